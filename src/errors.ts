@@ -1,0 +1,68 @@
+/** @file Everything that a user can cause: typed errors with a stable code, data and a hint. */
+
+/**
+ * The stable codes, each with what it means. `docs/errors.md` is generated from this table, so the
+ * text here is the documentation.
+ */
+export const errorCodes = {
+  MODEL_TRUNCATED: "The file ends in the middle of a field, or is not protobuf at all.",
+  MODEL_NOT_ONNX: "The bytes parse as protobuf, but hold no ONNX graph.",
+  MODEL_TOO_LARGE: "The file, a tensor or a count exceeds a limit; nothing was allocated.",
+  MODEL_TOO_DEEP: "Subgraphs or types are nested deeper than any real network.",
+  MODEL_BAD_TENSOR: "A tensor's dimensions, data type and number of bytes contradict each other.",
+  MODEL_BAD_ATTRIBUTE: "An attribute is missing, has the wrong type or an impossible value.",
+  MODEL_BAD_GRAPH: "The graph is no graph: a cycle, a name defined twice, or one never defined.",
+  MODEL_BAD_SHAPE: "The shapes of an operator's inputs do not fit together.",
+  MODEL_UNSUPPORTED: "The model uses something that this command cannot handle exactly.",
+  EXTERNAL_DATA_OFF: "The weights lie in another file, and reading it was not allowed.",
+  EXTERNAL_DATA_UNSAFE: "The external data leaves the model's folder, or is no regular file there.",
+  EXTERNAL_DATA_BAD: "The external data's offset, length or key is not valid for its file.",
+  METHOD_UNKNOWN: "No pruning method has this name.",
+  METHOD_NEEDS_BN: "The method reads batch normalization, and the network has none left.",
+  METHOD_NEEDS_DATA: "The method needs data that was not given.",
+  TARGET_INVALID: "A target is not a fraction between 0 and 1, or none was given.",
+  TARGET_UNREACHABLE: "The target is below what the prunable units can give.",
+  PLAN_INVALID: "The plan does not fit the model, or cuts where nothing may be cut.",
+  PATTERN_UNMATCHED: "A layer or group pattern matches nothing.",
+  DATA_NOT_FOUND: "The folder holds no data set that can be recognised.",
+  DATA_INVALID: "A data file is damaged, or disagrees with another.",
+  DATA_MISMATCH: "The samples do not fit the network's input.",
+  RUNTIME_FAILED: "ONNX Runtime refused the model or failed while running it.",
+  PROVIDER_MISSING: "The execution provider is not available on this machine.",
+  VERIFY_FAILED: "The smaller network does not compute what it must.",
+  USAGE: "The command line is wrong.",
+  FILE_UNREADABLE: "A file cannot be read or written.",
+  ABORTED: "The user stopped the work.",
+} as const;
+
+/** Stable error code: one of the keys of {@link errorCodes}. */
+export type ErrorCode = keyof typeof errorCodes;
+
+/** What an error carries besides its sentence. */
+export interface ErrorDetails {
+  /** What the user can do about it, as one sentence. */
+  readonly hint?: string;
+  /** The facts behind the message (node, tensor, expected, got, ...), for programs. */
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** The base of all errors that a user's input, data or machine can cause. */
+export class EspalierError extends Error {
+  override readonly name = "EspalierError";
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+    this.data = details.data ?? {};
+  }
+}
+
+/** Fails with our own bug: what must hold, whatever the user does. */
+export function assert(condition: boolean, whatMustHold: string): asserts condition {
+  if (!condition) throw new Error(`espalier bug: ${whatMustHold}`);
+}

@@ -1,0 +1,88 @@
+/** @file Conv: 1-D to 3-D convolution, grouped, depthwise, dilated, strided, with automatic padding. */
+import type { Dim } from "../ir/graph.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
+import { tieGroups } from "./groups.ts";
+import { defineOp, noMoments, notFolded, notYet } from "./operator.ts";
+import { slidingOutput, type Window, windowAttributes } from "./window.ts";
+
+interface ConvAttributes extends Window {
+  readonly group: number;
+}
+
+export const conv = defineOp<ConvAttributes>({
+  opType: "Conv",
+  summary: "X [N, C, ...], W [O, C/group, ...k], B [O] → Y [N, O, ...]",
+  attributes: (raw) => ({ ...windowAttributes(raw), group: raw.int("group", 1) }),
+
+  infer(context) {
+    const { group } = context.attrs;
+    const x = context.required(0).type;
+    const w = context.required(1).type.shape;
+    const bias = context.inputs[2]?.type.shape;
+    if (x.shape === undefined || w === undefined) return [{ dtype: x.dtype, shape: undefined }];
+    const rank = x.shape.length;
+    if (rank < 3) context.fail(`X has rank ${rank}, expected [N, C, ...spatial]`);
+    if (w.length !== rank) context.fail(`W has rank ${w.length}, X has rank ${rank}`);
+    const [batch, channels, ...spatial] = x.shape;
+    const [filters, perGroup, ...kernel] = w;
+    if (group < 1) context.fail(`group is ${group}`);
+    if (
+      typeof channels === "number" &&
+      typeof perGroup === "number" &&
+      channels !== perGroup * group
+    )
+      context.fail(
+        `X has ${channels} channels, W [${w.join(", ")}] with group ${group} expects ${perGroup * group}`,
+      );
+    if (typeof filters === "number" && filters % group !== 0)
+      context.fail(`${filters} filters do not divide into ${group} groups`);
+    if (bias && (bias.length !== 1 || (typeof bias[0] === "number" && bias[0] !== filters)))
+      context.fail(`B has shape [${bias.join(", ")}], expected [${filters}]`);
+    const out: Dim[] = slidingOutput(context, spatial, context.attrs, kernel);
+    return [{ dtype: x.dtype, shape: [batch, filters, ...out] }];
+  },
+
+  fold: notFolded,
+
+  // Y's channels are W's filters; X's channels are what W's axis 1 contracts.
+  ties(t) {
+    const [x, w, y] = [t.input(0), t.input(1), t.output()];
+    const bias = t.inputs[2];
+    t.define(y, 0, t.ids(x, 0));
+    const filters = t.ids(w, 0);
+    tieGroups(t, {
+      group: t.attrs.group,
+      outer: filters,
+      inner: t.ids(w, 1),
+      channels: t.ids(x, 1),
+    });
+    t.define(y, 1, filters);
+    if (bias) t.unite(t.ids(bias, 0), filters);
+    t.reads(x, 1);
+    t.produces(w, 0);
+    for (let axis = 2; axis < x.shape.length; axis++) {
+      t.fix(t.ids(x, axis), "a spatial position under a convolution");
+      t.fix(t.ids(w, axis), "a kernel position");
+      t.fix(t.ids(y, axis), "a spatial position of a convolution");
+    }
+  },
+
+  // Whole groups go together with their filters; otherwise every group loses the same indices.
+  shrink(context) {
+    const { group } = context.attrs;
+    const [x, w] = context.inputs;
+    if (group === 1 || !x || !w) return {};
+    const channels = context.shapeOf(x)[1];
+    const perGroup = context.shapeOf(w)[1];
+    return { attributes: new Map([["group", { kind: "int", value: channels / perGroup }]]) };
+  },
+
+  moments: noMoments,
+
+  // Every output element is a dot product over [C/group, ...k].
+  macs({ inputs: [, w], outputs: [y] }) {
+    return w === undefined ? 0 : sizeOf(y) * sizeOf(w.slice(1));
+  },
+
+  gradient: notYet,
+});

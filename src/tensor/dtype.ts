@@ -1,0 +1,70 @@
+/** @file Element types: the names that ONNX uses, their width, and their host representation. */
+
+/** Element types that occur in ONNX models, by their ONNX names in lower case. */
+export type DType =
+  | "float32"
+  | "float64"
+  | "float16"
+  | "bfloat16"
+  | "int8"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "uint8"
+  | "uint16"
+  | "uint32"
+  | "uint64"
+  | "bool"
+  | "string"
+  | "complex64"
+  | "complex128"
+  | "float8e4m3fn"
+  | "float8e4m3fnuz"
+  | "float8e5m2"
+  | "float8e5m2fnuz"
+  | "float8e8m0"
+  | "int4"
+  | "uint4"
+  | "int2"
+  | "uint2"
+  | "float4e2m1";
+
+/** Bits of one element; 0 for strings, whose length varies. */
+export const bitsOf: Readonly<Record<DType, number>> = {
+  float32: 32,
+  float64: 64,
+  float16: 16,
+  bfloat16: 16,
+  int8: 8,
+  int16: 16,
+  int32: 32,
+  int64: 64,
+  uint8: 8,
+  uint16: 16,
+  uint32: 32,
+  uint64: 64,
+  bool: 8,
+  string: 0,
+  complex64: 64,
+  complex128: 128,
+  float8e4m3fn: 8,
+  float8e4m3fnuz: 8,
+  float8e5m2: 8,
+  float8e5m2fnuz: 8,
+  float8e8m0: 8,
+  int4: 4,
+  uint4: 4,
+  int2: 2,
+  uint2: 2,
+  float4e2m1: 4,
+};
+
+/** True for the real floating-point types that carry activations and weights. */
+export function isFloat(dtype: DType): boolean {
+  return dtype === "float32" || dtype === "float16" || dtype === "float64" || dtype === "bfloat16";
+}
+
+/** True for signed and unsigned whole numbers (bool excluded). */
+export function isInteger(dtype: DType): boolean {
+  return /^u?int/.test(dtype);
+}
