@@ -32,11 +32,16 @@ export interface InferContext<A> {
   fail(message: string): never;
 }
 
-/** Computes outputs from known inputs; only for the small tensors of shape arithmetic. */
+/**
+ * Computes outputs from known inputs; only for the small tensors of shape arithmetic. Called only
+ * when the outputs' sizes are known and small; an input is `undefined` where it is absent or its
+ * elements are not known. `inputTypes` serves operators that look at sizes alone, such as Shape.
+ */
 export type Fold<A> = (
   inputs: readonly (HostTensor | undefined)[],
   attrs: A,
   outputs: readonly TensorType[],
+  inputTypes: readonly (TensorType | undefined)[],
 ) => readonly HostTensor[] | undefined;
 
 /** A tensor as the channel-tie rules see it: every size is known. */

@@ -45,6 +45,7 @@ export function broadcastShapes(context: Failing, shapes: readonly Shape[]): Sha
       else if (typeof dim === "number" && typeof result === "number")
         context.fail(`sizes ${result} and ${dim} of axis ${axis} do not broadcast`);
       else if (typeof dim === "number") result = dim;
+      else if (typeof result === "string") result = context.unknownDim();
     }
     out.push(result);
   }

@@ -1,0 +1,173 @@
+/** @file Walks a graph and finds the type of every value, and the elements of the small known ones. */
+import { EspalierError } from "../errors.ts";
+import type { Dim, Graph, Node, Shape, TensorType } from "../ir/graph.ts";
+import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
+import { operatorOf } from "./index.ts";
+import type { InferContext, Operand } from "./operator.ts";
+
+/** Values of more elements than this are never read or computed during inference. */
+export const maxFoldedElements = 65_536;
+
+/** What the caller knows beyond the graph. */
+export interface InferOptions {
+  /** Sizes of symbolic dimensions, by name. */
+  readonly dims?: ReadonlyMap<string, number>;
+  /** Known values of graph inputs. */
+  readonly inputs?: ReadonlyMap<string, HostTensor>;
+  /** Types that replace the declared ones of graph inputs; their sizes also bind declared symbols. */
+  readonly inputTypes?: ReadonlyMap<string, TensorType>;
+}
+
+/** What is known of every value of a graph. */
+export interface Inference {
+  /** An entry for every value: inputs, constants and outputs of nodes. */
+  readonly types: ReadonlyMap<string, TensorType>;
+  /** Constants and computed values of at most {@link maxFoldedElements} elements. */
+  readonly values: ReadonlyMap<string, HostTensor>;
+  /** Nodes without a rule. */
+  readonly unknown: readonly Node[];
+}
+
+/**
+ * Infers types in node order. Throws `MODEL_BAD_SHAPE` or `MODEL_BAD_ATTRIBUTE`, naming the node.
+ *
+ * A size that nobody knows gets a name of its own (`?0`, `?1`, ...), so that equal names mean equal
+ * sizes. Declared types of values between the nodes only fill what inference leaves open.
+ */
+export function inferTypes(graph: Graph, options: InferOptions = {}): Inference {
+  let count = 0;
+  const unknownDim = () => `?${count++}`;
+  const symbols = new Map(options.dims);
+  const types = new Map<string, TensorType>();
+  const values = new Map<string, HostTensor>(options.inputs);
+  const unknown: Node[] = [];
+
+  const bind = ({ dtype, shape }: TensorType): TensorType => ({
+    dtype,
+    shape: shape?.map((dim) => {
+      if (typeof dim === "number") return dim;
+      return symbols.get(dim) ?? (dim.startsWith("?") ? unknownDim() : dim);
+    }),
+  });
+
+  let declaredHold = true;
+  for (const name of graph.inputs) {
+    const given = givenType(name, options);
+    const declared = graph.types.get(name)?.shape;
+    if (given?.shape === undefined || declared === undefined) continue;
+    for (const [axis, dim] of declared.entries()) {
+      const size = given.shape[axis];
+      if (typeof dim === "string" && typeof size === "number") symbols.set(dim, size);
+      if (typeof dim === "number" && size !== dim) declaredHold = false;
+    }
+  }
+  for (const name of graph.inputs) {
+    const type = givenType(name, options) ?? graph.types.get(name);
+    types.set(name, bind(type ?? { dtype: "float32", shape: undefined }));
+  }
+  for (const { name, dtype, shape, read } of graph.constants.values()) {
+    types.set(name, { dtype, shape });
+    if (sizeOf(shape) <= maxFoldedElements) values.set(name, read());
+  }
+
+  const declaredType = (name: string): TensorType | undefined => {
+    const declared = graph.types.get(name);
+    return declared && bind(declaredHold ? declared : { ...declared, shape: undefined });
+  };
+  for (const node of graph.nodes) {
+    const inferred = inferNode(node, types, values, unknownDim);
+    if (inferred === undefined) unknown.push(node);
+    const guess = types.get(node.inputs[0])?.dtype ?? "float32";
+    for (const [i, name] of node.outputs.entries()) {
+      if (name === "") continue;
+      const declared = declaredType(name);
+      const type = inferred?.types[i];
+      types.set(name, type ? refine(type, declared) : (declared ?? open(guess)));
+      const value = inferred?.values?.[i];
+      if (value !== undefined) values.set(name, value);
+    }
+  }
+  return { types, values, unknown };
+}
+
+function givenType(name: string, { inputs, inputTypes }: InferOptions): TensorType | undefined {
+  return inputs?.get(name) ?? inputTypes?.get(name);
+}
+
+const open = (dtype: TensorType["dtype"]): TensorType => ({ dtype, shape: undefined });
+
+/** What is inferred, with sizes that nobody knows taken from the declaration if it fits. */
+function refine({ dtype, shape }: TensorType, declared: TensorType | undefined): TensorType {
+  const other = declared?.shape;
+  if (shape === undefined) return { dtype, shape: other };
+  if (other?.length !== shape.length) return { dtype, shape };
+  const fits = shape.every((dim, i) => typeof dim === "string" || agrees(dim, other[i]));
+  if (!fits) return { dtype, shape };
+  return { dtype, shape: shape.map((dim, i) => (isOpen(dim) ? other[i] : dim)) };
+}
+
+const isOpen = (dim: Dim): boolean => typeof dim === "string" && dim.startsWith("?");
+const agrees = (a: Dim, b: Dim): boolean => typeof b === "string" || a === b;
+
+interface InferredNode {
+  readonly types: readonly TensorType[];
+  readonly values: readonly HostTensor[] | undefined;
+}
+
+/** Types and known values of a node's outputs; `undefined` where there is no rule. */
+function inferNode(
+  node: Node,
+  types: ReadonlyMap<string, TensorType>,
+  values: ReadonlyMap<string, HostTensor>,
+  unknownDim: () => Dim,
+): InferredNode | undefined {
+  const bound = operatorOf(node);
+  if (bound === undefined) return undefined;
+  const { operator, attrs } = bound;
+  const fail = (message: string, cause?: unknown): never => {
+    throw new EspalierError("MODEL_BAD_SHAPE", `${node.opType} node "${node.name}": ${message}`, {
+      data: { node: node.name, opType: node.opType },
+      cause,
+    });
+  };
+  const inputs = node.inputs.map((name): Operand | undefined => {
+    if (name === "") return undefined;
+    const type = types.get(name) ?? fail(`its input "${name}" is computed nowhere before it`);
+    return { type, value: values.get(name) };
+  });
+  const context: InferContext<unknown> = {
+    attrs,
+    node,
+    inputs,
+    outputCount: node.outputs.length,
+    required: (index) => inputs[index] ?? fail(`input ${index} is missing`),
+    unknownDim,
+    fail,
+  };
+  try {
+    const outputs = operator.infer(context);
+    if (outputs.length < node.outputs.length && node.outputs.slice(outputs.length).some(Boolean))
+      fail(`names ${node.outputs.length} outputs, the operator has ${outputs.length}`);
+    if (typeof operator.fold !== "function" || !outputs.every(isSmall))
+      return { types: outputs, values: undefined };
+    const folded = operator.fold(
+      inputs.map((input) => input?.value),
+      attrs,
+      outputs,
+      inputs.map((input) => input?.type),
+    );
+    return { types: outputs, values: folded };
+  } catch (error) {
+    if (error instanceof EspalierError) throw error;
+    return fail(`its inputs or attributes do not fit together (${String(error)})`, error);
+  }
+}
+
+/** Whether all sizes are known and few enough elements come out. */
+function isSmall({ shape }: TensorType): boolean {
+  return shape !== undefined && isKnown(shape) && sizeOf(shape) <= maxFoldedElements;
+}
+
+function isKnown(shape: Shape): shape is readonly number[] {
+  return shape.every((dim) => typeof dim === "number");
+}
