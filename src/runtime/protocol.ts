@@ -1,0 +1,109 @@
+/** @file What the runtime and its worker thread say to each other. */
+import type { DType } from "../tensor/dtype.ts";
+
+/** A tensor on its way between threads: bytes that change owner, or strings, which are copied. */
+export interface WireTensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: ArrayBuffer | readonly string[];
+}
+
+/** An input or output as onnxruntime declares it; an empty name stands for an unnamed size. */
+export interface WireValue {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly (number | string)[];
+}
+
+/** How onnxruntime is to load a model. */
+export interface WireOptions {
+  readonly providers: readonly string[];
+  readonly threads: number | undefined;
+  readonly optimization: "disabled" | "basic" | "extended" | "all";
+}
+
+/** Bytes that change owner, or a path that onnxruntime reads itself. */
+export type WireModel = ArrayBuffer | string;
+
+/** The mean time of one node that onnxruntime really ran. */
+export interface WireNodeTime {
+  readonly name: string;
+  readonly opType: string;
+  readonly ms: number;
+}
+
+/** Each call: what is asked, and what comes back. */
+export interface Calls {
+  /** Names of the providers that this build of onnxruntime knows. */
+  readonly providers: { readonly ask: null; readonly answer: readonly string[] };
+  readonly open: {
+    readonly ask: { readonly model: WireModel; readonly options: WireOptions };
+    readonly answer: {
+      readonly session: number;
+      readonly inputs: readonly WireValue[];
+      readonly outputs: readonly WireValue[];
+    };
+  };
+  readonly run: {
+    readonly ask: {
+      readonly session: number;
+      readonly feeds: ReadonlyMap<string, WireTensor>;
+      /** All outputs when `undefined`. */
+      readonly fetches: readonly string[] | undefined;
+    };
+    readonly answer: ReadonlyMap<string, WireTensor>;
+  };
+  /** Keeps feeds in the worker, for `time`; replaces those held before. */
+  readonly hold: {
+    readonly ask: { readonly session: number; readonly feeds: ReadonlyMap<string, WireTensor> };
+    readonly answer: null;
+  };
+  /** Runs a session with its held feeds; answers the ms of each run that is timed. */
+  readonly time: {
+    readonly ask: {
+      readonly session: number;
+      readonly runs: number;
+      /** Runs before them that are not timed. */
+      readonly warmup: number;
+    };
+    readonly answer: Float64Array;
+  };
+  readonly profile: {
+    readonly ask: {
+      readonly model: WireModel;
+      readonly options: WireOptions;
+      readonly feeds: ReadonlyMap<string, WireTensor>;
+      readonly runs: number;
+      readonly warmup: number;
+    };
+    readonly answer: readonly WireNodeTime[];
+  };
+  readonly close: { readonly ask: { readonly session: number }; readonly answer: null };
+}
+
+/** The name of a call. */
+export type CallName = keyof Calls;
+
+/** A call as it is posted. */
+export type Request = {
+  readonly [K in CallName]: {
+    readonly id: number;
+    readonly call: K;
+    readonly ask: Calls[K]["ask"];
+  };
+}[CallName];
+
+/** Why a call failed: onnxruntime's own words, or a provider that is not there. */
+export type Failure =
+  | { readonly kind: "failed"; readonly message: string }
+  | {
+      readonly kind: "provider";
+      readonly provider: string;
+      readonly available: readonly string[];
+      readonly message: string;
+    };
+
+/** What the worker posts back. */
+export type Response =
+  | { readonly id: number; readonly answer: Calls[CallName]["answer"] }
+  | { readonly id: number; readonly failure: Failure };

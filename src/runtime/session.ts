@@ -1,0 +1,177 @@
+/** @file onnxruntime sessions: load a network, run it, time it. The work is done in a worker thread. */
+import { EspalierError } from "../errors.ts";
+import type { Shape } from "../ir/graph.ts";
+import type { DType } from "../tensor/dtype.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { WireNodeTime, WireOptions } from "./protocol.ts";
+import { fromWire, fromWireValue, toWireFeeds, toWireModel } from "./wire.ts";
+import { sharedWorker, type WorkerThread } from "./worker-thread.ts";
+
+/** A model as bytes, as pieces that are laid end to end, or as a file that onnxruntime reads itself. */
+export type ModelSource = Uint8Array | readonly Uint8Array[] | { readonly path: string };
+
+/** How far onnxruntime rewrites the graph before it runs it. */
+export type Optimization = WireOptions["optimization"];
+
+/** How a model is loaded. */
+export interface SessionOptions {
+  /** onnxruntime's names, most wanted first; default `["cpu"]`. */
+  readonly providers?: readonly string[];
+  /** Threads inside an operator; default onnxruntime's choice (the physical cores). */
+  readonly threads?: number;
+  /** Default `"all"`. */
+  readonly optimization?: Optimization;
+  /** Gives up waiting for the load; the thread finishes it and releases the session. */
+  readonly signal?: AbortSignal;
+}
+
+/** An input or output as the network declares it. */
+export interface SessionValue {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Unnamed sizes are called `?name_axis`. onnxruntime gives an unknown rank as `[]`. */
+  readonly shape: Shape;
+}
+
+/** Tensors by value name. */
+export type Feeds = ReadonlyMap<string, HostTensor>;
+
+/** What `run` may do with its feeds. */
+export interface RunOptions {
+  /** The feeds change owner instead of being copied: their arrays are empty afterwards. */
+  readonly handOver?: boolean;
+}
+
+/** A loaded network. Close it: onnxruntime's memory is not garbage-collected. */
+export interface Session {
+  readonly inputs: readonly SessionValue[];
+  readonly outputs: readonly SessionValue[];
+  /** The outputs named by `fetches` (default all). */
+  run(feeds: Feeds, fetches?: readonly string[], options?: RunOptions): Promise<Feeds>;
+  /**
+   * Milliseconds of each of `runs` runs after `warmup` that are not counted, measured in the worker.
+   * Feeds that are the same object as in the last call are not sent again.
+   */
+  time(
+    feeds: Feeds,
+    options: { readonly runs: number; readonly warmup: number },
+  ): Promise<Float64Array>;
+  /** Releases the memory. Closing twice is no error. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Loads a model.
+ * @throws EspalierError `RUNTIME_FAILED` with onnxruntime's words, `PROVIDER_MISSING`, `ABORTED`.
+ */
+export async function openSession(
+  model: ModelSource,
+  options: SessionOptions = {},
+  worker: WorkerThread = sharedWorker(),
+): Promise<Session> {
+  const { signal } = options;
+  if (signal?.aborted) throw aborted();
+  const opening = openIn(worker, model, options);
+  if (signal === undefined) return opening;
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(aborted());
+      // Nobody else holds the session, nor hears of an error.
+      opening.then((session) => session.close()).catch(() => {});
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    opening.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** The execution providers that this build of onnxruntime knows; whether one starts, only a load tells. */
+export function listProviders(worker: WorkerThread = sharedWorker()): Promise<readonly string[]> {
+  return worker.call("providers", null);
+}
+
+/** Opens a session for the length of `use`, and closes it whatever happens. */
+export async function withSession<T>(
+  model: ModelSource,
+  options: SessionOptions,
+  use: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(model, options);
+  try {
+    return await use(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The mean time of one node, as onnxruntime ran it. */
+export type NodeTime = WireNodeTime;
+
+/**
+ * The time that each node took, mean over `runs`, in the order of running. Names are those of the
+ * graph after onnxruntime's rewriting: at `"basic"` a fused node keeps its first node's name where
+ * it can, at `"all"` a convolution is named after the value that it computes, plus `_nchwc`.
+ */
+export async function profileNodes(
+  model: ModelSource,
+  feeds: Feeds,
+  options: SessionOptions & { readonly runs: number; readonly warmup: number },
+  worker: WorkerThread = sharedWorker(),
+): Promise<readonly NodeTime[]> {
+  const { runs, warmup } = options;
+  const transfer: ArrayBuffer[] = [];
+  const wireFeeds = toWireFeeds(feeds, false, transfer);
+  const wireModel = toWireModel(model, transfer);
+  const ask = { model: wireModel, options: wireOptions(options), feeds: wireFeeds, runs, warmup };
+  return worker.call("profile", ask, transfer);
+}
+
+function wireOptions(options: SessionOptions): WireOptions {
+  const { providers = ["cpu"], threads, optimization = "all" } = options;
+  return { providers, threads, optimization };
+}
+
+function aborted(): EspalierError {
+  return new EspalierError("ABORTED", "Stopped while the network was being loaded.");
+}
+
+async function openIn(
+  worker: WorkerThread,
+  model: ModelSource,
+  options: SessionOptions,
+): Promise<Session> {
+  const transfer: ArrayBuffer[] = [];
+  const ask = { model: toWireModel(model, transfer), options: wireOptions(options) };
+  const { session, inputs, outputs } = await worker.call("open", ask, transfer);
+  let isOpen = true;
+  let held: Feeds | undefined;
+
+  const close = async (): Promise<void> => {
+    if (!isOpen) return;
+    isOpen = false;
+    held = undefined;
+    // A thread that has ended has released everything already.
+    if (worker.isAlive()) await worker.call("close", { session });
+  };
+  return {
+    inputs: inputs.map(fromWireValue),
+    outputs: outputs.map(fromWireValue),
+    async run(feeds, fetches, { handOver = false } = {}) {
+      const transfer: ArrayBuffer[] = [];
+      const ask = { session, feeds: toWireFeeds(feeds, handOver, transfer), fetches };
+      const results = await worker.call("run", ask, transfer);
+      return new Map([...results].map(([name, tensor]) => [name, fromWire(tensor)]));
+    },
+    async time(feeds, { runs, warmup }) {
+      if (feeds !== held) {
+        const transfer: ArrayBuffer[] = [];
+        const ask = { session, feeds: toWireFeeds(feeds, false, transfer) };
+        await worker.call("hold", ask, transfer);
+        held = feeds;
+      }
+      return worker.call("time", { session, runs, warmup });
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}

@@ -1,0 +1,289 @@
+/**
+ * @file The thread in which onnxruntime lives; the only code that calls it.
+ *
+ * Plain JavaScript, because Node starts this file by itself: from source (under tsx and vitest alike)
+ * and from the build. Calls are served one after the other, so a timed run is never disturbed.
+ */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { parentPort } from "node:worker_threads";
+import * as ort from "onnxruntime-node";
+
+/**
+ * @typedef {import("./protocol.ts").WireTensor} WireTensor
+ * @typedef {import("./protocol.ts").WireValue} WireValue
+ * @typedef {import("./protocol.ts").WireOptions} WireOptions
+ * @typedef {import("./protocol.ts").WireModel} WireModel
+ * @typedef {import("./protocol.ts").Failure} Failure
+ * @typedef {import("./protocol.ts").Calls} Calls
+ */
+
+/**
+ * @template {import("./protocol.ts").CallName} K
+ * @typedef {(ask: Calls[K]["ask"]) => Promise<Calls[K]["answer"]>} Handler
+ */
+
+// onnxruntime writes to stderr on its own; what it has to say comes back as errors.
+ort.env.logLevel = "fatal";
+const silent = /** @type {const} */ (4);
+
+/**
+ * An open session and the feeds that `time` runs it with.
+ * @typedef {{ session: ort.InferenceSession, held: Record<string, ort.Tensor> }} Open
+ */
+
+/** @type {Map<number, Open>} */
+const sessions = new Map();
+let nextSession = 1;
+
+/** Raised for a provider that is not there, so that the caller can tell it from a bad model. */
+class ProviderError extends Error {
+  /** @param {string} provider @param {string} message */
+  constructor(provider, message) {
+    super(message);
+    this.provider = provider;
+  }
+}
+
+/** The typed array of each element type that onnxruntime-node takes. float16 travels as bits. */
+const arrayOf = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  int8: Int8Array,
+  int16: Int16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+  uint8: Uint8Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  bool: Uint8Array,
+  int4: Uint8Array,
+  uint4: Uint8Array,
+};
+
+function providerNames() {
+  return ort.listSupportedBackends().map((backend) => backend.name);
+}
+
+/** @param {WireModel} model @param {WireOptions} options @param {string} [profilePrefix] */
+async function create(model, options, profilePrefix) {
+  const available = providerNames();
+  for (const provider of options.providers)
+    if (!available.includes(provider)) throw new ProviderError(provider, "not in this build");
+  /** @type {ort.InferenceSession.SessionOptions} */
+  const settings = {
+    executionProviders: [...options.providers],
+    graphOptimizationLevel: options.optimization,
+    logSeverityLevel: silent,
+    // Sessions take turns in this thread; threads that spin after a run would slow the next session's.
+    extra: { session: { force_spinning_stop: "1" } },
+  };
+  if (options.threads !== undefined) settings.intraOpNumThreads = options.threads;
+  if (profilePrefix !== undefined) {
+    settings.enableProfiling = true;
+    settings.profileFilePrefix = profilePrefix;
+  }
+  try {
+    if (typeof model === "string") return await ort.InferenceSession.create(model, settings);
+    return await ort.InferenceSession.create(new Uint8Array(model), settings);
+  } catch (error) {
+    const message = messageOf(error);
+    const refused = options.providers.find((provider) => refusedBy(provider, message));
+    throw refused === undefined ? error : new ProviderError(refused, message);
+  }
+}
+
+/** True where the message says that `provider` cannot start here (no library, no adapter). */
+function refusedBy(/** @type {string} */ provider, /** @type {string} */ message) {
+  if (provider === "cpu") return false;
+  return new RegExp(
+    `ExecutionProvider_${provider}|providers[/_]${provider}|${provider} adapter`,
+    "i",
+  ).test(message);
+}
+
+/** @param {readonly ort.InferenceSession.ValueMetadata[]} values @returns {WireValue[]} */
+function describe(values) {
+  return values.map((value) => {
+    if (!value.isTensor) throw new Error(`"${value.name}" is not a tensor`);
+    return { name: value.name, dtype: value.type, shape: value.shape };
+  });
+}
+
+/** @param {ReadonlyMap<string, WireTensor>} feeds */
+function toFeeds(feeds) {
+  /** @type {Record<string, ort.Tensor>} */
+  const out = Object.create(null);
+  for (const [name, tensor] of feeds) out[name] = toTensor(name, tensor);
+  return out;
+}
+
+/** @param {string} name @param {WireTensor} wire @returns {ort.Tensor} */
+function toTensor(name, { dtype, shape, data }) {
+  if (Array.isArray(data)) return new ort.Tensor("string", data, shape);
+  if (!Object.hasOwn(arrayOf, dtype)) throw new Error(`"${name}" is ${dtype}, which cannot be fed`);
+  const Elements = arrayOf[/** @type {keyof typeof arrayOf} */ (dtype)];
+  // The constructor's overloads tie each dtype to its array; `arrayOf` is that same table.
+  return new /** @type {any} */ (ort.Tensor)(dtype, new Elements(/** @type {any} */ (data)), shape);
+}
+
+/** @param {ort.Tensor} tensor @param {ArrayBuffer[]} transfer @returns {WireTensor} */
+function fromTensor(tensor, transfer) {
+  const { type: dtype, dims: shape, data } = tensor;
+  if (Array.isArray(data)) return { dtype, shape, data };
+  const view = /** @type {Uint8Array} */ (/** @type {unknown} */ (data));
+  const whole = view.byteOffset === 0 && view.byteLength === view.buffer.byteLength;
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  const buffer = /** @type {ArrayBuffer} */ (whole ? view.buffer : bytes.slice().buffer);
+  transfer.push(buffer);
+  return { dtype, shape, data: buffer };
+}
+
+/** @param {number} id @returns {Open} */
+function opened(id) {
+  const entry = sessions.get(id);
+  if (entry === undefined) throw new Error("the session is closed");
+  return entry;
+}
+
+/** @param {Open} entry */
+function runHeld({ session, held }) {
+  return session.run(held, { logSeverityLevel: silent });
+}
+
+/** Buffers of the answer at hand that change owner with it. @type {ArrayBuffer[]} */
+let transfers = [];
+
+/** @type {{ [K in import("./protocol.ts").CallName]: Handler<K> }} */
+const handlers = {
+  async providers() {
+    return providerNames();
+  },
+
+  async open({ model, options }) {
+    const session = await create(model, options);
+    try {
+      const inputs = describe(session.inputMetadata);
+      const outputs = describe(session.outputMetadata);
+      const id = nextSession++;
+      sessions.set(id, { session, held: {} });
+      return { session: id, inputs, outputs };
+    } catch (error) {
+      await session.release();
+      throw error;
+    }
+  },
+
+  async run({ session: id, feeds, fetches }) {
+    const { session } = opened(id);
+    const options = { logSeverityLevel: silent };
+    const tensors = toFeeds(feeds);
+    const results =
+      fetches === undefined
+        ? await session.run(tensors, options)
+        : await session.run(tensors, fetches, options);
+    return new Map(
+      Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor, transfers)]),
+    );
+  },
+
+  async hold({ session, feeds }) {
+    opened(session).held = toFeeds(feeds);
+    return null;
+  },
+
+  async time({ session, runs, warmup }) {
+    const entry = opened(session);
+    const times = new Float64Array(runs);
+    for (let i = 0; i < warmup; i++) await runHeld(entry);
+    for (let i = 0; i < runs; i++) {
+      const start = performance.now();
+      await runHeld(entry);
+      times[i] = performance.now() - start;
+    }
+    transfers.push(times.buffer);
+    return times;
+  },
+
+  async profile({ model, options, feeds, runs, warmup }) {
+    // onnxruntime hands a profile out as a file only.
+    const folder = mkdtempSync(join(tmpdir(), "espalier-profile-"));
+    try {
+      const session = await create(model, options, join(folder, "profile"));
+      try {
+        const held = toFeeds(feeds);
+        for (let i = 0; i < warmup + runs; i++) await runHeld({ session, held });
+        session.endProfiling();
+      } finally {
+        await session.release();
+      }
+      const [file] = readdirSync(folder);
+      return nodeTimes(JSON.parse(readFileSync(join(folder, file), "utf8")), runs);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+
+  async close({ session: id }) {
+    const entry = sessions.get(id);
+    sessions.delete(id);
+    await entry?.session.release();
+    return null;
+  },
+};
+
+/**
+ * Mean time of each node over the last `runs` runs, in the order in which they ran.
+ * @param {{ cat: string, name: string, dur: number, args?: { op_name?: string } }[]} events
+ * @param {number} runs
+ */
+function nodeTimes(events, runs) {
+  /** @type {Map<string, { opType: string, durations: number[] }>} */
+  const nodes = new Map();
+  const suffix = "_kernel_time";
+  for (const { cat, name, dur, args } of events) {
+    if (cat !== "Node" || !name.endsWith(suffix)) continue;
+    const key = name.slice(0, -suffix.length);
+    const node = nodes.get(key) ?? { opType: args?.op_name ?? "", durations: [] };
+    node.durations.push(dur);
+    nodes.set(key, node);
+  }
+  return [...nodes].map(([name, { opType, durations }]) => {
+    const last = durations.slice(-runs);
+    return { name, opType, ms: last.reduce((sum, us) => sum + us, 0) / last.length / 1000 };
+  });
+}
+
+/** @param {unknown} error */
+function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** @param {unknown} error @returns {Failure} */
+function failureOf(error) {
+  const message = messageOf(error);
+  if (!(error instanceof ProviderError)) return { kind: "failed", message };
+  return { kind: "provider", provider: error.provider, available: providerNames(), message };
+}
+
+/** @param {import("./protocol.ts").Request} request */
+async function serve({ id, call, ask }) {
+  try {
+    // One request's `call` and `ask` belong together, which the index type cannot say.
+    const answer = await handlers[call](/** @type {never} */ (ask));
+    parentPort?.postMessage({ id, answer }, transfers);
+  } catch (error) {
+    parentPort?.postMessage({ id, failure: failureOf(error) });
+  }
+  transfers = [];
+}
+
+/** @type {Promise<void>} */
+let queue = Promise.resolve();
+parentPort?.on("message", (request) => {
+  queue = queue.then(() => serve(request));
+});
