@@ -68,3 +68,50 @@ export function isFloat(dtype: DType): boolean {
 export function isInteger(dtype: DType): boolean {
   return /^u?int/.test(dtype);
 }
+
+/** The number by which ONNX files and `dtype` attributes name each element type. */
+export const codeOf: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+  complex64: 14,
+  complex128: 15,
+  bfloat16: 16,
+  float8e4m3fn: 17,
+  float8e4m3fnuz: 18,
+  float8e5m2: 19,
+  float8e5m2fnuz: 20,
+  uint4: 21,
+  int4: 22,
+  float4e2m1: 23,
+  float8e8m0: 24,
+  uint2: 25,
+  int2: 26,
+};
+
+const byCode: ReadonlyMap<number, DType> = new Map(
+  allDTypes().map((dtype) => [codeOf[dtype], dtype]),
+);
+
+/** The element type that ONNX numbers `code`, or `undefined` for a number it does not give. */
+export function dtypeOfCode(code: number): DType | undefined {
+  return byCode.get(code);
+}
+
+function isDType(name: string): name is DType {
+  return Object.hasOwn(bitsOf, name);
+}
+
+function allDTypes(): readonly DType[] {
+  return Object.keys(bitsOf).filter(isDType);
+}
