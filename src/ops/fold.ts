@@ -1,6 +1,16 @@
 /** @file Computing small known tensors: the arithmetic behind shapes. */
 import { assert } from "../errors.ts";
-import { allocate, bytesOf, type HostTensor, isStrings, sizeOf } from "../tensor/host-tensor.ts";
+import type { TensorType } from "../ir/graph.ts";
+import { bitsOf, type DType, isFloat, isInteger } from "../tensor/dtype.ts";
+import {
+  allocate,
+  bytesOf,
+  type HostTensor,
+  isStrings,
+  sizeOf,
+  tensorOf,
+  toNumbers,
+} from "../tensor/host-tensor.ts";
 
 /** Concat of known tensors, or `undefined` when one is not known. */
 export function concatTensors(
@@ -28,4 +38,133 @@ export function concatTensors(
     }
   }
   return [{ dtype: first.dtype, shape, data: out }];
+}
+
+/** What an elementwise rule may return: a truth value becomes 0 or 1. */
+export type Scalar = number | bigint | boolean;
+
+/** A rule on elements: `whole` for inputs that are all integers, exact; `float` for all others. */
+export interface ElementRule {
+  readonly float?: (...elements: number[]) => Scalar;
+  readonly whole?: (...elements: bigint[]) => Scalar | undefined;
+}
+
+/** True for types whose elements are plain numbers in a typed array of their own. */
+export function isPlain(dtype: DType): boolean {
+  return isFloat(dtype) || dtype === "bool" || (isInteger(dtype) && bitsOf[dtype] >= 8);
+}
+
+/** The inputs if all of them are known plain numbers. */
+export function allKnown(
+  inputs: readonly (HostTensor | undefined)[],
+): readonly HostTensor[] | undefined {
+  const known = inputs.filter((input) => input !== undefined && isPlain(input.dtype));
+  return known.length === inputs.length ? known.filter((input) => input !== undefined) : undefined;
+}
+
+/** The sizes of a type if every one is known. */
+export function knownShape(type: TensorType | undefined): readonly number[] | undefined {
+  const sizes = type?.shape?.filter((dim) => typeof dim === "number");
+  return sizes?.length === type?.shape?.length ? sizes : undefined;
+}
+
+/** The elements of an integer tensor, exact. */
+export function wholesOf({ data }: HostTensor): readonly bigint[] {
+  return Array.from<number | bigint | string, bigint>(data, (element) => BigInt(element));
+}
+
+/** A tensor of scalars, converted as ONNX's Cast does: integers wrap, fractions are cut off. */
+export function tensorFrom(
+  dtype: DType,
+  shape: readonly number[],
+  scalars: readonly Scalar[],
+): HostTensor {
+  if (dtype === "bool") return tensorOf(dtype, shape, scalars.map(Boolean).map(Number));
+  if (!isInteger(dtype)) return tensorOf(dtype, shape, scalars.map(Number));
+  const data = allocate(dtype, sizeOf(shape));
+  for (const [i, scalar] of scalars.entries()) {
+    const whole = BigInt(typeof scalar === "number" ? Math.trunc(finite(scalar)) : scalar);
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = whole;
+    else data[i] = Number(BigInt.asIntN(32, whole));
+  }
+  return { dtype, shape, data };
+}
+
+const finite = (x: number): number => (Number.isFinite(x) ? x : 0);
+
+/** Applies a rule with ONNX's broadcasting; `undefined` where an input is unknown or a rule gives up. */
+export function foldElementwise(
+  inputs: readonly (HostTensor | undefined)[],
+  output: TensorType,
+  rule: ElementRule,
+): readonly HostTensor[] | undefined {
+  const known = allKnown(inputs);
+  const shape = knownShape(output);
+  if (known === undefined || shape === undefined || !isPlain(output.dtype)) return undefined;
+  const offsets = known.map((input) => broadcastOffsets(input.shape, shape));
+  const apply = <T>(
+    elements: readonly ArrayLike<T>[],
+    f: (...elements: T[]) => Scalar | undefined,
+  ) =>
+    Array.from({ length: sizeOf(shape) }, (_, i) =>
+      f(...elements.map((list, k) => list[offsets[k][i]])),
+    );
+  const { float, whole } = rule;
+  let scalars: readonly (Scalar | undefined)[];
+  if (whole && known.every(({ dtype }) => isInteger(dtype)))
+    scalars = apply(known.map(wholesOf), whole);
+  else if (float) scalars = apply(known.map(toNumbers), float);
+  else return undefined;
+  const all = scalars.filter((scalar) => scalar !== undefined);
+  return all.length === scalars.length ? [tensorFrom(output.dtype, shape, all)] : undefined;
+}
+
+/** For every element of `to`, the row-major index of the element of `from` that it broadcasts. */
+export function broadcastOffsets(from: readonly number[], to: readonly number[]): Int32Array {
+  const offsets = new Int32Array(sizeOf(to));
+  const lead = to.length - from.length;
+  for (let i = 0; i < offsets.length; i++) {
+    let rest = i;
+    let stride = 1;
+    for (let axis = to.length - 1; axis >= lead; axis--) {
+      const size = from[axis - lead];
+      if (size !== 1) offsets[i] += (rest % to[axis]) * stride;
+      stride *= size;
+      rest = Math.floor(rest / to[axis]);
+    }
+  }
+  return offsets;
+}
+
+/** A rule on all elements that are reduced to one. */
+export interface ReduceRule {
+  readonly float: (elements: readonly number[]) => number;
+  readonly whole?: (elements: readonly bigint[]) => bigint | undefined;
+}
+
+/** Reduces over `axes` (counted from the front); the output's sizes come with or without them. */
+export function foldReduce(
+  input: HostTensor,
+  axes: readonly number[],
+  output: TensorType,
+  rule: ReduceRule,
+): readonly HostTensor[] | undefined {
+  const shape = knownShape(output);
+  if (!isPlain(input.dtype) || shape === undefined) return undefined;
+  const kept = input.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
+  const offsets = broadcastOffsets(kept, input.shape);
+  const collect = <T>(elements: ArrayLike<T>): T[][] => {
+    const groups: T[][] = Array.from({ length: sizeOf(kept) }, () => []);
+    for (let i = 0; i < offsets.length; i++) groups[offsets[i]].push(elements[i]);
+    return groups;
+  };
+  if (!isInteger(input.dtype)) {
+    const values = collect(toNumbers(input)).map((group) => rule.float(group));
+    return [tensorFrom(output.dtype, shape, values)];
+  }
+  const { whole } = rule;
+  if (whole === undefined) return undefined;
+  const values = collect(wholesOf(input)).map((group) => whole(group));
+  const all = values.filter((value) => value !== undefined);
+  return all.length === values.length ? [tensorFrom(output.dtype, shape, all)] : undefined;
 }
