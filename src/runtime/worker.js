@@ -88,12 +88,15 @@ async function create(model, options, profilePrefix) {
     settings.profileFilePrefix = profilePrefix;
   }
   try {
-    if (typeof model === "string") return await ort.InferenceSession.create(model, settings);
-    return await ort.InferenceSession.create(new Uint8Array(model), settings);
+    const source = typeof model === "string" ? model : new Uint8Array(model);
+    // Two overloads, one call: the source is of either type.
+    return await ort.InferenceSession.create(/** @type {any} */ (source), settings);
   } catch (error) {
     const message = messageOf(error);
     const refused = options.providers.find((provider) => refusedBy(provider, message));
     throw refused === undefined ? error : new ProviderError(refused, message);
+  } finally {
+    if (typeof model !== "string") discard(model);
   }
 }
 
@@ -287,3 +290,11 @@ let queue = Promise.resolve();
 parentPort?.on("message", (request) => {
   queue = queue.then(() => serve(request));
 });
+
+/** Frees a buffer now rather than at the next garbage collection. @param {ArrayBuffer} buffer */
+function discard(buffer) {
+  const { port1, port2 } = new MessageChannel();
+  port1.postMessage(null, [buffer]);
+  port1.close();
+  port2.close();
+}
