@@ -1,0 +1,142 @@
+/** @file `readModel`: the bytes of an ONNX file as a model. */
+import { EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
+import { freeNames, scanNode } from "./captures.ts";
+import type { ExternalDataSource } from "./external.ts";
+import type { Lift } from "./lift.ts";
+import { defaultLimits, type Limits } from "./limits.ts";
+import { readGraph } from "./read-graph.ts";
+import { decode, functionProto, modelProto, opsetId, stringEntry, trainingInfo } from "./schema.ts";
+import { storedBytes, type TensorContext } from "./tensor-proto.ts";
+
+/** A model as it was read. Passes work on `graph`; everything else stays in the bytes. */
+export interface Model {
+  readonly graph: Graph;
+  /** Version of the standard operator set. */
+  readonly opset: number;
+  /** Version of every imported operator set; the standard one under `""`. */
+  readonly opsets: ReadonlyMap<string, number>;
+  readonly irVersion: number;
+  /** Name and version of the tool that wrote the file, as the file states it; may be empty. */
+  readonly producer: string;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** Bytes of the model, external data included. */
+  readonly sizeBytes: number;
+  /** What `writeModel` patches; of no use to anybody else. */
+  readonly file: ModelFile;
+}
+
+/** The file behind a model. */
+export interface ModelFile {
+  readonly bytes: Uint8Array;
+  readonly lifts: ReadonlyMap<number, Lift>;
+  /** Constants whose elements lie in other files. */
+  readonly external: ReadonlySet<string>;
+}
+
+/** How to read. */
+export interface ReadOptions {
+  /** Deviations from {@link defaultLimits}. */
+  readonly limits?: Partial<Limits>;
+  /** Gives access to weights in other files; without it such models are refused. */
+  readonly externalData?: ExternalDataSource;
+}
+
+/** The oldest operator set whose forms are understood. */
+const oldestOpset = 7;
+
+/**
+ * Reads a model. `bytes` are kept, not copied; do not change them afterwards.
+ *
+ * Everything is validated here (names, order, every tensor's size) and weights are decoded only
+ * when a constant is read. Whatever is wrong with the file is an `EspalierError`.
+ */
+export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Model {
+  const limits = { ...defaultLimits, ...options.limits };
+  if (bytes.length > limits.maxBytes)
+    throw new EspalierError(
+      "MODEL_TOO_LARGE",
+      `The model has ${bytes.length} bytes; at most ${limits.maxBytes} are read.`,
+    );
+  const context: TensorContext = {
+    limits,
+    budget: { fields: limits.maxFields },
+    externalData: options.externalData,
+  };
+  const proto = decode(modelProto, bytes, context.budget);
+  if (proto.graph === undefined)
+    throw new EspalierError("MODEL_NOT_ONNX", "The file holds no ONNX graph.", {
+      hint: "Give the path of an .onnx file.",
+    });
+  const opsets = readOpsets(proto.opsetImport, context);
+  const opset = opsets.get("") ?? 0;
+  if (opset < oldestOpset)
+    throw new EspalierError(
+      "MODEL_UNSUPPORTED",
+      opset === 0
+        ? "The model imports no standard operator set."
+        : `The model uses operator set ${opset}; the oldest supported is ${oldestOpset}.`,
+      {
+        hint: "Convert it with onnx.version_converter, or export it again with a newer opset.",
+        data: { opset },
+      },
+    );
+  checkUnreadParts(proto.functions, proto.trainingInfo, context);
+  const { graph, lifts, external } = readGraph(proto.graph, opset, context);
+  let sizeBytes = bytes.length;
+  for (const name of external) sizeBytes += bytesOfConstant(graph, name);
+  return {
+    graph,
+    opset,
+    opsets,
+    irVersion: proto.irVersion,
+    producer: `${proto.producerName} ${proto.producerVersion}`.trim(),
+    metadata: new Map(
+      proto.metadata.map((entry) => {
+        const { key, value } = decode(stringEntry, entry, context.budget);
+        return [key, value];
+      }),
+    ),
+    sizeBytes,
+    file: { bytes, lifts, external },
+  };
+}
+
+function readOpsets(
+  entries: readonly Uint8Array[],
+  context: TensorContext,
+): ReadonlyMap<string, number> {
+  const opsets = new Map<string, number>();
+  for (const entry of entries) {
+    const { domain, version } = decode(opsetId, entry, context.budget);
+    const key = domain === "ai.onnx" ? "" : domain;
+    if (opsets.has(key) && opsets.get(key) !== version)
+      throw new EspalierError(
+        "MODEL_BAD_GRAPH",
+        `The model imports two versions of the operator set "${domain}".`,
+      );
+    opsets.set(key, version);
+  }
+  return opsets;
+}
+
+/** Functions and training graphs are kept as they are, but nothing in them may be damaged. */
+function checkUnreadParts(
+  functions: readonly Uint8Array[],
+  training: readonly Uint8Array[],
+  context: TensorContext,
+): void {
+  for (const bytes of functions)
+    for (const node of decode(functionProto, bytes, context.budget).node)
+      scanNode(node, context, 0);
+  for (const bytes of training) {
+    const { initialization, algorithm } = decode(trainingInfo, bytes, context.budget);
+    if (initialization) freeNames(initialization, context, 1);
+    if (algorithm) freeNames(algorithm, context, 1);
+  }
+}
+
+function bytesOfConstant(graph: Graph, name: string): number {
+  const constant = graph.constants.get(name);
+  return constant === undefined ? 0 : storedBytes(constant.dtype, constant.shape);
+}
