@@ -101,6 +101,7 @@ export function foldElementwise(
   const known = allKnown(inputs);
   const shape = knownShape(output);
   if (known === undefined || shape === undefined || !isPlain(output.dtype)) return undefined;
+  if (known.some((input) => input.shape.length > shape.length)) return undefined;
   const offsets = known.map((input) => broadcastOffsets(input.shape, shape));
   const apply = <T>(
     elements: readonly ArrayLike<T>[],
@@ -167,4 +168,16 @@ export function foldReduce(
   const values = collect(wholesOf(input)).map((group) => whole(group));
   const all = values.filter((value) => value !== undefined);
   return all.length === values.length ? [tensorFrom(output.dtype, shape, all)] : undefined;
+}
+
+/** The largest of whole numbers. */
+export function maxWhole(...elements: readonly bigint[]): bigint {
+  let result = elements[0];
+  for (const element of elements) if (element > result) result = element;
+  return result;
+}
+
+/** The smallest of whole numbers. */
+export function minWhole(...elements: readonly bigint[]): bigint {
+  return -maxWhole(...elements.map((element) => -element));
 }

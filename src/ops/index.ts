@@ -1,11 +1,19 @@
 /** @file The registry: every operator that Espalier understands, by its type. */
 import type { Node } from "../ir/graph.ts";
 import { attributesOf } from "./attributes.ts";
+import { binaryOperators } from "./binary.ts";
 import { concat } from "./concat.ts";
 import { conv } from "./conv.ts";
 import type { Operator } from "./operator.ts";
+import { passingOperators } from "./passing.ts";
+import { unaryOperators } from "./unary.ts";
 
-const families: readonly (readonly Operator[])[] = [[concat, conv]];
+const families: readonly (readonly Operator[])[] = [
+  [concat, conv],
+  unaryOperators,
+  binaryOperators,
+  passingOperators,
+];
 
 /** All operators, sorted by type. */
 export const operators: readonly Operator[] = families

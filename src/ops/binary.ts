@@ -1,0 +1,194 @@
+/** @file The elementwise operators of two and more inputs, as one table: all broadcast. */
+import type { DType } from "../tensor/dtype.ts";
+import { type MeanVariance, piecewiseLinearMoments, smoothMoments } from "../tensor/gaussian.ts";
+import type { AttributeReader } from "./attributes.ts";
+import { defineElementwise, discrete } from "./elementwise.ts";
+import { foldElementwise, maxWhole, minWhole, type Scalar } from "./fold.ts";
+import {
+  constantMoments,
+  constantScalar,
+  movingMoments,
+  perChannel,
+  productOfMoments,
+  sumOfMoments,
+} from "./moments.ts";
+import {
+  type GradientFacet,
+  type MomentContext,
+  type Moments,
+  noMoments,
+  notYet,
+  type Operator,
+} from "./operator.ts";
+import { clipped } from "./unary.ts";
+
+/** The attribute that three operators have, as a truth value. */
+interface Flag {
+  readonly flag: boolean;
+}
+
+interface Binary {
+  readonly op: string;
+  readonly is: string;
+  /** Two inputs where not said otherwise. */
+  readonly inputs?: "many";
+  /** Whether it makes residual streams. */
+  readonly adds?: boolean;
+  readonly flag?: (raw: AttributeReader) => boolean;
+  readonly dtype?: DType;
+  readonly float?: (flag: boolean) => (...x: number[]) => Scalar;
+  readonly whole?: (flag: boolean) => (...x: bigint[]) => Scalar | undefined;
+  readonly moments?: (context: MomentContext<Flag>) => Moments | undefined;
+  readonly gradient?: GradientFacet;
+}
+
+/** Σ factor · xᵢ of independent inputs; constants count as well. */
+const sum =
+  (factor: (index: number, count: number) => number) =>
+  (context: MomentContext<Flag>): Moments | undefined => {
+    const count = context.inputs.length;
+    const terms = context.inputs.map(
+      (_, i) => movingMoments(context, i) ?? constantMoments(context, i),
+    );
+    const known = terms.filter((term) => term !== undefined);
+    if (known.length < count) return undefined;
+    return sumOfMoments(
+      known,
+      known.map((_, i) => factor(i, count)),
+    );
+  };
+
+/** The input that varies and the one that is constant, of two. */
+function movingAndConstant(context: MomentContext<Flag>): readonly [Moments, Moments] | undefined {
+  for (const [i, k] of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const moving = movingMoments(context, i);
+    const constant = constantMoments(context, k);
+    if (moving && constant) return [moving, constant];
+  }
+  return undefined;
+}
+
+function product(context: MomentContext<Flag>): Moments | undefined {
+  const factors = movingAndConstant(context);
+  return factors && productOfMoments(...factors);
+}
+
+function quotient(context: MomentContext<Flag>): Moments | undefined {
+  const moving = movingMoments(context, 0);
+  const divisor = constantMoments(context, 1, (element) => 1 / element);
+  if (!moving || !divisor?.mean.every(Number.isFinite)) return undefined;
+  return productOfMoments(moving, divisor);
+}
+
+/** Max or Min of x and a constant that is the same all over a channel: a clip. */
+const limit =
+  (clip: (x: number) => readonly [number, number]) =>
+  (context: MomentContext<Flag>): Moments | undefined => {
+    if (context.inputs.length !== 2) return undefined;
+    const pair = movingAndConstant(context);
+    if (!pair?.[1].variance.every((variance) => variance === 0)) return undefined;
+    const [moving, { mean }] = pair;
+    return perChannel(moving, (x, c) => piecewiseLinearMoments(clipped(1, 0, ...clip(mean[c])), x));
+  };
+
+/** Small whole powers are polynomials, for which quadrature is exact. */
+function power(context: MomentContext<Flag>): Moments | undefined {
+  const exponent = constantScalar(context, 1);
+  const moving = movingMoments(context, 0);
+  if (!moving || !exponent || !Number.isInteger(exponent) || exponent < 1 || exponent > 4)
+    return undefined;
+  return perChannel(moving, (x: MeanVariance) => smoothMoments((y) => y ** exponent, [], x));
+}
+
+const always =
+  <T>(value: T) =>
+  () =>
+    value;
+const total = (...x: number[]) => x.reduce((a, b) => a + b, 0);
+
+/** The remainder with the sign of the divisor, or (`fmod`) of the dividend. */
+const modulo = (fmod: boolean) => (a: number, b: number) =>
+  fmod ? a % b : a - b * Math.floor(a / b);
+const wholeModulo = (fmod: boolean) => (a: bigint, b: bigint) => {
+  if (b === 0n) return undefined;
+  const rest = a % b;
+  return !fmod && rest !== 0n && rest < 0n !== b < 0n ? rest + b : rest;
+};
+
+/** Larger exponents than 64 overflow every integer type, but for bases of which nobody takes powers. */
+const wholePower = (a: bigint, b: bigint) =>
+  b < 0n || b > 64n ? undefined : BigInt.asIntN(64, a ** b);
+const shift = (left: boolean) => (a: bigint, b: bigint) => {
+  if (b > 63n) return 0n;
+  return left ? a << b : a >> b;
+};
+
+type Comparison = (a: number | bigint, b: number | bigint) => boolean;
+
+function comparison(op: string, is: string, f: Comparison): Binary {
+  return { op, is, dtype: "bool", float: always(f), whole: always(f), gradient: discrete };
+}
+
+function logic(op: string, is: string, f: (a: number, b: number) => number): Binary {
+  return { op, is, dtype: "bool", float: always(f), gradient: discrete };
+}
+
+function bits(op: string, is: string, f: (a: bigint, b: bigint) => bigint): Binary {
+  return { op, is, whole: always(f), gradient: discrete };
+}
+
+// biome-ignore format: a table
+const table: readonly Binary[] = [
+  { op: "Add", is: "a + b", adds: true, moments: sum(() => 1), float: always((a, b) => a + b), whole: always((a, b) => a + b) },
+  { op: "Sub", is: "a - b", moments: sum((i) => (i === 0 ? 1 : -1)), float: always((a, b) => a - b), whole: always((a, b) => a - b) },
+  { op: "Mul", is: "a · b", moments: product, float: always((a, b) => a * b), whole: always((a, b) => a * b) },
+  { op: "Div", is: "a / b; integers are cut towards zero", moments: quotient,
+    float: always((a, b) => a / b), whole: always((a, b) => (b === 0n ? undefined : a / b)) },
+  { op: "Pow", is: "a to the power b", moments: power, float: always((a, b) => a ** b), whole: always(wholePower) },
+  { op: "Mod", is: "the remainder of a / b, with the sign of b (of a with fmod)",
+    flag: (raw) => raw.int("fmod", 0) === 1, float: modulo, whole: wholeModulo },
+
+  { op: "Sum", is: "Σ xᵢ", inputs: "many", adds: true, moments: sum(() => 1), float: always(total) },
+  { op: "Mean", is: "the mean of the inputs", inputs: "many", moments: sum((_, count) => 1 / count),
+    float: always((...x) => total(...x) / x.length) },
+  { op: "Max", is: "the largest input", inputs: "many", moments: limit((c) => [c, Infinity]),
+    float: always(Math.max), whole: always(maxWhole) },
+  { op: "Min", is: "the smallest input", inputs: "many", moments: limit((c) => [-Infinity, c]),
+    float: always(Math.min), whole: always(minWhole) },
+
+  comparison("Equal", "a = b", (a, b) => a === b),
+  comparison("Less", "a < b", (a, b) => a < b),
+  comparison("LessOrEqual", "a ≤ b", (a, b) => a <= b),
+  comparison("Greater", "a > b", (a, b) => a > b),
+  comparison("GreaterOrEqual", "a ≥ b", (a, b) => a >= b),
+  logic("And", "a ∧ b", (a, b) => a && b),
+  logic("Or", "a ∨ b", (a, b) => a || b),
+  logic("Xor", "a ≠ b", (a, b) => Number(a !== b)),
+  bits("BitwiseAnd", "a & b", (a, b) => a & b),
+  bits("BitwiseOr", "a | b", (a, b) => a | b),
+  bits("BitwiseXor", "a ^ b", (a, b) => a ^ b),
+  { op: "BitShift", is: "a shifted by b bits to LEFT or RIGHT", gradient: discrete, whole: shift,
+    flag: (raw) => raw.string("direction") === "LEFT" },
+];
+
+function define(row: Binary): Operator {
+  const { moments } = row;
+  return defineElementwise<Flag>({
+    opType: row.op,
+    summary: `y = ${row.is}`,
+    attributes: (raw) => ({ flag: row.flag?.(raw) ?? false }),
+    inputs: row.inputs ?? 2,
+    dtype: row.dtype,
+    adds: row.adds,
+    fold: (inputs, { flag }, [y]) =>
+      foldElementwise(inputs, y, { float: row.float?.(flag), whole: row.whole?.(flag) }),
+    moments: moments ? (context) => [moments(context)] : noMoments,
+    gradient: row.gradient ?? notYet,
+  });
+}
+
+/** All operators of the table. */
+export const binaryOperators: readonly Operator[] = table.map(define);
