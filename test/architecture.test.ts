@@ -1,0 +1,236 @@
+/** @file The architecture, held: who may import whom, and where each kind of knowledge lives. */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = resolve(import.meta.dirname, "..");
+const src = join(root, "src");
+
+/** Folders from the bottom up; a folder imports from lower levels and from itself, not from its peers. */
+const levels: readonly (readonly string[])[] = [
+  ["tensor"],
+  ["ir"],
+  ["ops"],
+  ["onnx", "grad", "structure", "models"],
+  ["files"],
+  ["runtime", "data"],
+  ["train", "measure"],
+  ["methods"],
+  ["compress"],
+  ["report", "pack"],
+  ["cli", "web"],
+];
+const levelOf = new Map(levels.flatMap((folders, level) => folders.map((name) => [name, level])));
+
+/** Folders that run in a browser too. */
+const core = new Set(["tensor", "ir", "ops", "onnx", "grad", "structure", "pack"]);
+/** The only files that pass on what others export. */
+const barrels = new Set(["index.ts", "core.ts", "ops/index.ts"]);
+
+interface SourceFile {
+  /** Relative to `src`, with forward slashes. */
+  readonly path: string;
+  /** First folder below `src`, or `""`. */
+  readonly folder: string;
+  readonly isTest: boolean;
+  readonly text: string;
+  readonly imports: readonly string[];
+}
+
+/** Module names of static, dynamic and type imports, and of re-exports. */
+function importsOf(text: string): string[] {
+  const patterns = [
+    /^\s*(?:import|export)\b[^;"']*?\bfrom\s*["']([^"']+)["']/gm,
+    /^\s*import\s*["']([^"']+)["']/gm,
+    /\bimport\(\s*["']([^"']+)["']\s*\)/g,
+    /\brequire\(\s*["']([^"']+)["']\s*\)/g,
+  ];
+  return patterns.flatMap((pattern) => [...text.matchAll(pattern)].map((match) => match[1]));
+}
+
+function sourceFiles(): SourceFile[] {
+  return readdirSync(src, { recursive: true, encoding: "utf8" })
+    .filter((path) => /\.(ts|js|mjs)$/.test(path))
+    .map((path) => path.replaceAll("\\", "/"))
+    .sort()
+    .map((path) => {
+      const text = readFileSync(join(src, path), "utf8");
+      const folder = path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
+      return { path, folder, isTest: path.endsWith(".test.ts"), text, imports: importsOf(text) };
+    });
+}
+
+/** Where a relative import leads, relative to `src`; `undefined` for a package. */
+function targetOf(file: SourceFile, imported: string): string | undefined {
+  if (!imported.startsWith(".")) return undefined;
+  return relative(src, resolve(src, dirname(file.path), imported)).replaceAll("\\", "/");
+}
+
+/** Comparing an `opType`: what only `ops/` and the lifting of old forms in `onnx/` may do. */
+const opTypeComparison =
+  /\bopType\s*[!=]==?|[!=]==?\s*[\w.?]*\bopType\b|switch\s*\([^)]*\bopType\b|\.(?:has|includes|startsWith|endsWith|match)\([\w.?]*\bopType\b|\bopType\.(?:startsWith|endsWith|includes|match)/;
+
+const files = sourceFiles();
+const library = files.filter((file) => !file.isTest);
+
+describe("imports", () => {
+  it("lead downwards", () => {
+    const wrong: string[] = [];
+    for (const file of library) {
+      const level = levelOf.get(file.folder);
+      // The entry points at the top of `src`, and `errors.ts` below everything, have rules of their own.
+      if (level === undefined) continue;
+      for (const imported of file.imports) {
+        const target = targetOf(file, imported);
+        if (target === undefined || target === "errors.ts") continue;
+        const folder = target.split("/")[0];
+        const below = (levelOf.get(folder) ?? Number.POSITIVE_INFINITY) < level;
+        if (folder !== file.folder && !below) wrong.push(`${file.path} imports ${target}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
+  it("know every folder", () => {
+    const unknown = files.map((file) => file.folder).filter((folder) => !levelOf.has(folder));
+    expect([...new Set(unknown)].filter((folder) => folder !== "")).toEqual([]);
+  });
+
+  it("are none in errors.ts, which all import", () => {
+    expect(files.find((file) => file.path === "errors.ts")?.imports).toEqual([]);
+  });
+
+  it("name relative files with their extension", () => {
+    const wrong = files.flatMap((file) =>
+      file.imports
+        .filter((imported) => imported.startsWith(".") && !/\.(ts|js|mjs|json)$/.test(imported))
+        .map((imported) => `${file.path} imports ${imported}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("of the core are free of Node and of packages that need it", () => {
+    const wrong = library
+      .filter((file) => core.has(file.folder))
+      .flatMap((file) =>
+        file.imports
+          .filter((imported) => /^node:|^onnxruntime|^sharp$|^commander$/.test(imported))
+          .map((imported) => `${file.path} imports ${imported}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  it("reached from the browser entry are free of Node too", () => {
+    const byPath = new Map(files.map((file) => [file.path, file]));
+    const seen = new Set<string>();
+    const wrong: string[] = [];
+    const visit = (path: string): void => {
+      const file = byPath.get(path);
+      if (file === undefined || seen.has(path)) return;
+      seen.add(path);
+      for (const imported of file.imports) {
+        const target = targetOf(file, imported);
+        if (target !== undefined) visit(target);
+        else if (imported.startsWith("node:")) wrong.push(`${path} imports ${imported}`);
+      }
+    };
+    visit("core.ts");
+    expect(wrong).toEqual([]);
+  });
+
+  it.each([
+    { packages: /^onnxruntime/, folder: "runtime" },
+    { packages: /^@bufbuild\//, folder: "onnx" },
+    { packages: /^commander$/, folder: "cli" },
+    { packages: /^sharp$/, folder: "data" },
+  ])("of $packages stay in src/$folder", ({ packages, folder }) => {
+    const wrong = files
+      .filter((file) => file.folder !== folder)
+      .filter((file) => file.imports.some((imported) => packages.test(imported)))
+      .map((file) => file.path);
+    expect(wrong).toEqual([]);
+  });
+
+  it("make no cycles", () => {
+    const byPath = new Map(library.map((file) => [file.path, file]));
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (path: string, trail: readonly string[]): void => {
+      const file = byPath.get(path);
+      if (trail.includes(path))
+        cycles.push([...trail.slice(trail.indexOf(path)), path].join(" → "));
+      if (file === undefined || done.has(path) || trail.includes(path)) return;
+      for (const imported of valueImportsOf(file.text)) {
+        const target = targetOf(file, imported);
+        if (target !== undefined) visit(target, [...trail, path]);
+      }
+      done.add(path);
+    };
+    for (const file of library) visit(file.path, []);
+    expect(cycles).toEqual([]);
+  });
+});
+
+/** Imports that exist at run time: type-only ones are left out. */
+function valueImportsOf(text: string): string[] {
+  return importsOf(text.replaceAll(/^\s*(?:import|export) type\b[^;]*;/gm, ""));
+}
+
+describe("knowledge of operators", () => {
+  it.each([
+    `if (node.opType === "Conv") return`,
+    `if ("Conv" === node.opType) return`,
+    `switch (node.opType) {`,
+    `if (convLike.has(node.opType)) return`,
+    `if (["Conv"].includes(node?.opType)) return`,
+    `if (opType.startsWith("Global")) return`,
+  ])("is recognised in %s", (line) => {
+    expect(line).toMatch(opTypeComparison);
+  });
+
+  it("stays in ops/ and in the lifting of onnx/", () => {
+    const wrong = library
+      .filter((file) => file.folder !== "ops" && file.folder !== "onnx")
+      .flatMap((file) =>
+        file.text
+          .split("\n")
+          .filter((line) => opTypeComparison.test(line))
+          .map((line) => `${file.path}: ${line.trim()}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  it("begin with what they are", () => {
+    const wrong = files
+      .filter((file) => !/^(?:#!.*\n)?\/\*\*(?: |\n \* )@file /.test(file.text))
+      .map((file) => file.path);
+    expect(wrong).toEqual([]);
+  });
+
+  it("pass on the exports of others only where they are entry points or the operator list", () => {
+    const wrong = library
+      .filter((file) => !barrels.has(file.path))
+      .filter((file) => /^\s*export\b[^;"']*?\bfrom\s*["']/m.test(file.text))
+      .map((file) => file.path);
+    expect(wrong).toEqual([]);
+  });
+
+  it("export by name", () => {
+    const wrong = files.filter((file) => /^\s*export default\b/m.test(file.text));
+    expect(wrong.map((file) => file.path)).toEqual([]);
+  });
+
+  it("are named in kebab-case and hold at most 500 lines", () => {
+    const wrong = files
+      .filter(
+        (file) =>
+          !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.slow)?(?:\.test)?\.(?:ts|js|mjs)$/.test(
+            basename(file.path),
+          ) || file.text.split("\n").length > 501,
+      )
+      .map((file) => file.path);
+    expect(wrong).toEqual([]);
+  });
+});
