@@ -1,0 +1,163 @@
+/** @file Opens a folder of samples and serves them in batches, role by role. */
+import { EspalierError } from "../errors.ts";
+import { list } from "./files.ts";
+import { type DatasetOptions, readOptions } from "./options.ts";
+import { joinStores } from "./packed.ts";
+import { type Preprocessing, preprocessingOf } from "./preprocessing.ts";
+import { readRaw } from "./recognize.ts";
+import { type Batch, type BatchOptions, type Samples, serve, sourceOf } from "./serve.ts";
+import { cutRoles, type Role, type SplitSizes } from "./splits.ts";
+import {
+  type DataFormat,
+  invalid,
+  type LabelKind,
+  labelKindOf,
+  type RawData,
+  type SampleTable,
+  splitNames,
+} from "./table.ts";
+
+/** Samples on disk, with everything that is known about them. */
+export interface Dataset {
+  /** The folder or file that was opened. */
+  readonly path: string;
+  readonly format: DataFormat;
+  readonly labelKind: LabelKind;
+  /** Number of classes; 0 where there are no labels. */
+  readonly classes: number;
+  readonly classNames: readonly string[] | undefined;
+  /** The shape of one input: [C, H, W], [H, W, C] or [D]. All samples have it. */
+  readonly sampleShape: readonly number[];
+  readonly preprocessing: Preprocessing;
+  /** The value of label-map pixels that do not count. */
+  readonly ignoreLabel: number;
+  /** Number of samples that serve as `role`; 0 where there are none. */
+  size(role: Role): number;
+  /**
+   * The samples of a role, the last batch as small as it must be. Loading runs ahead of the caller.
+   * Fails with `DATA_INVALID` at a file that cannot be read, `DATA_NOT_FOUND` for a role without
+   * samples, and `ABORTED`.
+   */
+  batches(role: Role, options: BatchOptions): AsyncIterable<Batch>;
+}
+
+/**
+ * Opens the data set that lies in a folder (or is one file). What it is, is told by the names there;
+ * `dataset.json` beside the data may say how samples become inputs, and `options` win over it.
+ * Fails with `DATA_NOT_FOUND`, `DATA_INVALID`, `DATA_MISMATCH` or `USAGE`.
+ */
+export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
+  const listing = await list(path);
+  const chosen = await readOptions(listing, options);
+  return datasetOf(path, await readRaw(path, listing, chosen.format), chosen);
+}
+
+async function datasetOf(path: string, raw: RawData, options: DatasetOptions): Promise<Dataset> {
+  const tables = inOrder(raw.tables);
+  const samples = samplesOf(path, tables);
+  const how = preprocessingOf(options, samples.images.isWhole);
+  const source = await sourceOf(samples, how, options.ignoreLabel ?? 255);
+  const cut = cutRoles(sizesOf(tables), {
+    seed: options.splitSeed ?? 0,
+    heldOut: options.heldOut ?? false,
+  });
+  const named = typeof options.classes === "number" ? undefined : options.classes;
+  const classNames = named ?? raw.classNames;
+  return {
+    ...{ path, format: raw.format, labelKind: samples.labelKind, classNames },
+    classes: countClasses(path, samples, options, raw.classes),
+    sampleShape: source.sampleShape,
+    preprocessing: how,
+    ignoreLabel: source.ignoreLabel,
+    size: (role) => cut[role].length,
+    batches(role, batchOptions) {
+      if (cut[role].length === 0) throw emptyRole(path, role);
+      return serve(source, cut[role].subarray(0, batchOptions.limit), batchOptions);
+    },
+  };
+}
+
+function inOrder(tables: readonly SampleTable[]): readonly SampleTable[] {
+  return splitNames.flatMap((split) => tables.filter((table) => table.split === split));
+}
+
+function samplesOf(path: string, tables: readonly SampleTable[]): Samples {
+  const images = joinStores(tables.map((table) => table.images));
+  if (images.count === 0)
+    throw new EspalierError("DATA_NOT_FOUND", `${path}: the data set holds no samples`);
+  const kinds = new Set(tables.map(labelKindOf));
+  if (kinds.size > 1) {
+    const without = tables.find((table) => table.labels === undefined) ?? tables[0];
+    throw invalid(
+      without.images.fileOf(0),
+      "is not labelled as the other files are",
+      "Add its labels, or move it elsewhere.",
+    );
+  }
+  const [labelKind] = kinds;
+  const maps = tables.map((table) => table.labelMaps).filter((store) => store !== undefined);
+  const labels = tables.map((table) => table.labels).filter((list) => list !== undefined);
+  return {
+    images,
+    labelKind,
+    labels: labelKind === "classes" ? concatenate(labels) : undefined,
+    labelMaps: labelKind === "maps" ? joinStores(maps) : undefined,
+  };
+}
+
+function concatenate(lists: readonly Int32Array[]): Int32Array {
+  const out = new Int32Array(lists.reduce((sum, list) => sum + list.length, 0));
+  let at = 0;
+  for (const list of lists) {
+    out.set(list, at);
+    at += list.length;
+  }
+  return out;
+}
+
+function sizesOf(tables: readonly SampleTable[]): SplitSizes {
+  const sizes = { train: 0, val: 0, test: 0, none: 0 };
+  for (const { split, images } of tables) sizes[split] += images.count;
+  const named = tables.find(({ split }) => split !== "none");
+  const unnamed = tables.find(({ split }) => split === "none");
+  if (named !== undefined && unnamed !== undefined)
+    throw invalid(
+      unnamed.images.fileOf(0),
+      `names no split, but ${named.images.fileOf(0)} does`,
+      "Put train, val or test into all names, or into none.",
+    );
+  return sizes;
+}
+
+function countClasses(
+  path: string,
+  { labels, images, labelKind }: Samples,
+  options: DatasetOptions,
+  fixed: number | undefined,
+): number {
+  if (labelKind === "none") return 0;
+  const given = typeof options.classes === "number" ? options.classes : options.classes?.length;
+  const declared = given ?? fixed;
+  if (labels === undefined) return declared ?? 0;
+  let largest = -1;
+  for (const [index, label] of labels.entries()) {
+    if (label < 0 || (declared !== undefined && label >= declared)) {
+      const range = declared === undefined ? "0 or more" : `0 to ${declared - 1}`;
+      throw invalid(images.fileOf(index), `has the label ${label}; expected ${range}`);
+    }
+    largest = Math.max(largest, label);
+  }
+  if (labels.length !== images.count)
+    throw invalid(path, `${labels.length} labels for ${images.count} samples`);
+  return declared ?? largest + 1;
+}
+
+function emptyRole(path: string, role: Role): EspalierError {
+  return new EspalierError("DATA_NOT_FOUND", `${path}: no samples serve as \`${role}\``, {
+    hint:
+      role === "test"
+        ? "Add samples, or name a file test."
+        : "Add a train file, or cut all roles from the test file with --held-out.",
+    data: { path, role },
+  });
+}

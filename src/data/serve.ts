@@ -1,0 +1,177 @@
+/** @file Serves samples in batches, loading ahead of whoever asks for them. */
+import { setImmediate } from "node:timers/promises";
+import { EspalierError } from "../errors.ts";
+import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
+import {
+  arrangeImage,
+  arrangeMap,
+  type Normalizer,
+  normalizerOf,
+  type Preprocessing,
+} from "./preprocessing.ts";
+import type { Raster } from "./raster.ts";
+import { invalid, type LabelKind, type RasterStore } from "./table.ts";
+
+/** Some samples, ready to be fed. */
+export interface Batch {
+  /** float32 [N, C, H, W], [N, H, W, C] for `nhwc`, or [N, D] for vectors. */
+  readonly input: HostTensor & { readonly data: Float32Array };
+  /** [N] class indices; `undefined` where the samples have none. */
+  readonly labels: Int32Array | undefined;
+  /** int32 [N, H, W], the class of every pixel; `undefined` where the samples have none. */
+  readonly labelMaps: (HostTensor & { readonly data: Int32Array }) | undefined;
+  /** [N] the numbers of the samples in the data set: the same sample has the same number in every run. */
+  readonly indices: Int32Array;
+}
+
+/** Which batches to serve. */
+export interface BatchOptions {
+  readonly batchSize: number;
+  /** Only the first so many samples of the role. */
+  readonly limit?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Batches that are loaded before they are asked for. Default 2. */
+  readonly ahead?: number | undefined;
+}
+
+/** All samples of the data set, numbered through. */
+export interface Samples {
+  readonly images: RasterStore;
+  readonly labelKind: LabelKind;
+  readonly labels: Int32Array | undefined;
+  readonly labelMaps: RasterStore | undefined;
+}
+
+/** Turns samples into inputs. */
+export interface Source {
+  readonly samples: Samples;
+  readonly how: Preprocessing;
+  readonly sampleShape: readonly number[];
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly normalizer: Normalizer;
+  readonly ignoreLabel: number;
+}
+
+/** A source over samples. The first sample says what shape all must have. */
+export async function sourceOf(
+  samples: Samples,
+  how: Preprocessing,
+  ignoreLabel: number,
+): Promise<Source> {
+  const { images } = samples;
+  const first = arrangeImage(await images.read(0), how, images.fileOf(0));
+  const { height, width, channels } = first;
+  const sampleShape = images.isVector
+    ? [width]
+    : how.layout === "nchw"
+      ? [channels, height, width]
+      : [height, width, channels];
+  const normalizer = normalizerOf(how, channels);
+  return { ...{ samples, how, sampleShape, height, width, channels, normalizer, ignoreLabel } };
+}
+
+/** The samples at `indices`, batch by batch, `ahead` batches in advance. */
+export async function* serve(
+  source: Source,
+  indices: Int32Array,
+  { batchSize, signal, ahead = 2 }: BatchOptions,
+): AsyncGenerator<Batch> {
+  const pending: Promise<Batch>[] = [];
+  let next = 0;
+  const start = () => {
+    if (next >= indices.length || signal?.aborted) return;
+    const batch = load(source, indices.slice(next, next + batchSize));
+    // Awaited later; until then its failure must not count as unhandled.
+    batch.catch(() => undefined);
+    pending.push(batch);
+    next += batchSize;
+  };
+  for (let i = 0; i < Math.max(1, ahead); i++) start();
+  for (let batch = pending.shift(); batch !== undefined; batch = pending.shift()) {
+    const loaded = await batch;
+    if (signal?.aborted) throw new EspalierError("ABORTED", "stopped while reading samples");
+    start();
+    yield loaded;
+  }
+  if (signal?.aborted) throw new EspalierError("ABORTED", "stopped while reading samples");
+}
+
+/** Enough to keep the decoder's threads busy, few enough to bound what is decoded but not yet stored. */
+const lanes = 8;
+
+async function load(source: Source, indices: Int32Array): Promise<Batch> {
+  // Converting bytes is synchronous: first let the caller hand the batch before this one to onnxruntime.
+  await setImmediate();
+  const { samples, sampleShape, height, width } = source;
+  const { labels, labelMaps } = samples;
+  const input = new Float32Array(indices.length * sizeOf(sampleShape));
+  const maps =
+    labelMaps === undefined ? undefined : new Int32Array(indices.length * height * width);
+  let next = 0;
+  const lane = async () => {
+    while (next < indices.length) {
+      const i = next++;
+      const image = samples.images.read(indices[i]);
+      writeImage(source, image instanceof Promise ? await image : image, indices[i], input, i);
+      if (labelMaps !== undefined && maps !== undefined) {
+        const map = labelMaps.read(indices[i]);
+        writeMap(source, labelMaps, map instanceof Promise ? await map : map, indices[i], maps, i);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  const count = indices.length;
+  return {
+    input: { dtype: "float32", shape: [count, ...sampleShape], data: input },
+    labels: labels === undefined ? undefined : Int32Array.from(indices, (index) => labels[index]),
+    labelMaps:
+      maps === undefined
+        ? undefined
+        : { dtype: "int32", shape: [count, height, width], data: maps },
+    indices,
+  };
+}
+
+function writeImage(
+  source: Source,
+  raster: Raster,
+  index: number,
+  out: Float32Array,
+  position: number,
+): void {
+  const { samples, how, height, width, channels, normalizer } = source;
+  const file = samples.images.fileOf(index);
+  const image = arrangeImage(raster, how, file);
+  if (image.height !== height || image.width !== width || image.channels !== channels)
+    throw new EspalierError(
+      "DATA_MISMATCH",
+      `${file} is ${image.width}x${image.height}x${image.channels}, ` +
+        `${samples.images.fileOf(0)} ${width}x${height}x${channels}`,
+      {
+        hint: "Bring all images to one size: --resize WxH.",
+        data: { file, expected: [width, height, channels] },
+      },
+    );
+  normalizer.write(image, out, position * height * width * channels);
+}
+
+function writeMap(
+  source: Source,
+  store: RasterStore,
+  raster: Raster,
+  index: number,
+  out: Int32Array,
+  position: number,
+): void {
+  const { how, height, width, ignoreLabel } = source;
+  const file = store.fileOf(index);
+  const map = arrangeMap(raster, how, file, ignoreLabel);
+  if (map.height !== height || map.width !== width)
+    throw invalid(file, `is ${map.width}x${map.height}, its image ${width}x${height}`);
+  let to = position * height * width;
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      out[to++] = map.data[map.offset + y * map.rowStride + x * map.columnStride];
+}
