@@ -95,6 +95,9 @@ export interface Ties<A> {
   /** `axis` of this parameter makes the channels (a filter axis). */
   produces(tensor: TiedTensor, axis: number): void;
 
+  /** The node adds up its inputs: the channels that branches share there are a residual stream. */
+  stream(output: TiedTensor): void;
+
   /** Output is `input` in a new shape, same row-major order. */
   reshape(output: TiedTensor, input: TiedTensor): void;
   /** Output axis i is input axis `permutation[i]`. */
@@ -130,9 +133,9 @@ export interface ShrinkContext<A> {
 
 /** What `shrink` asks for. Parameters that carry ids are cut without being asked. */
 export interface Shrunk {
-  /** Attributes to replace. */
-  readonly attributes?: ReadonlyMap<string, Attribute>;
-  /** Constant inputs to replace, by input index. */
+  /** Attributes to replace; `undefined` takes one away. */
+  readonly attributes?: ReadonlyMap<string, Attribute | undefined>;
+  /** Constant inputs to replace, by input index; an absent optional input may be added. */
   readonly inputs?: ReadonlyMap<number, HostTensor>;
   /** The node becomes `Gather(input, indices)` along `axis`, with these positions of the shrunk input. */
   readonly gather?: { readonly axis: number; readonly indices: readonly number[] };

@@ -1,0 +1,64 @@
+/** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
+import type { Edit } from "../structure/edits.ts";
+import type { Removed } from "../structure/removal.ts";
+import type { SelectionRules } from "../structure/select.ts";
+import type { Structure } from "../structure/units.ts";
+
+/** What a method is given. */
+export interface MethodContext {
+  readonly structure: Structure;
+  /** Seeds whatever is random. */
+  readonly seed: number;
+  /** The method's own options by name, as given; absent ones take their defaults. */
+  readonly options: ReadonlyMap<string, string>;
+  /** Groups that will not be pruned need no scores. */
+  readonly rules: SelectionRules;
+}
+
+/** What a method answers. */
+export interface Proposal {
+  /** One per unit, of any scale; the lowest go first. */
+  readonly scores: Float64Array;
+  /**
+   * New parameters for the consumers of what is removed, in the original's widths; empty for methods
+   * that don't compensate.
+   */
+  readonly edits: (removed: Removed) => readonly Edit[];
+  /** What the user should know, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** An option of a method. */
+export interface MethodOption {
+  readonly name: string;
+  readonly values: readonly string[];
+  readonly default: string;
+  readonly description: string;
+}
+
+/** One pruning method, found by its name. */
+export interface Method {
+  readonly name: string;
+  readonly summary: string;
+  /** Paper and section, or whose idea it is. */
+  readonly source: string;
+  readonly needs: {
+    /** Batch normalization kept in the network. */
+    readonly batchNorm: boolean;
+    /** Images, labelled or not. */
+    readonly data: boolean;
+  };
+  readonly options: readonly MethodOption[];
+  /** Throws `METHOD_NEEDS_BN` and the like where the network lacks what the method reads. */
+  readonly propose: (context: MethodContext) => Proposal;
+}
+
+/** The value of an option, or its default. */
+export function optionOf(
+  method: Pick<Method, "options">,
+  context: MethodContext,
+  name: string,
+): string {
+  const option = method.options.find((candidate) => candidate.name === name);
+  return context.options.get(name) ?? option?.default ?? "";
+}

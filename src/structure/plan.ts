@@ -1,0 +1,150 @@
+/** @file The plan: what was chosen, in the original's indices; read, edited and applied again. */
+import { EspalierError } from "../errors.ts";
+import { allocate, bytesOf, isStrings, sizeOf } from "../tensor/host-tensor.ts";
+import type { Edit } from "./edits.ts";
+import { type Removed, removeNothing } from "./removal.ts";
+import type { Structure } from "./units.ts";
+
+/** One filter axis of a plan. */
+export interface PlanAxis {
+  readonly node: string;
+  /** The parameter. */
+  readonly tensor: string;
+  readonly axis: number;
+  readonly width: number;
+  /** Indices that stay, ascending. */
+  readonly kept: readonly number[];
+}
+
+/** The filter axes that share channels, as `inspect` groups them. */
+export interface PlanGroup {
+  readonly id: string;
+  readonly axes: readonly PlanAxis[];
+}
+
+/** A new value for a parameter of a consumer (see `edits.ts`), elements as base64 little-endian bytes. */
+export interface PlanEdit {
+  readonly node: string;
+  readonly input: number;
+  readonly dtype: "float32" | "float16" | "float64" | "bfloat16";
+  readonly shape: readonly number[];
+  readonly base64: string;
+}
+
+/** The file `OUT.plan.json`. */
+export interface Plan {
+  readonly format: "espalier-plan";
+  readonly version: 1;
+  /** How it was made; for people. */
+  readonly method: string;
+  readonly groups: readonly PlanGroup[];
+  /** Compensation and refitting, applied before the removal. */
+  readonly edits: readonly PlanEdit[];
+}
+
+/** The plan for a removal. Groups that lose nothing are left out. */
+export function planOf(
+  structure: Structure,
+  removed: Removed,
+  method: string,
+  edits: readonly Edit[],
+): Plan {
+  const groups = structure.groups
+    .filter((group) => group.units.some((unit) => removed[unit] === 1))
+    .map((group) => ({
+      id: group.id,
+      axes: group.axes.map((position) => {
+        const { node, tensor, axis, width, units } = structure.filterAxes[position];
+        const kept = [...units.keys()].filter((index) => removed[units[index]] === 0);
+        return { node: node.name, tensor, axis, width, kept };
+      }),
+    }));
+  return { format: "espalier-plan", version: 1, method, groups, edits: edits.map(encodeEdit) };
+}
+
+/**
+ * The units that a plan removes. Throws `PLAN_INVALID`, naming every offence, when the plan names
+ * axes that the network does not have, cuts part of a unit, cuts what must stay, or empties an axis.
+ */
+export function removalOf(structure: Structure, plan: Plan): Removed {
+  const removed = removeNothing(structure);
+  const faults: string[] = [];
+  const stays = new Map<number, string>();
+  const gone: { readonly unit: number; readonly where: string }[] = [];
+  for (const { axes } of plan.groups) {
+    for (const { node, tensor, axis, width, kept } of axes) {
+      const where = `"${tensor}" axis ${axis} of "${node}"`;
+      const found = structure.filterAxes.find(
+        (candidate) =>
+          candidate.tensor === tensor && candidate.axis === axis && candidate.node.name === node,
+      );
+      if (found === undefined || found.width !== width) {
+        faults.push(`${where} (width ${width}) is not in the network`);
+        continue;
+      }
+      const isKept = new Set(kept);
+      if (kept.length === 0) faults.push(`${where} keeps nothing`);
+      if ([...isKept].some((index) => !(index >= 0 && index < width && Number.isInteger(index))))
+        faults.push(`${where} keeps an index outside 0..${width - 1}`);
+      for (const [index, unit] of found.units.entries()) {
+        if (isKept.has(index)) stays.set(unit, `${where} keeps index ${index}`);
+        else gone.push({ unit, where: `${where} drops index ${index}` });
+      }
+    }
+  }
+  for (const { unit, where } of gone) {
+    const { reason } = structure.units[unit];
+    const contradiction = stays.get(unit);
+    if (reason !== undefined) faults.push(`${where}, which must stay: ${reason}`);
+    else if (contradiction !== undefined)
+      faults.push(`${where}, but it is one unit with what ${contradiction}`);
+    removed[unit] = 1;
+  }
+  if (faults.length > 0)
+    throw new EspalierError("PLAN_INVALID", `the plan does not fit: ${faults.join("; ")}`, {
+      hint: "Cut all axes of a group at the same units; `espalier inspect --json` lists them.",
+      data: { faults },
+    });
+  return removed;
+}
+
+/** The edits of a plan. Throws `PLAN_INVALID` for contents that do not fit their shape. */
+export function editsOf(plan: Plan): Edit[] {
+  return plan.edits.map(({ node, input, dtype, shape, base64 }) => {
+    const data = allocate(dtype, sizeOf(shape));
+    const bytes = fromBase64(base64);
+    if (bytes.length !== data.byteLength)
+      throw new EspalierError(
+        "PLAN_INVALID",
+        `the edit of "${node}" input ${input} holds ${bytes.length} bytes, its shape needs ${data.byteLength}`,
+      );
+    bytesOf(data).set(bytes);
+    return { node, input, tensor: { dtype, shape, data } };
+  });
+}
+
+function encodeEdit({ node, input, tensor }: Edit): PlanEdit {
+  const { dtype, shape, data } = tensor;
+  if (isStrings(data) || !isEditable(dtype))
+    throw new EspalierError("PLAN_INVALID", `an edit of "${node}" holds ${dtype}`);
+  return { node, input, dtype, shape, base64: toBase64(bytesOf(data)) };
+}
+
+function isEditable(dtype: string): dtype is PlanEdit["dtype"] {
+  return ["float32", "float16", "float64", "bfloat16"].includes(dtype);
+}
+
+function toBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let i = 0; i < bytes.length; i += 0x8000)
+    binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
+  return btoa(binary);
+}
+
+function fromBase64(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch (cause) {
+    throw new EspalierError("PLAN_INVALID", "an edit is not base64", { cause });
+  }
+}

@@ -1,0 +1,187 @@
+/** @file Choosing units under a budget: lowest scores first, widths kept legal. */
+import { EspalierError } from "../errors.ts";
+import { type Removed, removeNothing } from "./removal.ts";
+import type { Structure } from "./units.ts";
+
+/** One limit that a removal must respect. */
+export interface Budget {
+  /** For messages: `macs`, `params`, `bytes`, `latency`. */
+  readonly name: string;
+  /** Share of the original that may remain, in (0, 1]. */
+  readonly fraction: number;
+  /** The share that remains after a removal. */
+  readonly remaining: (removed: Removed) => number;
+}
+
+/** What may be chosen. */
+export interface SelectionRules {
+  /** Widths of filter axes come out as multiples of this (or as they were). */
+  readonly roundTo?: number;
+  /** No axis of any tensor gets narrower than this (or than it was). At least 1. */
+  readonly minWidth?: number;
+  /** Group id or layer patterns (`*` matches anything) of the groups to prune; all when absent. */
+  readonly only?: readonly string[];
+  /** Patterns of groups to leave alone; `stream` means every residual stream. */
+  readonly except?: readonly string[];
+}
+
+/** The outcome of a selection. */
+export interface Selection {
+  readonly removed: Removed;
+  /** False when even the most that may be removed stays above a budget. */
+  readonly isReached: boolean;
+  /** The share that remains, by budget name. */
+  readonly remaining: ReadonlyMap<string, number>;
+}
+
+/**
+ * The shortest prefix of the ranking (ascending `scores`, one per unit) that meets all budgets.
+ * Units whose removal would break a rule are passed over.
+ *
+ * Errors: `TARGET_INVALID` for a fraction outside (0, 1]; `PATTERN_UNMATCHED`.
+ */
+export function selectUnits(
+  structure: Structure,
+  scores: Float64Array,
+  budgets: readonly Budget[],
+  rules: SelectionRules = {},
+): Selection {
+  for (const { name, fraction } of budgets)
+    if (!(fraction > 0 && fraction <= 1))
+      throw new EspalierError("TARGET_INVALID", `--${name} is ${fraction}`, {
+        hint: "A target is the share that may remain: a number above 0 and up to 1.",
+      });
+  const candidates = candidateUnits(structure, rules).sort(
+    (a, b) => scores[a] - scores[b] || a - b,
+  );
+  const choose = prefixChooser(structure, scores, candidates, rules);
+  const isMet = (removed: Removed) => budgets.every((b) => b.remaining(removed) <= b.fraction);
+  let low = 0;
+  let high = candidates.length;
+  const most = choose(high);
+  const isReached = isMet(most);
+  let best = most;
+  while (isReached && low < high) {
+    const middle = (low + high) >> 1;
+    const removed = choose(middle);
+    if (isMet(removed)) {
+      best = removed;
+      high = middle;
+    } else low = middle + 1;
+  }
+  const remaining = new Map(budgets.map(({ name, remaining: of }) => [name, of(best)]));
+  return { removed: best, isReached, remaining };
+}
+
+/** The units that the rules and their own prunability allow to be removed. */
+export function candidateUnits(structure: Structure, rules: SelectionRules): number[] {
+  const only = rules.only && matchGroups(structure, rules.only);
+  const except = matchGroups(structure, rules.except ?? []);
+  return structure.units
+    .filter((unit) => unit.reason === undefined && !except.has(unit.group))
+    .filter((unit) => only === undefined || only.has(unit.group))
+    .map((unit) => unit.index);
+}
+
+/** The groups that any of the patterns names, by id, layer name or parameter name. */
+function matchGroups(structure: Structure, patterns: readonly string[]): ReadonlySet<number> {
+  const matched = new Set<number>();
+  for (const pattern of patterns) {
+    const before = matched.size;
+    const isMatch = globMatcher(pattern);
+    let found = false;
+    for (const [index, group] of structure.groups.entries()) {
+      const names = group.axes.flatMap((axis) => {
+        const { node, tensor } = structure.filterAxes[axis];
+        return [node.name, tensor];
+      });
+      const isNamed = [group.id, ...names].some(isMatch);
+      if (isNamed || (pattern === "stream" && group.isStream)) {
+        matched.add(index);
+        found = true;
+      }
+    }
+    if (!found && matched.size === before && pattern !== "stream")
+      throw new EspalierError("PATTERN_UNMATCHED", `no group or layer matches "${pattern}"`, {
+        hint: "`espalier inspect` lists the groups and their layers; * matches any characters.",
+        data: { pattern },
+      });
+  }
+  return matched;
+}
+
+function globMatcher(pattern: string): (name: string) => boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const expression = new RegExp(`^${parts.join(".*")}$`, "s");
+  return (name) => expression.test(name);
+}
+
+/** The positions of one tensor axis, as units; axes with the same list are the same constraint. */
+interface WidthLimit {
+  readonly width: number;
+  /** Positions per unit. */
+  readonly counts: ReadonlyMap<number, number>;
+  readonly isFilterAxis: boolean;
+}
+
+function widthLimits(structure: Structure): WidthLimit[] {
+  const limits = new Map<string, WidthLimit>();
+  const add = (units: Int32Array, isFilterAxis: boolean): void => {
+    const counts = new Map<number, number>();
+    for (const unit of units) if (unit >= 0) counts.set(unit, (counts.get(unit) ?? 0) + 1);
+    if (counts.size === 0) return;
+    const key = units.join(",");
+    const known = limits.get(key);
+    if (known === undefined || (isFilterAxis && !known.isFilterAxis))
+      limits.set(key, { width: units.length, counts, isFilterAxis });
+  };
+  for (const { units } of structure.filterAxes) add(units, true);
+  const { layouts, parameters } = structure.analysis;
+  for (const layout of [...layouts.values(), ...parameters.values()])
+    for (let axis = 0; axis < layout.shape.length; axis++)
+      add(structure.unitsAlong(layout, axis), false);
+  return [...limits.values()];
+}
+
+/** A function that removes the first `count` candidates as far as widths allow. */
+function prefixChooser(
+  structure: Structure,
+  scores: Float64Array,
+  candidates: readonly number[],
+  rules: SelectionRules,
+): (count: number) => Removed {
+  const limits = widthLimits(structure);
+  const minWidth = Math.max(1, rules.minWidth ?? 1);
+  const roundTo = Math.max(1, rules.roundTo ?? 1);
+  const limitsOf = new Map<number, number[]>();
+  for (const [i, limit] of limits.entries())
+    for (const unit of limit.counts.keys()) limitsOf.set(unit, [...(limitsOf.get(unit) ?? []), i]);
+
+  return (count) => {
+    const removed = removeNothing(structure);
+    const widths = limits.map((limit) => limit.width);
+    const change = (unit: number, sign: 1 | -1): void => {
+      removed[unit] = sign < 0 ? 1 : 0;
+      for (const i of limitsOf.get(unit) ?? [])
+        widths[i] += sign * (limits[i].counts.get(unit) ?? 0);
+    };
+    for (const unit of candidates.slice(0, count)) {
+      const isLegal = (limitsOf.get(unit) ?? []).every(
+        (i) => widths[i] - (limits[i].counts.get(unit) ?? 0) >= minWidth,
+      );
+      if (isLegal) change(unit, -1);
+    }
+    // Rounding up restores the best of what was removed; tied axes may need several passes.
+    for (let isStable = roundTo === 1; !isStable; ) {
+      isStable = true;
+      for (const [i, { width, counts, isFilterAxis }] of limits.entries()) {
+        if (!isFilterAxis || widths[i] === width || widths[i] % roundTo === 0) continue;
+        const gone = [...counts.keys()].filter((unit) => removed[unit] === 1);
+        const best = gone.reduce((a, b) => (scores[b] > scores[a] ? b : a));
+        change(best, 1);
+        isStable = false;
+      }
+    }
+    return removed;
+  };
+}

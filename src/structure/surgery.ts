@@ -1,0 +1,400 @@
+/**
+ * @file Removing units from a graph: the smaller network, exactly.
+ *
+ * Invariant: the result computes what the original computes when every node that sums over channels
+ * (`Analysis.reads`) sees zeros in place of the removed ones.
+ */
+import { assert, EspalierError } from "../errors.ts";
+import { type Constant, constantOf, type Graph, type Node, type TensorType } from "../ir/graph.ts";
+import { freshNames } from "../ir/names.ts";
+import { operatorOf } from "../ops/index.ts";
+import { inferTypes } from "../ops/infer.ts";
+import type { Shrunk } from "../ops/operator.ts";
+import { type HostTensor, int64Vector, takeAlong, tensorOf } from "../tensor/host-tensor.ts";
+import { knownShape, type Operands, useKey } from "./analysis.ts";
+import { asSelection, type Layout } from "./layout.ts";
+import { isVirtual, keptAlong, losesAnything, type Removed, shapeAfter } from "./removal.ts";
+import type { Structure } from "./units.ts";
+
+/** The graph without the removed units. Nodes and constants that don't change stay the same objects. */
+export function removeUnits(structure: Structure, removed: Removed): Graph {
+  if (!removed.includes(1)) return structure.analysis.graph;
+  return new Surgery(structure, removed).run();
+}
+
+/** What one use of a constant becomes. */
+interface Version {
+  /** Equal signatures mean equal contents. */
+  readonly signature: string;
+  readonly make: () => Constant;
+}
+
+class Surgery {
+  readonly #structure: Structure;
+  readonly #removed: Removed;
+  readonly #graph: Graph;
+  readonly #fresh: (stem: string) => string;
+  /** Constants of the new graph by name. */
+  readonly #constants = new Map<string, Constant>();
+  /** Old constant name → signature → name in the new graph. */
+  readonly #versions = new Map<string, Map<string, string>>();
+  readonly #nodes: Node[] = [];
+
+  constructor(structure: Structure, removed: Removed) {
+    this.#structure = structure;
+    this.#removed = removed;
+    this.#graph = structure.analysis.graph;
+    this.#fresh = freshNames(this.#graph);
+  }
+
+  run(): Graph {
+    const { graph } = this.#structure.analysis;
+    // Captured constants and outputs that are constants must stay as they are under their names.
+    const pinned = new Set([...graph.outputs, ...graph.nodes.flatMap((node) => node.captures)]);
+    for (const [name, constant] of graph.constants)
+      if (pinned.has(name)) this.#version(constant, unchanged(constant));
+    for (const node of graph.nodes) this.#rewrite(node);
+    // Constants that nothing reads were there before; they stay.
+    const used = new Set([...graph.nodes.flatMap((node) => node.inputs), ...pinned]);
+    for (const [name, constant] of graph.constants)
+      if (!used.has(name)) this.#constants.set(name, constant);
+    const nodes = withoutNewlyDead(this.#nodes, graph);
+    const live = new Set(nodes.flatMap((node) => [...node.inputs, ...node.captures]));
+    const constants = new Map<string, Constant>();
+    for (const name of graph.constants.keys()) {
+      const own = this.#constants.get(name);
+      if (own && (!used.has(name) || live.has(name) || pinned.has(name))) constants.set(name, own);
+      for (const clone of this.#versions.get(name)?.values() ?? []) {
+        const made = this.#constants.get(clone);
+        if (clone !== name && made && live.has(clone)) constants.set(clone, made);
+      }
+    }
+    for (const [name, constant] of this.#constants)
+      if (!constants.has(name) && live.has(name) && !graph.constants.has(name))
+        constants.set(name, constant);
+    const result = { ...graph, nodes, constants, types: this.#types(nodes) };
+    return this.#checked(this.#frozen(result));
+  }
+
+  #rewrite(node: Node): void {
+    const { analysis } = this.#structure;
+    const operands = analysis.operands.get(node);
+    if (operands === undefined) {
+      this.#emit(
+        node,
+        this.#renamed(
+          node,
+          node.inputs.map((name) => this.#asIs(name)),
+        ),
+      );
+      return;
+    }
+    const layouts = operands.outputs.map((tensor) => operands.layoutOf(tensor));
+    const isFromVirtual = operands.inputs.some(
+      (tensor) => tensor && this.#isVirtual(operands.layoutOf(tensor)),
+    );
+    if (isFromVirtual || layouts.some((layout) => this.#isVirtual(layout))) {
+      for (const [i, layout] of layouts.entries())
+        if (!this.#isVirtual(layout)) this.#gatherFromBase(node.outputs[i], layout);
+      return;
+    }
+    const shrunk = this.#shrink(node, operands);
+    const inputs = node.inputs.map((name, i) => {
+      const tensor = operands.inputs[i];
+      if (tensor === undefined) return name;
+      const value = shrunk.inputs?.get(i);
+      return value === undefined
+        ? this.#cut(name, node, i, operands.layoutOf(tensor))
+        : this.#resized(name, value);
+    });
+    if (shrunk.gather) {
+      const { axis, indices } = shrunk.gather;
+      this.#emitGather(node.outputs[0], inputs[0], axis, indices, node);
+      return;
+    }
+    const attributes = shrunk.attributes
+      ? new Map([...node.attributes, ...shrunk.attributes])
+      : node.attributes;
+    this.#emit(
+      node,
+      this.#renamed({ ...node, attributes }, inputs),
+      shrunk.attributes !== undefined,
+    );
+  }
+
+  #shrink(node: Node, operands: Operands): Shrunk {
+    const bound = operatorOf(node);
+    assert(bound !== undefined, "a node with operands has an operator");
+    const { shrink } = bound.operator;
+    if (typeof shrink !== "function") return {};
+    const touched = [...operands.inputs, ...operands.outputs].some(
+      (tensor) =>
+        tensor && losesAnything(this.#structure, this.#removed, operands.layoutOf(tensor)),
+    );
+    if (!touched) return {};
+    return shrink({
+      attrs: bound.attrs,
+      node,
+      inputs: operands.inputs,
+      outputs: operands.outputs,
+      kept: (tensor, axis) =>
+        keptAlong(this.#structure, this.#removed, operands.layoutOf(tensor), axis),
+      shapeOf: (tensor) => shapeAfter(this.#structure, this.#removed, operands.layoutOf(tensor)),
+    });
+  }
+
+  /** The name under which a node reads `name` when nothing about it may change. */
+  #asIs(name: string): string {
+    const constant = this.#graph.constants.get(name);
+    return constant ? this.#version(constant, unchanged(constant)) : name;
+  }
+
+  /** The name under which a node reads its input, cut to what is kept. */
+  #cut(name: string, node: Node, input: number, layout: Layout): string {
+    const constant = this.#graph.constants.get(name);
+    if (constant === undefined) return name;
+    assert(
+      layout.base.name === useKey(name, constant.shape, node, input),
+      "a constant's layout is its own",
+    );
+    const kept = layout.shape.map((size, axis) => {
+      const list = keptAlong(this.#structure, this.#removed, layout, axis);
+      return list.length < size ? list : undefined;
+    });
+    if (kept.every((list) => list === undefined))
+      return this.#version(constant, unchanged(constant));
+    const shape = constant.shape.map((size, axis) => kept[axis]?.length ?? size);
+    return this.#version(constant, {
+      signature: kept.map((list) => list?.join(",") ?? "*").join("|"),
+      make: () => ({
+        ...constant,
+        shape,
+        read: () =>
+          kept.reduce<HostTensor>(
+            (tensor, list, axis) => (list ? takeAlong(tensor, axis, list) : tensor),
+            constant.read(),
+          ),
+      }),
+    });
+  }
+
+  /** The name of a size input with new contents; elements that the run computes stay dynamic. */
+  #resized(name: string, value: HostTensor): string {
+    const constant = this.#graph.constants.get(name);
+    const old = this.#structure.analysis.inference.values.get(name);
+    const isSame =
+      old?.data.length === value.data.length && value.data.every((x, i) => x === old.data[i]);
+    if (constant) {
+      if (isSame) return this.#version(constant, unchanged(constant));
+      return this.#version(constant, {
+        signature: `=${value.data.join(",")}`,
+        make: () => ({ ...constantOf(name, value, constant.origin) }),
+      });
+    }
+    if (isSame) return name;
+    const dynamic = this.#structure.analysis.dynamicElements(name);
+    const fixedName = this.#addConstant(`${name}_static`, value);
+    if (!dynamic?.includes(true)) return fixedName;
+    const mask = this.#addConstant(
+      `${name}_is_static`,
+      tensorOf(
+        "bool",
+        value.shape,
+        dynamic.map((isDynamic) => (isDynamic ? 0 : 1)),
+      ),
+    );
+    const output = this.#fresh(`${name}_resized`);
+    this.#nodes.push(newNode(this.#fresh("Where"), "Where", [mask, fixedName, name], output));
+    return output;
+  }
+
+  #gatherFromBase(output: string, layout: Layout): void {
+    const selection = asSelection(layout);
+    assert(selection !== undefined, "chains of joint views end as a selection from their base");
+    const { axis, indices } = selection;
+    const { base } = layout;
+    const baseLayout = this.#structure.analysis.layouts.get(base.name);
+    assert(baseLayout !== undefined, "the base of a joint view is a computed value");
+    const position = new Map(
+      keptAlong(this.#structure, this.#removed, baseLayout, axis).map((index, at) => [index, at]),
+    );
+    const kept = keptAlong(this.#structure, this.#removed, layout, axis).map((index) => {
+      const at = position.get(indices[index]);
+      assert(at !== undefined, "what a view keeps, its base keeps");
+      return at;
+    });
+    this.#emitGather(output, base.name, axis, kept, undefined);
+  }
+
+  #emitGather(
+    output: string,
+    input: string,
+    axis: number,
+    indices: readonly number[],
+    replaced: Node | undefined,
+  ): void {
+    const constant = this.#addConstant(`${output}_indices`, int64Vector(indices));
+    const name = replaced?.name ?? this.#fresh(`Gather_${output}`);
+    const attributes = new Map([["axis", { kind: "int" as const, value: axis }]]);
+    this.#nodes.push({ ...newNode(name, "Gather", [input, constant], output), attributes });
+  }
+
+  #addConstant(stem: string, tensor: HostTensor): string {
+    const name = this.#fresh(stem);
+    this.#constants.set(name, constantOf(name, tensor));
+    return name;
+  }
+
+  /** Registers a version of a constant; the first one keeps the name, further ones are clones. */
+  #version(constant: Constant, { signature, make }: Version): string {
+    const versions = this.#versions.get(constant.name) ?? new Map<string, string>();
+    this.#versions.set(constant.name, versions);
+    const known = versions.get(signature);
+    if (known !== undefined) return known;
+    const isFirst = versions.size === 0;
+    const name = isFirst ? constant.name : this.#fresh(constant.name);
+    versions.set(signature, name);
+    const made = make();
+    this.#constants.set(name, isFirst ? made : { ...made, name, origin: { kind: "new" } });
+    return name;
+  }
+
+  #renamed(node: Node, inputs: readonly string[]): Node {
+    return inputs.some((name, i) => name !== node.inputs[i]) ? { ...node, inputs } : node;
+  }
+
+  #emit(original: Node, rewritten: Node, hasNewAttributes = false): void {
+    const isSame = rewritten.inputs === original.inputs && !hasNewAttributes;
+    this.#nodes.push(isSame ? original : rewritten);
+  }
+
+  #isVirtual(layout: Layout): boolean {
+    return isVirtual(this.#structure, this.#removed, layout);
+  }
+
+  /** Declared types with the new widths; symbolic dims stay as they are. */
+  #types(nodes: readonly Node[]): ReadonlyMap<string, TensorType> {
+    const { analysis } = this.#structure;
+    const produced = new Set([...this.#graph.inputs, ...nodes.flatMap((node) => node.outputs)]);
+    const types = new Map<string, TensorType>();
+    for (const [name, type] of this.#graph.types) {
+      const constant = this.#constants.get(name);
+      const layout = analysis.layouts.get(name);
+      if (constant) {
+        const isSame = type.shape?.every((dim, axis) => dim === constant.shape[axis]);
+        types.set(name, isSame ? type : { ...type, shape: constant.shape });
+      } else if (!produced.has(name)) continue;
+      else if (layout === undefined || type.shape?.length !== layout.shape.length)
+        types.set(name, type);
+      else {
+        const after = shapeAfter(this.#structure, this.#removed, layout);
+        const isSame = after.every((size, axis) => size === layout.shape[axis]);
+        const shape = type.shape.map((dim, axis) =>
+          after[axis] === layout.shape[axis] ? dim : after[axis],
+        );
+        types.set(name, isSame ? type : { ...type, shape });
+      }
+    }
+    return types;
+  }
+
+  /**
+   * Values that shape arithmetic computed from a width that changed, and that reach data: the
+   * original value is what the network meant (a mean over 64 channels divides by 64 still).
+   */
+  #frozen(graph: Graph): Graph {
+    const { analysis } = this.#structure;
+    const before = analysis.inference.values;
+    const after = inferTypes(graph, { dims: analysis.dims }).values;
+    const constants = new Map(graph.constants);
+    const frozen = new Map<string, string>();
+    const freeze = (node: Node, name: string): string => {
+      const known = frozen.get(name);
+      if (known !== undefined) return known;
+      const value = before.get(name);
+      assert(value !== undefined, "only known values are frozen");
+      if (analysis.dynamicElements(name)?.includes(true))
+        throw new EspalierError(
+          "MODEL_UNSUPPORTED",
+          `${node.opType} "${node.name}" computes with a size that depends both on the batch or image size and on the number of channels`,
+          {
+            hint: "Export the model with fixed sizes, or keep that group with --except.",
+            data: { node: node.name, tensor: name },
+          },
+        );
+      const fixedName = this.#fresh(`${name}_fixed`);
+      constants.set(fixedName, constantOf(fixedName, value));
+      frozen.set(name, fixedName);
+      return fixedName;
+    };
+    const byOrigin = new Map(this.#graph.nodes.map((node) => [node.origin, node]));
+    const nodes = graph.nodes.map((node) => {
+      if (node.outputs.every((name) => name === "" || before.has(name))) return node;
+      const operands = analysis.operands.get(byOrigin.get(node.origin) ?? node);
+      const inputs = node.inputs.map((name, i) => {
+        const old = before.get(name);
+        const now = after.get(name);
+        if (name === "" || old === undefined || graph.constants.has(name)) return name;
+        if (operands?.sizeInputs.has(i)) return name;
+        const layout = analysis.layouts.get(name);
+        if (layout && losesAnything(this.#structure, this.#removed, layout)) return name;
+        const isSame =
+          now?.data.length === old.data.length && now.data.every((x, k) => x === old.data[k]);
+        return isSame ? name : freeze(node, name);
+      });
+      return this.#renamed(node, inputs);
+    });
+    return frozen.size === 0 ? graph : { ...graph, nodes, constants };
+  }
+
+  /** Re-infers the shapes of the result: they must be what the layouts say. */
+  #checked(graph: Graph): Graph {
+    const { analysis } = this.#structure;
+    const inference = inferTypes(graph, { dims: analysis.dims });
+    for (const node of graph.nodes) {
+      for (const name of node.outputs) {
+        const layout = analysis.layouts.get(name);
+        const actual = name === "" ? undefined : knownShape(inference, name);
+        if (layout === undefined || actual === undefined) continue;
+        const expected = shapeAfter(this.#structure, this.#removed, layout);
+        assert(
+          actual.length === expected.length && actual.every((size, i) => size === expected[i]),
+          `after removal "${name}" (${node.opType} "${node.name}") should be [${expected.join(", ")}], is [${actual.join(", ")}]`,
+        );
+      }
+    }
+    return graph;
+  }
+}
+
+function unchanged(constant: Constant): Version {
+  return { signature: "", make: () => constant };
+}
+
+function newNode(name: string, opType: string, inputs: readonly string[], output: string): Node {
+  return {
+    name,
+    opType,
+    domain: "",
+    inputs,
+    outputs: [output],
+    attributes: new Map(),
+    captures: [],
+    origin: undefined,
+  };
+}
+
+/** Drops nodes whose outputs nothing reads any more, though something read them before. */
+function withoutNewlyDead(nodes: readonly Node[], original: Graph): readonly Node[] {
+  const readBefore = new Set(original.nodes.flatMap((node) => [...node.inputs, ...node.captures]));
+  const read = new Set(original.outputs);
+  const live: Node[] = [];
+  for (const node of [...nodes].reverse()) {
+    const isRead = node.outputs.some((name) => read.has(name));
+    const wasDead = node.origin !== undefined && !node.outputs.some((name) => readBefore.has(name));
+    if (!isRead && !wasDead) continue;
+    live.push(node);
+    for (const name of [...node.inputs, ...node.captures]) read.add(name);
+  }
+  return live.reverse();
+}

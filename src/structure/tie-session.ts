@@ -1,0 +1,268 @@
+/** @file The `Ties` that an operator's rule speaks to, for one node. */
+import { assert } from "../errors.ts";
+import type { Node } from "../ir/graph.ts";
+import type { Ids, TiedTensor, Ties } from "../ops/operator.ts";
+import type { Producer, Read } from "./analysis.ts";
+import type { IdPool } from "./id-pool.ts";
+import {
+  asSelection,
+  type Block,
+  blockOf,
+  elementIds,
+  isJoint,
+  type Layout,
+  ownLayout,
+  reshaped,
+  selected,
+  stridesOf,
+  transposed,
+} from "./layout.ts";
+
+/** What a session starts from. */
+export interface SessionStart {
+  readonly pool: IdPool;
+  readonly node: Node;
+  readonly attrs: unknown;
+  readonly inputs: readonly (
+    | { readonly layout: Layout; readonly tensor: TiedTensor }
+    | undefined
+  )[];
+  readonly outputs: readonly TiedTensor[];
+  /** Which elements of a folded value change with the symbolic dims. */
+  readonly dynamicElements: (name: string) => readonly boolean[] | undefined;
+  /** Collectors, shared by all nodes. */
+  readonly reads: Read[];
+  readonly producers: Producer[];
+  readonly streams: string[];
+}
+
+/** One node's rule at work. `finish` completes what the rule left open. */
+export class TieSession implements Ties<unknown> {
+  readonly attrs: unknown;
+  readonly node: Node;
+  readonly inputs: readonly (TiedTensor | undefined)[];
+  readonly outputs: readonly TiedTensor[];
+  readonly #start: SessionStart;
+  readonly #layouts = new Map<TiedTensor, Layout>();
+  /** Ids that a rule defined for outputs that are no views, by axis. */
+  readonly #defined = new Map<TiedTensor, (Ids | undefined)[]>();
+  /** Inputs that were only moved: their joint blocks may stay joint. */
+  readonly #moved = new Set<TiedTensor>();
+  /** Asked for by `sizesFrom`; answered when the layouts of all outputs are known. */
+  readonly #sizes: {
+    readonly sizes: TiedTensor;
+    readonly output: TiedTensor;
+    readonly axes: readonly number[];
+  }[] = [];
+
+  constructor(start: SessionStart) {
+    this.#start = start;
+    this.attrs = start.attrs;
+    this.node = start.node;
+    this.inputs = start.inputs.map((input) => input?.tensor);
+    this.outputs = start.outputs;
+    for (const input of start.inputs) if (input) this.#layouts.set(input.tensor, input.layout);
+  }
+
+  input(index: number): TiedTensor {
+    const tensor = this.inputs[index];
+    assert(tensor !== undefined, `${this.node.opType} has an input ${index}`);
+    return tensor;
+  }
+
+  output(index = 0): TiedTensor {
+    const tensor = this.outputs[index];
+    assert(tensor !== undefined, `${this.node.opType} has an output ${index}`);
+    return tensor;
+  }
+
+  layoutOf(tensor: TiedTensor): Layout {
+    const layout = this.#layouts.get(tensor);
+    assert(layout !== undefined, `"${tensor.name}" has a layout`);
+    return layout;
+  }
+
+  outputLayout(index: number): Layout {
+    return this.layoutOf(this.output(index));
+  }
+
+  ids(tensor: TiedTensor, axis: number): Ids {
+    const defined = this.#defined.get(tensor)?.[axis];
+    if (defined) return defined;
+    if (!this.#layouts.has(tensor)) {
+      const fresh = this.fresh(tensor.shape[axis]);
+      this.define(tensor, axis, fresh);
+      return fresh;
+    }
+    return axisIds(this.#start.pool, this.layoutOf(tensor), axis);
+  }
+
+  fresh(count: number): Ids {
+    return this.#start.pool.fresh(count);
+  }
+
+  define(output: TiedTensor, axis: number, ids: Ids): void {
+    assert(
+      ids.length === output.shape[axis],
+      `${this.node.opType} "${this.node.name}": ${ids.length} ids for axis ${axis} of [${output.shape.join(", ")}]`,
+    );
+    const defined = this.#defined.get(output) ?? output.shape.map(() => undefined);
+    defined[axis] = ids;
+    this.#defined.set(output, defined);
+  }
+
+  unite(a: Ids, b: Ids): void {
+    assert(
+      a.length === b.length,
+      `${this.node.opType} "${this.node.name}" unites ${a.length} with ${b.length} ids`,
+    );
+    for (let i = 0; i < a.length; i++) this.#start.pool.unite(a[i], b[i]);
+  }
+
+  uniteAll(ids: Ids): void {
+    for (const id of ids) this.#start.pool.unite(ids[0], id);
+  }
+
+  fix(ids: Ids, reason: string): void {
+    for (const id of ids) this.#start.pool.fix(id, reason);
+  }
+
+  reads(tensor: TiedTensor, axis: number): void {
+    if (tensor.isParameter) return;
+    this.#start.reads.push({ node: this.node, input: this.inputs.indexOf(tensor), axis });
+  }
+
+  produces(tensor: TiedTensor, axis: number): void {
+    if (!tensor.isParameter) return;
+    this.#start.producers.push({ node: this.node, input: this.inputs.indexOf(tensor), axis });
+  }
+
+  stream(output: TiedTensor): void {
+    const branches = this.inputs.filter((input) => input && !input.isParameter);
+    if (branches.length > 1) this.#start.streams.push(output.name);
+  }
+
+  reshape(output: TiedTensor, input: TiedTensor): void {
+    this.#view(output, input, reshaped(this.layoutOf(input), output.shape));
+  }
+
+  transpose(output: TiedTensor, input: TiedTensor, permutation: readonly number[]): void {
+    this.#view(output, input, transposed(this.layoutOf(input), permutation));
+  }
+
+  select(output: TiedTensor, input: TiedTensor, axis: number, indices: ArrayLike<number>): void {
+    this.#view(output, input, selected(this.layoutOf(input), axis, indices));
+  }
+
+  elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[]): void {
+    for (const input of inputs) cutLayout(this.#start.pool, this.layoutOf(input));
+    for (const output of outputs) {
+      const rank = output.shape.length;
+      for (let axis = 0; axis < rank; axis++) {
+        const meeting = inputs.filter(({ shape }) => {
+          const at = axis - (rank - shape.length);
+          return at >= 0 && shape[at] === output.shape[axis];
+        });
+        const lists = meeting.map((x) => this.ids(x, axis - (rank - x.shape.length)));
+        const [first = this.fresh(output.shape[axis]), ...others] = lists;
+        for (const ids of others) this.unite(first, ids);
+        this.define(output, axis, first);
+      }
+    }
+  }
+
+  sizesFrom(index: number, output: TiedTensor, axes: readonly number[]): void {
+    this.#sizes.push({ sizes: this.input(index), output, axes });
+  }
+
+  /** Inputs that hold sizes. */
+  get sizeInputs(): ReadonlySet<number> {
+    return new Set(this.#sizes.map(({ sizes }) => this.inputs.indexOf(sizes)));
+  }
+
+  /** Cuts what was not merely moved, and gives undefined output axes ids of their own. */
+  finish(): void {
+    for (const input of this.inputs)
+      if (input && !this.#moved.has(input)) cutLayout(this.#start.pool, this.layoutOf(input));
+    for (const output of this.outputs) {
+      if (this.#layouts.has(output)) continue;
+      const defined = this.#defined.get(output);
+      const ids = output.shape.map((size, axis) => defined?.[axis] ?? this.fresh(size));
+      this.#layouts.set(output, ownLayout({ name: output.name, shape: output.shape, ids }));
+    }
+    for (const { sizes, output, axes } of this.#sizes) {
+      const dynamic = this.#start.dynamicElements(sizes.name);
+      for (const [element, axis] of axes.entries()) {
+        const isRewritable = sizes.isParameter && dynamic?.[element] !== true;
+        if (axis < 0 || isRewritable) continue;
+        const ids = axisIds(this.#start.pool, this.layoutOf(output), axis);
+        this.fix(ids, "its size is computed while the network runs");
+      }
+    }
+  }
+
+  #view(output: TiedTensor, input: TiedTensor, layout: Layout): void {
+    assert(
+      layout.shape.length === output.shape.length &&
+        layout.shape.every((size, axis) => size === output.shape[axis]),
+      `${this.node.opType} "${this.node.name}": a view of [${layout.shape.join(", ")}] for [${output.shape.join(", ")}]`,
+    );
+    this.#layouts.set(output, layout);
+    this.#moved.add(input);
+    // A merged axis answers to one base axis; settle now which one.
+    for (const block of layout.blocks)
+      if (block.baseAxes.length > 1) elementIds(this.#start.pool, block, layout.base);
+    const wasJoint = this.layoutOf(input).blocks.some(isJoint);
+    const isJointStill = layout.blocks.some(isJoint);
+    // A chain of moves over joint blocks must end as one selection from the base.
+    if (wasJoint && !isJointStill && asSelection(layout) === undefined)
+      for (let at = layout.parent; at; at = at.parent) cutLayout(this.#start.pool, at);
+  }
+}
+
+/** The ids along one axis; a joint block is cut to a rectangle along it. */
+export function axisIds(pool: IdPool, layout: Layout, axis: number): Ids {
+  const block = blockOf(layout, axis);
+  const ids = elementIds(pool, block, layout.base);
+  if (block.axes.length === 1) return ids;
+  if (block.cut === undefined) cutBlock(pool, layout, block, axis);
+  const lines = linesOf(layout, block, axis);
+  const first = lines.map(([position]) => ids[position]);
+  if (block.cut !== axis) {
+    const fixed = pool.fresh(first.length);
+    for (const id of fixed) pool.fix(id, "part of a split channel axis");
+    return fixed;
+  }
+  return Int32Array.from(first);
+}
+
+/** Cuts every joint block along the axis that leaves the most units. */
+export function cutLayout(pool: IdPool, layout: Layout): void {
+  for (const block of layout.blocks) {
+    if (!isJoint(block)) continue;
+    const widest = block.axes.reduce((best, axis) =>
+      layout.shape[axis] > layout.shape[best] ? axis : best,
+    );
+    cutBlock(pool, layout, block, widest);
+  }
+}
+
+function cutBlock(pool: IdPool, layout: Layout, block: Block, axis: number): void {
+  const ids = elementIds(pool, block, layout.base);
+  for (const line of linesOf(layout, block, axis))
+    for (const position of line) pool.unite(ids[line[0]], ids[position]);
+  block.cut = axis;
+  // The tensors that this view was moved from must lose the same rectangle.
+  for (let at = layout.parent; at; at = at.parent) cutLayout(pool, at);
+}
+
+/** For each index of `axis`, the block positions that have it. */
+function linesOf(layout: Layout, block: Block, axis: number): number[][] {
+  const shape = block.axes.map((a) => layout.shape[a]);
+  const at = block.axes.indexOf(axis);
+  const stride = stridesOf(shape)[at];
+  const lines: number[][] = Array.from({ length: shape[at] }, () => []);
+  for (let position = 0; position < block.source.length; position++)
+    lines[Math.floor(position / stride) % shape[at]].push(position);
+  return lines;
+}
