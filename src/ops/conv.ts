@@ -2,7 +2,8 @@
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { tieGroups } from "./groups.ts";
-import { defineOp, noMoments, notFolded, notYet } from "./operator.ts";
+import { defineOp, notFolded, notYet } from "./operator.ts";
+import { linearMoments } from "./statistics.ts";
 import { slidingOutput, type Window, windowAttributes } from "./window.ts";
 
 interface ConvAttributes extends Window {
@@ -77,7 +78,22 @@ export const conv = defineOp<ConvAttributes>({
     return { attributes: new Map([["group", { kind: "int", value: channels / perGroup }]]) };
   },
 
-  moments: noMoments,
+  moments(context) {
+    const w = context.inputs[1];
+    const weights = context.numbers(1);
+    if (!w || !weights) return [undefined];
+    const [filters, perGroup, ...kernel] = w.shape;
+    const taps = sizeOf(kernel);
+    return [
+      linearMoments(context.moments(0), context.numbers(2), filters, (o, add) => {
+        const first = Math.floor((o * context.attrs.group) / filters) * perGroup;
+        for (let c = 0; c < perGroup; c++) {
+          const at = (o * perGroup + c) * taps;
+          for (let k = 0; k < taps; k++) add(first + c, weights[at + k], 1);
+        }
+      }),
+    ];
+  },
 
   // Every output element is a dot product over [C/group, ...k].
   macs({ inputs: [, w], outputs: [y] }) {

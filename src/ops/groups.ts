@@ -16,11 +16,16 @@ export interface GroupedAxes {
  * Ties the axes of a grouped convolution. With one group, X's channels are the weight's input axis.
  * With more, either whole groups go, with all channels and filters in them, or every group loses the
  * same indices: whichever leaves more units. (Depthwise is the first with one channel per group.)
+ * For a transposed convolution X and Y exchange their roles: `outer` are the weight's rows for X's
+ * channels, `channels` those of Y. Returns what goes together.
  */
-export function tieGroups<A>(t: Ties<A>, { group, outer, inner, channels }: GroupedAxes): void {
+export function tieGroups<A>(
+  t: Ties<A>,
+  { group, outer, inner, channels }: GroupedAxes,
+): "channels" | "whole groups" | "index in each group" {
   if (group === 1) {
     t.unite(channels, inner);
-    return;
+    return "channels";
   }
   const channelsPerGroup = channels.length / group;
   const filtersPerGroup = outer.length / group;
@@ -31,13 +36,14 @@ export function tieGroups<A>(t: Ties<A>, { group, outer, inner, channels }: Grou
       t.uniteAll(Int32Array.from([...ofGroup, ...filters]));
     }
     t.fix(inner, "an index inside a convolution group");
-  } else {
-    for (let g = 0; g < group; g++) {
-      t.unite(channels.slice(g * channelsPerGroup, (g + 1) * channelsPerGroup), inner);
-      t.unite(
-        outer.slice(g * filtersPerGroup, (g + 1) * filtersPerGroup),
-        outer.slice(0, filtersPerGroup),
-      );
-    }
+    return "whole groups";
   }
+  for (let g = 0; g < group; g++) {
+    t.unite(channels.slice(g * channelsPerGroup, (g + 1) * channelsPerGroup), inner);
+    t.unite(
+      outer.slice(g * filtersPerGroup, (g + 1) * filtersPerGroup),
+      outer.slice(0, filtersPerGroup),
+    );
+  }
+  return "index in each group";
 }

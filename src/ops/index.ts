@@ -1,15 +1,39 @@
 /** @file The registry: every operator that Espalier understands, by its type. */
 import type { Node } from "../ir/graph.ts";
 import { attributesOf } from "./attributes.ts";
+import { batchNormalization } from "./batch-norm.ts";
 import { binaryOperators } from "./binary.ts";
 import { concat } from "./concat.ts";
 import { conv } from "./conv.ts";
+import { convTranspose } from "./conv-transpose.ts";
+import { blockOperators } from "./depth-space.ts";
+import { repeatOperators } from "./expand.ts";
+import { gatherOperators } from "./gather.ts";
+import { matrixOperators } from "./matmul.ts";
+import { normOperators } from "./norms.ts";
 import type { Operator } from "./operator.ts";
+import { pad } from "./pad.ts";
 import { passingOperators } from "./passing.ts";
+import { poolOperators } from "./pools.ts";
+import { quantizeOperators } from "./quantize.ts";
+import { reshapeOperators } from "./reshape.ts";
+import { resizeOperators } from "./resize.ts";
+import { slice } from "./slice.ts";
+import { split } from "./split.ts";
+import { transpose } from "./transpose.ts";
 import { unaryOperators } from "./unary.ts";
 
 const families: readonly (readonly Operator[])[] = [
-  [concat, conv],
+  [batchNormalization, concat, conv, convTranspose, pad, slice, split, transpose],
+  blockOperators,
+  gatherOperators,
+  matrixOperators,
+  normOperators,
+  poolOperators,
+  quantizeOperators,
+  repeatOperators,
+  reshapeOperators,
+  resizeOperators,
   unaryOperators,
   binaryOperators,
   passingOperators,

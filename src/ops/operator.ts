@@ -90,9 +90,12 @@ export interface Ties<A> {
   /** Nothing of `ids` may ever be removed, and this is why (a clause that a user reads). */
   fix(ids: Ids, reason: string): void;
 
-  /** This node sums over `axis` of `tensor`: a removed index contributes zero there. */
+  /**
+   * This node sums over `axis` of `tensor`: a removed index contributes zero there. Says nothing
+   * for a parameter.
+   */
   reads(tensor: TiedTensor, axis: number): void;
-  /** `axis` of this parameter makes the channels (a filter axis). */
+  /** `axis` of this parameter makes channels (a filter axis). Says nothing for an activation. */
   produces(tensor: TiedTensor, axis: number): void;
 
   /** The node adds up its inputs: the channels that branches share there are a residual stream. */

@@ -50,6 +50,34 @@ export function slidingOutput(
   ceilMode = false,
 ): Dim[] {
   const n = spatial.length;
+  checkWindow(context, n, window, kernel);
+  return spatial.map((size, i) => {
+    const stride = window.strides?.[i] ?? 1;
+    const dilation = window.dilations?.[i] ?? 1;
+    const before = window.autoPad === "NOTSET" ? (window.pads?.[i] ?? 0) : 0;
+    const after = window.autoPad === "NOTSET" ? (window.pads?.[i + n] ?? 0) : 0;
+    return mapDims(context, [size, kernel[i]], (input, k) => {
+      const extent = dilation * (k - 1) + 1;
+      if (window.autoPad === "SAME_UPPER" || window.autoPad === "SAME_LOWER")
+        return Math.ceil(input / stride);
+      const room = before + input + after - extent;
+      if (room < 0)
+        context.fail(`a window of ${extent} does not fit into ${before} + ${input} + ${after}`);
+      if (!ceilMode) return Math.floor(room / stride) + 1;
+      const steps = Math.ceil(room / stride) + 1;
+      // ONNX: a window that would start in the end padding is dropped.
+      return (steps - 1) * stride >= input + before ? steps - 1 : steps;
+    });
+  });
+}
+
+/** Fails where a list of window attributes does not have one entry (pads: two) per spatial axis. */
+export function checkWindow(
+  context: InferContext<unknown>,
+  n: number,
+  window: Window,
+  kernel: Shape,
+): void {
   for (const [name, list, length] of [
     ["kernel", kernel, n],
     ["strides", window.strides, n],
@@ -59,20 +87,4 @@ export function slidingOutput(
     if (list && list.length !== length)
       context.fail(`${name} has ${list.length} entries, ${length} expected for ${n} spatial axes`);
   }
-  return spatial.map((size, i) => {
-    const stride = window.strides?.[i] ?? 1;
-    const dilation = window.dilations?.[i] ?? 1;
-    const padding = (window.pads?.[i] ?? 0) + (window.pads?.[i + n] ?? 0);
-    return mapDims(context, [size, kernel[i]], (input, k) => {
-      const extent = dilation * (k - 1) + 1;
-      if (window.autoPad === "SAME_UPPER" || window.autoPad === "SAME_LOWER")
-        return Math.ceil(input / stride);
-      const room = input + (window.autoPad === "VALID" ? 0 : padding) - extent;
-      if (room < 0) context.fail(`a window of ${extent} does not fit into ${input} + ${padding}`);
-      if (!ceilMode) return Math.floor(room / stride) + 1;
-      const steps = Math.ceil(room / stride) + 1;
-      // ONNX: a window that would start in the end padding is dropped.
-      return (steps - 1) * stride >= input + (window.pads?.[i] ?? 0) ? steps - 1 : steps;
-    });
-  });
 }

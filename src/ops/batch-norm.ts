@@ -1,0 +1,52 @@
+/** @file BatchNormalization: per-channel affine map by running (or, in training mode, batch) statistics. */
+import { defineOp, followsInputs, noMacs, notFolded, notYet } from "./operator.ts";
+import { mayEqual } from "./shapes.ts";
+
+const parameterNames = ["scale", "B", "mean", "var"];
+
+export const batchNormalization = defineOp({
+  opType: "BatchNormalization",
+  summary: "(X - mean) / sqrt(var + epsilon) * scale + B per channel (axis 1)",
+  attributes: (raw) => ({ isTraining: raw.int("training_mode", 0) !== 0 }),
+
+  infer(context) {
+    const x = context.required(0).type;
+    const channels = x.shape?.[1];
+    for (const [i, name] of parameterNames.entries()) {
+      const { shape } = context.required(i + 1).type;
+      if (shape === undefined || channels === undefined) continue;
+      if (shape.length !== 1 || !mayEqual(shape[0], channels))
+        context.fail(`${name} has shape [${shape.join(", ")}], X has ${channels} channels`);
+    }
+    if (context.outputCount > 1 && !context.attrs.isTraining)
+      context.fail("names running statistics, which only training mode computes");
+    const statistics = context.required(3).type;
+    return [x, statistics, statistics].slice(0, Math.max(1, context.outputCount));
+  },
+
+  fold: notFolded,
+
+  ties(t) {
+    const [x, y] = [t.input(0), t.output()];
+    t.elementwise([y], [x]);
+    if (x.shape.length < 2) return;
+    const channels = t.ids(x, 1);
+    for (const vector of t.inputs.slice(1)) if (vector) t.unite(t.ids(vector, 0), channels);
+    for (const vector of t.outputs.slice(1)) t.define(vector, 0, channels);
+    if (!t.attrs.isTraining) return;
+    for (let axis = 0; axis < x.shape.length; axis++)
+      if (axis !== 1) t.fix(t.ids(x, axis), "batch statistics are taken over it");
+  },
+
+  shrink: followsInputs,
+
+  // What the layer was trained to give: N(B, scale²) per channel.
+  moments(context) {
+    const scale = context.numbers(1);
+    const mean = context.numbers(2);
+    return [scale && mean && { mean, variance: scale.map((s) => s * s) }];
+  },
+
+  macs: noMacs,
+  gradient: notYet,
+});

@@ -1,0 +1,175 @@
+/** @file Pad: new positions around a tensor (constant, or mirrored, repeated, wrapped content). */
+import { tensorOf } from "../tensor/host-tensor.ts";
+import { knownNumbers, parameterNumbers, range } from "./known.ts";
+import {
+  defineOp,
+  type InferContext,
+  type MomentContext,
+  type Moments,
+  noMacs,
+  notFolded,
+  notYet,
+  type TiedTensor,
+} from "./operator.ts";
+import { mapDims, normalizeAxis } from "./shapes.ts";
+
+interface PadAttributes {
+  readonly isConstant: boolean;
+}
+
+/** What is added before and after one axis; negative where positions are cut off. */
+interface Margin {
+  readonly before: number;
+  readonly after: number;
+}
+
+export const pad = defineOp<PadAttributes>({
+  opType: "Pad",
+  summary: "pads[i] positions before and pads[i + n] after each axis; negative ones cut off",
+  attributes(raw) {
+    const mode = raw.string("mode", "constant");
+    if (!["constant", "reflect", "edge", "wrap"].includes(mode))
+      raw.fail(`mode "${mode}" is not one of constant, reflect, edge, wrap`);
+    return { isConstant: mode === "constant" };
+  },
+
+  infer(context) {
+    const { dtype, shape } = context.required(0).type;
+    if (shape === undefined) return [{ dtype, shape }];
+    const pads = knownNumbers(context.required(1));
+    const margins = marginsOf(pads, axesFor(context, shape.length), shape.length);
+    if (margins === undefined) return [{ dtype, shape: shape.map(() => context.unknownDim()) }];
+    const out = margins.map(({ before, after }, axis) => {
+      if (before === 0 && after === 0) return shape[axis];
+      return mapDims(context, [shape[axis]], (size) => {
+        const padded = size + before + after;
+        return padded < 0 ? context.fail(`pads leave a size of ${padded}`) : padded;
+      });
+    });
+    return [{ dtype, shape: out }];
+  },
+
+  fold: notFolded,
+
+  // New positions are channels of their own, until something they meet (an Add, say) ties them.
+  ties(t) {
+    const [x, y] = [t.input(0), t.output()];
+    const margins = tiedMargins(t.inputs, x.shape.length);
+    for (let axis = 0; axis < x.shape.length; axis++) {
+      const ids = t.ids(x, axis);
+      const margin = margins?.[axis];
+      if (margin?.before === 0 && margin.after === 0) t.define(y, axis, ids);
+      else if (margin && t.attrs.isConstant) {
+        const [first, last] = [Math.max(0, -margin.before), ids.length + Math.min(0, margin.after)];
+        t.define(
+          y,
+          axis,
+          Int32Array.from([
+            ...t.fresh(Math.max(0, margin.before)),
+            ...ids.slice(first, last),
+            ...t.fresh(Math.max(0, margin.after)),
+          ]),
+        );
+      } else {
+        const reason = margin ? "padded with its own elements" : "padded by computed amounts";
+        t.fix(ids, reason);
+        t.fix(t.ids(y, axis), reason);
+      }
+    }
+  },
+
+  shrink(context) {
+    const [x, pads, , axes] = context.inputs;
+    const [y] = context.outputs;
+    const margins = x && tiedMargins(context.inputs, x.shape.length);
+    if (!margins || !pads) return {};
+    const shrunk = margins.map(({ before, after }, axis): Margin => {
+      const inX = context.kept(x, axis);
+      const inY = context.kept(y, axis);
+      const [size, end] = [x.shape[axis], y.shape[axis] - after];
+      return {
+        before:
+          before > 0
+            ? inY.filter((k) => k < before).length
+            : -inX.filter((k) => k < -before).length,
+        after:
+          after > 0
+            ? inY.filter((k) => k >= end).length
+            : -inX.filter((k) => k >= size + after).length,
+      };
+    });
+    const same = shrunk.every(
+      ({ before, after }, i) => before === margins[i].before && after === margins[i].after,
+    );
+    if (same) return {};
+    const order = axes ? normalized(parameterNumbers(axes) ?? [], x.shape.length) : x.shape.keys();
+    const listed = [...order].map((axis) => shrunk[axis]);
+    const values = [...listed.map((m) => m.before), ...listed.map((m) => m.after)];
+    // -0 is no whole number for BigInt.
+    const whole = values.map((value) => value + 0);
+    return { inputs: new Map([[1, tensorOf(pads.dtype, [whole.length], whole)]]) };
+  },
+
+  // Padded positions are ignored as borders; padded channels hold the constant.
+  moments(context) {
+    const [x] = context.inputs;
+    const [y] = context.outputs;
+    const moments = context.moments(0);
+    const margin = x && tiedMargins(context.inputs, x.shape.length)?.[1];
+    if (!x || !moments || !margin) return [undefined];
+    if (margin.before === 0 && margin.after === 0) return [moments];
+    return [context.attrs.isConstant ? paddedMoments(context, moments, margin, y) : undefined];
+  },
+
+  macs: noMacs,
+  gradient: notYet,
+});
+
+function paddedMoments(
+  context: MomentContext<PadAttributes>,
+  { mean, variance }: Moments,
+  { before }: Margin,
+  y: TiedTensor,
+): Moments {
+  const constant = context.numbers(2)?.[0] ?? 0;
+  const source = range(y.shape[1]).map((k) => k - before);
+  return {
+    mean: Float64Array.from(source, (k) => mean[k] ?? constant),
+    variance: Float64Array.from(source, (k) => variance[k] ?? 0),
+  };
+}
+
+function normalized(axes: readonly number[], rank: number): readonly number[] {
+  return axes.map((axis) => (axis < 0 ? axis + rank : axis));
+}
+
+/** The margins of every axis; `undefined` where they are not known. */
+function marginsOf(
+  pads: readonly number[] | undefined,
+  axes: readonly number[] | undefined,
+  rank: number,
+): readonly Margin[] | undefined {
+  if (pads === undefined || axes === undefined) return undefined;
+  return range(rank).map((axis) => {
+    const at = axes.indexOf(axis);
+    if (at < 0) return { before: 0, after: 0 };
+    return { before: pads[at], after: pads[at + axes.length] };
+  });
+}
+
+function axesFor(context: InferContext<PadAttributes>, rank: number) {
+  const given = context.inputs[3];
+  const axes = given ? knownNumbers(given) : range(rank);
+  const count = context.required(1).type.shape?.[0];
+  if (axes && typeof count === "number" && count !== 2 * axes.length)
+    context.fail(`${count} pads for ${axes.length} axes`);
+  return axes?.map((axis) => normalizeAxis(context, axis, rank));
+}
+
+function tiedMargins(
+  [, pads, , axes]: readonly (TiedTensor | undefined)[],
+  rank: number,
+): readonly Margin[] | undefined {
+  const named = axes ? parameterNumbers(axes) : range(rank);
+  return marginsOf(parameterNumbers(pads), named && normalized(named, rank), rank);
+}
