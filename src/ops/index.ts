@@ -1,5 +1,6 @@
 /** @file The registry: every operator that Espalier understands, by its type. */
 import type { Node } from "../ir/graph.ts";
+import { axisOperators } from "./along-axis.ts";
 import { attributesOf } from "./attributes.ts";
 import { batchNormalization } from "./batch-norm.ts";
 import { binaryOperators } from "./binary.ts";
@@ -9,6 +10,7 @@ import { convTranspose } from "./conv-transpose.ts";
 import { blockOperators } from "./depth-space.ts";
 import { repeatOperators } from "./expand.ts";
 import { gatherOperators } from "./gather.ts";
+import { generatingOperators } from "./generators.ts";
 import { matrixOperators } from "./matmul.ts";
 import { normOperators } from "./norms.ts";
 import type { Operator } from "./operator.ts";
@@ -16,9 +18,11 @@ import { pad } from "./pad.ts";
 import { passingOperators } from "./passing.ts";
 import { poolOperators } from "./pools.ts";
 import { quantizeOperators } from "./quantize.ts";
+import { reductionOperators } from "./reduce.ts";
 import { reshapeOperators } from "./reshape.ts";
 import { resizeOperators } from "./resize.ts";
 import { slice } from "./slice.ts";
+import { normalizingOperators } from "./softmax.ts";
 import { split } from "./split.ts";
 import { transpose } from "./transpose.ts";
 import { unaryOperators } from "./unary.ts";
@@ -37,6 +41,10 @@ const families: readonly (readonly Operator[])[] = [
   unaryOperators,
   binaryOperators,
   passingOperators,
+  reductionOperators,
+  axisOperators,
+  normalizingOperators,
+  generatingOperators,
 ];
 
 /** All operators, sorted by type. */
