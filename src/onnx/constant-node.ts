@@ -5,7 +5,7 @@ import type { DType } from "../tensor/dtype.ts";
 import { allocate } from "../tensor/host-tensor.ts";
 import type { AttributeMessage } from "./attributes.ts";
 import { countNumbers, decodeNumbers } from "./numbers.ts";
-import { attributeProto, decode } from "./schema.ts";
+import { attributeProto, decode, nodeProto, tensorProto } from "./schema.ts";
 import { sparseConstant } from "./sparse.ts";
 import { readTensor, type TensorContext } from "./tensor-proto.ts";
 import { decodeText } from "./wire.ts";
@@ -82,4 +82,13 @@ function plainValue(
     default:
       return undefined;
   }
+}
+
+/** True when the value of this `Constant` NodeProto lies in another file. */
+export function storedOutside(node: Uint8Array): boolean {
+  const noLimit = { fields: Number.POSITIVE_INFINITY };
+  return decode(nodeProto, node, noLimit).attribute.some((bytes) => {
+    const { t } = decode(attributeProto, bytes, noLimit);
+    return t !== undefined && decode(tensorProto, t, noLimit).dataLocation === 1;
+  });
 }

@@ -18,6 +18,8 @@ export interface GraphRead {
   readonly lifts: ReadonlyMap<number, Lift>;
   /** The constants whose elements lie in other files. */
   readonly external: ReadonlySet<string>;
+  /** Number of dense initialisers. */
+  readonly denseCount: number;
 }
 
 type NodeMessage = MessageOf<typeof nodeProto.fields>;
@@ -80,7 +82,7 @@ export function readGraph(bytes: Uint8Array, opset: number, context: TensorConte
     constants: lifted.constants,
     types,
   };
-  return { graph, lifts: lifted.lifts, external };
+  return { graph, lifts: lifted.lifts, external, denseCount: proto.initializer.length };
 }
 
 /** True for the nodes that the IR holds as constants. */

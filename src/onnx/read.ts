@@ -32,6 +32,8 @@ export interface ModelFile {
   readonly lifts: ReadonlyMap<number, Lift>;
   /** Constants whose elements lie in other files. */
   readonly external: ReadonlySet<string>;
+  /** Number of dense initialisers; the sparse ones are counted after them. */
+  readonly denseCount: number;
 }
 
 /** How to read. */
@@ -82,7 +84,7 @@ export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Model {
       },
     );
   checkUnreadParts(proto.functions, proto.trainingInfo, context);
-  const { graph, lifts, external } = readGraph(proto.graph, opset, context);
+  const { graph, lifts, external, denseCount } = readGraph(proto.graph, opset, context);
   let sizeBytes = bytes.length;
   for (const name of external) sizeBytes += bytesOfConstant(graph, name);
   return {
@@ -98,7 +100,7 @@ export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Model {
       }),
     ),
     sizeBytes,
-    file: { bytes, lifts, external },
+    file: { bytes, lifts, external, denseCount },
   };
 }
 

@@ -1,0 +1,42 @@
+/** @file `emitModel`: a graph that was built from nothing, as a model file. */
+import { canonicalOpset, type Graph } from "../ir/graph.ts";
+import { encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
+import { Rope } from "./rope.ts";
+import { externalSink, type ModelBytes, modelBytes, type WriteOptions } from "./write.ts";
+
+/** How to emit. */
+export interface EmitOptions extends WriteOptions {
+  /** Version of the standard operator set; the graph's nodes must be valid in it. */
+  readonly opset?: number;
+  readonly irVersion?: number;
+  readonly producer?: string;
+}
+
+/** Writes a graph from nothing. Its nodes are of the canonical opset unless `opset` says otherwise. */
+export function emitModel(graph: Graph, options: EmitOptions = {}): ModelBytes {
+  const { opset = canonicalOpset, irVersion = 10, producer = "espalier" } = options;
+  const external = externalSink(graph, options);
+  const body = new Rope();
+  for (const node of graph.nodes) body.field(1, encodeNode(node));
+  body.text(2, graph.name);
+  for (const { name, read } of graph.constants.values())
+    body.field(5, encodeTensor(read(), name, undefined, external));
+  for (const name of graph.inputs) body.field(11, encodeValueInfo(name, graph.types.get(name)));
+  for (const name of graph.outputs) body.field(12, encodeValueInfo(name, graph.types.get(name)));
+  const boundary = new Set([...graph.inputs, ...graph.outputs]);
+  for (const [name, type] of graph.types)
+    if (!boundary.has(name)) body.field(13, encodeValueInfo(name, type));
+  if (irVersion < 4)
+    for (const constant of graph.constants.values())
+      body.field(11, encodeValueInfo(constant.name, constant));
+
+  const rope = new Rope().int(1, irVersion).text(2, producer);
+  const domains = new Set(graph.nodes.map((node) => node.domain));
+  domains.delete("");
+  rope.field(8, new Rope().int(2, opset));
+  for (const domain of [...domains].sort()) rope.field(8, new Rope().text(1, domain).int(2, 1));
+  rope.field(7, body);
+  for (const [key, value] of options.metadata ?? [])
+    rope.field(14, new Rope().text(1, key).text(2, value));
+  return modelBytes(rope, external);
+}

@@ -1,0 +1,156 @@
+/**
+ * @file `writeModel`: the original file, patched.
+ *
+ * What a pass left alone is copied byte for byte, unknown fields included. Changed constants go
+ * back where they stood; changed nodes go back in the form of the file's own opset.
+ */
+import { assert } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
+import { type ExternalSink, encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
+import type { Model } from "./read.ts";
+import { type FieldEdit, fieldOf, patchMessage, Rope } from "./rope.ts";
+import { decode, stringEntry, valueInfoProto } from "./schema.ts";
+import { storedBytes } from "./tensor-proto.ts";
+import { editInitializer, editNode, editValueInfo, planOf } from "./write-plan.ts";
+
+/** A written model: chunks to be laid end to end, so that big weights are not copied. */
+export interface ModelBytes {
+  readonly chunks: readonly Uint8Array[];
+  readonly byteLength: number;
+  /** Weights that go to a second file beside the model. */
+  readonly external: ExternalBytes | undefined;
+}
+
+/** The second file of a model whose weights do not fit into one. */
+export interface ExternalBytes {
+  /** Its name, as the model states it. */
+  readonly location: string;
+  readonly chunks: readonly Uint8Array[];
+  readonly byteLength: number;
+}
+
+/** How to write. */
+export interface WriteOptions {
+  /** Put large weights into a second file; done without being asked above 2 GB. */
+  readonly externalData?: boolean;
+  /** The name of that second file. */
+  readonly externalLocation?: string;
+  /** Metadata entries to add or replace. */
+  readonly metadata?: ReadonlyMap<string, string>;
+}
+
+/** protobuf ends at 2 GiB; the rest of the model needs room beside its weights. */
+const largestWeights = 2 ** 31 - 2 ** 26;
+const noLimit = { fields: Number.POSITIVE_INFINITY };
+
+/** One chunk. A model with external data does not fit into one; write its two files. */
+export function concatBytes(bytes: ModelBytes | readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const chunks = "chunks" in bytes ? bytes.chunks : bytes;
+  assert(!("chunks" in bytes) || bytes.external === undefined, "a model in two files has no bytes");
+  const out = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return out;
+}
+
+/**
+ * Writes `graph`, which a pass made from `model.graph`. The result is canonical only as far as the
+ * original was: same opset, IR version, names, metadata and unknown fields.
+ */
+export function writeModel(
+  model: Model,
+  graph: Graph = model.graph,
+  options: WriteOptions = {},
+): ModelBytes {
+  const external = externalSink(graph, options);
+  const metadata = new Map(options.metadata ?? []);
+  const rope = patchMessage(model.file.bytes, (field) => {
+    if (field.number === 7) {
+      const bytes = field.value();
+      const patched = patchGraph(model, graph, bytes, external);
+      return isSame(patched, bytes) ? "keep" : fieldOf(7, patched);
+    }
+    if (field.number !== 14) return "keep";
+    const { key } = decode(stringEntry, field.value(), noLimit);
+    const value = metadata.get(key);
+    if (value === undefined) return "keep";
+    metadata.delete(key);
+    return fieldOf(14, new Rope().text(1, key).text(2, value));
+  });
+  for (const [key, value] of metadata) rope.field(14, new Rope().text(1, key).text(2, value));
+  return modelBytes(rope, external);
+}
+
+/** A sink when weights have to leave the file, or should. */
+export function externalSink(graph: Graph, options: WriteOptions): ExternalSink | undefined {
+  let bytes = 0;
+  for (const { dtype, shape } of graph.constants.values()) bytes += storedBytes(dtype, shape);
+  if (!options.externalData && bytes < largestWeights) return undefined;
+  return { location: options.externalLocation ?? "model.onnx.data", bytes: new Rope() };
+}
+
+/** The finished ropes as a {@link ModelBytes}. */
+export function modelBytes(rope: Rope, external: ExternalSink | undefined): ModelBytes {
+  const { chunks, byteLength } = rope;
+  if (external === undefined || external.bytes.byteLength === 0)
+    return { chunks, byteLength, external: undefined };
+  const { location, bytes } = external;
+  return {
+    chunks,
+    byteLength,
+    external: { location, chunks: bytes.chunks, byteLength: bytes.byteLength },
+  };
+}
+
+/** True when a rebuilt message is the original's own bytes. */
+function isSame(rope: Rope, original: Uint8Array): boolean {
+  const [chunk] = rope.chunks;
+  if (rope.byteLength === 0) return original.length === 0;
+  return (
+    rope.chunks.length === 1 &&
+    chunk.buffer === original.buffer &&
+    chunk.byteOffset === original.byteOffset &&
+    chunk.length === original.length
+  );
+}
+
+function patchGraph(
+  model: Model,
+  graph: Graph,
+  bytes: Uint8Array,
+  external: ExternalSink | undefined,
+): Rope {
+  const plan = planOf(model, graph);
+  const index = { node: 0, initializer: 0, sparse: 0 };
+  const rope = patchMessage(bytes, (field): FieldEdit => {
+    switch (field.number) {
+      case 1:
+        return editNode(plan, index.node++, field.value());
+      case 5:
+        return editInitializer(plan, index.initializer++, field.value(), external);
+      case 11:
+      case 12:
+      case 13:
+        return editValueInfo(plan, field.number, field.value());
+      case 14: {
+        const tensor = decode(valueInfoProto, field.value(), noLimit).name; // field 1 too
+        return tensor === "" || plan.defined.has(tensor) ? "keep" : "drop";
+      }
+      case 15: {
+        const name = plan.initializerAt.get(model.file.denseCount + index.sparse++);
+        return name !== undefined && plan.resident.has(name) ? "keep" : "drop";
+      }
+      default:
+        return "keep";
+    }
+  });
+  for (const node of plan.newBefore.get(undefined) ?? []) rope.field(1, encodeNode(node));
+  for (const constant of plan.newConstants) {
+    rope.field(5, encodeTensor(constant.read(), constant.name, undefined, external));
+    if (model.irVersion < 4) rope.field(11, encodeValueInfo(constant.name, constant));
+  }
+  return rope;
+}
