@@ -1,0 +1,141 @@
+/** @file Scores of a classifier: rank of the right class, cross-entropy, calibration, paired drops. */
+import { assert } from "../errors.ts";
+import { normalQuantile } from "../tensor/normal-quantile.ts";
+import type { Interval } from "./statistics.ts";
+
+/** What the network's output rows are. */
+export type OutputKind = "probabilities" | "logits";
+
+/** One sample, scored. */
+export interface Scored {
+  /** The class with the largest output, the first one of equals. */
+  readonly predicted: number;
+  /** Number of classes that stand before the right one; 0 is a hit. */
+  readonly rank: number;
+  /** Cross-entropy in nats: -log of the right class's probability. */
+  readonly loss: number;
+  /** Probability of the predicted class. */
+  readonly confidence: number;
+}
+
+/** The smallest normal float32: a probability of 0 costs 87.3 nats rather than infinitely many. */
+const smallestProbability = 2 ** -126;
+
+/**
+ * Tells probabilities (no entry below 0, rows that sum to 1 within `tolerance`) from logits. What
+ * LogSoftmax gives are logits too: their cross-entropy comes out the same.
+ *
+ * @param rows [N, classes], N at least 1
+ */
+export function outputKindOf(rows: Float64Array, classes: number, tolerance: number): OutputKind {
+  for (let at = 0; at < rows.length; at += classes) {
+    let sum = 0;
+    for (let k = 0; k < classes; k++) {
+      if (!(rows[at + k] >= 0)) return "logits";
+      sum += rows[at + k];
+    }
+    if (Math.abs(sum - 1) > tolerance) return "logits";
+  }
+  return "probabilities";
+}
+
+/** Scores one row of outputs against the right class. Entries are not NaN. */
+export function scoreRow(row: Float64Array, label: number, kind: OutputKind): Scored {
+  let predicted = 0;
+  let rank = 0;
+  const right = row[label];
+  for (let k = 0; k < row.length; k++) {
+    if (row[k] > row[predicted]) predicted = k;
+    if (row[k] > right || (row[k] === right && k < label)) rank++;
+  }
+  const top = row[predicted];
+  if (kind === "probabilities") {
+    const loss = -Math.log(Math.max(right, smallestProbability));
+    return { predicted, rank, loss, confidence: Math.min(1, top) };
+  }
+  let sum = 0;
+  for (let k = 0; k < row.length; k++) sum += Math.exp(row[k] - top);
+  const loss = Math.min(Math.log(sum) + top - right, -Math.log(smallestProbability));
+  return { predicted, rank, loss, confidence: 1 / sum };
+}
+
+/** Number of equally wide bins of the expected calibration error. */
+export const calibrationBins = 15;
+
+/**
+ * The expected calibration error (Guo et al., "On Calibration of Modern Neural Networks", 2017, eq.
+ * 3) as a function of which samples to take: the mean over bins of |accuracy - confidence|, weighted
+ * by the samples in each. Bins are ((k - 1) / 15, k / 15].
+ */
+export function calibrationError(
+  confidences: ArrayLike<number>,
+  isCorrect: ArrayLike<number>,
+): (indices: ArrayLike<number>) => number {
+  const bins = new Uint8Array(confidences.length);
+  const gaps = new Float64Array(confidences.length);
+  for (let i = 0; i < bins.length; i++) {
+    bins[i] = Math.max(0, Math.ceil(confidences[i] * calibrationBins) - 1);
+    gaps[i] = isCorrect[i] - confidences[i];
+  }
+  return (indices) => {
+    const sums = new Float64Array(calibrationBins);
+    for (let i = 0; i < indices.length; i++) sums[bins[indices[i]]] += gaps[indices[i]];
+    return sums.reduce((sum, gap) => sum + Math.abs(gap), 0) / indices.length;
+  };
+}
+
+/** Pairs of outcomes on the same samples. */
+export interface PairedCounts {
+  /** Right by the first network alone. */
+  readonly onlyFirst: number;
+  /** Right by the second network alone. */
+  readonly onlySecond: number;
+  readonly samples: number;
+}
+
+/**
+ * Tango's score interval for the difference of two paired proportions, second minus first (Tango,
+ * "Equivalence test and confidence interval for the difference in proportions for the paired-sample
+ * design", Statistics in Medicine 17, 1998). It is the set of differences d whose score statistic
+ *
+ *     T(d) = (c - b - n d) / sqrt(n (2 q + d (1 - d)))      b = onlyFirst, c = onlySecond
+ *
+ * is within the normal quantile, where q is the likelihood's maximum for the share of `onlyFirst`
+ * under that difference. It stays in [-1, 1] and needs no discordant pair to be finite. [-1, 1]
+ * when there are no samples.
+ */
+export function pairedDifferenceInterval(counts: PairedCounts, confidence = 0.95): Interval {
+  const { onlyFirst, onlySecond, samples } = counts;
+  assert(
+    onlyFirst >= 0 && onlySecond >= 0 && onlyFirst + onlySecond <= samples,
+    `${onlyFirst} + ${onlySecond} discordant pairs of ${samples}`,
+  );
+  if (samples === 0) return [-1, 1];
+  const z = normalQuantile((1 + confidence) / 2);
+  const observed = (onlySecond - onlyFirst) / samples;
+  // T falls from above z at -1 through 0 at the observed difference to below -z at 1.
+  return [
+    bisect(-1, observed, (d) => pairedScore(counts, d) > z),
+    bisect(observed, 1, (d) => pairedScore(counts, d) > -z),
+  ];
+}
+
+function pairedScore({ onlyFirst, onlySecond, samples: n }: PairedCounts, d: number): number {
+  const b = -onlySecond - onlyFirst + (2 * n - onlySecond + onlyFirst) * d;
+  const c = -onlyFirst * d * (1 - d);
+  const q = (Math.sqrt(Math.max(0, b * b - 8 * n * c)) - b) / (4 * n);
+  const variance = n * (2 * q + d * (1 - d));
+  const numerator = onlySecond - onlyFirst - n * d;
+  return variance > 0 ? numerator / Math.sqrt(variance) : Math.sign(numerator) * Infinity || 0;
+}
+
+/** Where `isBefore` turns from true to false between `low` and `high`, to the last bit but a few. */
+function bisect(low: number, high: number, isBefore: (at: number) => boolean): number {
+  let [from, to] = [low, high];
+  for (let i = 0; i < 60; i++) {
+    const middle = (from + to) / 2;
+    if (isBefore(middle)) from = middle;
+    else to = middle;
+  }
+  return (from + to) / 2;
+}

@@ -1,0 +1,238 @@
+/** @file What an evaluation counts, sample by sample, and the figures that come of it. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Batch } from "../data/serve.ts";
+import type { Role } from "../data/splits.ts";
+import { EspalierError } from "../errors.ts";
+import type { SessionValue } from "../runtime/session.ts";
+import type { DType } from "../tensor/dtype.ts";
+import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
+import { calibrationError, type OutputKind, outputKindOf, scoreRow } from "./classification.ts";
+import { bootstrapInterval, type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
+
+/** What the network said about each sample, in the order in which the samples were read. */
+export interface Predictions {
+  /** [N] numbers of the samples in the data set. */
+  readonly indices: Int32Array;
+  readonly labels: Int32Array;
+  readonly predicted: Int32Array;
+  /** 1 where the prediction is right. */
+  readonly isCorrect: Uint8Array;
+  /** Cross-entropy in nats. */
+  readonly losses: Float64Array;
+  /** [N, classes] outputs, where they were asked for. */
+  readonly outputs: Float32Array | undefined;
+}
+
+/** Right answers among the samples of one class. */
+export interface ClassCount {
+  readonly label: number;
+  readonly name: string | undefined;
+  readonly samples: number;
+  readonly correct: number;
+}
+
+/** How good the classifier is. */
+export interface Evaluation {
+  /** What `value` is. */
+  readonly metric: "top1";
+  /** Share of samples whose right class has the largest output. */
+  readonly value: number;
+  /** Interval of `value` at 95 % (Wilson). */
+  readonly ci95: Interval;
+  /** Mean cross-entropy in nats. */
+  readonly loss: number;
+  readonly samples: number;
+  readonly split: Role;
+  readonly top1: Estimate;
+  /** Share of samples whose right class is among the five largest outputs (1 with 5 classes or fewer). */
+  readonly top5: Estimate;
+  /** The same as `loss`, with its bootstrap interval over samples. */
+  readonly crossEntropy: Estimate;
+  /**
+   * Expected calibration error, 15 bins. Resampling adds noise to every bin, so the bootstrap interval
+   * lies somewhat high; with few samples the value itself does too.
+   */
+  readonly calibrationError: Estimate;
+  /** What the output's rows were taken for. */
+  readonly outputKind: OutputKind;
+  readonly output: string;
+  /** Classes that the network tells apart. */
+  readonly classes: number;
+  readonly perClass: readonly ClassCount[];
+  readonly predictions: Predictions;
+}
+
+/** Outputs of samples `from` to `to` of a batch. */
+export interface Rows {
+  readonly from: number;
+  readonly to: number;
+  readonly tensor: HostTensor;
+}
+
+/** What has been counted so far. Filled in place: one entry per sample. */
+export interface Tally {
+  readonly output: SessionValue;
+  readonly dataset: Dataset;
+  done: number;
+  correct: number;
+  /** Known from the first batch on. */
+  classes: number;
+  kind: OutputKind;
+  readonly indices: Int32Array;
+  readonly labels: Int32Array;
+  readonly predicted: Int32Array;
+  readonly ranks: Int32Array;
+  readonly isCorrect: Uint8Array;
+  readonly losses: Float64Array;
+  readonly confidences: Float64Array;
+  readonly keepsOutputs: boolean;
+  outputs: Float32Array | undefined;
+}
+
+/** A tally that awaits `total` samples. */
+export function newTally(
+  total: number,
+  output: SessionValue,
+  dataset: Dataset,
+  keepsOutputs: boolean,
+): Tally {
+  return {
+    ...{ output, dataset, keepsOutputs },
+    ...{ done: 0, correct: 0, classes: 0, kind: "logits", outputs: undefined },
+    indices: new Int32Array(total),
+    labels: new Int32Array(total),
+    predicted: new Int32Array(total),
+    ranks: new Int32Array(total),
+    isCorrect: new Uint8Array(total),
+    losses: new Float64Array(total),
+    confidences: new Float64Array(total),
+  };
+}
+
+/** Scores the outputs of some samples of a batch. */
+export function record(tally: Tally, batch: Batch, { from, to, tensor }: Rows): void {
+  const classes = classesOf(tally.output, tensor, to - from);
+  const values = toNumbers(tensor);
+  if (tally.done === 0) begin(tally, classes, values.subarray(0, (to - from) * classes));
+  const { labels } = batch;
+  if (labels === undefined) throw withoutClasses(tally.dataset);
+  for (let i = from; i < to; i++) {
+    const row = values.subarray((i - from) * classes, (i - from + 1) * classes);
+    if (row.some(Number.isNaN)) throw notANumber(tally.output, batch.indices[i]);
+    const at = tally.done++;
+    const scored = scoreRow(row, labels[i], tally.kind);
+    tally.indices[at] = batch.indices[i];
+    tally.labels[at] = labels[i];
+    tally.predicted[at] = scored.predicted;
+    tally.ranks[at] = scored.rank;
+    tally.isCorrect[at] = scored.rank === 0 ? 1 : 0;
+    tally.correct += tally.isCorrect[at];
+    tally.losses[at] = scored.loss;
+    tally.confidences[at] = scored.confidence;
+    tally.outputs?.set(row, at * classes);
+  }
+}
+
+function begin(tally: Tally, classes: number, rows: Float64Array): void {
+  const { dataset, output } = tally;
+  if (dataset.classes > classes)
+    throw new EspalierError(
+      "DATA_MISMATCH",
+      `the network's output ${output.name} tells ${classes} classes apart, ` +
+        `the labels name ${dataset.classes}`,
+      {
+        hint: "Choose another output with --output, or the data that the network was trained on.",
+        data: { output: output.name, expected: classes, got: dataset.classes },
+      },
+    );
+  tally.classes = classes;
+  tally.kind = outputKindOf(rows, classes, roundingOf(output.dtype));
+  if (tally.keepsOutputs) tally.outputs = new Float32Array(tally.labels.length * classes);
+}
+
+/** How far from 1 the sum of a row of probabilities may be. */
+function roundingOf(dtype: DType): number {
+  return dtype === "float16" ? 1e-2 : 1e-3;
+}
+
+/** The figures, with their intervals. */
+export function summarize(tally: Tally, split: Role, dataset: Dataset, seed: number): Evaluation {
+  const { done: samples, classes, losses, confidences, isCorrect, ranks } = tally;
+  const all = Int32Array.from({ length: samples }, (_, i) => i);
+  const meanLoss = (indices: Int32Array) => {
+    let sum = 0;
+    for (let i = 0; i < indices.length; i++) sum += losses[indices[i]];
+    return sum / indices.length;
+  };
+  const calibration = calibrationError(confidences, isCorrect);
+  const bootstrap = (statistic: (indices: Int32Array) => number): Estimate => ({
+    value: statistic(all),
+    ci95: bootstrapInterval(samples, statistic, { seed, resamples: 1000 }),
+  });
+  const top1 = proportion(tally.correct, samples);
+  const crossEntropy = bootstrap(meanLoss);
+  return {
+    ...{ metric: "top1", value: top1.value, ci95: top1.ci95, loss: crossEntropy.value },
+    ...{ samples, split, top1, crossEntropy, classes },
+    top5: proportion(
+      ranks.reduce((sum, rank) => sum + (rank < 5 ? 1 : 0), 0),
+      samples,
+    ),
+    calibrationError: bootstrap(calibration),
+    outputKind: tally.kind,
+    output: tally.output.name,
+    perClass: countByClass(tally, dataset),
+    predictions: {
+      ...{ indices: tally.indices, labels: tally.labels, predicted: tally.predicted },
+      ...{ isCorrect, losses, outputs: tally.outputs },
+    },
+  };
+}
+
+function proportion(count: number, samples: number): Estimate {
+  return { value: count / samples, ci95: wilsonInterval(count, samples) };
+}
+
+function countByClass(tally: Tally, { classNames }: Dataset): readonly ClassCount[] {
+  const samples = new Int32Array(tally.classes);
+  const correct = new Int32Array(tally.classes);
+  for (const [i, label] of tally.labels.entries()) {
+    samples[label]++;
+    correct[label] += tally.isCorrect[i];
+  }
+  return Array.from(samples, (count, label) => ({
+    ...{ label, name: classNames?.[label], samples: count, correct: correct[label] },
+  }));
+}
+
+/** The C of [N, C], [N, C, 1, 1] and the like. */
+function classesOf(output: SessionValue, { shape }: HostTensor, atLeast: number): number {
+  const [rows, classes, ...rest] = shape;
+  if (shape.length >= 2 && rows >= atLeast && classes > 0 && rest.every((dim) => dim === 1))
+    return classes;
+  throw new EspalierError(
+    "DATA_MISMATCH",
+    `the network's output ${output.name} has shape [${shape.join(", ")}] for ${atLeast} samples; ` +
+      "expected [N, classes]",
+    { hint: "Name the output that holds the classes: --output NAME.", data: { got: shape } },
+  );
+}
+
+/** The error for samples that have no class each. */
+export function withoutClasses(dataset: Dataset): EspalierError {
+  return new EspalierError(
+    "DATA_INVALID",
+    dataset.labelKind === "maps"
+      ? `${dataset.path}: the labels are maps of classes, not one class per sample`
+      : `${dataset.path}: the samples have no labels`,
+    { hint: "Accuracy needs a class for every sample.", data: { path: dataset.path } },
+  );
+}
+
+function notANumber(output: SessionValue, index: number): EspalierError {
+  return new EspalierError(
+    "RUNTIME_FAILED",
+    `the network's output ${output.name} is not a number for sample ${index}`,
+    { hint: "Check the network, and --scale, --mean and --std.", data: { sample: index } },
+  );
+}
