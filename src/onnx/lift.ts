@@ -13,7 +13,7 @@ import {
   type TensorType,
 } from "../ir/graph.ts";
 import { dtypesOf } from "./dtypes.ts";
-import { liftRules } from "./lift-rules.ts";
+import { liftRules, type ValueFacts } from "./lift-rules.ts";
 
 /** Where an input of a lifted node stands in the old form. */
 export type Slot =
@@ -52,11 +52,14 @@ export function liftNodes(
   const taken = new Set([...constants.keys(), ...types.keys()]);
   for (const node of nodes)
     for (const name of [...node.inputs, ...node.outputs, ...node.captures]) taken.add(name);
-  const dtypeOf = dtypesOf(nodes, constants, types);
+  const facts: ValueFacts = {
+    dtypeOf: dtypesOf(nodes, constants, types),
+    shapeOf: (name) => types.get(name)?.shape ?? constants.get(name)?.shape,
+  };
 
   const lifted = nodes.map((node): Node => {
     const rule = node.domain === "" ? liftRules.get(node.opType) : undefined;
-    const change = rule?.(node, opset, dtypeOf);
+    const change = rule?.(node, opset, facts);
     if (change === undefined) return node;
     if (change.opType !== undefined && change.inputs === undefined && !change.attributes)
       return { ...node, opType: change.opType };
@@ -100,7 +103,8 @@ function freshName(wanted: string, taken: Set<string>): string {
   return name;
 }
 
-function withoutTrailingEmpty(inputs: readonly string[]): readonly string[] {
+/** A list of inputs without the absent ones at its end. */
+export function withoutTrailingEmpty(inputs: readonly string[]): readonly string[] {
   let length = inputs.length;
   while (length > 0 && inputs[length - 1] === "") length--;
   return inputs.slice(0, length);

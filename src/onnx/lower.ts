@@ -3,7 +3,7 @@ import { assert, EspalierError } from "../errors.ts";
 import type { Attribute, Constant, Graph, Node } from "../ir/graph.ts";
 import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
 import { encodeAttribute, encodeNode } from "./encode.ts";
-import type { Lift, Slot } from "./lift.ts";
+import { type Lift, type Slot, withoutTrailingEmpty } from "./lift.ts";
 import { patchMessage, Rope } from "./rope.ts";
 import { attributeProto, decode } from "./schema.ts";
 
@@ -30,13 +30,12 @@ export function lowerNode(
     if (value !== before.attributes.get(name)) attributes.set(name, value);
   for (const name of before.attributes.keys())
     if (!after.attributes.has(name)) attributes.set(name, undefined);
+  const excluded = excludedBy.get(after.opType);
+  if (excluded !== undefined && (after.inputs[excluded.input] ?? "") !== "")
+    attributes.set(excluded.attribute, undefined);
   if (lift === undefined) return { inputs: after.inputs, attributes };
 
-  for (const name of lift.implied) {
-    // An equal sharing of sizes that the old form implies ends when sizes are given.
-    assert(!attributes.has(name) || attributes.get(name) === undefined, `"${name}" is implied`);
-    attributes.delete(name);
-  }
+  for (const name of lift.implied) attributes.delete(name);
   const inputs: string[] = [];
   const count = Math.max(lift.slots.length, after.inputs.length);
   for (let i = 0; i < count; i++) {
@@ -53,8 +52,12 @@ export function lowerNode(
         attributes.set(slot.attribute, constant && attributeFrom(constant, slot.form, after));
     }
   }
-  return { inputs: Array.from(inputs, (name) => name ?? ""), attributes };
+  return { inputs: withoutTrailingEmpty(Array.from(inputs, (name) => name ?? "")), attributes };
 }
+
+/** Attributes that must go when an optional input is given, by operator type. */
+const excludedBy: ReadonlyMap<string, { readonly input: number; readonly attribute: string }> =
+  new Map([["Split", { input: 1, attribute: "num_outputs" }]]);
 
 function cannotHold(node: Node, input: number): never {
   throw new EspalierError(
