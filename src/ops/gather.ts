@@ -52,6 +52,10 @@ const gather = defineOp({
       t.select(y, x, axis, wanted);
       return;
     }
+    if (wanted && indices.shape.length === 0) {
+      t.pick(y, x, axis, wanted[0]);
+      return;
+    }
     const ids = t.ids(x, axis);
     if (wanted)
       for (const k of wanted) t.fix(ids.slice(k, k + 1), "picked by a Gather of another shape");

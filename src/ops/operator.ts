@@ -107,6 +107,8 @@ export interface Ties<A> {
   transpose(output: TiedTensor, input: TiedTensor, permutation: readonly number[]): void;
   /** Output is `input` at `indices` along `axis`; all other axes as they are. */
   select(output: TiedTensor, input: TiedTensor, axis: number, indices: ArrayLike<number>): void;
+  /** Output is `input` at one `index` along `axis`, which vanishes; all other axes as they are. */
+  pick(output: TiedTensor, input: TiedTensor, axis: number, index: number): void;
   /**
    * Outputs have the broadcast shape of the inputs, and every element depends on the same place of
    * each input alone: all ids line up.

@@ -154,6 +154,18 @@ export class TieSession implements Ties<unknown> {
     this.#view(output, input, selected(this.layoutOf(input), axis, indices));
   }
 
+  // On an axis of its own the index must stay; of a split channel axis it is one of several runs.
+  pick(output: TiedTensor, input: TiedTensor, axis: number, index: number): void {
+    const layout = this.layoutOf(input);
+    if (blockOf(layout, axis).axes.length > 1) {
+      this.#view(output, input, reshaped(selected(layout, axis, [index]), output.shape));
+      return;
+    }
+    this.fix(this.ids(input, axis).slice(index, index + 1), "picked by its index");
+    for (let i = 0; i < output.shape.length; i++)
+      this.define(output, i, this.ids(input, i < axis ? i : i + 1));
+  }
+
   elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[]): void {
     for (const input of inputs) cutLayout(this.#start.pool, this.layoutOf(input));
     for (const output of outputs) {
