@@ -2,11 +2,13 @@
  * @file The life of the worker thread: started at the first call, shared by all sessions, and no
  * reason for the process to stay alive while nothing is pending.
  *
- * A thread cannot contain a native crash (a segmentation fault inside onnxruntime ends the process),
- * but whatever ends the thread alone (an uncaught error, no memory left) rejects all pending calls.
+ * Whatever ends the thread alone (an uncaught error, no memory left) rejects all pending calls. A
+ * thread cannot contain a native crash: a segmentation fault inside onnxruntime ends the process.
  */
+import { setTimeout } from "node:timers/promises";
 import { type ResourceLimits, type TransferListItem, Worker } from "node:worker_threads";
 import { EspalierError } from "../errors.ts";
+import { close, closeBlocking, newGate } from "./gate.js";
 import type { CallName, Calls, Failure, Request, Response } from "./protocol.ts";
 
 /** A thread with onnxruntime in it. */
@@ -19,7 +21,7 @@ export interface WorkerThread {
     ask: Calls[K]["ask"],
     transfer?: readonly TransferListItem[],
   ) => Promise<Calls[K]["answer"]>;
-  /** Ends the thread at once; pending calls fail. */
+  /** Ends the thread after the run at hand; pending calls fail. */
   readonly terminate: () => Promise<void>;
 }
 
@@ -28,6 +30,9 @@ interface Pending {
   readonly resolve: (answer: Calls[CallName]["answer"]) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** How long the end of the process waits for a run that is going on. */
+const longestWaitMs = 10_000;
 
 // The one piece of module state: onnxruntime's environment is one per process as well.
 let shared: WorkerThread | undefined;
@@ -41,16 +46,21 @@ export function sharedWorker(): WorkerThread {
 /** Starts a thread of its own. */
 export function startWorker(resourceLimits: ResourceLimits = {}): WorkerThread {
   // `execArgv` empty: loaders of the parent (tsx) have nothing to do in a plain JavaScript thread.
+  const gate = newGate();
   const worker = new Worker(new URL("./worker.js", import.meta.url), {
     execArgv: [],
+    workerData: gate,
     resourceLimits,
   });
   worker.unref();
+  const beforeExit = (): void => closeBlocking(gate, longestWaitMs);
+  process.once("exit", beforeExit);
   const pending = new Map<number, Pending>();
   let nextId = 1;
   let end: EspalierError | undefined;
 
   const endWith = (reason: string): void => {
+    process.off("exit", beforeExit);
     end ??= new EspalierError("RUNTIME_FAILED", `The ONNX Runtime thread ended: ${reason}`, {
       hint: "A network or batch that does not fit in memory is the usual reason.",
     });
@@ -81,6 +91,7 @@ export function startWorker(resourceLimits: ResourceLimits = {}): WorkerThread {
         worker.postMessage({ id, call: name, ask } as Request, transfer);
       }),
     async terminate() {
+      while (end === undefined && !close(gate)) await setTimeout(1);
       await worker.terminate();
       endWith("it was terminated");
     },

@@ -8,8 +8,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
+import { enter, leave } from "./gate.js";
 
 /**
  * @typedef {import("./protocol.ts").WireTensor} WireTensor
@@ -65,6 +66,24 @@ const arrayOf = {
   uint4: Uint8Array,
 };
 
+/** @type {Int32Array} */
+const gate = workerData;
+leave(gate);
+
+/**
+ * Every call into onnxruntime goes through here.
+ * @template T
+ * @param {() => Promise<T>} call
+ */
+async function natively(call) {
+  enter(gate);
+  try {
+    return await call();
+  } finally {
+    leave(gate);
+  }
+}
+
 function providerNames() {
   return ort.listSupportedBackends().map((backend) => backend.name);
 }
@@ -90,7 +109,8 @@ async function create(model, options, profilePrefix) {
   try {
     const source = typeof model === "string" ? model : new Uint8Array(model);
     // Two overloads, one call: the source is of either type.
-    return await ort.InferenceSession.create(/** @type {any} */ (source), settings);
+    const create = () => ort.InferenceSession.create(/** @type {any} */ (source), settings);
+    return await natively(create);
   } catch (error) {
     const message = messageOf(error);
     const refused = options.providers.find((provider) => refusedBy(provider, message));
@@ -127,7 +147,12 @@ function toFeeds(feeds) {
 
 /** @param {string} name @param {WireTensor} wire @returns {ort.Tensor} */
 function toTensor(name, { dtype, shape, data }) {
-  if (Array.isArray(data)) return new ort.Tensor("string", data, shape);
+  if (Array.isArray(data)) {
+    // onnxruntime-node ends a text at its first NUL, silently.
+    if (data.some((text) => text.includes("\0")))
+      throw new Error(`"${name}" holds text with a NUL`);
+    return new ort.Tensor("string", data, shape);
+  }
   if (!Object.hasOwn(arrayOf, dtype)) throw new Error(`"${name}" is ${dtype}, which cannot be fed`);
   const Elements = arrayOf[/** @type {keyof typeof arrayOf} */ (dtype)];
   // The constructor's overloads tie each dtype to its array; `arrayOf` is that same table.
@@ -155,7 +180,7 @@ function opened(id) {
 
 /** @param {Open} entry */
 function runHeld({ session, held }) {
-  return session.run(held, { logSeverityLevel: silent });
+  return natively(() => session.run(held, { logSeverityLevel: silent }));
 }
 
 /** Buffers of the answer at hand that change owner with it. @type {ArrayBuffer[]} */
@@ -176,7 +201,7 @@ const handlers = {
       sessions.set(id, { session, held: {} });
       return { session: id, inputs, outputs };
     } catch (error) {
-      await session.release();
+      await natively(() => session.release());
       throw error;
     }
   },
@@ -187,8 +212,8 @@ const handlers = {
     const tensors = toFeeds(feeds);
     const results =
       fetches === undefined
-        ? await session.run(tensors, options)
-        : await session.run(tensors, fetches, options);
+        ? await natively(() => session.run(tensors, options))
+        : await natively(() => session.run(tensors, fetches, options));
     return new Map(
       Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor, transfers)]),
     );
@@ -220,9 +245,9 @@ const handlers = {
       try {
         const held = toFeeds(feeds);
         for (let i = 0; i < warmup + runs; i++) await runHeld({ session, held });
-        session.endProfiling();
+        await natively(async () => session.endProfiling());
       } finally {
-        await session.release();
+        await natively(() => session.release());
       }
       const [file] = readdirSync(folder);
       return nodeTimes(JSON.parse(readFileSync(join(folder, file), "utf8")), runs);
@@ -234,7 +259,7 @@ const handlers = {
   async close({ session: id }) {
     const entry = sessions.get(id);
     sessions.delete(id);
-    await entry?.session.release();
+    if (entry !== undefined) await natively(() => entry.session.release());
     return null;
   },
 };

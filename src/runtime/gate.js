@@ -1,0 +1,60 @@
+/**
+ * @file The gate between the two threads: a thread must not be ended while it is inside onnxruntime.
+ *
+ * Native code that finds its thread's JavaScript gone aborts the whole process, so `process.exit` in
+ * the middle of a run would end in a crash. The worker enters the gate before every native call; whoever
+ * ends the thread closes the gate first and waits until the worker is outside.
+ *
+ * Each side writes its own word before it reads the other's, so one of them always sees the other.
+ */
+
+const isInside = 0;
+const isClosed = 1;
+
+/**
+ * The state that both threads see. It begins inside: loading the native library is the first call.
+ * @returns {Int32Array}
+ */
+export function newGate() {
+  const gate = new Int32Array(new SharedArrayBuffer(8));
+  gate[isInside] = 1;
+  return gate;
+}
+
+/**
+ * Worker: begins a native call. Never returns once the gate is closed; the thread is about to end.
+ * @param {Int32Array} gate
+ */
+export function enter(gate) {
+  Atomics.store(gate, isInside, 1);
+  if (Atomics.load(gate, isClosed) === 0) return;
+  leave(gate);
+  while (true) Atomics.wait(gate, isClosed, 1);
+}
+
+/**
+ * Worker: ends a native call.
+ * @param {Int32Array} gate
+ */
+export function leave(gate) {
+  Atomics.store(gate, isInside, 0);
+  Atomics.notify(gate, isInside);
+}
+
+/**
+ * Lets no further native call begin.
+ * @param {Int32Array} gate
+ * @returns {boolean} True when none is going on.
+ */
+export function close(gate) {
+  Atomics.store(gate, isClosed, 1);
+  return Atomics.load(gate, isInside) === 0;
+}
+
+/**
+ * Closes the gate and blocks this thread until no native call is going on, or for `timeoutMs`.
+ * @param {Int32Array} gate @param {number} timeoutMs
+ */
+export function closeBlocking(gate, timeoutMs) {
+  if (!close(gate)) Atomics.wait(gate, isInside, 1, timeoutMs);
+}
