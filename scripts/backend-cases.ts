@@ -4,7 +4,9 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:f
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { defaultLimits } from "../src/onnx/limits.ts";
+import type { Model } from "../src/onnx/read.ts";
 import { readTensor } from "../src/onnx/tensor-proto.ts";
+import type { Feeds } from "../src/runtime/session.ts";
 import { bitsOf } from "../src/tensor/dtype.ts";
 import { bytesOf, type HostTensor, isStrings, toNumbers } from "../src/tensor/host-tensor.ts";
 
@@ -52,7 +54,7 @@ export function findCases(root: string): readonly BackendCase[] {
 }
 
 /** The first recorded run beside a model, or `undefined` where there is none. */
-export function recordingOf({ path }: BackendCase): Recording | undefined {
+export function recordingOf(path: string): Recording | undefined {
   const folder = join(dirname(path), "test_data_set_0");
   let files: string[];
   try {
@@ -65,6 +67,18 @@ export function recordingOf({ path }: BackendCase): Recording | undefined {
     return Array.from({ length: count }, (_, i) => plainTensor(join(folder, `${kind}_${i}.pb`)));
   };
   return { inputs: read("input"), outputs: read("output") };
+}
+
+/** The recorded inputs by name, or `undefined` where one is no plain tensor. */
+export function feedsOf(model: Model, { inputs }: Recording): Feeds | undefined {
+  const { inputs: names } = model.graph;
+  if (names.length < inputs.length) return undefined;
+  const feeds = new Map<string, HostTensor>();
+  for (const [i, tensor] of inputs.entries()) {
+    if (tensor === undefined) return undefined;
+    feeds.set(names[i], tensor);
+  }
+  return feeds;
 }
 
 /** A recorded tensor. Sequences, optionals and maps are stored under the same file names. */

@@ -7,20 +7,21 @@ import { readFileSync } from "node:fs";
 import { EspalierError } from "../src/errors.ts";
 import type { TensorType } from "../src/ir/graph.ts";
 import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../src/onnx/write.ts";
 import { inferTypes } from "../src/ops/infer.ts";
-import { type Feeds, withSession } from "../src/runtime/session.ts";
+import type { Feeds } from "../src/runtime/session.ts";
 import { analyze } from "../src/structure/analysis.ts";
 import { isFloat } from "../src/tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../src/tensor/host-tensor.ts";
 import {
   type BackendCase,
   difference,
+  feedsOf,
   findCases,
   openTestData,
   type Recording,
   recordingOf,
 } from "./backend-cases.ts";
+import { runAll } from "./backend-runner.ts";
 
 const bars = { inferred: 840, equal: 740 };
 const slowMs = 2000;
@@ -51,17 +52,6 @@ class Tally {
 /** Values that stand for sizes, axes and scales: whole numbers and short lists, not images. */
 function isShapeLike({ dtype, shape }: HostTensor): boolean {
   return shape.length <= 1 && sizeOf(shape) <= (isFloat(dtype) ? 16 : 64);
-}
-
-function feedsOf(model: Model, { inputs }: Recording): Feeds | undefined {
-  const { inputs: names } = model.graph;
-  if (names.length < inputs.length) return undefined;
-  const feeds = new Map<string, HostTensor>();
-  for (const [i, tensor] of inputs.entries()) {
-    if (tensor === undefined) return undefined;
-    feeds.set(names[i], tensor);
-  }
-  return feeds;
 }
 
 /** Compares inferred types (and folded values) with the recorded outputs. */
@@ -106,64 +96,6 @@ function checkTypes(
   tally.add("equal", test.name);
 }
 
-type RunResult =
-  | { readonly kind: "not loaded" | "failed"; readonly why: string }
-  | { readonly kind: "ran"; readonly problem: string | undefined };
-
-/** Runs a model on the recorded inputs and compares with the recorded outputs. */
-async function runRecorded(
-  bytes: Uint8Array,
-  feeds: Feeds,
-  recording: Recording,
-): Promise<RunResult> {
-  let isLoaded = false;
-  try {
-    return await withSession(bytes, { threads: 1 }, async (session) => {
-      isLoaded = true;
-      const results = await session.run(feeds);
-      for (const [i, recorded] of recording.outputs.entries()) {
-        const { name } = session.outputs[i];
-        const actual = results.get(name);
-        if (!recorded || !actual) return { kind: "failed", why: `no tensor for ${name}` };
-        const problem = difference(actual, recorded);
-        if (problem) return { kind: "ran", problem: `${name}: ${problem}` };
-      }
-      return { kind: "ran", problem: undefined };
-    });
-  } catch (error) {
-    if (!(error instanceof EspalierError)) throw error;
-    return { kind: isLoaded ? "failed" : "not loaded", why: error.message.slice(0, 160) };
-  }
-}
-
-async function checkRun(
-  test: BackendCase,
-  model: Model,
-  original: Uint8Array,
-  recording: Recording,
-  feeds: Feeds,
-  tally: Tally,
-): Promise<void> {
-  const written = concatBytes(writeModel(model));
-  readModel(written);
-  const result = await runRecorded(written, feeds, recording);
-  if (result.kind === "ran" && result.problem === undefined) {
-    tally.add("equal", test.name);
-    return;
-  }
-  // What the original file does no better is onnxruntime's matter.
-  const reference = await runRecorded(original, feeds, recording);
-  const why = result.kind === "ran" ? result.problem : result.why;
-  const isOurs =
-    reference.kind === "ran" && (reference.problem === undefined || result.kind !== "ran");
-  if (isOurs) tally.add("BROKEN BY WRITING", `${test.name}: ${why}`);
-  else if (reference.kind === "ran")
-    tally.add("onnxruntime differs from the record", `${test.name}: ${why}`);
-  else if (reference.kind === "failed")
-    tally.add("onnxruntime loads, but cannot run it", `${test.name}: ${why}`);
-  else tally.add("onnxruntime does not load it", `${test.name}: ${why}`);
-}
-
 /** Reads any file, and analyses what was read: success or a typed error, soon. */
 function checkReading(test: BackendCase, bytes: Uint8Array, tally: Tally): Model | undefined {
   const start = performance.now();
@@ -197,13 +129,14 @@ async function main(path: string, { isVerbose, runs: isRunning }: Flags): Promis
   const reading = new Tally();
   const types = new Tally();
   const runs = new Tally();
+  const runnable: BackendCase[] = [];
   try {
     const cases = findCases(root);
     for (const test of cases) {
       const bytes = readFileSync(test.path);
       const model = checkReading(test, bytes, reading);
       if (model === undefined || !test.isNode) continue;
-      const recording = recordingOf(test);
+      const recording = recordingOf(test.path);
       const feeds = recording && feedsOf(model, recording);
       if (!recording || !feeds || recording.outputs.includes(undefined)) {
         types.add("sequences, maps or optionals: not compared", test.name);
@@ -215,8 +148,11 @@ async function main(path: string, { isVerbose, runs: isRunning }: Flags): Promis
       } catch (error) {
         types.add("WRONG", `${test.name}: ${error instanceof Error ? error.message : error}`);
       }
-      if (isRunning) await checkRun(test, model, bytes, recording, feeds, runs);
+      runnable.push(test);
     }
+    const outcomes = isRunning ? await runAll(runnable.map(({ path }) => path)) : [];
+    for (const [i, { category, why }] of outcomes.entries())
+      runs.add(category, `${runnable[i].name}: ${why}`);
     console.log(
       `${cases.length} models, ${cases.filter(({ isNode }) => isNode).length} of one node`,
     );
@@ -233,8 +169,9 @@ async function main(path: string, { isVerbose, runs: isRunning }: Flags): Promis
     ...(isVerbose
       ? [
           "onnxruntime differs from the record",
-          "onnxruntime loads, but cannot run it",
+          "onnxruntime loads it, but cannot run it",
           "onnxruntime does not load it",
+          "onnxruntime ends the process",
         ]
       : []),
   ]);
