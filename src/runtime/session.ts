@@ -163,13 +163,19 @@ async function openIn(
       return new Map([...results].map(([name, tensor]) => [name, fromWire(tensor)]));
     },
     async time(feeds, { runs, warmup }) {
-      if (feeds !== held) {
-        const transfer: ArrayBuffer[] = [];
-        const ask = { session, feeds: toWireFeeds(feeds, false, transfer) };
-        await worker.call("hold", ask, transfer);
-        held = feeds;
+      const transfer: ArrayBuffer[] = [];
+      const wire = feeds === held ? undefined : toWireFeeds(feeds, false, transfer);
+      // Both are posted at once, so that no other call can come between them.
+      const holding = wire && worker.call("hold", { session, feeds: wire }, transfer);
+      held = feeds;
+      const timing = worker.call("time", { session, runs, warmup });
+      try {
+        const [times] = await Promise.all([timing, holding]);
+        return times;
+      } catch (error) {
+        held = undefined;
+        throw error;
       }
-      return worker.call("time", { session, runs, warmup });
     },
     close,
     [Symbol.asyncDispose]: close,

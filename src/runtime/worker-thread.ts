@@ -45,8 +45,8 @@ export function sharedWorker(): WorkerThread {
 
 /** Starts a thread of its own. */
 export function startWorker(resourceLimits: ResourceLimits = {}): WorkerThread {
-  // `execArgv` empty: loaders of the parent (tsx) have nothing to do in a plain JavaScript thread.
   const gate = newGate();
+  // `execArgv` empty: loaders of the parent (tsx) have nothing to do in a plain JavaScript thread.
   const worker = new Worker(new URL("./worker.js", import.meta.url), {
     execArgv: [],
     workerData: gate,
@@ -61,9 +61,12 @@ export function startWorker(resourceLimits: ResourceLimits = {}): WorkerThread {
 
   const endWith = (reason: string): void => {
     process.off("exit", beforeExit);
-    end ??= new EspalierError("RUNTIME_FAILED", `The ONNX Runtime thread ended: ${reason}`, {
-      hint: "A network or batch that does not fit in memory is the usual reason.",
-    });
+    const details = /memory/i.test(reason) ? { hint: "Use a smaller batch." } : {};
+    end ??= new EspalierError(
+      "RUNTIME_FAILED",
+      `The ONNX Runtime thread ended: ${reason}`,
+      details,
+    );
     for (const { reject } of pending.values()) reject(end);
     pending.clear();
   };
@@ -84,11 +87,11 @@ export function startWorker(resourceLimits: ResourceLimits = {}): WorkerThread {
       new Promise((resolve, reject) => {
         if (end !== undefined) return reject(end);
         const id = nextId++;
+        // `name` and `ask` come from one generic call, so they belong together.
+        worker.postMessage({ id, call: name, ask } as Request, transfer);
         // The worker answers `name` with the answer of `name`; the map of pending calls forgets that.
         pending.set(id, { name, resolve: resolve as Pending["resolve"], reject });
         worker.ref();
-        // `name` and `ask` come from one generic call, so they belong together.
-        worker.postMessage({ id, call: name, ask } as Request, transfer);
       }),
     async terminate() {
       while (end === undefined && !close(gate)) await setTimeout(1);
