@@ -9,6 +9,8 @@ import { fileURLToPath } from "node:url";
 export interface RunOutcome {
   readonly category: string;
   readonly why: string;
+  /** What became of the graph in canonical form. */
+  readonly lifted?: RunOutcome | undefined;
 }
 
 const workerPath = fileURLToPath(new URL("./backend-worker.ts", import.meta.url));

@@ -151,8 +151,10 @@ async function main(path: string, { isVerbose, runs: isRunning }: Flags): Promis
       runnable.push(test);
     }
     const outcomes = isRunning ? await runAll(runnable.map(({ path }) => path)) : [];
-    for (const [i, { category, why }] of outcomes.entries())
+    for (const [i, { category, why, lifted }] of outcomes.entries()) {
       runs.add(category, `${runnable[i].name}: ${why}`);
+      if (lifted) runs.add(lifted.category, `${runnable[i].name}: ${lifted.why}`);
+    }
     console.log(
       `${cases.length} models, ${cases.filter(({ isNode }) => isNode).length} of one node`,
     );
@@ -166,12 +168,15 @@ async function main(path: string, { isVerbose, runs: isRunning }: Flags): Promis
   );
   runs.print("Read, written, run in onnxruntime, against recorded outputs", [
     "BROKEN BY WRITING",
+    "BROKEN BY LIFTING",
     ...(isVerbose
       ? [
           "onnxruntime differs from the record",
           "onnxruntime loads it, but cannot run it",
           "onnxruntime does not load it",
           "onnxruntime ends the process",
+          "lifted to the canonical opset: not loaded",
+          "lifted to the canonical opset: failed",
         ]
       : []),
   ]);
@@ -179,7 +184,7 @@ async function main(path: string, { isVerbose, runs: isRunning }: Flags): Promis
     types.count("equal") >= bars.inferred &&
     types.count("WRONG") === 0 &&
     (!isRunning || runs.count("equal") >= bars.equal) &&
-    runs.count("BROKEN BY WRITING") === 0 &&
+    runs.count("BROKEN BY WRITING") + runs.count("BROKEN BY LIFTING") === 0 &&
     reading.count("CRASHED") === 0 &&
     reading.count("SLOW") === 0;
   console.log(
