@@ -118,7 +118,10 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
     const isWhole =
       bound !== undefined &&
       node.captures.length === 0 &&
-      node.inputs.every((name, i) => name === "" || (inputs[i] && sizeOf(inputs[i].shape) > 0)) &&
+      node.inputs.every(
+        (name, i) =>
+          name === "" || (inputs[i] && (sizeOf(inputs[i].shape) > 0 || fromConstants.has(name))),
+      ) &&
       node.outputs.every((name, i) => {
         const shape = outputShapes[i];
         return name === "" || (shape !== undefined && sizeOf(shape) > 0);

@@ -112,9 +112,16 @@ class Surgery {
       this.#emitGather(node.outputs[0], inputs[0], axis, indices, node);
       return;
     }
-    const attributes = shrunk.attributes
-      ? new Map([...node.attributes, ...shrunk.attributes])
-      : node.attributes;
+    for (const [i, value] of shrunk.inputs ?? []) {
+      if (i < inputs.length && inputs[i] !== "") continue;
+      while (inputs.length < i) inputs.push("");
+      inputs[i] = this.#addConstant(`${node.outputs[0]}_input_${i}`, value);
+    }
+    const attributes = new Map(node.attributes);
+    for (const [name, attribute] of shrunk.attributes ?? []) {
+      if (attribute) attributes.set(name, attribute);
+      else attributes.delete(name);
+    }
     this.#emit(
       node,
       this.#renamed({ ...node, attributes }, inputs),

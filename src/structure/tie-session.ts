@@ -221,9 +221,16 @@ export class TieSession implements Ties<unknown> {
     );
     this.#layouts.set(output, layout);
     this.#moved.add(input);
-    // A merged axis answers to one base axis; settle now which one.
-    for (const block of layout.blocks)
-      if (block.baseAxes.length > 1) elementIds(this.#start.pool, block, layout.base);
+    const { pool } = this.#start;
+    for (const block of layout.blocks) {
+      // A merged axis answers to one base axis; settle now which one.
+      const ids = elementIds(pool, block, layout.base).map((id) => pool.find(id));
+      if (!isJoint(block)) continue;
+      const isCutAlready = (axis: number) =>
+        linesOf(layout, block, axis).every((line) => line.every((at) => ids[at] === ids[line[0]]));
+      const axis = block.axes.find(isCutAlready);
+      if (axis !== undefined) cutBlock(pool, layout, block, axis);
+    }
     const wasJoint = this.layoutOf(input).blocks.some(isJoint);
     const isJointStill = layout.blocks.some(isJoint);
     // A chain of moves over joint blocks must end as one selection from the base.

@@ -1,0 +1,109 @@
+/** @file What a model is: cost per layer, groups of channels, and why some must stay. */
+import type { Shape } from "../ir/graph.ts";
+import type { Model } from "../onnx/read.ts";
+import type { DType } from "../tensor/dtype.ts";
+import { costOf, type LayerCost } from "./cost.ts";
+import { type Structure, structureOf } from "./units.ts";
+
+/** An input or output of the network. */
+export interface Port {
+  readonly name: string;
+  readonly dtype: DType | undefined;
+  readonly shape: Shape | undefined;
+}
+
+/** A group as a user sees it. */
+export interface GroupSummary {
+  readonly id: string;
+  readonly units: number;
+  readonly prunableUnits: number;
+  /** Why the other units must stay; the commonest reason. */
+  readonly reason?: string;
+  readonly isStream: boolean;
+  readonly axes: readonly {
+    readonly node: string;
+    readonly tensor: string;
+    readonly axis: number;
+    readonly width: number;
+  }[];
+}
+
+/** The result of `inspect`. */
+export interface Inspection {
+  /** Elements of all weights, biases and statistics. */
+  readonly params: number;
+  /** Multiply-accumulates of convolutions and matrix products, for one run at `dims`. */
+  readonly macs: number;
+  readonly sizeBytes: number;
+  readonly opset: number;
+  readonly producer: string;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Sizes that symbolic dims were given for counting. */
+  readonly dims: Readonly<Record<string, number>>;
+  readonly units: number;
+  readonly prunableUnits: number;
+  readonly layers: readonly LayerCost[];
+  readonly groups: readonly GroupSummary[];
+  /** Operators without a rule: they are kept as they are, and so is what they touch. */
+  readonly unknownOperators: readonly string[];
+}
+
+/** Inspects a model. `dims` gives sizes to symbolic dims; others are chosen. */
+export function inspect(
+  model: Model,
+  options: { readonly dims?: ReadonlyMap<string, number> } = {},
+): Inspection {
+  const structure = structureOf(model.graph, options);
+  const { analysis, units } = structure;
+  const cost = costOf(model.graph, analysis.dims, analysis.inference);
+  const port = (name: string): Port => {
+    const declared = model.graph.types.get(name) ?? analysis.inference.types.get(name);
+    return { name, dtype: declared?.dtype, shape: declared?.shape };
+  };
+  return {
+    params: cost.params,
+    macs: cost.macs,
+    sizeBytes: model.sizeBytes,
+    opset: model.opset,
+    producer: model.producer,
+    inputs: model.graph.inputs.map(port),
+    outputs: model.graph.outputs.map(port),
+    dims: Object.fromEntries(analysis.dims),
+    units: units.length,
+    prunableUnits: units.filter((unit) => unit.reason === undefined).length,
+    layers: cost.layers,
+    groups: groupSummaries(structure),
+    unknownOperators: [
+      ...new Set(
+        analysis.inference.unknown.map(({ domain, opType }) =>
+          domain === "" ? opType : `${domain}.${opType}`,
+        ),
+      ),
+    ].sort(),
+  };
+}
+
+/** All groups in graph order. */
+export function groupSummaries(structure: Structure): GroupSummary[] {
+  return structure.groups.map(({ id, units, axes, isStream }) => {
+    const reasons = new Map<string, number>();
+    for (const index of units) {
+      const { reason } = structure.units[index];
+      if (reason !== undefined) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    }
+    const [commonest] = [...reasons].sort((a, b) => b[1] - a[1]);
+    const fixed = [...reasons.values()].reduce((sum, count) => sum + count, 0);
+    return {
+      id,
+      units: units.length,
+      prunableUnits: units.length - fixed,
+      ...(commonest && { reason: commonest[0] }),
+      isStream,
+      axes: axes.map((position) => {
+        const { node, tensor, axis, width } = structure.filterAxes[position];
+        return { node: node.name, tensor, axis, width };
+      }),
+    };
+  });
+}

@@ -1,0 +1,64 @@
+/**
+ * @file The invariant that everything rests on, over random graphs: removing units equals zeroing
+ * what their consumers read of them.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Graph } from "../src/ir/graph.ts";
+import { largestError } from "../src/measure/compare.ts";
+import { randomFeeds } from "../src/measure/feeds.ts";
+import { emitModel } from "../src/onnx/emit.ts";
+import { withSession } from "../src/runtime/session.ts";
+import { costModel } from "../src/structure/cost.ts";
+import { maskReads } from "../src/structure/masks.ts";
+import { selectUnits } from "../src/structure/select.ts";
+import { removeUnits } from "../src/structure/surgery.ts";
+import { structureOf } from "../src/structure/units.ts";
+import type { HostTensor } from "../src/tensor/host-tensor.ts";
+import { randomOf } from "../src/tensor/random.ts";
+import { buildProgram, type Program, programs } from "./random-graphs.ts";
+
+/** Number of random graphs; the long run takes more of them. */
+const runs = Number(process.env.ESPALIER_RANDOM_GRAPHS ?? 150);
+
+test(`removal equals zeroing what consumers read, on ${runs} random graphs`, async () => {
+  let removedUnits = 0;
+  await fc.assert(
+    fc.asyncProperty(programs(14), async (program) => {
+      const { error, removed } = await removalError(program);
+      removedUnits += removed;
+      expect(error).toBeLessThan(1e-5);
+    }),
+    { numRuns: runs, seed: 1 },
+  );
+  expect(removedUnits).toBeGreaterThan(runs);
+}, 1_200_000);
+
+/** The largest difference between the smaller network and the masked original, over max |output|. */
+async function removalError(program: Program) {
+  const graph = buildProgram(program);
+  const structure = structureOf(graph);
+  const random = randomOf(program.seed, "scores");
+  const scores = Float64Array.from(structure.units, () => random.uniform());
+  const totals = costModel(structure);
+  const before = totals(new Uint8Array(scores.length)).params;
+  const fraction = 0.2 + 0.7 * random.uniform();
+  const { removed } = selectUnits(structure, scores, [
+    { name: "params", fraction, remaining: (r) => totals(r).params / before },
+  ]);
+  const small = removeUnits(structure, removed);
+  const feeds = randomFeeds([{ name: "x", dtype: "float32", shape: ["N", 3, 8, 8] }], {
+    batch: program.isBatchSymbolic ? 3 : 1,
+    seed: program.seed,
+  });
+  const expected = await run(maskReads(structure, removed), feeds);
+  const actual = await run(small, feeds);
+  let error = 0;
+  for (const [name, tensor] of expected)
+    error = Math.max(error, largestError([tensor], [actual.get(name)]));
+  return { error, removed: removed.reduce((sum, flag) => sum + flag, 0) };
+}
+
+function run(graph: Graph, feeds: ReadonlyMap<string, HostTensor>) {
+  return withSession(emitModel(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
+}
