@@ -12,7 +12,7 @@ export const concat = defineOp({
 
   infer(context) {
     const inputs = context.inputs.map((_, i) => context.required(i).type);
-    const [first] = inputs;
+    const first = context.required(0).type;
     if (first.shape === undefined) return [first];
     const axis = normalizeAxis(context, context.attrs.axis, first.shape.length);
     const shape: Dim[] = [...first.shape];

@@ -18,7 +18,7 @@ export function concatTensors(
   axis: number,
 ): readonly HostTensor[] | undefined {
   const known = inputs.filter((input) => input !== undefined);
-  if (known.length < inputs.length || known.some((input) => isStrings(input.data)))
+  if (known.length < inputs.length || known.some((input) => !isPlain(input.dtype)))
     return undefined;
   const [first] = known;
   const at = axis < 0 ? axis + first.shape.length : axis;
@@ -31,7 +31,7 @@ export function concatTensors(
   let to = 0;
   for (let o = 0; o < outer; o++) {
     for (const { data } of known) {
-      assert(!isStrings(data), "strings were excluded above");
+      assert(!isStrings(data), "strings are not plain");
       const run = data.byteLength / outer;
       target.set(bytesOf(data).subarray(o * run, (o + 1) * run), to);
       to += run;
@@ -73,13 +73,18 @@ export function wholesOf({ data }: HostTensor): readonly bigint[] {
   return Array.from<number | bigint | string, bigint>(data, (element) => BigInt(element));
 }
 
-/** A tensor of scalars, converted as ONNX's Cast does: integers wrap, fractions are cut off. */
+/** A tensor of scalars, converted as Cast does: integers wrap, fractions are cut off, NaN is true. */
 export function tensorFrom(
   dtype: DType,
   shape: readonly number[],
   scalars: readonly Scalar[],
 ): HostTensor {
-  if (dtype === "bool") return tensorOf(dtype, shape, scalars.map(Boolean).map(Number));
+  if (dtype === "bool")
+    return tensorOf(
+      dtype,
+      shape,
+      scalars.map((scalar) => (scalar || Number.isNaN(scalar) ? 1 : 0)),
+    );
   if (!isInteger(dtype)) return tensorOf(dtype, shape, scalars.map(Number));
   const data = allocate(dtype, sizeOf(shape));
   for (const [i, scalar] of scalars.entries()) {

@@ -209,17 +209,32 @@ const eyeLike = defineOp({
   gradient: discrete,
 });
 
+/** The places of a known tensor that are not 0, as row-major indices. */
+function placesOf(x: HostTensor | undefined): readonly number[] | undefined {
+  if (x === undefined || !isPlain(x.dtype)) return undefined;
+  const elements = toNumbers(x);
+  return [...elements.keys()].filter((i) => elements[i] !== 0);
+}
+
 const nonZero = defineOp({
   opType: "NonZero",
   summary: "[rank, count]: the indices of all elements that are not 0",
   attributes: () => null,
   infer(context) {
-    const { shape } = context.required(0).type;
-    // The indices of a scalar are taken as those of a vector of one.
-    const rank = shape ? Math.max(shape.length, 1) : context.unknownDim();
-    return [{ dtype: "int64", shape: [rank, context.unknownDim()] }];
+    const { type, value } = context.required(0);
+    const count = placesOf(value)?.length ?? context.unknownDim();
+    return [{ dtype: "int64", shape: [type.shape?.length ?? context.unknownDim(), count] }];
   },
-  fold: notFolded,
+  fold([x], _, [y]) {
+    const places = placesOf(x);
+    const shape = knownShape(y);
+    if (x === undefined || places === undefined || shape === undefined) return undefined;
+    const rows = x.shape.map((size, axis) => {
+      const stride = sizeOf(x.shape.slice(axis + 1));
+      return places.map((place) => Math.floor(place / stride) % size);
+    });
+    return [tensorOf("int64", shape, rows.flat())];
+  },
   ties(t) {
     for (const tensor of [t.input(0), t.output()])
       fixAxes(t, tensor, "its indices are the answer of NonZero");
