@@ -3,7 +3,8 @@
  *
  * `resizeBilinear` is Pillow's BILINEAR (torchvision's `Resize` with antialias): separable, a
  * triangle filter whose support grows with the reduction, renormalised at the borders, horizontal
- * pass first, whole-number pixels rounded after each pass. Label maps take the nearest pixel.
+ * pass first. Whole-number pixels are rounded after each pass, and their weights are rounded to 22
+ * binary places as Pillow's are: that decides ties. Label maps take the nearest pixel.
  */
 import { arrayLike, type Pixels, type Raster, rasterOf } from "./raster.ts";
 
@@ -21,7 +22,7 @@ export function resizeBilinear(raster: Raster, height: number, width: number): R
   if (raster.height === height && raster.width === width) return raster;
   const { channels } = raster;
   const wide = arrayLike(raster.data, channels * raster.height * width);
-  const across = triangleTaps(raster.width, width);
+  const across = triangleTaps(raster.width, width, isWhole(wide));
   for (let c = 0; c < channels; c++)
     for (let y = 0; y < raster.height; y++) {
       const from = raster.offset + y * raster.rowStride + c * raster.channelStride;
@@ -29,7 +30,7 @@ export function resizeBilinear(raster: Raster, height: number, width: number): R
       filterLine(raster.data, from, raster.columnStride, across, wide, to, 1);
     }
   const out = arrayLike(raster.data, channels * height * width);
-  const down = triangleTaps(raster.height, height);
+  const down = triangleTaps(raster.height, height, isWhole(out));
   for (let c = 0; c < channels; c++)
     for (let x = 0; x < width; x++) {
       const from = c * raster.height * width + x;
@@ -56,7 +57,7 @@ export function resizeNearest(raster: Raster, height: number, width: number): Ra
   return rasterOf(out, { height, width, channels }, "chw");
 }
 
-function triangleTaps(from: number, to: number): Taps {
+function triangleTaps(from: number, to: number, isFixedPoint: boolean): Taps {
   const scale = from / to;
   const support = Math.max(scale, 1);
   const maxCount = 2 * Math.ceil(support) + 1;
@@ -76,7 +77,10 @@ function triangleTaps(from: number, to: number): Taps {
       taps.weights[i * maxCount + k - first] = weight;
       sum += weight;
     }
-    for (let k = 0; k < end - first; k++) taps.weights[i * maxCount + k] /= sum;
+    for (let k = i * maxCount; k < i * maxCount + end - first; k++) {
+      taps.weights[k] /= sum;
+      if (isFixedPoint) taps.weights[k] = Math.round(taps.weights[k] * 2 ** 22) / 2 ** 22;
+    }
     taps.first[i] = first;
     taps.count[i] = end - first;
   }
@@ -93,12 +97,16 @@ function filterLine(
   toStride: number,
 ): void {
   const { first, count, weights, maxCount } = taps;
-  const isWhole = !(target instanceof Float32Array || target instanceof Float64Array);
+  const rounds = isWhole(target);
   for (let i = 0; i < first.length; i++) {
     let sum = 0;
     let at = from + first[i] * fromStride;
     for (let k = 0; k < count[i]; k++, at += fromStride)
       sum += weights[i * maxCount + k] * source[at];
-    target[to + i * toStride] = isWhole ? Math.round(sum) : sum;
+    target[to + i * toStride] = rounds ? Math.round(sum) : sum;
   }
+}
+
+function isWhole(pixels: Pixels): boolean {
+  return !(pixels instanceof Float32Array || pixels instanceof Float64Array);
 }
