@@ -18,7 +18,6 @@ import { constantMoments, constantScalar, perChannel } from "./moments.ts";
 import {
   defineOp,
   followsInputs,
-  type MomentContext,
   noMacs,
   noMoments,
   notFolded,
@@ -26,10 +25,10 @@ import {
   type Operator,
 } from "./operator.ts";
 import { broadcastShapes, mayEqual } from "./shapes.ts";
+import { sameMoments } from "./statistics.ts";
 import { clipped } from "./unary.ts";
 
 const noAttributes = () => null;
-const passMoments = <A>(context: MomentContext<A>) => [context.moments(0)];
 
 const identity = defineElementwise({
   opType: "Identity",
@@ -37,7 +36,7 @@ const identity = defineElementwise({
   attributes: noAttributes,
   inputs: 1,
   fold: ([x]) => x && [x],
-  moments: passMoments,
+  moments: sameMoments,
   gradient: notYet,
 });
 
@@ -53,7 +52,7 @@ const dropout = defineOp({
   fold: notFolded,
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
-  moments: passMoments,
+  moments: sameMoments,
   macs: noMacs,
   gradient: notYet,
 });
@@ -80,7 +79,7 @@ const cast = defineOp({
   fold: ([x], _, [y]) => castTo(x, y),
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
-  moments: passMoments,
+  moments: sameMoments,
   macs: noMacs,
   gradient: notYet,
 });
@@ -95,7 +94,7 @@ const castLike = defineOp({
   fold: ([x], _, [y]) => castTo(x, y),
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
-  moments: passMoments,
+  moments: sameMoments,
   macs: noMacs,
   gradient: notYet,
 });
