@@ -1,6 +1,5 @@
 /** @file What a model is: cost per layer, groups of channels, and why some must stay. */
-import type { Shape } from "../ir/graph.ts";
-import type { Model } from "../onnx/read.ts";
+import type { Graph, Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { costOf, type LayerCost } from "./cost.ts";
 import { type Structure, structureOf } from "./units.ts";
@@ -28,6 +27,14 @@ export interface GroupSummary {
   }[];
 }
 
+/** What `inspect` needs of a model; `readModel` gives it. */
+export interface InspectedModel {
+  readonly graph: Graph;
+  readonly sizeBytes: number;
+  readonly opset: number;
+  readonly producer: string;
+}
+
 /** The result of `inspect`. */
 export interface Inspection {
   /** Elements of all weights, biases and statistics. */
@@ -51,7 +58,7 @@ export interface Inspection {
 
 /** Inspects a model. `dims` gives sizes to symbolic dims; others are chosen. */
 export function inspect(
-  model: Model,
+  model: InspectedModel,
   options: { readonly dims?: ReadonlyMap<string, number> } = {},
 ): Inspection {
   const structure = structureOf(model.graph, options);
