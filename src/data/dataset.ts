@@ -23,7 +23,7 @@ export interface Dataset {
   readonly path: string;
   readonly format: DataFormat;
   readonly labelKind: LabelKind;
-  /** Number of classes; 0 where there are no labels. */
+  /** Number of classes; 0 where there are no labels, or label maps and nothing that tells. */
   readonly classes: number;
   readonly classNames: readonly string[] | undefined;
   /** The shape of one input: [C, H, W], [H, W, C] or [D]. All samples have it. */

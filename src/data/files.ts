@@ -25,7 +25,10 @@ export async function list(path: string): Promise<Listing> {
     const folders: string[] = [];
     for (const entry of await readdir(path, { withFileTypes: true })) {
       if (entry.name.startsWith(".")) continue;
-      const target = entry.isSymbolicLink() ? await stat(join(path, entry.name)) : entry;
+      // A link that leads nowhere is as good as not there.
+      const target = entry.isSymbolicLink()
+        ? await stat(join(path, entry.name)).catch(() => entry)
+        : entry;
       if (target.isDirectory()) folders.push(entry.name);
       else if (target.isFile()) files.push(entry.name);
     }

@@ -69,13 +69,15 @@ export async function evaluateSession(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const { split = "test", limit, signal } = options;
+  requireCount("limit", limit);
+  requireCount("batchSize", options.batchSize);
   if (dataset.labelKind !== "classes") throw withoutClasses(dataset);
   const input = fitInput(session.inputs, dataset);
   const output = chooseOutput(session.outputs, options.output);
   const total = Math.min(dataset.size(split), limit ?? Number.POSITIVE_INFINITY);
   const tally = newTally(total, output, dataset, options.keepOutputs ?? false);
   const { fixedBatch } = input;
-  const wanted = Math.max(1, options.batchSize ?? defaultBatchSize);
+  const wanted = options.batchSize ?? defaultBatchSize;
   // A fixed batch is run at its size, but loaded in larger pieces.
   const batchSize = fixedBatch === undefined ? wanted : Math.ceil(wanted / fixedBatch) * fixedBatch;
   let waiting: Promise<() => void> | undefined;
@@ -110,6 +112,11 @@ async function runBatch(
     if (tensor !== undefined) rows.push({ from, to, tensor });
   }
   return rows;
+}
+
+function requireCount(name: string, value: number | undefined): void {
+  if (value === undefined || (Number.isInteger(value) && value > 0)) return;
+  throw new EspalierError("USAGE", `${name} is ${value}; expected a whole number of at least 1`);
 }
 
 function chooseOutput(outputs: readonly SessionValue[], wanted: string | undefined): SessionValue {

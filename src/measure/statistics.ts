@@ -62,17 +62,26 @@ export function bootstrapInterval(
   statistic: (indices: Int32Array) => number,
   options: BootstrapOptions = {},
 ): Interval {
+  return bootstrapIntervals(count, [statistic], options)[0];
+}
+
+/** The same for several statistics, from the same resamples: drawing them costs the most. */
+export function bootstrapIntervals(
+  count: number,
+  statistics: readonly ((indices: Int32Array) => number)[],
+  options: BootstrapOptions = {},
+): readonly Interval[] {
   const { confidence = 0.95, resamples = 2000, seed = 0 } = options;
   assert(count > 0, "a bootstrap needs a sample");
   const random = randomOf(seed, "bootstrap");
   const indices = new Int32Array(count);
-  const values = new Float64Array(resamples);
+  const values = statistics.map(() => new Float64Array(resamples));
   for (let r = 0; r < resamples; r++) {
     for (let i = 0; i < count; i++) indices[i] = random.integer(count);
-    values[r] = statistic(indices);
+    for (const [k, statistic] of statistics.entries()) values[k][r] = statistic(indices);
   }
   const tail = (1 - confidence) / 2;
-  return [quantile(values, tail), quantile(values, 1 - tail)];
+  return values.map((series) => [quantile(series, tail), quantile(series, 1 - tail)]);
 }
 
 /** A value with the interval that it was measured to. */

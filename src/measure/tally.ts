@@ -7,7 +7,7 @@ import type { SessionValue } from "../runtime/session.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { calibrationError, type OutputKind, outputKindOf, scoreRow } from "./classification.ts";
-import { bootstrapInterval, type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
+import { bootstrapIntervals, type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
 
 /** What the network said about each sample, in the order in which the samples were read. */
 export interface Predictions {
@@ -155,6 +155,11 @@ function roundingOf(dtype: DType): number {
   return dtype === "float16" ? 1e-2 : 1e-3;
 }
 
+/** 1000, fewer beyond 5,000 samples, so that drawing never takes longer than a second or two. */
+function resamplesFor(samples: number): number {
+  return Math.round(Math.min(1000, Math.max(200, 5e6 / samples)));
+}
+
 /** The figures, with their intervals. */
 export function summarize(tally: Tally, split: Role, dataset: Dataset, seed: number): Evaluation {
   const { done: samples, classes, losses, confidences, isCorrect, ranks } = tally;
@@ -165,12 +170,11 @@ export function summarize(tally: Tally, split: Role, dataset: Dataset, seed: num
     return sum / indices.length;
   };
   const calibration = calibrationError(confidences, isCorrect);
-  const bootstrap = (statistic: (indices: Int32Array) => number): Estimate => ({
-    value: statistic(all),
-    ci95: bootstrapInterval(samples, statistic, { seed, resamples: 1000 }),
+  const [lossInterval, calibrationInterval] = bootstrapIntervals(samples, [meanLoss, calibration], {
+    ...{ seed, resamples: resamplesFor(samples) },
   });
   const top1 = proportion(tally.correct, samples);
-  const crossEntropy = bootstrap(meanLoss);
+  const crossEntropy = { value: meanLoss(all), ci95: lossInterval };
   return {
     ...{ metric: "top1", value: top1.value, ci95: top1.ci95, loss: crossEntropy.value },
     ...{ samples, split, top1, crossEntropy, classes },
@@ -178,7 +182,7 @@ export function summarize(tally: Tally, split: Role, dataset: Dataset, seed: num
       ranks.reduce((sum, rank) => sum + (rank < 5 ? 1 : 0), 0),
       samples,
     ),
-    calibrationError: bootstrap(calibration),
+    calibrationError: { value: calibration(all), ci95: calibrationInterval },
     outputKind: tally.kind,
     output: tally.output.name,
     perClass: countByClass(tally, dataset),
