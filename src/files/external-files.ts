@@ -27,7 +27,13 @@ export function externalFiles(modelPath: string): ExternalDataSource {
         const bytes = new Uint8Array(length);
         let done = 0;
         while (done < length && offset + length <= size) {
-          const count = readSync(file, bytes, done, length - done, offset + done);
+          const count = readSync(
+            file,
+            bytes,
+            done,
+            Math.min(length - done, 2 ** 30),
+            offset + done,
+          );
           if (count === 0) break;
           done += count;
         }

@@ -8,6 +8,9 @@ import { type Model, readModel } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { externalFiles } from "./external-files.ts";
 
+/** Systems move at most 2 GiB in one call. */
+const largestCall = 2 ** 30;
+
 /** How to load. */
 export interface LoadOptions {
   /** Allow weights in other files of the model's folder. Default: refuse such models. */
@@ -45,7 +48,12 @@ async function readWhole(path: string, maxBytes: number): Promise<Uint8Array> {
       const bytes = new Uint8Array(stat.size);
       let done = 0;
       while (done < bytes.length) {
-        const { bytesRead } = await file.read(bytes, done, bytes.length - done, done);
+        const { bytesRead } = await file.read(
+          bytes,
+          done,
+          Math.min(bytes.length - done, largestCall),
+          done,
+        );
         if (bytesRead === 0) break;
         done += bytesRead;
       }
@@ -91,7 +99,11 @@ export async function writeAtomically(path: string, chunks: readonly Uint8Array[
       for (const chunk of chunks) {
         let done = 0;
         while (done < chunk.length) {
-          const { bytesWritten } = await file.write(chunk, done, chunk.length - done);
+          const { bytesWritten } = await file.write(
+            chunk,
+            done,
+            Math.min(chunk.length - done, largestCall),
+          );
           done += bytesWritten;
         }
       }
