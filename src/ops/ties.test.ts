@@ -222,6 +222,17 @@ describe("channels stay, for a reason, under", () => {
     for (const unit of units) expect(unit.reason).toMatch(reason);
   });
 
+  it("an old Softmax that flattens, from whichever axis", () => {
+    const reasons = (axis: number) =>
+      unitsOf(structureOf(network(one("Softmax", { axis, flatten: 1 }), "conv"))).map(
+        ({ reason }) => reason,
+      );
+    expect(reasons(0)).toEqual(Array(6).fill("normalised over by Softmax"));
+    expect(reasons(1)).toEqual(Array(6).fill("normalised over by Softmax"));
+    expect(reasons(2)).toEqual(Array(6).fill(undefined));
+    expect(reasons(4)).toEqual(Array(6).fill(undefined));
+  });
+
   it.each(["ReduceMax", "ReduceMin", "ReduceProd", "ReduceLogSumExp"])("%s", (op) => {
     const units = unitsOf(structureOf(network(withConstants(op, ["x", axes(1)]), "nothing")));
     for (const unit of units) expect(unit.reason).toMatch(`under ${op}: `);
