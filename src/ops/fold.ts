@@ -11,6 +11,7 @@ import {
   tensorOf,
   toNumbers,
 } from "../tensor/host-tensor.ts";
+import { numericShape } from "./known.ts";
 
 /** Concat of known tensors, or `undefined` when one is not known. */
 export function concatTensors(
@@ -62,12 +63,6 @@ export function allKnown(
   return known.length === inputs.length ? known.filter((input) => input !== undefined) : undefined;
 }
 
-/** The sizes of a type if every one is known. */
-export function knownShape(type: TensorType | undefined): readonly number[] | undefined {
-  const sizes = type?.shape?.filter((dim) => typeof dim === "number");
-  return sizes?.length === type?.shape?.length ? sizes : undefined;
-}
-
 /** The elements of an integer tensor, exact. */
 export function wholesOf({ data }: HostTensor): readonly bigint[] {
   return Array.from<number | bigint | string, bigint>(data, (element) => BigInt(element));
@@ -104,7 +99,7 @@ export function foldElementwise(
   rule: ElementRule,
 ): readonly HostTensor[] | undefined {
   const known = allKnown(inputs);
-  const shape = knownShape(output);
+  const shape = numericShape(output.shape);
   if (known === undefined || shape === undefined || !isPlain(output.dtype)) return undefined;
   if (known.some((input) => input.shape.length > shape.length)) return undefined;
   const offsets = known.map((input) => broadcastOffsets(input.shape, shape));
@@ -155,7 +150,7 @@ export function foldReduce(
   output: TensorType,
   rule: ReduceRule,
 ): readonly HostTensor[] | undefined {
-  const shape = knownShape(output);
+  const shape = numericShape(output.shape);
   if (!isPlain(input.dtype) || shape === undefined) return undefined;
   const kept = input.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim));
   const offsets = broadcastOffsets(kept, input.shape);

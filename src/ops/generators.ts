@@ -10,8 +10,8 @@ import {
 } from "../tensor/host-tensor.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { discrete } from "./elementwise.ts";
-import { isPlain, knownShape, tensorFrom, wholesOf } from "./fold.ts";
-import { fixAxes, knownNumbers } from "./known.ts";
+import { isPlain, tensorFrom, wholesOf } from "./fold.ts";
+import { fixAxes, knownNumbers, numericShape } from "./known.ts";
 import {
   defineOp,
   followsInputs,
@@ -73,7 +73,7 @@ const constantOfShape = defineOp({
     return [{ dtype, shape: known ?? (typeof rank === "number" ? open(rank) : undefined) }];
   },
   fold(_, { value }, [y]) {
-    const shape = knownShape(y);
+    const shape = numericShape(y.shape);
     if (shape === undefined || !isPlain(y.dtype)) return undefined;
     const [element] = isInteger(y.dtype) ? wholesOf(value) : toNumbers(value);
     return [
@@ -120,7 +120,7 @@ const shapeOperator = defineOp<ShapeAttributes>({
   },
   fold(_, attrs, __, [x]) {
     const asked = x?.shape && sizesOf(x.shape, attrs);
-    const known = knownShape({ dtype: "int64", shape: asked });
+    const known = numericShape(asked);
     return known && [int64Vector(known)];
   },
   // Where its sizes matter is found centrally, by what reads them.
@@ -137,7 +137,7 @@ const size = defineOp({
   attributes: () => null,
   infer: () => [{ dtype: "int64", shape: [] }],
   fold(_, __, ___, [x]) {
-    const shape = knownShape(x);
+    const shape = numericShape(x?.shape);
     return shape && [tensorOf("int64", [], [sizeOf(shape)])];
   },
   ties: () => {},
@@ -163,7 +163,7 @@ const range = defineOp({
   attributes: () => null,
   infer: (context) => [{ dtype: context.required(0).type.dtype, shape: [rangeLength(context)] }],
   fold([start, , delta], _, [y]) {
-    const shape = knownShape(y);
+    const shape = numericShape(y.shape);
     if (!start || !delta || !shape || !isPlain(y.dtype)) return undefined;
     const [from] = isInteger(y.dtype) ? wholesOf(start) : toNumbers(start);
     const [step] = isInteger(y.dtype) ? wholesOf(delta) : toNumbers(delta);
@@ -227,7 +227,7 @@ const nonZero = defineOp({
   },
   fold([x], _, [y]) {
     const places = placesOf(x);
-    const shape = knownShape(y);
+    const shape = numericShape(y.shape);
     if (x === undefined || places === undefined || shape === undefined) return undefined;
     const rows = x.shape.map((size, axis) => {
       const stride = sizeOf(x.shape.slice(axis + 1));

@@ -1,8 +1,9 @@
 /** @file Walks a graph and finds the type of every value, and the elements of the small known ones. */
 import { EspalierError } from "../errors.ts";
-import type { Dim, Graph, Node, Shape, TensorType } from "../ir/graph.ts";
+import type { Dim, Graph, Node, TensorType } from "../ir/graph.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { operatorOf } from "./index.ts";
+import { numericShape } from "./known.ts";
 import type { InferContext, Operand } from "./operator.ts";
 
 /** Values of more elements than this are never read or computed during inference. */
@@ -165,9 +166,6 @@ function inferNode(
 
 /** Whether all sizes are known and few enough elements come out. */
 function isSmall({ shape }: TensorType): boolean {
-  return shape !== undefined && isKnown(shape) && sizeOf(shape) <= maxFoldedElements;
-}
-
-function isKnown(shape: Shape): shape is readonly number[] {
-  return shape.every((dim) => typeof dim === "number");
+  const sizes = numericShape(shape);
+  return sizes !== undefined && sizeOf(sizes) <= maxFoldedElements;
 }

@@ -5,15 +5,8 @@ import { piecewiseLinearMoments } from "../tensor/gaussian.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise } from "./elementwise.ts";
-import {
-  foldElementwise,
-  isPlain,
-  knownShape,
-  maxWhole,
-  minWhole,
-  tensorFrom,
-  wholesOf,
-} from "./fold.ts";
+import { foldElementwise, isPlain, maxWhole, minWhole, tensorFrom, wholesOf } from "./fold.ts";
+import { numericShape } from "./known.ts";
 import { constantMoments, constantScalar, perChannel } from "./moments.ts";
 import {
   defineOp,
@@ -64,7 +57,7 @@ export function dtypeAttribute(raw: AttributeReader, name: string): DType {
 }
 
 function castTo(x: HostTensor | undefined, type: TensorType): readonly HostTensor[] | undefined {
-  const shape = knownShape(type);
+  const shape = numericShape(type.shape);
   if (x === undefined || shape === undefined || !isPlain(x.dtype) || !isPlain(type.dtype))
     return undefined;
   const scalars = isInteger(x.dtype) ? wholesOf(x) : Array.from(toNumbers(x));
