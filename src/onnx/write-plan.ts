@@ -33,8 +33,9 @@ export interface WritePlan {
   readonly resident: ReadonlySet<string>;
   /** Constants that become initialisers. */
   readonly newConstants: readonly Constant[];
-  /** Every value of the graph to write. */
+  /** Every value of the graph to write, and of the one that was read. */
   readonly defined: ReadonlySet<string>;
+  readonly oldDefined: ReadonlySet<string>;
 }
 
 const noLimit = { fields: Number.POSITIVE_INFINITY };
@@ -86,8 +87,6 @@ export function planOf(model: Model, graph: Graph): WritePlan {
   const newConstants = [...graph.constants.values()].filter(
     ({ name }) => referenced.has(name) && !resident.has(name),
   );
-  const defined = new Set([...graph.inputs, ...graph.constants.keys()]);
-  for (const node of graph.nodes) for (const name of node.outputs) defined.add(name);
   return {
     model,
     graph,
@@ -99,8 +98,16 @@ export function planOf(model: Model, graph: Graph): WritePlan {
     constantNodeAt,
     resident,
     newConstants,
-    defined,
+    defined: valuesOf(graph),
+    oldDefined: valuesOf(old),
   };
+}
+
+/** Every value that a graph defines. */
+function valuesOf(graph: Graph): ReadonlySet<string> {
+  const values = new Set([...graph.inputs, ...graph.constants.keys()]);
+  for (const node of graph.nodes) for (const name of node.outputs) values.add(name);
+  return values;
 }
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
@@ -179,7 +186,8 @@ export function editInitializer(
 export function editValueInfo(plan: WritePlan, field: number, bytes: Uint8Array): FieldEdit {
   const { name } = decode(valueInfoProto, bytes, noLimit);
   const { model, graph } = plan;
-  if (!plan.defined.has(name)) return isOrphan(plan, name) ? "drop" : "keep";
+  // A declaration of a value that the file itself never defined is none of our business.
+  if (!plan.defined.has(name)) return plan.oldDefined.has(name) ? "drop" : "keep";
   const before = model.graph.types.get(name) ?? typeOfConstant(model.graph, name);
   const after = graph.types.get(name) ?? typeOfConstant(graph, name);
   if (before === undefined || before === after) return "keep";
@@ -189,16 +197,6 @@ export function editValueInfo(plan: WritePlan, field: number, bytes: Uint8Array)
   }
   if (sameType(before, after)) return "keep";
   return fieldOf(field, patchValueInfo(bytes, before, after));
-}
-
-/** True for a value that the file had and the graph no longer has. */
-function isOrphan(plan: WritePlan, name: string): boolean {
-  const { graph } = plan.model;
-  return (
-    graph.types.has(name) ||
-    graph.constants.has(name) ||
-    graph.nodes.some((node) => node.outputs.includes(name))
-  );
 }
 
 function typeOfConstant(graph: Graph, name: string): TensorType | undefined {

@@ -137,7 +137,7 @@ function patchGraph(
         return editValueInfo(plan, field.number, field.value());
       case 14: {
         const tensor = decode(valueInfoProto, field.value(), noLimit).name; // field 1 too
-        return tensor === "" || plan.defined.has(tensor) ? "keep" : "drop";
+        return plan.oldDefined.has(tensor) && !plan.defined.has(tensor) ? "drop" : "keep";
       }
       case 15: {
         const name = plan.initializerAt.get(model.file.denseCount + index.sparse++);
