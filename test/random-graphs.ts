@@ -31,6 +31,10 @@ export const layerKinds = [
   "slice-strided",
   "pad",
   "shuffle",
+  "shuffle-dynamic",
+  "scale-by-width",
+  "barrier",
+  "derived-weight",
   "resize",
   "pool",
   "squeeze-excite",
@@ -60,7 +64,7 @@ export function programs(maxLength: number): fc.Arbitrary<Program> {
       { minLength: 1, maxLength },
     ),
     isBatchSymbolic: fc.boolean(),
-    head: fc.constantFrom("flatten", "pool", "convolution"),
+    head: fc.constantFrom("flatten", "flatten-dynamic", "flatten-explicit", "pool", "convolution"),
   });
 }
 
@@ -69,7 +73,7 @@ export interface Program {
   readonly seed: number;
   readonly instructions: readonly Instruction[];
   readonly isBatchSymbolic: boolean;
-  readonly head: "flatten" | "pool" | "convolution";
+  readonly head: "flatten" | "flatten-dynamic" | "flatten-explicit" | "pool" | "convolution";
 }
 
 interface Map4 {
@@ -128,7 +132,7 @@ class Maker {
     if (head === "convolution") this.#outputs.push(this.#conv(x, 4, 1).name);
     else {
       const pooled = head === "pool" ? this.#node("GlobalAveragePool", [x.name]) : x.name;
-      const flat = this.#node("Flatten", [pooled], { axis: 1 });
+      const flat = this.#flatten(head, pooled, x);
       const features = x.channels * (head === "pool" ? 1 : x.side ** 2);
       this.#outputs.push(
         this.#node("Gemm", [flat, this.#normal([5, features], features), this.#normal([5], 1)], {
@@ -264,6 +268,37 @@ class Maker {
         const back = c % 2 === 0 ? [0, -1, side, side] : [0, channels, side, side];
         return { ...x, name: this.#node("Reshape", [swapped, this.#ints(back)]) };
       }
+      case "shuffle-dynamic": {
+        if (channels % 2 === 1) return undefined;
+        const half = this.#node("Div", [this.#sizeOf(x.name, 1), this.#ints([2])]);
+        const [batch, height, last] = [0, 2, 3].map((axis) => this.#sizeOf(x.name, axis));
+        const target = this.#node("Concat", [batch, this.#ints([2]), half, height, last], {
+          axis: 0,
+        });
+        const split = this.#node("Reshape", [x.name, target]);
+        const swapped = this.#node("Transpose", [split], { perm: [0, 2, 1, 3, 4] });
+        const back = this.#node("Concat", [batch, this.#ints([channels]), height, last], {
+          axis: 0,
+        });
+        return { ...x, name: this.#node("Reshape", [swapped, back]) };
+      }
+      case "scale-by-width": {
+        const width = this.#node("Cast", [this.#sizeOf(x.name, 1)], { to: 1 });
+        return { ...x, name: this.#node("Div", [x.name, this.#node("Sqrt", [width])]) };
+      }
+      case "barrier": {
+        if (c % 3 === 0) return { ...x, name: this.#node("Softmax", [x.name], { axis: 1 }) };
+        if (c % 3 === 1) return { ...x, name: this.#node("LRN", [x.name], { size: 3 }) };
+        const mean = this.#node("ReduceMean", [x.name, this.#ints([1])], { keepdims: 1 });
+        return { ...x, name: this.#node("Sub", [x.name, mean]) };
+      }
+      case "derived-weight": {
+        const stored = this.#normal([channels, width, 1, 1], channels);
+        const weight = this.#node("Transpose", [this.#node("Identity", [stored])], {
+          perm: [1, 0, 2, 3],
+        });
+        return { name: this.#node("Conv", [x.name, weight]), channels: width, side };
+      }
       case "resize": {
         if (side > 8) return undefined;
         const name = this.#node("Resize", [x.name, "", this.#values([4], [1, 1, 2, 2])], {
@@ -318,6 +353,22 @@ class Maker {
       default:
         return kind satisfies never;
     }
+  }
+
+  /** As exporters write it: Flatten, or a Reshape whose target is computed from the batch size. */
+  #flatten(head: Program["head"], name: string, x: Map4): string {
+    if (head === "flatten" || head === "pool") return this.#node("Flatten", [name], { axis: 1 });
+    const rest = this.#ints([head === "flatten-dynamic" ? -1 : x.channels * x.side ** 2]);
+    const target = this.#node("Concat", [this.#sizeOf(name, 0), rest], { axis: 0 });
+    return this.#node("Reshape", [name, target]);
+  }
+
+  /** The size of one axis as a vector of one element, computed by the network. */
+  #sizeOf(name: string, axis: number): string {
+    const size = this.#node("Gather", [this.#node("Shape", [name]), this.#ints([axis])], {
+      axis: 0,
+    });
+    return size;
   }
 
   #conv(

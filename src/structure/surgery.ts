@@ -336,7 +336,8 @@ class Surgery {
     };
     const byOrigin = new Map(this.#graph.nodes.map((node) => [node.origin, node]));
     const nodes = graph.nodes.map((node) => {
-      if (node.outputs.every((name) => name === "" || before.has(name))) return node;
+      if (node.outputs.every((name) => name === "" || before.has(name) || after.has(name)))
+        return node;
       const operands = analysis.operands.get(byOrigin.get(node.origin) ?? node);
       const inputs = node.inputs.map((name, i) => {
         const old = before.get(name);
