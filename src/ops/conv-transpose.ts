@@ -2,9 +2,10 @@
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { tieGroups } from "./groups.ts";
+import { range } from "./known.ts";
 import { defineOp, notFolded, notYet } from "./operator.ts";
 import { mapDims } from "./shapes.ts";
-import { linearMoments } from "./statistics.ts";
+import { linearMoments, mixedMoments } from "./statistics.ts";
 import { checkWindow, type Window, windowAttributes } from "./window.ts";
 
 interface ConvTransposeAttributes extends Window {
@@ -103,25 +104,26 @@ export const convTranspose = defineOp<ConvTransposeAttributes>({
     return { attributes: new Map([["group", { kind: "int", value: filters / perGroup }]]) };
   },
 
-  // Each output position sees every k-th tap only, k the product of strides: W's sums are shared
-  // out evenly among the positions.
+  // With strides, output positions take turns in which taps they see: a mixture of as many kinds of
+  // positions as the product of the strides.
   moments(context) {
     const w = context.inputs[1];
     const weights = context.numbers(1);
     if (!w || !weights) return [undefined];
     const [rows, perGroup, ...kernel] = w.shape;
-    const { group } = context.attrs;
-    const phases = sizeOf(context.attrs.strides ?? []);
-    const taps = sizeOf(kernel);
-    return [
+    const { group, strides } = context.attrs;
+    const phases = phasesOf(context.attrs, kernel);
+    const taps = phases.length;
+    const kinds = range(sizeOf(strides ?? [])).map((phase) =>
       linearMoments(context.moments(0), context.numbers(2), perGroup * group, (o, add) => {
         const g = Math.floor(o / perGroup);
         for (let c = (g * rows) / group; c < ((g + 1) * rows) / group; c++) {
           const at = (c * perGroup + (o % perGroup)) * taps;
-          for (let k = 0; k < taps; k++) add(c, weights[at + k], 1 / phases);
+          for (let k = 0; k < taps; k++) if (phases[k] === phase) add(c, weights[at + k]);
         }
       }),
-    ];
+    );
+    return [mixedMoments(kinds)];
   },
 
   // Every input element is multiplied with [O/group, ...k] weights.
@@ -131,3 +133,14 @@ export const convTranspose = defineOp<ConvTransposeAttributes>({
 
   gradient: notYet,
 });
+
+/** For each tap of the kernel, row-major: which of the positions modulo the strides it falls on. */
+function phasesOf({ strides, dilations }: Window, kernel: readonly number[]): readonly number[] {
+  let phases: readonly number[] = [0];
+  for (const [axis, size] of kernel.entries()) {
+    const stride = strides?.[axis] ?? 1;
+    const own = range(size).map((k) => (k * (dilations?.[axis] ?? 1)) % stride);
+    phases = phases.flatMap((outer) => own.map((phase) => outer * stride + phase));
+  }
+  return phases;
+}

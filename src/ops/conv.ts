@@ -89,7 +89,7 @@ export const conv = defineOp<ConvAttributes>({
         const first = Math.floor((o * context.attrs.group) / filters) * perGroup;
         for (let c = 0; c < perGroup; c++) {
           const at = (o * perGroup + c) * taps;
-          for (let k = 0; k < taps; k++) add(first + c, weights[at + k], 1);
+          for (let k = 0; k < taps; k++) add(first + c, weights[at + k]);
         }
       }),
     ];

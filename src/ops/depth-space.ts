@@ -11,7 +11,7 @@ import {
   type Ties,
 } from "./operator.ts";
 import { mapDims } from "./shapes.ts";
-import { pickMoments } from "./statistics.ts";
+import { mixedMoments, pickMoments } from "./statistics.ts";
 
 interface BlockAttributes {
   readonly block: number;
@@ -61,16 +61,18 @@ const depthToSpace = defineOp<BlockAttributes>({
   moments(context) {
     const moments = context.moments(0);
     const channels = context.outputs[0].shape[1];
-    if (moments === undefined) return [undefined];
-    const mean = new Float64Array(channels);
-    const variance = new Float64Array(channels);
-    for (let c = 0; c < channels; c++) {
-      const sources = sourcesOf(context.attrs, channels, c);
-      for (const k of sources) mean[c] += moments.mean[k] / sources.length;
-      for (const k of sources)
-        variance[c] += (moments.variance[k] + (moments.mean[k] - mean[c]) ** 2) / sources.length;
-    }
-    return [{ mean, variance }];
+    const sources = range(channels).map((c) => sourcesOf(context.attrs, channels, c));
+    const places = range(context.attrs.block ** 2);
+    return [
+      mixedMoments(
+        places.map((place) =>
+          pickMoments(
+            moments,
+            sources.map((list) => list[place]),
+          ),
+        ),
+      ),
+    ];
   },
 
   macs: noMacs,

@@ -63,7 +63,7 @@ const matMul = defineOp({
     const [inner, outputs] = w.shape;
     return [
       linearMoments(context.moments(0), undefined, outputs, (o, add) => {
-        for (let k = 0; k < inner; k++) add(k, weights[k * outputs + o], 1);
+        for (let k = 0; k < inner; k++) add(k, weights[k * outputs + o]);
       }),
     ];
   },
@@ -142,7 +142,7 @@ const gemm = defineOp<GemmAttributes>({
     return [
       linearMoments(context.moments(0), bias, outputs, (o, add) => {
         for (let k = 0; k < inner; k++)
-          add(k, alpha * weights[transB ? o * inner + k : k * outputs + o], 1);
+          add(k, alpha * weights[transB ? o * inner + k : k * outputs + o]);
       }),
     ];
   },

@@ -191,7 +191,10 @@ export interface Operator<A = unknown> {
   readonly moments:
     | ((context: MomentContext<A>) => readonly (Moments | undefined)[])
     | NotApplicable;
-  /** Multiply-accumulates for known shapes. */
+  /**
+   * Multiply-accumulates for known shapes. Counted are the products of convolutions and matrices
+   * alone, padding included and biases not, as papers and profilers do; all else counts 0.
+   */
   readonly macs: (context: MacsContext<A>) => number;
   readonly gradient: GradientFacet;
 }

@@ -30,24 +30,37 @@ export function averagedMoments(moments: Moments | undefined, count: number): Mo
   return { mean: moments.mean, variance: moments.variance.map((v) => v / count) };
 }
 
+/** Moments where each part fills an equal share of the positions. */
+export function mixedMoments(parts: readonly (Moments | undefined)[]): Moments | undefined {
+  const known = parts.filter((part) => part !== undefined);
+  if (known.length < parts.length || known.length === 0) return undefined;
+  const average = (f: (part: Moments) => number) =>
+    known.reduce((sum, part) => sum + f(part), 0) / known.length;
+  const mean = known[0].mean.map((_, c) => average((part) => part.mean[c]));
+  const variance = mean.map((m, c) =>
+    average((part) => part.variance[c] + (part.mean[c] - m) ** 2),
+  );
+  return { mean, variance };
+}
+
 /**
- * Moments of bias_o + Σ w x_c over the taps that `taps` lists for output o, each of which is there
- * in a `share` of the positions. E = b + Σ share w E[x_c], Var = Σ share w² Var[x_c].
+ * Moments of bias_o + Σ w x_c over the taps that `taps` lists for output o: b + Σ w E[x_c] and
+ * Σ w² Var[x_c].
  */
 export function linearMoments(
   moments: Moments | undefined,
   bias: Float64Array | undefined,
   outputs: number,
-  taps: (output: number, add: (channel: number, weight: number, share: number) => void) => void,
+  taps: (output: number, add: (channel: number, weight: number) => void) => void,
 ): Moments | undefined {
   if (moments === undefined) return undefined;
   const mean = new Float64Array(outputs);
   const variance = new Float64Array(outputs);
   for (let o = 0; o < outputs; o++) {
     mean[o] = bias?.[o] ?? 0;
-    taps(o, (channel, weight, share) => {
-      mean[o] += share * weight * moments.mean[channel];
-      variance[o] += share * weight * weight * moments.variance[channel];
+    taps(o, (channel, weight) => {
+      mean[o] += weight * moments.mean[channel];
+      variance[o] += weight * weight * moments.variance[channel];
     });
   }
   return { mean, variance };
