@@ -1,0 +1,120 @@
+import { expect, test } from "vitest";
+import { GraphBuilder } from "../ir/builder.ts";
+import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
+import { costModel, costOf } from "./cost.ts";
+import type { Removed } from "./removal.ts";
+import { type Budget, selectUnits } from "./select.ts";
+import { removeUnits } from "./surgery.ts";
+import { type Structure, structureOf } from "./units.ts";
+
+/** x → conv a (16) → relu → conv b (16), added to a → conv c (12) → conv out (2). */
+function network(): Structure {
+  const b = new GraphBuilder("net");
+  const conv = (name: string, x: string, inputs: number, filters: number): string => {
+    const shape = [filters, inputs, 3, 3];
+    const weight = b.constant(
+      `${name}.weight`,
+      tensorOf("float32", shape, new Float32Array(sizeOf(shape))),
+    );
+    return b.node("Conv", [x, weight], { pads: [1, 1, 1, 1] }, { name })[0];
+  };
+  const a = conv("a", b.input("x", "float32", ["N", 3, 8, 8]), 3, 16);
+  const [active] = b.node("Relu", [a]);
+  const [sum] = b.node("Add", [conv("b", active, 16, 16), active]);
+  b.output(conv("out", conv("c", sum, 16, 12), 12, 2), { dtype: "float32", shape: undefined });
+  return structureOf(b.build());
+}
+
+/** Ascending scores in unit order. */
+function ascending(structure: Structure): Float64Array {
+  return Float64Array.from(structure.units.keys());
+}
+
+function macsBudget(structure: Structure, fraction: number): Budget {
+  const totals = costModel(structure);
+  const before = totals(new Uint8Array(structure.units.length)).macs;
+  return { name: "macs", fraction, remaining: (removed) => totals(removed).macs / before };
+}
+
+function widths(structure: Structure, removed: Removed): Record<string, number> {
+  return Object.fromEntries(
+    structure.filterAxes.map(({ node, units }) => [
+      node.name,
+      units.filter((unit) => removed[unit] === 0).length,
+    ]),
+  );
+}
+
+test("the shortest prefix that meets the budget is removed, and no more", () => {
+  const structure = network();
+  const budget = macsBudget(structure, 0.6);
+  const { removed, isReached, remaining } = selectUnits(structure, ascending(structure), [budget]);
+  expect(isReached).toBe(true);
+  expect(remaining.get("macs")).toBeLessThanOrEqual(0.6);
+  const last = removed.lastIndexOf(1);
+  const oneLess = Uint8Array.from(removed);
+  oneLess[last] = 0;
+  expect(budget.remaining(oneLess)).toBeGreaterThan(0.6);
+});
+
+test("the cost model agrees with the cost of the graph that surgery builds", () => {
+  const structure = network();
+  const { removed } = selectUnits(structure, ascending(structure), [macsBudget(structure, 0.4)]);
+  const built = costOf(removeUnits(structure, removed), structure.analysis.dims);
+  const { macs, params } = costModel(structure)(removed);
+  expect({ macs, params }).toEqual({ macs: built.macs, params: built.params });
+});
+
+test("an unreachable budget removes the most that is legal and says so", () => {
+  const structure = network();
+  const scores = ascending(structure);
+  const { removed, isReached } = selectUnits(structure, scores, [macsBudget(structure, 0.001)]);
+  expect(isReached).toBe(false);
+  expect(widths(structure, removed)).toEqual({ a: 1, b: 1, c: 1, out: 2 });
+});
+
+test("widths come out as multiples of roundTo, rounded up", () => {
+  const structure = network();
+  const budget = macsBudget(structure, 0.5);
+  const rules = { roundTo: 4 };
+  const { removed } = selectUnits(structure, ascending(structure), [budget], rules);
+  const { a, b, c } = widths(structure, removed);
+  expect([a % 4, b % 4, c % 4]).toEqual([0, 0, 0]);
+  expect(budget.remaining(removed)).toBeLessThanOrEqual(0.5);
+});
+
+test("no axis gets narrower than minWidth", () => {
+  const structure = network();
+  const rules = { minWidth: 5 };
+  const budget = macsBudget(structure, 0.001);
+  const { removed } = selectUnits(structure, ascending(structure), [budget], rules);
+  expect(widths(structure, removed)).toEqual({ a: 5, b: 5, c: 5, out: 2 });
+});
+
+test("except stream leaves residual streams alone; only names what may be cut", () => {
+  const structure = network();
+  const least = [macsBudget(structure, 0.001)];
+  const scores = ascending(structure);
+  const inner = selectUnits(structure, scores, least, { except: ["stream"] });
+  expect(widths(structure, inner.removed)).toEqual({ a: 16, b: 16, c: 1, out: 2 });
+  const stream = selectUnits(structure, scores, least, { only: ["b.*"] });
+  expect(widths(structure, stream.removed)).toEqual({ a: 1, b: 1, c: 12, out: 2 });
+});
+
+test.each([
+  {
+    name: "a pattern that matches nothing",
+    rules: { only: ["d*"] },
+    fraction: 0.5,
+    code: "PATTERN_UNMATCHED",
+  },
+  { name: "a target of zero", rules: {}, fraction: 0, code: "TARGET_INVALID" },
+  { name: "a target above one", rules: {}, fraction: 1.5, code: "TARGET_INVALID" },
+  { name: "a target that is no number", rules: {}, fraction: Number.NaN, code: "TARGET_INVALID" },
+])("$name is refused", ({ rules, fraction, code }) => {
+  const structure = network();
+  const budget = { name: "macs", fraction, remaining: () => 1 };
+  expect(() => selectUnits(structure, ascending(structure), [budget], rules)).toThrow(
+    expect.objectContaining({ code }),
+  );
+});
