@@ -1,8 +1,11 @@
 /** @file Reading: what the graph of the IR looks like, and what is refused. */
 import { describe, expect, it } from "vitest";
 import * as pb from "../../test/support/protobuf.ts";
+import { constantOf } from "../ir/graph.ts";
 import { verifyGraph } from "../ir/verify.ts";
+import { tensorOf } from "../tensor/host-tensor.ts";
 import { readModel } from "./read.ts";
+import { concatBytes, writeModel } from "./write.ts";
 
 const graphOf = (parts: pb.GraphParts, opset = 13) =>
   readModel(pb.model(pb.relu(parts), opset)).graph;
@@ -135,16 +138,56 @@ describe("a graph's values", () => {
     expect(constant?.origin).toEqual({ kind: "constant-node", node: 0 });
   });
 
-  it("stored sparsely are known by type, and cannot be read", () => {
-    const values = pb.len(1, pb.tensor("s", 1, [1], pb.float(4, 1)));
-    const indices = pb.len(2, pb.tensor("", 7, [1], pb.packed(7, [3])));
-    const sparse = pb.join(values, indices, pb.int(3, 8));
-    const { constants } = graphOf({
-      nodes: [pb.node("Add", ["x", "s"], ["y"])],
-      more: pb.len(15, sparse),
-    });
-    expect(constants.get("s")).toMatchObject({ dtype: "float32", shape: [8] });
-    expect(() => constants.get("s")?.read()).toThrow(code("MODEL_UNSUPPORTED"));
+  const sparse = (dims: number[], places: number[], at: number[], values: number[]) =>
+    pb.join(
+      pb.len(1, pb.tensor("s", 1, [values.length], ...values.map((v) => pb.float(4, v)))),
+      pb.len(2, pb.tensor("", 7, places, pb.packed(7, at))),
+      ...dims.map((dim) => pb.int(3, dim)),
+    );
+  const sparseGraph = (bytes: Uint8Array) =>
+    graphOf({ nodes: [pb.node("Add", ["x", "s"], ["y"])], more: pb.len(15, bytes) });
+
+  it.each([
+    { what: "linear indices", bytes: sparse([2, 3], [2], [1, 5], [7, 8]) },
+    { what: "an index per axis", bytes: sparse([2, 3], [2, 2], [0, 1, 1, 2], [7, 8]) },
+  ])("stored sparsely are read as dense: $what", ({ bytes }) => {
+    const constant = sparseGraph(bytes).constants.get("s");
+    expect(constant).toMatchObject({ dtype: "float32", shape: [2, 3] });
+    expect(constant?.read().data).toEqual(Float32Array.of(0, 7, 0, 0, 0, 8));
+  });
+
+  it.each([
+    { what: "an index outside", bytes: sparse([2, 3], [1], [6], [7]), want: "MODEL_BAD_TENSOR" },
+    {
+      what: "a negative index",
+      bytes: sparse([2, 3], [1, 2], [0, -1], [7]),
+      want: "MODEL_BAD_TENSOR",
+    },
+    {
+      what: "more than anybody needs",
+      bytes: sparse([2 ** 15, 2 ** 15], [1], [6], [7]),
+      want: "MODEL_UNSUPPORTED",
+    },
+  ])("stored sparsely are refused when read: $what", ({ bytes, want }) => {
+    const { constants } = sparseGraph(bytes);
+    expect(() => constants.get("s")?.read()).toThrow(code(want));
+  });
+
+  it("stored sparsely come back dense when they change", () => {
+    const bytes = pb.model(
+      pb.relu({
+        nodes: [pb.node("Add", ["x", "s"], ["y"])],
+        more: pb.len(15, sparse([2], [1], [1], [5])),
+      }),
+    );
+    const model = readModel(bytes);
+    expect(concatBytes(writeModel(model))).toEqual(bytes);
+    const constants = new Map(model.graph.constants);
+    const tensor = tensorOf("float32", [2], [3, 4]);
+    constants.set("s", constantOf("s", tensor));
+    const again = readModel(concatBytes(writeModel(model, { ...model.graph, constants })));
+    expect(again.graph.constants.get("s")?.read()).toEqual(tensor);
+    expect(again.file.denseCount).toBe(1);
   });
 });
 

@@ -78,11 +78,20 @@ export function planOf(model: Model, graph: Graph): WritePlan {
   const initializerAt = new Map<number, string>();
   const constantNodeAt = new Map<number, string>();
   const resident = new Set<string>();
-  for (const { name, origin } of old.constants.values()) {
-    if (origin.kind === "initializer") initializerAt.set(origin.index, name);
-    else if (origin.kind === "constant-node") constantNodeAt.set(origin.node, name);
+  for (const constant of old.constants.values()) {
+    const { name, origin } = constant;
+    const now = graph.constants.get(name);
+    if (origin.kind === "initializer") {
+      initializerAt.set(origin.index, name);
+      // A changed sparse initialiser comes back as a dense one.
+      const isSparse = origin.index >= model.file.denseCount;
+      if (isSparse && now !== undefined && now !== constant) {
+        referenced.add(name);
+        continue;
+      }
+    } else if (origin.kind === "constant-node") constantNodeAt.set(origin.node, name);
     else continue;
-    if (graph.constants.has(name)) resident.add(name);
+    if (now !== undefined) resident.add(name);
   }
   const newConstants = [...graph.constants.values()].filter(
     ({ name }) => referenced.has(name) && !resident.has(name),
