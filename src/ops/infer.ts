@@ -110,13 +110,14 @@ function refine({ dtype, shape }: TensorType, declared: TensorType | undefined):
 const isOpen = (dim: Dim): boolean => typeof dim === "string" && dim.startsWith("?");
 const agrees = (a: Dim, b: Dim): boolean => typeof b === "string" || a === b;
 
-interface InferredNode {
+/** The outputs of one node. */
+export interface InferredNode {
   readonly types: readonly TensorType[];
   readonly values: readonly HostTensor[] | undefined;
 }
 
 /** Types and known values of a node's outputs; `undefined` where there is no rule. */
-function inferNode(
+export function inferNode(
   node: Node,
   types: ReadonlyMap<string, TensorType>,
   values: ReadonlyMap<string, HostTensor>,

@@ -8,6 +8,7 @@ import type { Attribute, Dim, Node, TensorType } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { AttributeReader } from "./attributes.ts";
+import type { GradientRule } from "./gradient.ts";
 
 /** An input of a node as shape inference sees it. */
 export interface Operand {
@@ -171,8 +172,9 @@ export interface NotApplicable {
   readonly none: string;
 }
 
-/** The gradient rule will be a function from output gradients to input gradients. */
-export type GradientFacet =
+/** How gradients pass through an operator; `notDifferentiable` says why none does. */
+export type GradientFacet<A = unknown> =
+  | { readonly rule: GradientRule<A> }
   | { readonly notYetDifferentiated: true }
   | { readonly notDifferentiable: string };
 
@@ -196,7 +198,7 @@ export interface Operator<A = unknown> {
    * alone, padding included and biases not, as papers and profilers do; all else counts 0.
    */
   readonly macs: (context: MacsContext<A>) => number;
-  readonly gradient: GradientFacet;
+  readonly gradient: GradientFacet<A>;
 }
 
 /** What the MAC rule may look at. */
@@ -214,7 +216,7 @@ export function defineOp<A>(operator: Operator<A>): Operator {
 }
 
 /** The gradient facet of an operator whose rule is still to come. */
-export const notYet: GradientFacet = { notYetDifferentiated: true };
+export const notYet = { notYetDifferentiated: true } as const;
 
 /** The `macs` facet of operators that multiply nothing or negligibly little. */
 export const noMacs = (): number => 0;
