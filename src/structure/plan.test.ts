@@ -1,3 +1,4 @@
+/** @file Plans: the round trip, and what is refused. */
 import { expect, test } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";

@@ -1,3 +1,4 @@
+/** @file Selection: budgets, rounding, minimum widths, patterns. */
 import { expect, test } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
