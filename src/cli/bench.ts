@@ -1,0 +1,120 @@
+/** @file `espalier bench`: the latency of networks on this machine. */
+import { basename } from "node:path";
+import { Command } from "commander";
+import type { BenchResult } from "../measure/bench.ts";
+import { type Io, writeJson } from "./io.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addThreadsOption,
+  load,
+  type ModelFlags,
+} from "./model-options.ts";
+import { newProgress } from "./progress.ts";
+import { drawTable } from "./table.ts";
+import { formatMs } from "./text.ts";
+import { integerFrom, positiveValue } from "./values.ts";
+
+interface Flags extends ModelFlags {
+  readonly runs?: number;
+  readonly seconds?: number;
+  readonly threads?: number;
+  readonly batch?: number;
+  readonly provider?: string;
+  readonly json?: true;
+}
+
+const explanation = `
+With two models their runs alternate, so that whatever slows the machine hits both;
+the ratio is OTHER / MODEL: below 1, OTHER is faster. Without --runs and --seconds
+it takes 5 seconds. Close other programs first.
+
+Examples:
+  espalier bench net.onnx
+  espalier bench net.onnx small.onnx --threads 1
+  espalier bench net.onnx small.onnx --batch 32 --runs 200 --json`;
+
+/** The command. */
+export function benchCommand(io: Io): Command {
+  const command = new Command("bench")
+    .argument("<MODEL>", "ONNX file")
+    .argument("[OTHER]", "ONNX file to compare with it")
+    .description("Measures latency: medians with intervals, and the ratio of two networks.")
+    .option("--runs <n>", "timed runs of each network", integerFrom(1))
+    .option("--seconds <s>", "time for all runs together", positiveValue)
+    .option("--batch <n>", "samples per run (default 1)", integerFrom(1))
+    .option("--provider <name>", "ONNX Runtime's execution provider (default cpu)")
+    .addHelpText("after", explanation);
+  addJsonOption(addThreadsOption(addModelOptions(command)));
+  return command.action((path: string, other: string | undefined, flags: Flags) =>
+    run(other === undefined ? [path] : [path, other], flags, io),
+  );
+}
+
+async function run(paths: readonly string[], flags: Flags, io: Io): Promise<void> {
+  const progress = newProgress(io);
+  try {
+    progress.phase("reading");
+    const { writeModel } = await import("../onnx/write.ts");
+    const models = await Promise.all(
+      paths.map(async (path) => {
+        const model = await load(path, flags);
+        return { name: path, model: writeModel(model).chunks };
+      }),
+    );
+    const { bench } = await import("../measure/bench.ts");
+    io.signal.throwIfAborted();
+    progress.phase("timing");
+    const result = await bench(models, {
+      runs: flags.runs,
+      seconds: flags.seconds,
+      threads: flags.threads,
+      batch: flags.batch,
+      dims: flags.dims,
+      providers: flags.provider === undefined ? undefined : [flags.provider],
+      signal: io.signal,
+      onProgress: ({ fraction }) => progress.step({ done: fraction, total: 1 }),
+    });
+    progress.end();
+    if (flags.json) writeJson(io, summary(result));
+    else io.out(describe(result, io));
+  } finally {
+    progress.end();
+  }
+}
+
+/** `ci95` is the ratio's interval where there are two networks, else that of the median. */
+function summary({ models, ratios, threads, provider, blocks }: BenchResult) {
+  const [first] = models;
+  const [ratio] = ratios;
+  return {
+    medianMs: first.medianMs,
+    ...(ratio && { ratio: ratio.ratio }),
+    ci95: ratio ? ratio.ci95 : first.ci95,
+    ...{ threads, provider, blocks, models },
+  };
+}
+
+function describe({ models, ratios, threads, provider }: BenchResult, io: Io): string {
+  const table = drawTable(
+    [
+      { title: "model", isFlexible: true },
+      { title: "median", align: "right" },
+      { title: "95 % interval", align: "right" },
+      { title: "runs", align: "right" },
+    ],
+    models.map(({ name, medianMs, ci95, runs }) => [
+      basename(name),
+      formatMs(medianMs),
+      `${formatMs(ci95[0])} to ${formatMs(ci95[1])}`,
+      String(runs),
+    ]),
+    io,
+  );
+  const ratio = ratios.map(
+    ({ ratio, ci95 }) =>
+      `ratio ${ratio.toFixed(3)}, 95 % interval ${ci95[0].toFixed(3)} to ${ci95[1].toFixed(3)}\n`,
+  );
+  const inputs = [...models[0].inputs].map(([, shape]) => shape.join(" x ")).join(", ");
+  return `${table}${ratio.join("")}input ${inputs}, ${threads} threads, ${provider}\n`;
+}

@@ -1,0 +1,57 @@
+/** @file What commands that read data have in common: how a sample becomes an input. */
+import { type Command, Option } from "commander";
+import type { Dataset } from "../data/dataset.ts";
+import type { DatasetOptions } from "../data/options.ts";
+import { integerFrom, numbersValue, numberValue, sizeOrSideValue, sizeValue } from "./values.ts";
+
+/** Flags of every command that reads data. */
+export interface DataFlags
+  extends Pick<
+    DatasetOptions,
+    "scale" | "mean" | "std" | "layout" | "color" | "resize" | "crop" | "pad" | "format"
+  > {
+  readonly splitSeed?: number;
+  readonly heldOut?: true;
+}
+
+/** The names of {@link DataFlags}, as commander gives them. */
+const names = [
+  ...["scale", "mean", "std", "layout", "color", "resize", "crop", "pad", "format"],
+  ...["splitSeed", "heldOut"],
+];
+
+const formats = ["idx", "cifar10", "cifar100", "npz", "images-masks", "class-folders", "images"];
+
+/** Adds the flags of {@link DataFlags}. A sample becomes (scale * x - mean) / std. */
+export function addDataOptions(command: Command): Command {
+  return command
+    .optionsGroup("Data: a sample becomes (scale * x - mean) / std")
+    .option("--scale <number>", "default 1/255 for whole-number pixels, else 1", numberValue)
+    .option("--mean <list>", "one number, or one per channel: 0.485,0.456,0.406", numbersValue)
+    .option("--std <list>", "one number, or one per channel", numbersValue)
+    .addOption(new Option("--layout <layout>", "default nchw").choices(["nchw", "nhwc"]))
+    .addOption(new Option("--color <color>", "default as stored").choices(["rgb", "bgr", "gray"]))
+    .option("--resize <size>", "WIDTHxHEIGHT, or the shorter side", sizeOrSideValue)
+    .option("--crop <size>", "WIDTHxHEIGHT from the middle, after resizing", sizeValue)
+    .option("--pad <pixels>", "black pixels on every side, before all else", integerFrom(0))
+    .addOption(new Option("--format <format>", "default: recognised").choices(formats))
+    .option("--split-seed <n>", "seed of the cut into roles (default 0)", integerFrom(0))
+    .option("--held-out", "the network was not trained on data of this folder")
+    .optionsGroup("Options:");
+}
+
+/** Which of the data flags were given, as the user writes them. */
+export function givenDataFlags(flags: DataFlags): string[] {
+  return Object.entries(flags)
+    .filter(([name, value]) => names.includes(name) && value !== undefined)
+    .map(([name]) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+}
+
+/** Opens a data set as the flags say. */
+export async function open(path: string, flags: DataFlags): Promise<Dataset> {
+  const { openDataset } = await import("../data/dataset.ts");
+  const { scale, mean, std, layout, color, resize, crop, pad, format, splitSeed, heldOut } = flags;
+  return openDataset(path, {
+    ...{ scale, mean, std, layout, color, resize, crop, pad, format, splitSeed, heldOut },
+  });
+}

@@ -1,0 +1,153 @@
+/** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
+import { Command } from "commander";
+import type { GroupSummary, Inspection, Port } from "../structure/inspect.ts";
+import { type Io, writeJson } from "./io.ts";
+import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
+import { drawFacts, drawTable, type TableOptions } from "./table.ts";
+import {
+  escapeForTerminal,
+  formatBytes,
+  formatCount,
+  formatInteger,
+  formatPercent,
+  wrap,
+} from "./text.ts";
+
+interface Flags extends ModelFlags {
+  readonly json?: true;
+  readonly layers?: true;
+}
+
+const explanation = `
+A unit is a set of channels that live and die together; a group is all units of
+one layer and of the layers tied to it. A residual stream is one group. Units that
+cannot be removed say why.
+
+Examples:
+  espalier inspect net.onnx
+  espalier inspect net.onnx --layers
+  espalier inspect net.onnx --dims height=480 --dims width=640
+  espalier inspect net.onnx --json > net.json`;
+
+/** The layers that are shown without --layers. */
+const shownLayers = 10;
+
+/** The command. */
+export function inspectCommand(io: Io): Command {
+  return addJsonOption(addModelOptions(new Command("inspect").argument("<MODEL>", "ONNX file")))
+    .description("Shows what a model is, what each layer costs, and what can be pruned.")
+    .option("--layers", "show all layers, not only the costliest")
+    .addHelpText("after", explanation)
+    .action(async (path: string, flags: Flags) => {
+      const model = await load(path, flags);
+      const { inspect } = await import("../structure/inspect.ts");
+      const inspection = inspect(model, { dims: flags.dims });
+      if (flags.json) writeJson(io, inspection);
+      else io.out(describe(inspection, flags.layers ?? false, io));
+    });
+}
+
+function describe(inspection: Inspection, showsAll: boolean, io: TableOptions): string {
+  return [facts(inspection, io), layers(inspection, showsAll, io), groups(inspection.groups, io)]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+function facts(inspection: Inspection, { columns }: TableOptions): string {
+  const { inputs, outputs, opset, producer, dims, params, macs, sizeBytes } = inspection;
+  const { units, prunableUnits, unknownOperators } = inspection;
+  const bound = Object.entries(dims).map(([name, size]) => `${name}=${size}`);
+  const rows: [string, string][] = [
+    ...inputs.map((port): [string, string] => ["input", describePort(port)]),
+    ...outputs.map((port): [string, string] => ["output", describePort(port)]),
+    ["opset", producer === "" ? String(opset) : `${opset}, written by ${producer}`],
+    ["size", `${formatBytes(sizeBytes)} (${formatInteger(sizeBytes)} bytes)`],
+    ["params", formatInteger(params)],
+    ["MACs", `${formatInteger(macs)}${bound.length > 0 ? ` with ${bound.join(", ")}` : ""}`],
+    ["units", `${formatInteger(units)}, ${formatInteger(prunableUnits)} of them prunable`],
+  ];
+  if (unknownOperators.length > 0)
+    rows.push(["not understood", `${unknownOperators.join(", ")} (kept, with all they touch)`]);
+  return drawFacts(rows, columns);
+}
+
+function describePort({ name, dtype, shape }: Port): string {
+  const sizes = shape?.map((dim) => (typeof dim === "string" && dim.startsWith("?") ? "?" : dim));
+  return `${name} ${dtype ?? "?"} [${sizes?.join(", ") ?? "?"}]`;
+}
+
+function layers({ layers, macs, params }: Inspection, showsAll: boolean, io: TableOptions): string {
+  const costly = layers.filter((layer) => layer.macs > 0 || layer.params > 0);
+  const rank = (layer: (typeof layers)[number]) =>
+    layer.macs / Math.max(1, macs) + layer.params / Math.max(1, params);
+  const shown = showsAll
+    ? layers
+    : costly.toSorted((a, b) => rank(b) - rank(a)).slice(0, shownLayers);
+  if (shown.length === 0) return "";
+  const table = drawTable(
+    [
+      { title: "layer", isFlexible: true },
+      { title: "operator" },
+      { title: "output", isFlexible: true },
+      { title: "params", align: "right" },
+      { title: "MACs", align: "right" },
+      { title: "share", align: "right" },
+    ],
+    shown.map((layer) => [
+      layer.name,
+      layer.opType,
+      layer.outputShape?.join(" x ") ?? "?",
+      formatCount(layer.params),
+      formatCount(layer.macs),
+      formatPercent(layer.macs / Math.max(1, macs)),
+    ]),
+    io,
+  );
+  const rest = costly.length - shown.length;
+  return showsAll || rest <= 0 ? table : `${table}and ${rest} more; --layers shows all\n`;
+}
+
+function groups(groups: readonly GroupSummary[], io: TableOptions): string {
+  if (groups.length === 0) return "no groups: nothing here can be pruned\n";
+  const widthOf = ({ axes }: GroupSummary): string => {
+    const widths = [...new Set(axes.map(({ width }) => width))].sort((a, b) => a - b);
+    return widths.length > 3 ? `${widths[0]}..${widths.at(-1)}` : widths.join(", ");
+  };
+  const table = drawTable(
+    [
+      { title: "group", isFlexible: true },
+      { title: "width", align: "right" },
+      { title: "layers", align: "right" },
+      { title: "units", align: "right" },
+      { title: "prunable", align: "right" },
+      { title: "" },
+    ],
+    groups.map((group) => [
+      group.id,
+      widthOf(group),
+      String(new Set(group.axes.map(({ node }) => node)).size),
+      String(group.units),
+      String(group.prunableUnits),
+      group.isStream ? "stream" : "",
+    ]),
+    io,
+  );
+  return `${table}${fixedUnits(groups, io)}`;
+}
+
+/** Why units must stay: a line for each reason, with the groups that it holds. */
+function fixedUnits(groups: readonly GroupSummary[], { columns }: TableOptions): string {
+  const byReason = new Map<string, GroupSummary[]>();
+  for (const group of groups)
+    if (group.reason !== undefined)
+      byReason.set(group.reason, [...(byReason.get(group.reason) ?? []), group]);
+  if (byReason.size === 0) return "";
+  const lines = [...byReason].map(([reason, held]) => {
+    const units = held.reduce((sum, group) => sum + group.units - group.prunableUnits, 0);
+    const names = held.slice(0, 3).map(({ id }) => id);
+    const rest = held.length > names.length ? ` and ${held.length - names.length} more groups` : "";
+    const text = `${units} of ${names.join(", ")}${rest}: ${reason}`;
+    return `  ${wrap(escapeForTerminal(text), columns - 2, "    ")}\n`;
+  });
+  return `\nunits that must stay\n${lines.join("")}`;
+}

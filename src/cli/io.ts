@@ -1,0 +1,58 @@
+/** @file What a command talks to: two streams, a signal, and what the terminal can show. */
+
+/** The outside of a command. Tests give their own. */
+export interface Io {
+  /** Results. */
+  readonly out: (text: string) => void;
+  /** Progress, warnings and errors. */
+  readonly err: (text: string) => void;
+  /** Aborted when the user stops the command. */
+  readonly signal: AbortSignal;
+  /** Columns of the terminal, or 80. */
+  readonly columns: number;
+  /** Whether results may carry colour. */
+  readonly hasColor: boolean;
+  /** Whether a live progress line can be drawn on `err`. */
+  readonly isLive: boolean;
+  /** Milliseconds; for rates and times left. */
+  readonly now: () => number;
+}
+
+const defaultColumns = 80;
+const fewestColumns = 40;
+const mostColumns = 120;
+
+/** The streams of this process. Colour and a live line only on a terminal, no colour with NO_COLOR. */
+export function processIo(signal: AbortSignal): Io {
+  const { stdout, stderr, env } = process;
+  const isDumb = env.TERM === "dumb";
+  return {
+    out: (text) => stdout.write(text),
+    err: (text) => stderr.write(text),
+    signal,
+    columns: stdout.isTTY
+      ? Math.min(mostColumns, Math.max(fewestColumns, stdout.columns || defaultColumns))
+      : defaultColumns,
+    hasColor: stdout.isTTY === true && !isDumb && !env.NO_COLOR,
+    isLive: stderr.isTTY === true && !isDumb,
+    now: () => performance.now(),
+  };
+}
+
+/** Writes one JSON document. Characters that a terminal would obey are written as escapes. */
+export function writeJson(io: Io, value: unknown): void {
+  const text = JSON.stringify(value, plain, 2).replace(
+    // JSON.stringify escapes the C0 controls; DEL, C1 and directional controls remain.
+    /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  io.out(`${text}\n`);
+}
+
+/** Maps become objects, typed arrays lists. */
+function plain(_: string, value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (value instanceof Float64Array || value instanceof Int32Array || value instanceof Uint8Array)
+    return Array.from(value);
+  return value;
+}

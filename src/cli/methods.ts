@@ -1,0 +1,46 @@
+/** @file `espalier methods`: what there is, and what each needs. */
+import { Command } from "commander";
+import type { Method } from "../methods/method.ts";
+import { type Io, writeJson } from "./io.ts";
+import { addJsonOption } from "./model-options.ts";
+import { wrap } from "./text.ts";
+
+const examples = `
+Examples:
+  espalier methods
+  espalier prune net.onnx -o small.onnx --macs 0.6 --method magnitude
+  espalier prune net.onnx -o small.onnx --macs 0.6 --method bn --option mode=rms`;
+
+/** The command. */
+export function methodsCommand(io: Io): Command {
+  return addJsonOption(new Command("methods"))
+    .description("Lists the pruning methods: what each does, needs and can be told.")
+    .addHelpText("after", examples)
+    .action(async ({ json }: { json?: true }) => {
+      const { methods } = await import("../methods/registry.ts");
+      if (json) {
+        writeJson(io, {
+          methods: methods.map(({ name, summary, source, needs, options }) => ({
+            ...{ name, summary, source, needs, options },
+          })),
+        });
+      } else io.out(methods.map((method) => describe(method, io.columns)).join("\n"));
+    });
+}
+
+function describe({ name, summary, source, needs, options }: Method, columns: number): string {
+  const indent = "  ";
+  const line = (text: string) => `${indent}${wrap(text, columns - indent.length, indent)}\n`;
+  const wants = [needs.batchNorm && "batch normalization", needs.data && "images"].filter(Boolean);
+  return [
+    `${name}\n`,
+    line(summary),
+    line(`Needs: ${wants.length > 0 ? wants.join(", ") : "nothing but the network"}.`),
+    line(`Source: ${source}`),
+    ...options.map((option) =>
+      line(
+        `--option ${option.name}=${option.values.join("|") || "VALUE"} (default ${option.default}): ${option.description}`,
+      ),
+    ),
+  ].join("");
+}

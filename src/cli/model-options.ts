@@ -1,0 +1,58 @@
+/** @file What commands that read a model have in common. */
+import { type Command, Option } from "commander";
+import { EspalierError } from "../errors.ts";
+import type { Model } from "../onnx/read.ts";
+import { addDim, integerFrom } from "./values.ts";
+
+/** Flags of every command that reads a model. */
+export interface ModelFlags {
+  readonly externalData?: true;
+  readonly dims: ReadonlyMap<string, number>;
+}
+
+/** Adds the flags of {@link ModelFlags}. */
+export function addModelOptions(command: Command): Command {
+  return command
+    .option("--external-data", "allow weights in other files of the model's folder")
+    .addOption(
+      new Option("--dims <name=size>", "size of a symbolic dimension (repeatable)")
+        .argParser(addDim)
+        .default(new Map<string, number>(), "1 for the batch, 224 for an image's side"),
+    );
+}
+
+/** Adds `--threads`. */
+export function addThreadsOption(command: Command): Command {
+  return command.option("--threads <n>", "threads inside an operator", integerFrom(1));
+}
+
+/** Adds `--json`. */
+export function addJsonOption(command: Command): Command {
+  return command.option("--json", "print one JSON document instead of text");
+}
+
+/** Loads a model as the flags say, and refuses sizes for dimensions that it does not have. */
+export async function load(path: string, flags: ModelFlags): Promise<Model> {
+  const { loadModel } = await import("../files/model-file.ts");
+  const model = await loadModel(path, { externalData: flags.externalData ?? false });
+  requireDims(model, flags.dims);
+  return model;
+}
+
+function requireDims({ graph }: Model, dims: ReadonlyMap<string, number>): void {
+  const known = new Set(
+    [...graph.types.values()]
+      .flatMap(({ shape }) => shape ?? [])
+      .filter((dim) => typeof dim === "string"),
+  );
+  const unknown = [...dims.keys()].filter((name) => !known.has(name));
+  if (unknown.length === 0) return;
+  const list = [...known].filter((name) => !name.startsWith("?"));
+  throw new EspalierError("USAGE", `the model has no dimension named ${unknown.join(", ")}`, {
+    hint:
+      list.length === 0
+        ? "All its dimensions have fixed sizes."
+        : `Its symbolic dimensions are: ${list.join(", ")}.`,
+    data: { unknown, known: list },
+  });
+}

@@ -1,0 +1,70 @@
+/** @file The command line as a whole: the commands, and what they have in common. */
+import { Command } from "commander";
+import { benchCommand } from "./bench.ts";
+import { evaluateCommand } from "./evaluate.ts";
+import { exitCodes, reportFailure } from "./failure.ts";
+import { inspectCommand } from "./inspect.ts";
+import type { Io } from "./io.ts";
+import { methodsCommand } from "./methods.ts";
+import { pruneCommand } from "./prune.ts";
+import { verifyCommand } from "./verify.ts";
+import { version } from "./version.ts";
+
+const overview = `
+Exit codes: 0 done; 1 a bug of ours; 2 the input or the command line is at fault;
+3 done, but a target could not be reached; 4 verification failed, nothing was
+written; 130 stopped.
+
+Examples:
+  espalier inspect net.onnx
+  espalier prune net.onnx -o small.onnx --macs 0.6
+  espalier verify net.onnx small.onnx
+  espalier bench net.onnx small.onnx
+
+\`espalier help <command>\` explains a command.`;
+
+/**
+ * Runs a command line (without the program's own name) and returns its exit code. Never throws and
+ * never ends the process.
+ */
+export async function main(argv: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const end = (code: number): void => {
+    exitCode = code;
+  };
+  const program = new Command("espalier")
+    .description("Makes trained convolutional networks smaller and faster: ONNX in, ONNX out.")
+    .version(version(), "-v, --version", "print the version")
+    .helpOption("-h, --help", "explain the command")
+    .addHelpText("after", overview);
+  for (const define of commands) program.addCommand(define(io, end));
+  for (const command of [program, ...program.commands])
+    command
+      .exitOverride()
+      .showHelpAfterError("hint: --help explains the command")
+      .configureOutput({
+        writeOut: io.out,
+        writeErr: io.err,
+        getOutHelpWidth: () => io.columns,
+        getErrHelpWidth: () => io.columns,
+      });
+  try {
+    if (argv.length === 0) {
+      program.outputHelp();
+      return exitCodes.done;
+    }
+    await program.parseAsync(argv, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    return reportFailure(error, io, argv.includes("--json"));
+  }
+}
+
+const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[] = [
+  inspectCommand,
+  pruneCommand,
+  verifyCommand,
+  evaluateCommand,
+  benchCommand,
+  methodsCommand,
+];

@@ -1,0 +1,102 @@
+/** @file Progress on stderr: one live line on a terminal, one plain line per phase otherwise. */
+import type { Io } from "./io.ts";
+import { displayWidth, formatDuration, shorten } from "./text.ts";
+
+/** How far a phase is. */
+export interface Step {
+  readonly done: number;
+  readonly total: number;
+  /** What is counted; without it only the share is shown. */
+  readonly unit?: string;
+  /** Something to watch, such as the metric so far. */
+  readonly note?: string;
+}
+
+/** The progress of one command. */
+export interface Progress {
+  /** Begins a phase, which ends the one before. */
+  phase(name: string): void;
+  step(step: Step): void;
+  /** A warning, above the live line. */
+  warn(text: string): void;
+  /** Ends the last phase and takes the live line away. */
+  end(): void;
+}
+
+const redrawMs = 100;
+/** A phase that lasts is mentioned again so often where there is no live line. */
+const repeatMs = 30_000;
+const barWidth = 16;
+
+/** Progress for a command. */
+export function newProgress(io: Io): Progress {
+  let name: string | undefined;
+  let startedAt = 0;
+  let shownAt = 0;
+  let last: Step | undefined;
+
+  const clear = (): void => {
+    if (io.isLive) io.err("\r\x1b[2K");
+  };
+  const draw = (): void => {
+    if (name === undefined) return;
+    shownAt = io.now();
+    const seconds = (shownAt - startedAt) / 1000;
+    if (io.isLive) io.err(`\r\x1b[2K${shorten(liveLine(name, last, seconds), io.columns - 1)}`);
+    else io.err(`${plainLine(name, last, seconds)}\n`);
+  };
+  const finish = (): void => {
+    if (name === undefined) return;
+    clear();
+    const seconds = (io.now() - startedAt) / 1000;
+    // Quick phases are no news.
+    if (!io.isLive || seconds >= 1) io.err(`${name}: ${seconds.toFixed(1)} s\n`);
+    name = undefined;
+  };
+  return {
+    phase(next) {
+      finish();
+      name = next;
+      last = undefined;
+      startedAt = io.now();
+      shownAt = startedAt;
+      if (io.isLive) draw();
+    },
+    step(step) {
+      last = step;
+      if (io.now() - shownAt >= (io.isLive ? redrawMs : repeatMs)) draw();
+    },
+    warn(text) {
+      clear();
+      io.err(`warning: ${text}\n`);
+      if (io.isLive) draw();
+    },
+    end: finish,
+  };
+}
+
+function liveLine(name: string, step: Step | undefined, seconds: number): string {
+  if (step === undefined) return `${name} …`;
+  const share = step.total > 0 ? Math.min(1, step.done / step.total) : 0;
+  const filled = Math.round(share * barWidth);
+  const bar = `${"█".repeat(filled)}${"░".repeat(barWidth - filled)}`;
+  return [`${name} ${bar}`, ...details(step, share, seconds)].join("  ");
+}
+
+function plainLine(name: string, step: Step | undefined, seconds: number): string {
+  if (step === undefined) return `${name}: ${formatDuration(seconds)} so far`;
+  const share = step.total > 0 ? Math.min(1, step.done / step.total) : 0;
+  return `${name}: ${details(step, share, seconds).join(", ")}`;
+}
+
+function details(step: Step, share: number, seconds: number): string[] {
+  const parts = [`${Math.floor(100 * share)} %`];
+  if (step.unit !== undefined) {
+    parts.push(`${step.done}/${step.total} ${step.unit}`);
+    if (seconds > 0) parts.push(`${Math.round(step.done / seconds)}/s`);
+  }
+  if (step.note !== undefined) parts.push(step.note);
+  if (share > 0 && seconds > 1)
+    parts.push(`${formatDuration((seconds * (1 - share)) / share)} left`);
+  return parts.filter((part) => displayWidth(part) > 0);
+}

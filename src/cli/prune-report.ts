@@ -1,0 +1,78 @@
+/** @file What `prune` and `verify` tell a person. */
+import type { MeasuredLatency } from "../compress/latency.ts";
+import type { Pruned } from "../compress/prune.ts";
+import type { Verification } from "../measure/compare.ts";
+import { drawTable, type TableOptions } from "./table.ts";
+import {
+  escapeForTerminal,
+  formatBytes,
+  formatInteger,
+  formatMs,
+  formatPercent,
+  formatScientific,
+} from "./text.ts";
+
+/** Cost before and after, and the groups that lost channels. */
+export function describePruned(
+  pruned: Pruned,
+  latency: MeasuredLatency | undefined,
+  io: TableOptions,
+): string {
+  const { before, after, groups } = pruned;
+  const row = (name: string, a: number, b: number, show: (value: number) => string) => [
+    name,
+    show(a),
+    show(b),
+    a === 0 ? "" : formatPercent(b / a),
+  ];
+  const cost = drawTable(
+    [
+      { title: "" },
+      { title: "before", align: "right" },
+      { title: "after", align: "right" },
+      { title: "left", align: "right" },
+    ],
+    [
+      row("MACs", before.macs, after.macs, formatInteger),
+      row("params", before.params, after.params, formatInteger),
+      row("size", before.sizeBytes, after.sizeBytes, formatBytes),
+      ...(latency ? [row("latency", latency.originalMs, latency.medianMs, formatMs)] : []),
+    ],
+    io,
+  );
+  const measured = latency
+    ? `latency ratio ${latency.ratio.toFixed(3)}, 95 % interval ${latency.ci95[0].toFixed(3)} to ${latency.ci95[1].toFixed(3)}, ${latency.threads} threads\n`
+    : "";
+  const changed = groups.filter((group) => group.after < group.before);
+  if (changed.length === 0) return `${cost}${measured}\nno channel was removed\n`;
+  const table = drawTable(
+    [
+      { title: "group", isFlexible: true },
+      { title: "units", align: "right" },
+      { title: "after", align: "right" },
+      { title: "left", align: "right" },
+    ],
+    changed.map((group) => [
+      group.id,
+      String(group.before),
+      String(group.after),
+      formatPercent(group.after / group.before, 0),
+    ]),
+    io,
+  );
+  const same = groups.length - changed.length;
+  return `${cost}${measured}\n${table}${same > 0 ? `${same} more groups are as they were\n` : ""}`;
+}
+
+/** The outcome of a verification; where it failed, which comparisons. */
+export function describeVerification(verification: Verification, io: TableOptions): string {
+  const { passed, maxError, samples, tolerance, checks } = verification;
+  const summary = `largest error ${formatScientific(maxError)} of the output's range (allowed ${formatScientific(tolerance)}), ${samples} inputs`;
+  if (passed) return `verified: ${summary}\n`;
+  const failed = checks
+    .filter((check) => !check.passed)
+    .map((check) => `  ${escapeForTerminal(check.name)}: ${formatScientific(check.maxError)}\n`);
+  const heading = "VERIFICATION FAILED";
+  const shown = io.hasColor ? `\x1b[31m${heading}\x1b[39m` : heading;
+  return `${shown}: ${summary}\n${failed.join("")}`;
+}

@@ -1,0 +1,305 @@
+/** @file `espalier prune`: one shot, no training; verified before anything is written. */
+import { Command, Option } from "commander";
+import type { MeasuredLatency } from "../compress/latency.ts";
+import type { Pruned, PruneOptions } from "../compress/prune.ts";
+import { EspalierError } from "../errors.ts";
+import type { Verification } from "../measure/compare.ts";
+import type { Model } from "../onnx/read.ts";
+import type { ModelBytes } from "../onnx/write.ts";
+import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
+import { exitCodes } from "./failure.ts";
+import { type Io, writeJson } from "./io.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addThreadsOption,
+  load,
+  type ModelFlags,
+} from "./model-options.ts";
+import { newProgress, type Progress } from "./progress.ts";
+import { describePruned, describeVerification } from "./prune-report.ts";
+import { escapeForTerminal } from "./text.ts";
+import { addPair, addText, integerFrom, shareValue } from "./values.ts";
+
+interface Flags extends ModelFlags, DataFlags {
+  readonly output?: string;
+  readonly method?: string;
+  readonly mode?: string;
+  readonly option: ReadonlyMap<string, string>;
+  readonly macs?: number;
+  readonly params?: number;
+  readonly bytes?: number;
+  readonly latency?: number;
+  readonly roundTo?: number;
+  readonly minWidth?: number;
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly seed?: number;
+  readonly plan?: string;
+  readonly refit?: string;
+  readonly refitImages?: number;
+  readonly verifyData?: string;
+  readonly dryRun?: true;
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+const explanation = `
+Targets are shares of the original that may remain; several hold together. The
+channels that matter least by the method's score go first. The result is run
+against the original with zeros in place of what was removed, and written only if
+both compute the same. The plan (what stayed, and which parameters compensate)
+lies beside OUT as OUT.plan.json: edit it and apply it again with --plan.
+
+Examples:
+  espalier prune net.onnx -o small.onnx --macs 0.6
+  espalier prune net.onnx -o small.onnx --macs 0.5 --except stream --round-to 8
+  espalier prune net.onnx -o small.onnx --latency 0.7 --method magnitude
+  espalier prune net.onnx -o small.onnx --params 0.3 --only '/layer3/*' --dry-run
+  espalier prune net.onnx -o small.onnx --macs 0.5 --refit photos --refit-images 256
+  espalier prune net.onnx -o again.onnx --plan small.onnx.plan.json
+
+\`espalier methods\` lists the methods and their options.`;
+
+/** Images that verification takes from --verify-data. */
+const verifyImages = 8;
+
+/** The command. */
+export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
+  const command = new Command("prune")
+    .argument("<MODEL>", "ONNX file")
+    .description("Removes the channels that matter least, verifies the result, writes it.")
+    .option("-o, --output <OUT>", "the smaller model; its plan lies beside it")
+    .option("--dry-run", "show what would go, and write nothing")
+    .optionsGroup("Targets: the share that may remain, above 0 and up to 1")
+    .option("--macs <share>", "multiply-accumulates", shareValue)
+    .option("--params <share>", "parameters", shareValue)
+    .option("--bytes <share>", "bytes of the parameters", shareValue)
+    .option("--latency <share>", "latency, measured on this machine", shareValue)
+    .optionsGroup("Method")
+    .option("--method <name>", "how channels are ranked (default bn)")
+    .option("--option <name=value>", "an option of the method (repeatable)", addPair, new Map())
+    .option("--mode <value>", "short for --option mode=VALUE")
+    .option("--seed <n>", "seed of all that is random (default 0)", integerFrom(0))
+    .option("--refit <DIR>", "refit what reads removed channels on these images; no labels")
+    .option("--refit-images <n>", "images to refit on (default 256)", integerFrom(1))
+    .addOption(
+      new Option("--plan <FILE>", "apply this plan instead of choosing").conflicts([
+        ...["macs", "params", "bytes", "latency", "method", "mode", "refit"],
+        ...["roundTo", "minWidth", "seed"],
+      ]),
+    )
+    .optionsGroup("What may go")
+    .option("--only <pattern>", "prune only these groups or layers; * matches all", addText, [])
+    .option("--except <pattern>", "leave these alone; `stream`: residual streams", addText, [])
+    .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
+    .option("--min-width <n>", "no layer gets narrower", integerFrom(1))
+    .optionsGroup("Options:")
+    .option("--verify-data <DIR>", "verify on images of this data set too")
+    .addHelpText("after", explanation);
+  addJsonOption(addThreadsOption(addModelOptions(command)));
+  return addDataOptions(command).action(async (path: string, flags: Flags) =>
+    end(await run(path, flags, io)),
+  );
+}
+
+async function run(path: string, flags: Flags, io: Io): Promise<number> {
+  requireConsistent(path, flags);
+  if (flags.output !== undefined) await requireWritable(path, flags.output);
+  const progress = newProgress(io);
+  try {
+    return await pruneAndWrite(path, flags, io, progress);
+  } finally {
+    progress.end();
+  }
+}
+
+async function pruneAndWrite(
+  path: string,
+  flags: Flags,
+  io: Io,
+  progress: Progress,
+): Promise<number> {
+  const { signal } = io;
+  progress.phase("reading");
+  const model = await load(path, flags);
+  const options = await optionsOf(flags);
+  signal.throwIfAborted();
+  const { pruned, latency } = await choose(model, options, flags, signal, progress);
+  for (const note of pruned.notes) progress.warn(escapeForTerminal(note));
+  signal.throwIfAborted();
+
+  let verification: Verification | undefined;
+  if (!flags.dryRun) {
+    progress.phase("verifying");
+    verification = await verify(model, pruned, flags, signal);
+    signal.throwIfAborted();
+    if (verification.passed && flags.output !== undefined) {
+      progress.phase("writing");
+      await write(flags.output, model, pruned);
+    }
+  }
+  progress.end();
+  report(pruned, latency, verification, flags, io);
+  if (verification !== undefined && !verification.passed) return exitCodes.verificationFailed;
+  return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
+}
+
+/** What contradicts itself is refused before any work is done. */
+function requireConsistent(path: string, flags: Flags): void {
+  const usage = (message: string, hint: string): never => {
+    throw new EspalierError("USAGE", message, { hint });
+  };
+  const { macs, params, bytes, latency, plan, output, dryRun } = flags;
+  if ([macs, params, bytes, latency].every((target) => target === undefined) && !plan)
+    usage("no target was given", "Say how much may remain, for example --macs 0.6.");
+  if (output === undefined && !dryRun)
+    usage("no output was given", "Name the smaller model with -o OUT.onnx, or try --dry-run.");
+  if (output !== undefined && !/\.onnx$/i.test(output))
+    usage(`the output ${output} does not end in .onnx`, "Models are written as .onnx files.");
+  if (plan !== undefined && (flags.option.size > 0 || flags.only.length + flags.except.length > 0))
+    usage(
+      "--plan says already what goes",
+      "Edit the plan, or leave out --option, --only and --except.",
+    );
+  if (flags.refitImages !== undefined && flags.refit === undefined)
+    usage("--refit-images needs --refit", `Give the images: --refit DIR.`);
+  const [given] = givenDataFlags(flags);
+  if (given !== undefined && flags.refit === undefined && flags.verifyData === undefined)
+    usage(
+      `${given} speaks of data, but no data was given`,
+      "Add --refit DIR or --verify-data DIR.",
+    );
+  if (output === path)
+    usage(
+      "the output is the model itself",
+      "Keep the original: verification and a later --plan need it.",
+    );
+}
+
+/** Fails early where the result could not be written late. */
+async function requireWritable(path: string, output: string): Promise<void> {
+  const { access, constants, realpath } = await import("node:fs/promises");
+  const { dirname } = await import("node:path");
+  const folder = dirname(output);
+  try {
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw new EspalierError("FILE_UNREADABLE", `Cannot write into the folder ${folder}.`, {
+      hint: "Make the folder first, or choose another.",
+      data: { folder },
+      cause,
+    });
+  }
+  const real = (file: string) => realpath(file).catch(() => undefined);
+  const [from, to] = await Promise.all([real(path), real(output)]);
+  if (from !== undefined && from === to)
+    throw new EspalierError("USAGE", "the output is the model itself", {
+      hint: "Keep the original: verification and a later --plan need it.",
+    });
+}
+
+async function optionsOf(flags: Flags): Promise<PruneOptions> {
+  const { dims, macs, params, bytes, roundTo, minWidth, only, except, seed, mode } = flags;
+  if (flags.plan !== undefined) {
+    const { loadPlan } = await import("../files/plan-file.ts");
+    return { dims, plan: await loadPlan(flags.plan) };
+  }
+  const methodOptions = new Map(flags.option);
+  if (mode !== undefined) methodOptions.set("mode", mode);
+  return {
+    method: flags.method ?? "bn",
+    targets: { macs, params, bytes },
+    rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
+    methodOptions,
+    dims,
+    seed: seed ?? 0,
+  };
+}
+
+interface Chosen {
+  readonly pruned: Pruned;
+  readonly latency?: MeasuredLatency;
+}
+
+async function choose(
+  model: Model,
+  options: PruneOptions,
+  flags: Flags,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Chosen> {
+  if (flags.latency === undefined) {
+    progress.phase("pruning");
+    const { prune } = await import("../compress/prune.ts");
+    return { pruned: prune(model, options) };
+  }
+  const { pruneToLatency } = await import("../compress/latency.ts");
+  const pruned = await pruneToLatency(model, options, {
+    fraction: flags.latency,
+    signal,
+    threads: flags.threads,
+    onRound: ({ round, rounds }) => {
+      if (round === 0) progress.phase("timing the layers");
+      else progress.phase(`timing the result (${round} of at most ${rounds})`);
+    },
+  });
+  return { pruned, latency: pruned.latency };
+}
+
+async function verify(
+  model: Model,
+  pruned: Pruned,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const { verifyPruned } = await import("../compress/verify.ts");
+  const feeds = await feedsFor(model, flags, signal);
+  return verifyPruned(model, pruned, { signal, feeds, threads: flags.threads });
+}
+
+/** Real inputs for verification, where data was given for it. */
+async function feedsFor(model: Model, flags: Flags, signal: AbortSignal) {
+  if (flags.verifyData === undefined) return [];
+  const { dataFeeds } = await import("../measure/data-feeds.ts");
+  const dataset = await open(flags.verifyData, flags);
+  return dataFeeds(model.graph, dataset, { count: verifyImages, signal });
+}
+
+async function write(output: string, model: Model, pruned: Pruned): Promise<void> {
+  const { savePruned } = await import("../files/plan-file.ts");
+  await savePruned(output, await bytesFor(output, model, pruned), pruned.plan);
+}
+
+/** A second file is named after the model that it belongs to. */
+async function bytesFor(output: string, model: Model, pruned: Pruned): Promise<ModelBytes> {
+  if (pruned.bytes.external === undefined) return pruned.bytes;
+  const { writeModel } = await import("../onnx/write.ts");
+  const { externalLocationFor } = await import("../files/model-file.ts");
+  return writeModel(model, pruned.graph, { externalLocation: externalLocationFor(output) });
+}
+
+function report(
+  pruned: Pruned,
+  latency: MeasuredLatency | undefined,
+  verification: Verification | undefined,
+  flags: Flags,
+  io: Io,
+): void {
+  const isWritten = verification?.passed === true && flags.output !== undefined;
+  const { method, before, after, groups, isReached, notes } = pruned;
+  const files = isWritten ? { output: flags.output, plan: `${flags.output}.plan.json` } : {};
+  if (flags.json) {
+    writeJson(io, {
+      ...{ method, before, after, groups, isReached, notes },
+      ...(latency && { latency }),
+      ...(verification && { verification }),
+      ...files,
+    });
+    return;
+  }
+  io.out(describePruned(pruned, latency, io));
+  if (verification !== undefined) io.out(`\n${describeVerification(verification, io)}`);
+  if (isWritten) io.out(`written: ${escapeForTerminal(`${files.output}, ${files.plan}`)}\n`);
+  else io.out(verification === undefined ? "dry run: nothing written\n" : "nothing was written\n");
+}

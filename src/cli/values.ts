@@ -1,0 +1,77 @@
+/** @file Values of flags: text in, checked values out; what is wrong is said in the flag's own terms. */
+import { InvalidArgumentError } from "commander";
+
+/** A share that may remain, in (0, 1]. */
+export function shareValue(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value > 0 && value <= 1))
+    throw new InvalidArgumentError("Give the share that may remain: above 0, at most 1.");
+  return value;
+}
+
+/** A whole number of at least `least`. */
+export function integerFrom(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`Give a whole number, ${least} or more.`);
+    return value;
+  };
+}
+
+/** A number above 0. */
+export function positiveValue(text: string): number {
+  const value = fractionOrNumber(text);
+  if (value === undefined || value <= 0) throw new InvalidArgumentError("Give a number above 0.");
+  return value;
+}
+
+/** A number, or a quotient such as `1/255`. */
+export function numberValue(text: string): number {
+  const value = fractionOrNumber(text);
+  if (value === undefined) throw new InvalidArgumentError("Give a number, such as 0.5 or 1/255.");
+  return value;
+}
+
+/** Numbers between commas: one, or one per channel. */
+export function numbersValue(text: string): readonly number[] {
+  return text.split(",").map(numberValue);
+}
+
+function fractionOrNumber(text: string): number | undefined {
+  const parts = text.trim().split("/");
+  const numbers = parts.map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
+  const value = parts.length === 2 ? numbers[0] / numbers[1] : numbers[0];
+  return parts.length <= 2 && Number.isFinite(value) ? value : undefined;
+}
+
+/** `320x240`, width first. */
+export function sizeValue(text: string): readonly [width: number, height: number] {
+  const match = /^([1-9]\d{0,5})x([1-9]\d{0,5})$/i.exec(text);
+  if (match === null) throw new InvalidArgumentError("Give WIDTHxHEIGHT, such as 224x224.");
+  return [Number(match[1]), Number(match[2])];
+}
+
+/** `320x240`, or the length of the shorter side. */
+export function sizeOrSideValue(text: string): readonly [width: number, height: number] | number {
+  return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : sizeValue(text);
+}
+
+/** Collects `name=value` of a flag that may be repeated. */
+export function addPair(text: string, known: ReadonlyMap<string, string>): Map<string, string> {
+  const at = text.indexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("Give NAME=VALUE.");
+  return new Map(known).set(text.slice(0, at), text.slice(at + 1));
+}
+
+/** Collects `name=size` of a flag that may be repeated. */
+export function addDim(text: string, known: ReadonlyMap<string, number>): Map<string, number> {
+  const [[name, size]] = addPair(text, new Map());
+  return new Map(known).set(name, integerFrom(1)(size));
+}
+
+/** Collects the values of a flag that may be repeated. */
+export function addText(text: string, known: readonly string[]): readonly string[] {
+  if (text === "") throw new InvalidArgumentError("It must not be empty.");
+  return [...known, text];
+}

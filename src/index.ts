@@ -1,0 +1,44 @@
+/**
+ * @file `espalier`: the library for Node. The command line is a thin shell over what stands here.
+ *
+ * @example
+ * const model = await loadModel("net.onnx");
+ * const pruned = prune(model, { method: "bn", targets: { macs: 0.6 } });
+ * const { passed } = await verifyPruned(model, pruned);
+ * if (passed) await savePruned("small.onnx", pruned.bytes, pruned.plan);
+ */
+export {
+  type LatencyTarget,
+  type MeasuredLatency,
+  type PrunedToLatency,
+  pruneToLatency,
+} from "./compress/latency.ts";
+export { verifyFiles, verifyPruned } from "./compress/verify.ts";
+export * from "./core.ts";
+export { type Dataset, openDataset } from "./data/dataset.ts";
+export type { DatasetOptions } from "./data/options.ts";
+export type { Batch, BatchOptions } from "./data/serve.ts";
+export type { Role } from "./data/splits.ts";
+export { type LoadOptions, loadModel, saveModel } from "./files/model-file.ts";
+export { loadPlan, planPathFor, savePruned } from "./files/plan-file.ts";
+export {
+  type BenchModel,
+  type BenchOptions,
+  type BenchResult,
+  bench,
+  type Latency,
+  type LatencyRatio,
+} from "./measure/bench.ts";
+export type { Verification, VerificationCheck, VerifyOptions } from "./measure/compare.ts";
+export { type DataFeedOptions, dataFeeds } from "./measure/data-feeds.ts";
+export { type EvaluateOptions, type EvaluateProgress, evaluate } from "./measure/evaluate.ts";
+export type { Estimate, Interval } from "./measure/statistics.ts";
+export type { ClassCount, Evaluation, Predictions } from "./measure/tally.ts";
+export {
+  type Feeds,
+  type ModelSource,
+  openSession,
+  type Session,
+  type SessionOptions,
+  withSession,
+} from "./runtime/session.ts";

@@ -1,0 +1,40 @@
+/** @file Samples of a data set as inputs of a network, a few at a time. */
+import type { Dataset } from "../data/dataset.ts";
+import { EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Feeds } from "../runtime/session.ts";
+import { fitInput } from "./fit-input.ts";
+
+/** Which samples. */
+export interface DataFeedOptions {
+  /** Samples at most. */
+  readonly count: number;
+  /** Samples per feed where the network leaves it open; default 1. */
+  readonly batchSize?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The first `count` samples of the role `fit`, or of `test` where there is no other, one feed per
+ * batch. Fails with `DATA_MISMATCH` where they do not fit the network's only input.
+ */
+export async function dataFeeds(
+  graph: Graph,
+  dataset: Dataset,
+  { count, batchSize = 1, signal }: DataFeedOptions,
+): Promise<Feeds[]> {
+  const inputs = graph.inputs.map((name) => {
+    const type = graph.types.get(name);
+    if (type === undefined)
+      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
+    return { name, dtype: type.dtype, shape: type.shape ?? [] };
+  });
+  const input = fitInput(inputs, dataset);
+  const role = dataset.size("fit") > 0 ? "fit" : "test";
+  const step = input.fixedBatch ?? batchSize;
+  const feeds: Feeds[] = [];
+  const options = { batchSize: step, limit: count, signal };
+  for await (const batch of dataset.batches(role, options))
+    feeds.push(new Map([[input.name, input.tensor(batch, 0, batch.indices.length)]]));
+  return feeds;
+}
