@@ -94,7 +94,7 @@ const cases: readonly {
   },
   {
     name: "an option-A shortcut: strided spatial Slice and channel Pad",
-    prunableUnits: 8 + 16 + 4,
+    prunableUnits: 8 + 16 + 8 + 4,
     build() {
       const net = new Net();
       const x = net.node("Relu", [net.conv(net.input(), 3, 8)]);

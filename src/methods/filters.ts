@@ -1,0 +1,83 @@
+/** @file The filters of a unit as numbers, wherever the file keeps them. */
+import { producersOf } from "../ir/graph.ts";
+import type { FilterAxis, Structure } from "../structure/units.ts";
+import { type HostTensor, sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+
+/** All filters along one filter axis. */
+export interface Filters {
+  readonly axis: FilterAxis;
+  /** Weights per filter. */
+  readonly length: number;
+  /** Row-major [width, length]. */
+  readonly weights: Float64Array;
+}
+
+/**
+ * The filters along each filter axis whose weights the file holds, in the structure's order. Weights
+ * that pass through Transpose, Identity, DequantizeLinear and the like are found behind them; integer
+ * weights count as they are, since a scale per layer changes no ranking within it.
+ */
+export function filtersOf(structure: Structure): Filters[] {
+  const { graph, parameters } = structure.analysis;
+  const producers = producersOf(graph);
+  return structure.filterAxes.flatMap((axis): Filters[] => {
+    const pending = [axis.tensor];
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      const constant = graph.constants.get(name);
+      if (constant === undefined) {
+        pending.push(...[...(producers.get(name)?.inputs ?? [])].reverse());
+        continue;
+      }
+      const layout = parameters.get(name);
+      if (layout === undefined) continue;
+      const at = layout.shape.findIndex((_, i) =>
+        sameUnits(structure.unitsAlong(layout, i), axis.units),
+      );
+      if (at >= 0) return [{ axis, ...rowsOf(constant.read(), at) }];
+    }
+    return [];
+  });
+}
+
+function sameUnits(a: Int32Array, b: Int32Array): boolean {
+  return a.length === b.length && a.every((unit, i) => unit === b[i]);
+}
+
+function rowsOf(tensor: HostTensor, axis: number): { length: number; weights: Float64Array } {
+  const { shape } = tensor;
+  const values = toNumbers(tensor);
+  const outer = sizeOf(shape.slice(0, axis));
+  const inner = sizeOf(shape.slice(axis + 1));
+  const width = shape[axis];
+  const length = outer * inner;
+  if (axis === 0) return { length, weights: values };
+  const weights = new Float64Array(values.length);
+  for (let o = 0; o < outer; o++)
+    for (let w = 0; w < width; w++)
+      for (let i = 0; i < inner; i++)
+        weights[w * length + o * inner + i] = values[(o * width + w) * inner + i];
+  return { length, weights };
+}
+
+/**
+ * One score per unit from one value per filter: each filter's value divided by its layer's mean, then
+ * the mean over the unit's filters. Units without known filters score infinity: they stay.
+ */
+export function layerNormalizedScores(
+  structure: Structure,
+  valuesOf: (filters: Filters) => Float64Array,
+): Float64Array {
+  const sums = new Float64Array(structure.units.length);
+  const counts = new Float64Array(structure.units.length);
+  for (const filters of filtersOf(structure)) {
+    const values = valuesOf(filters);
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length || 1;
+    for (const [index, unit] of filters.axis.units.entries()) {
+      sums[unit] += values[index] / mean;
+      counts[unit]++;
+    }
+  }
+  return sums.map((sum, unit) =>
+    counts[unit] > 0 ? sum / counts[unit] : Number.POSITIVE_INFINITY,
+  );
+}

@@ -1,0 +1,33 @@
+/** @file Method `fpgm`: filters near their layer's geometric median go first (He et al., CVPR 2019). */
+import { layerNormalizedScores } from "./filters.ts";
+import type { Method } from "./method.ts";
+
+export const fpgm: Method = {
+  name: "fpgm",
+  summary: "removes the filters that others in the layer can best replace: least distance to all",
+  source: "He, Liu, Wang, Hu, Yang: Filter Pruning via Geometric Median, CVPR 2019",
+  needs: { batchNorm: false, data: false },
+  options: [],
+  propose({ structure }) {
+    const scores = layerNormalizedScores(structure, ({ length, weights }) =>
+      distanceSums(weights, length),
+    );
+    return { scores, edits: () => [], notes: [] };
+  },
+};
+
+/** For each row of [width, length], the sum of its Euclidean distances to all rows. */
+function distanceSums(rows: Float64Array, length: number): Float64Array {
+  const width = rows.length / length;
+  const sums = new Float64Array(width);
+  for (let a = 0; a < width; a++) {
+    for (let b = a + 1; b < width; b++) {
+      let square = 0;
+      for (let i = 0; i < length; i++) square += (rows[a * length + i] - rows[b * length + i]) ** 2;
+      const distance = Math.sqrt(square);
+      sums[a] += distance;
+      sums[b] += distance;
+    }
+  }
+  return sums;
+}
