@@ -18,7 +18,7 @@ export interface Limits {
 export const defaultLimits: Limits = {
   maxBytes: 2 ** 31,
   maxElements: 2 ** 31,
-  maxFields: 1_000_000,
+  maxFields: 1_500_000,
   maxDepth: 100,
   maxRank: 64,
 };

@@ -164,12 +164,26 @@ export interface Budget {
   fields: number;
 }
 
+/** What a message costs in fields: its object when it is decoded, its view when it is found. */
+const messageCost = 5;
+const viewCost = 3;
+
+function spend(budget: Budget, cost: number): void {
+  budget.fields -= cost;
+  if (budget.fields < 0)
+    throw new EspalierError(
+      "MODEL_TOO_LARGE",
+      "The file holds more nodes, names and attributes than any real network.",
+    );
+}
+
 /** Decodes the listed fields of a message. Fields with an unexpected wire type are ignored, as protobuf does. */
 export function decode<F extends Fields>(
   type: MessageType<F>,
   bytes: Uint8Array,
   budget: Budget,
 ): MessageOf<F> {
+  spend(budget, messageCost);
   const out: Record<string, unknown> = {};
   for (const [key, [, kind]] of Object.entries(type.fields)) out[key] = emptyOf(kind);
   const cursor = new FieldCursor(bytes);
@@ -180,7 +194,7 @@ export function decode<F extends Fields>(
       out[field.key] = true;
       continue;
     }
-    if (--budget.fields < 0) tooMany();
+    spend(budget, field.kind === "messages" || field.kind === "bytesList" ? viewCost : 1);
     decodeField(type.name, field.key, field.kind, cursor, out, budget);
   }
   return out as MessageOf<F>; // filled key by key from the same table that the type comes from
@@ -262,18 +276,11 @@ function unpackInts(packed: Uint8Array, into: number[], budget: Budget): void {
     value |= BigInt(byte & 0x7f) << shift;
     shift += 7n;
     if (byte >= 0x80 && shift < 70n) continue;
-    if (--budget.fields < 0) tooMany();
+    spend(budget, 1);
     into.push(clampedNumber(BigInt.asIntN(64, value)));
     value = 0n;
     shift = 0n;
   }
   if (shift !== 0n)
     throw new EspalierError("MODEL_TRUNCATED", "A packed list of numbers ends in the middle.");
-}
-
-function tooMany(): never {
-  throw new EspalierError(
-    "MODEL_TOO_LARGE",
-    "The file holds more nodes, names and attributes than any real network.",
-  );
 }

@@ -37,8 +37,13 @@ export class FieldCursor {
     wellFormed(() => {
       [this.number, this.wireType] = reader.tag();
       if (this.wireType === WireType.LengthDelimited) {
+        const before = reader.pos;
         const length = reader.uint32();
         this.valueStart = reader.pos;
+        // The reader drops the bits above 32; such a length is longer than any file.
+        const size = reader.pos - before;
+        if (size > 5 || (size === 5 && this.message[reader.pos - 1] > 0x0f))
+          throw new RangeError("a length beyond 4 GB");
         this.end = reader.pos + length;
         if (this.end > reader.len) throw new RangeError("premature EOF");
       } else {
