@@ -25,9 +25,9 @@ interface Flags extends ModelFlags {
 }
 
 const explanation = `
-With two models their runs alternate, so that whatever slows the machine hits both;
-the ratio is OTHER / MODEL: below 1, OTHER is faster. Without --runs and --seconds
-it takes 5 seconds. Close other programs first.
+With two models their runs alternate, so that whatever slows the machine hits
+both; the ratio is OTHER / MODEL: below 1, OTHER is faster. Without --runs and
+--seconds it takes 5 seconds. Close other programs first.
 
 Examples:
   espalier bench net.onnx

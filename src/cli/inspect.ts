@@ -10,6 +10,7 @@ import {
   formatCount,
   formatInteger,
   formatPercent,
+  shorten,
   wrap,
 } from "./text.ts";
 
@@ -20,8 +21,8 @@ interface Flags extends ModelFlags {
 
 const explanation = `
 A unit is a set of channels that live and die together; a group is all units of
-one layer and of the layers tied to it. A residual stream is one group. Units that
-cannot be removed say why.
+one layer and of the layers tied to it. A residual stream is one group. Units
+that cannot be removed say why.
 
 Examples:
   espalier inspect net.onnx
@@ -31,6 +32,8 @@ Examples:
 
 /** The layers that are shown without --layers. */
 const shownLayers = 10;
+/** Columns of a name inside a sentence. */
+const longestName = 40;
 
 /** The command. */
 export function inspectCommand(io: Io): Command {
@@ -146,8 +149,9 @@ function fixedUnits(groups: readonly GroupSummary[], { columns }: TableOptions):
     const units = held.reduce((sum, group) => sum + group.units - group.prunableUnits, 0);
     const names = held.slice(0, 3).map(({ id }) => id);
     const rest = held.length > names.length ? ` and ${held.length - names.length} more groups` : "";
-    const text = `${units} of ${names.join(", ")}${rest}: ${reason}`;
-    return `  ${wrap(escapeForTerminal(text), columns - 2, "    ")}\n`;
+    const shown = names.map((name) => shorten(escapeForTerminal(name), longestName)).join(", ");
+    const text = `${units} of ${shown}${rest}: ${escapeForTerminal(reason)}`;
+    return `  ${wrap(text, columns - 2, "  ")}\n`;
   });
   return `\nunits that must stay\n${lines.join("")}`;
 }

@@ -4,6 +4,7 @@ import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned, PruneOptions } from "../compress/prune.ts";
 import { EspalierError } from "../errors.ts";
 import type { Verification } from "../measure/compare.ts";
+import type { Method } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
@@ -47,16 +48,18 @@ interface Flags extends ModelFlags, DataFlags {
 const explanation = `
 Targets are shares of the original that may remain; several hold together. The
 channels that matter least by the method's score go first. The result is run
-against the original with zeros in place of what was removed, and written only if
-both compute the same. The plan (what stayed, and which parameters compensate)
-lies beside OUT as OUT.plan.json: edit it and apply it again with --plan.
+against the original with zeros in place of what was removed, and written only
+if both compute the same. The plan (what stayed, and which parameters
+compensate) lies beside OUT as OUT.plan.json: edit it and apply it again with
+--plan.
 
 Examples:
   espalier prune net.onnx -o small.onnx --macs 0.6
-  espalier prune net.onnx -o small.onnx --macs 0.5 --except stream --round-to 8
+  espalier prune net.onnx -o small.onnx --macs 0.5 --round-to 8
   espalier prune net.onnx -o small.onnx --latency 0.7 --method magnitude
-  espalier prune net.onnx -o small.onnx --params 0.3 --only '/layer3/*' --dry-run
-  espalier prune net.onnx -o small.onnx --macs 0.5 --refit photos --refit-images 256
+  espalier prune net.onnx -o small.onnx --macs 0.5 --except stream
+  espalier prune net.onnx --params 0.3 --only '/layer3/*' --dry-run
+  espalier prune net.onnx -o small.onnx --macs 0.5 --refit photos
   espalier prune net.onnx -o again.onnx --plan small.onnx.plan.json
 
 \`espalier methods\` lists the methods and their options.`;
@@ -78,7 +81,11 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .option("--latency <share>", "latency, measured on this machine", shareValue)
     .optionsGroup("Method")
     .option("--method <name>", "how channels are ranked (default bn)")
-    .option("--option <name=value>", "an option of the method (repeatable)", addPair, new Map())
+    .addOption(
+      new Option("--option <name=value>", "an option of the method (repeatable)")
+        .argParser(addPair)
+        .default(new Map(), "none"),
+    )
     .option("--mode <value>", "short for --option mode=VALUE")
     .option("--seed <n>", "seed of all that is random (default 0)", integerFrom(0))
     .option("--refit <DIR>", "refit what reads removed channels on these images; no labels")
@@ -90,8 +97,16 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
       ]),
     )
     .optionsGroup("What may go")
-    .option("--only <pattern>", "prune only these groups or layers; * matches all", addText, [])
-    .option("--except <pattern>", "leave these alone; `stream`: residual streams", addText, [])
+    .addOption(
+      new Option("--only <pattern>", "these groups or layers; * matches anything (repeatable)")
+        .argParser(addText)
+        .default([], "all"),
+    )
+    .addOption(
+      new Option("--except <pattern>", "not these; `stream`: residual streams (repeatable)")
+        .argParser(addText)
+        .default([], "none"),
+    )
     .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
     .option("--min-width <n>", "no layer gets narrower", integerFrom(1))
     .optionsGroup("Options:")
@@ -207,14 +222,36 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
   }
   const methodOptions = new Map(flags.option);
   if (mode !== undefined) methodOptions.set("mode", mode);
+  const { methodNamed } = await import("../methods/registry.ts");
+  const method = methodNamed(flags.method ?? "bn");
+  requireOptions(method, methodOptions);
   return {
-    method: flags.method ?? "bn",
+    method,
     targets: { macs, params, bytes },
     rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
     methodOptions,
     dims,
     seed: seed ?? 0,
   };
+}
+
+/** An option that the method does not have would be ignored; a user means something by it. */
+function requireOptions(method: Method, given: ReadonlyMap<string, string>): void {
+  for (const [name, value] of given) {
+    const option = method.options.find((candidate) => candidate.name === name);
+    const isAllowed = option && (option.values.length === 0 || option.values.includes(value));
+    if (isAllowed) continue;
+    const known = method.options.map((candidate) => candidate.name);
+    const hint = option
+      ? `Values are: ${option.values.join(", ")}.`
+      : known.length === 0
+        ? "It has none."
+        : `Its options are: ${known.join(", ")}.`;
+    const message = option
+      ? `the method ${method.name} has no ${name} "${value}"`
+      : `the method ${method.name} has no option "${name}"`;
+    throw new EspalierError("USAGE", message, { hint, data: { method: method.name, known } });
+  }
 }
 
 interface Chosen {

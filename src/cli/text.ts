@@ -67,7 +67,8 @@ export function shorten(text: string, width: number): string {
 export function wrap(text: string, width: number, indent = ""): string {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
+  for (const long of text.split(" ")) {
+    const word = shorten(long, width - displayWidth(indent));
     const longer = line === "" ? word : `${line} ${word}`;
     const room = width - (lines.length > 0 ? displayWidth(indent) : 0);
     if (line !== "" && displayWidth(longer) > room) {

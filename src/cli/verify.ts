@@ -27,8 +27,8 @@ interface Flags extends ModelFlags, DataFlags {
 
 const explanation = `
 The plan says which channels were removed and which parameters were changed to
-compensate. From it and ORIGINAL a network is built that has all its channels, but
-zeros wherever a removed one was read; SMALL must compute the same, at two
+compensate. From it and ORIGINAL a network is built that has all its channels,
+but zeros wherever a removed one was read; SMALL must compute the same, at two
 optimization levels of ONNX Runtime. Ends with 4 if it does not.
 
 Examples:
@@ -47,7 +47,7 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
     .description("Proves that a pruned network equals its original without the removed channels.")
     .option("--plan <FILE>", "the plan (default SMALL.plan.json)")
     .option("--data <DIR>", "verify on images of this data set too")
-    .option("--samples <n>", "random inputs (default 4)", integerFrom(1))
+    .option("--samples <n>", "random inputs (default 3)", integerFrom(1))
     .option("--tolerance <share>", "largest error allowed, of the output's range", positiveValue)
     .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
     .addHelpText("after", explanation);

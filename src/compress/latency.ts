@@ -25,7 +25,7 @@ export interface LatencyTarget {
   /** Threads inside an operator; default all processors. */
   readonly threads?: number;
   readonly providers?: readonly string[];
-  /** Seconds for one comparison with the original; default 3. */
+  /** Seconds for one comparison with the original; default 2. */
   readonly seconds?: number;
   /** Comparisons at most; default 5. */
   readonly rounds?: number;
@@ -67,7 +67,7 @@ export async function pruneToLatency(
   options: PruneOptions,
   target: LatencyTarget,
 ): Promise<PrunedToLatency> {
-  const { fraction, threads, providers, signal, rounds = 5, seconds = 3 } = target;
+  const { fraction, threads, providers, signal, rounds = 5, seconds = 2 } = target;
   const structure = structureOf(model.graph, options);
   const { dims } = structure.analysis;
   const original = writeModel(model).chunks;

@@ -1,0 +1,42 @@
+/** @file Runs command lines in this process, with streams that remember. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import type { Io } from "../src/cli/io.ts";
+import { main } from "../src/cli/program.ts";
+
+/** What a command line did. */
+export interface Ran {
+  readonly exitCode: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `espalier` with these arguments. */
+export async function espalier(argv: readonly string[], io: Partial<Io> = {}): Promise<Ran> {
+  let out = "";
+  let err = "";
+  const exitCode = await main(argv, {
+    out: (text) => {
+      out += text;
+    },
+    err: (text) => {
+      err += text;
+    },
+    signal: new AbortController().signal,
+    columns: 80,
+    hasColor: false,
+    isLive: false,
+    now: () => performance.now(),
+    ...io,
+  });
+  return { exitCode, out, err };
+}
+
+/** An empty folder, removed when the test is over. */
+export async function emptyFolder(): Promise<string> {
+  const path = await mkdtemp(join(tmpdir(), "espalier-cli-"));
+  onTestFinished(() => rm(path, { recursive: true, force: true }));
+  return path;
+}

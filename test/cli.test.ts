@@ -1,0 +1,407 @@
+/** @file The command line as its users and their scripts see it. */
+import { spawn } from "node:child_process";
+import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { readModel } from "../src/onnx/read.ts";
+import { emptyFolder, espalier } from "./cli-io.ts";
+import { idxFile } from "./data-files.ts";
+import { residualNetwork } from "./residual-network.ts";
+
+/** A folder with `net.onnx`, and the paths of it and of a result beside it. */
+async function workplace(bytes: Uint8Array = residualNetwork()) {
+  const folder = await emptyFolder();
+  const net = join(folder, "net.onnx");
+  await writeFile(net, bytes);
+  return { folder, net, small: join(folder, "small.onnx") };
+}
+
+/** The only JSON document on stdout. */
+function json(text: string): Record<string, unknown> {
+  return JSON.parse(text);
+}
+
+const magnitude = ["--method", "magnitude"];
+
+describe("inspect", () => {
+  it("counts what the arithmetic says", async () => {
+    const { net } = await workplace();
+    const { exitCode, out } = await espalier(["inspect", net, "--json"]);
+    expect(exitCode).toBe(0);
+    // A stem of 3 to 8 and four convolutions of 8 to 8 channels, 3x3, on 8x8 positions; a dense layer.
+    const macs = 64 * 9 * (3 * 8 + 4 * 8 * 8) + 8 * 5;
+    const params = 9 * (3 * 8 + 4 * 8 * 8) + 5 * 4 * 8 + 8 * 5 + 5;
+    expect(json(out)).toMatchObject({
+      macs,
+      params,
+      sizeBytes: residualNetwork().length,
+      opset: 17,
+      inputs: [{ name: "x", dtype: "float32", shape: ["N", 3, 8, 8] }],
+      outputs: [{ name: "logits", shape: ["N", 5] }],
+      units: 8 * 3 + 5,
+      prunableUnits: 8 * 3,
+      groups: [
+        { id: "stem", units: 8, prunableUnits: 8, isStream: true },
+        { id: "block0.a", units: 8, prunableUnits: 8 },
+        { id: "block1.a", units: 8, prunableUnits: 8 },
+        { id: "dense", units: 5, prunableUnits: 0, reason: expect.stringContaining("output") },
+      ],
+    });
+    expect(json(out).layers).toContainEqual(
+      expect.objectContaining({ name: "stem", opType: "Conv", macs: 64 * 9 * 24, params: 216 }),
+    );
+  });
+
+  it("draws tables that fit 80 columns, without colour", async () => {
+    const { net } = await workplace(
+      residualNetwork({ prefix: "a/very/long/name/of/a/".repeat(4) }),
+    );
+    const { exitCode, out, err } = await espalier(["inspect", net]);
+    expect(exitCode).toBe(0);
+    expect(err).toBe("");
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(out).not.toContain("\x1b");
+    expect(out).toContain("units that must stay");
+  });
+
+  it("prints names from the file without obeying them", async () => {
+    const hostile = "\x1b]0;owned\x07\x1b[2J\u202e\u009b31m\r\n";
+    const { net } = await workplace(residualNetwork({ prefix: hostile }));
+    for (const flags of [[], ["--layers"], ["--json"]]) {
+      const { exitCode, out } = await espalier(["inspect", net, ...flags]);
+      expect(exitCode).toBe(0);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not come out
+      expect(out).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+    }
+    const { out } = await espalier(["inspect", net, "--json"]);
+    expect(json(out)).toMatchObject({ groups: [{ id: `${hostile}stem` }, {}, {}, {}] });
+  });
+
+  it("takes sizes for symbolic dimensions, and refuses unknown ones", async () => {
+    const { net } = await workplace();
+    const one = await espalier(["inspect", net, "--json"]);
+    const four = await espalier(["inspect", net, "--json", "--dims", "N=4"]);
+    expect(json(four.out).macs).toBe(4 * Number(json(one.out).macs));
+    const wrong = await espalier(["inspect", net, "--dims", "M=4"]);
+    expect(wrong).toMatchObject({ exitCode: 2, out: "" });
+    expect(wrong.err).toContain("N");
+  });
+});
+
+describe("prune", () => {
+  it("writes a verified model and its plan, and says what it did", async () => {
+    const { folder, net, small } = await workplace();
+    const argv = ["prune", net, "-o", small, "--macs", "0.5", ...magnitude, "--json"];
+    const { exitCode, out } = await espalier(argv);
+    expect(exitCode).toBe(0);
+    const report = json(out);
+    expect(report).toMatchObject({
+      method: "magnitude",
+      isReached: true,
+      before: { sizeBytes: residualNetwork().length },
+      after: { sizeBytes: (await stat(small)).size },
+      verification: { passed: true, samples: 3 },
+      output: small,
+      plan: `${small}.plan.json`,
+    });
+    const inspected = json((await espalier(["inspect", small, "--json"])).out);
+    expect(report.after).toMatchObject({ macs: inspected.macs, params: inspected.params });
+    const whole = json((await espalier(["inspect", net, "--json"])).out);
+    expect(Number(inspected.macs)).toBeLessThanOrEqual(Number(whole.macs) / 2);
+    expect((await readdir(folder)).sort()).toEqual([
+      "net.onnx",
+      "small.onnx",
+      "small.onnx.plan.json",
+    ]);
+  });
+
+  it("applies an edited plan, and verifies the result by it", async () => {
+    const { folder, net, small } = await workplace();
+    await espalier(["prune", net, "-o", small, "--macs", "0.5", ...magnitude]);
+    const plan = JSON.parse(await readFile(`${small}.plan.json`, "utf8"));
+    const group = plan.groups.find(({ id }: { id: string }) => id === "block0.a");
+    for (const axis of group.axes) axis.kept = [1, 4, 6];
+    const edited = join(folder, "edited.json");
+    await writeFile(edited, JSON.stringify(plan));
+    const again = join(folder, "again.onnx");
+    const pruned = await espalier(["prune", net, "-o", again, "--plan", edited, "--json"]);
+    expect(pruned.exitCode).toBe(0);
+    expect(json(pruned.out).groups).toContainEqual({ id: "block0.a", before: 8, after: 3 });
+    expect(await espalier(["verify", net, again])).toMatchObject({ exitCode: 0 });
+    // The first plan does not describe this file.
+    expect(await espalier(["verify", net, again, "--plan", `${small}.plan.json`])).toMatchObject({
+      exitCode: 4,
+    });
+  });
+
+  it("gives the same bytes by the plan as by choosing", async () => {
+    const { folder, net, small } = await workplace();
+    await espalier(["prune", net, "-o", small, "--params", "0.5", ...magnitude]);
+    const again = join(folder, "again.onnx");
+    await espalier(["prune", net, "-o", again, "--plan", `${small}.plan.json`]);
+    expect(await readFile(again)).toEqual(await readFile(small));
+  });
+
+  it("keeps to widths and groups that the user names", async () => {
+    const { net, small } = await workplace(residualNetwork({ width: 16 }));
+    const { exitCode, out } = await espalier([
+      ...["prune", net, "-o", small, "--macs", "0.6", ...magnitude, "--json"],
+      ...["--except", "stream", "--round-to", "4", "--min-width", "4"],
+    ]);
+    expect(exitCode).toBe(0);
+    const groups = json(out).groups;
+    expect(groups).toContainEqual({ id: "stem", before: 16, after: 16 });
+    for (const { after } of Array.isArray(groups) ? groups.slice(0, 3) : [])
+      expect([4, 8, 12, 16]).toContain(after);
+  });
+
+  it("reaches a latency that it measures, or says that it did not", async () => {
+    const { net, small } = await workplace(residualNetwork({ width: 64, side: 32 }));
+    const { exitCode, out } = await espalier([
+      ...["prune", net, "-o", small, "--latency", "0.6", ...magnitude, "--json"],
+    ]);
+    const { latency, isReached } = json(out);
+    expect(exitCode).toBe(isReached ? 0 : 3);
+    expect(latency).toMatchObject({
+      ratio: expect.any(Number),
+      ci95: [expect.any(Number), expect.any(Number)],
+    });
+    if (typeof latency === "object" && latency !== null && "ratio" in latency)
+      expect(Number(latency.ratio) <= 0.6).toBe(isReached);
+  }, 60_000);
+
+  it("ends with 3 below what may go, and writes the most that may", async () => {
+    const { net, small } = await workplace();
+    const argv = ["prune", net, "-o", small, "--macs", "0.05", ...magnitude, "--min-width", "4"];
+    const { exitCode, err } = await espalier(argv);
+    expect(exitCode).toBe(3);
+    expect(err).toContain("warning: the target --macs 0.05 is out of reach");
+    expect(await espalier(["verify", net, small])).toMatchObject({ exitCode: 0 });
+  });
+
+  it("writes nothing on a dry run", async () => {
+    const { folder, net } = await workplace();
+    const ran = await espalier(["prune", net, "--macs", "0.5", ...magnitude, "--dry-run"]);
+    expect(ran).toMatchObject({ exitCode: 0, out: expect.stringContaining("nothing written") });
+    expect(await readdir(folder)).toEqual(["net.onnx"]);
+  });
+
+  it("leaves what stood at OUT alone when it fails", async () => {
+    const { folder, net, small } = await workplace();
+    await writeFile(small, "old");
+    await writeFile(`${small}.plan.json`, "old plan");
+    const failing = [
+      ["prune", join(folder, "none.onnx"), "-o", small, "--macs", "0.5"],
+      ["prune", net, "-o", small, "--macs", "0.5", "--method", "none"],
+      ["prune", net, "-o", small, "--macs", "0.5", ...magnitude, "--only", "nothing*"],
+      ["prune", net, "-o", small, "--plan", `${small}.plan.json`],
+    ];
+    for (const argv of failing) expect((await espalier(argv)).exitCode).toBe(2);
+    expect(await readFile(small, "utf8")).toBe("old");
+    expect(await readFile(`${small}.plan.json`, "utf8")).toBe("old plan");
+    expect((await readdir(folder)).length).toBe(3);
+  });
+
+  it("never overwrites the original, by whatever name", async () => {
+    const { folder, net } = await workplace();
+    const link = join(folder, "link.onnx");
+    await symlink(net, link);
+    for (const output of [net, link])
+      expect(
+        await espalier(["prune", net, "-o", output, "--macs", "0.5", ...magnitude]),
+      ).toMatchObject({ exitCode: 2, err: expect.stringContaining("the model itself") });
+  });
+
+  it.each([
+    [["prune", "NET", "-o", "SMALL"], "no target"],
+    [["prune", "NET", "--macs", "0.5"], "no output"],
+    [["prune", "NET", "-o", "SMALL", "--macs", "1.5"], "above 0, at most 1"],
+    [["prune", "NET", "-o", "SMALL", "--macs", "half"], "above 0, at most 1"],
+    [["prune", "NET", "-o", "SMALL.txt", "--macs", "0.5"], ".onnx"],
+    [["prune", "NET", "-o", "no/such/folder/x.onnx", "--macs", "0.5"], "folder"],
+    [["prune", "NET", "-o", "SMALL", "--plan", "p", "--macs", "0.5"], "cannot be used"],
+    [["prune", "NET", "-o", "SMALL", "--macs", "0.5", "--mean", "0.5"], "--mean speaks of data"],
+    [["prune", "NET", "-o", "SMALL", "--macs", "0.5", ...magnitude, "--mode", "x"], "no option"],
+    [
+      ["prune", "NET", "-o", "SMALL", "--macs", "0.5", ...magnitude, "--option", "norm=l9"],
+      "l1, l2",
+    ],
+    [["prune", "NET", "-o", "SMALL", "--macros", "0.5"], "unknown option"],
+    [["prune"], "missing required argument"],
+    [["shear", "NET"], "unknown command"],
+  ])("refuses %j", async (argv, message) => {
+    const { folder, net, small } = await workplace();
+    const line = argv.map((word) => word.replace(/^NET$/, net).replace(/^SMALL/, small));
+    const ran = await espalier(line);
+    expect(ran).toMatchObject({ exitCode: 2, out: "", err: expect.stringContaining(message) });
+    expect(ran.err).toContain("hint:");
+    expect(await readdir(folder)).toEqual(["net.onnx"]);
+  });
+
+  it("stops when told, and writes nothing", async () => {
+    const { folder, net, small } = await workplace(residualNetwork({ width: 32, side: 32 }));
+    const controller = new AbortController();
+    const { exitCode } = await espalier(
+      ["prune", net, "-o", small, "--latency", "0.5", ...magnitude],
+      {
+        signal: controller.signal,
+        err: (text) => {
+          if (text.includes("timing the layers")) controller.abort();
+        },
+      },
+    );
+    expect(exitCode).toBe(130);
+    expect(await readdir(folder)).toEqual(["net.onnx"]);
+  });
+});
+
+describe("verify", () => {
+  it("fails for a file whose weights are not those of the original", async () => {
+    const { net, small } = await workplace();
+    await espalier(["prune", net, "-o", small, "--macs", "0.5", ...magnitude]);
+    const bytes = await readFile(small);
+    const { graph } = readModel(bytes);
+    const values = graph.constants.get("dense.weight")?.read().data;
+    if (!(values instanceof Float32Array)) throw new Error("the dense weights are float32");
+    // The elements stand in the file as they are in memory: turn the first one's sign.
+    const raw = Buffer.from(values.buffer, values.byteOffset, values.byteLength);
+    bytes[bytes.indexOf(raw) + 3] ^= 0x80;
+    await writeFile(small, bytes);
+    const text = await espalier(["verify", net, small]);
+    expect(text).toMatchObject({
+      exitCode: 4,
+      out: expect.stringContaining("VERIFICATION FAILED"),
+    });
+    const { exitCode, out } = await espalier(["verify", net, small, "--json"]);
+    expect(exitCode).toBe(4);
+    expect(json(out)).toMatchObject({ passed: false, checks: [{ passed: false }, {}] });
+  });
+
+  it("asks for the plan that is missing", async () => {
+    const { net } = await workplace();
+    const ran = await espalier(["verify", net, net]);
+    expect(ran).toMatchObject({ exitCode: 2, err: expect.stringContaining(".plan.json") });
+  });
+
+  it("refuses a plan that is none", async () => {
+    const { folder, net } = await workplace();
+    const plan = join(folder, "plan.json");
+    await writeFile(plan, '{"format":"espalier-plan","version":1,"method":"x","groups":[{}]}');
+    const ran = await espalier(["verify", net, net, "--plan", plan]);
+    expect(ran).toMatchObject({ exitCode: 2, err: expect.stringContaining("groups.0.id") });
+  });
+});
+
+describe("evaluate", () => {
+  it("measures on the images of a folder", async () => {
+    const { folder, net } = await workplace(residualNetwork({ classes: 10 }));
+    const data = join(folder, "data.npz");
+    const { npyFile, zipFile } = await import("./data-files.ts");
+    const x = Float32Array.from({ length: 20 * 3 * 64 }, (_, i) => Math.sin(i));
+    const y = Int32Array.from({ length: 20 }, (_, i) => i % 10);
+    await writeFile(
+      data,
+      zipFile([
+        { name: "x.npy", content: npyFile("<f4", [20, 3, 8, 8], x) },
+        { name: "y.npy", content: npyFile("<i4", [20], y) },
+      ]),
+    );
+    const argv = ["evaluate", net, "--data", data, "--split", "fit", "--json"];
+    const { exitCode, out } = await espalier(argv);
+    expect(exitCode).toBe(0);
+    expect(json(out)).toMatchObject({ metric: "top1", samples: 12, split: "fit", classes: 10 });
+    expect(json(out)).not.toHaveProperty("predictions");
+    const text = await espalier(argv.slice(0, -1));
+    expect(text.out).toMatch(/top-1 +\d/);
+  });
+
+  it("says how images that do not fit could fit", async () => {
+    const { folder, net } = await workplace();
+    await writeFile(join(folder, "train-images-idx3-ubyte"), idxFile([4, 8, 8]));
+    await writeFile(join(folder, "train-labels-idx1-ubyte"), idxFile([4], [0, 1, 2, 3]).fill(1, 8));
+    const ran = await espalier(["evaluate", net, "--data", folder, "--split", "fit", "--json"]);
+    expect(ran.exitCode).toBe(2);
+    expect(json(ran.out)).toMatchObject({ error: { code: "DATA_MISMATCH" } });
+    expect(ran.err).toContain("--color rgb");
+  });
+});
+
+describe("bench", () => {
+  it("gives the latency, and the ratio of two networks", async () => {
+    const { folder, net } = await workplace();
+    const large = join(folder, "large.onnx");
+    await writeFile(large, residualNetwork({ width: 64, side: 32, blocks: 4 }));
+    const { exitCode, out } = await espalier([
+      ...["bench", net, large, "--runs", "20", "--threads", "1", "--json"],
+    ]);
+    expect(exitCode).toBe(0);
+    const { medianMs, ratio, threads, provider } = json(out);
+    expect(Number(medianMs)).toBeGreaterThan(0);
+    expect(Number(ratio)).toBeGreaterThan(2);
+    expect([threads, provider]).toEqual([1, "cpu"]);
+    const single = await espalier(["bench", net, "--runs", "20"]);
+    expect(single).toMatchObject({ exitCode: 0, out: expect.stringContaining("net.onnx") });
+  });
+});
+
+describe("methods", () => {
+  it("lists the registry", async () => {
+    const { out } = await espalier(["methods", "--json"]);
+    expect(json(out).methods).toContainEqual(
+      expect.objectContaining({ name: "magnitude", needs: { batchNorm: false, data: false } }),
+    );
+    expect((await espalier(["methods"])).out).toContain("magnitude\n");
+  });
+});
+
+describe("espalier", () => {
+  it.each(["inspect", "prune", "verify", "evaluate", "bench", "methods"])(
+    "explains %s with examples, in 80 columns",
+    async (command) => {
+      const { exitCode, out, err } = await espalier([command, "--help"]);
+      expect([exitCode, err]).toEqual([0, ""]);
+      expect(out).toContain(`Examples:\n  espalier ${command}`);
+      expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+    },
+  );
+
+  it("tells its version, and explains itself without arguments", async () => {
+    expect((await espalier(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(await espalier([])).toMatchObject({
+      exitCode: 0,
+      out: expect.stringContaining("prune"),
+    });
+  });
+
+  it("asks for a report of what is its own fault", async () => {
+    const { net } = await workplace();
+    const { exitCode, err } = await espalier(["inspect", net], {
+      out: () => {
+        throw new Error("a bug\x1b[31m");
+      },
+    });
+    expect(exitCode).toBe(1);
+    expect(err).toContain("Please report it");
+    expect(err).toMatch(/espalier \d.*, Node v/);
+    expect(err).not.toContain("\x1b");
+  });
+
+  it("ends with 130 on Ctrl-C, as a process", async () => {
+    const { folder, net, small } = await workplace(residualNetwork({ width: 32, side: 32 }));
+    const root = resolve(import.meta.dirname, "..");
+    const child = spawn(
+      process.execPath,
+      [
+        ...["--import", "tsx", join(root, "src/cli/main.ts")],
+        ...["prune", net, "-o", small, "--latency", "0.5", ...magnitude],
+      ],
+      { cwd: root, stdio: ["ignore", "ignore", "pipe"] },
+    );
+    child.stderr.on("data", (text) => {
+      if (String(text).includes("timing the layers")) child.kill("SIGINT");
+    });
+    const exitCode = await new Promise((ended) => child.on("exit", ended));
+    expect(exitCode).toBe(130);
+    expect(await readdir(folder)).toEqual(["net.onnx"]);
+  });
+});
