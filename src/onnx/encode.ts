@@ -137,11 +137,9 @@ export function encodeDim(dim: Dim): Rope {
 export function patchValueInfo(bytes: Uint8Array, before: TensorType, after: TensorType): Rope {
   const retype = (type: Uint8Array) =>
     patchMessage(type, (f) =>
-      f.number === 1 ? new Rope().field(1, patchTensorType(f.value(), before, after)) : "keep",
+      f.holds(1) ? new Rope().field(1, patchTensorType(f.value(), before, after)) : "keep",
     );
-  return patchMessage(bytes, (f) =>
-    f.number === 2 ? new Rope().field(2, retype(f.value())) : "keep",
-  );
+  return patchMessage(bytes, (f) => (f.holds(2) ? new Rope().field(2, retype(f.value())) : "keep"));
 }
 
 function patchTensorType(bytes: Uint8Array, before: TensorType, after: TensorType): Rope {
@@ -149,7 +147,7 @@ function patchTensorType(bytes: Uint8Array, before: TensorType, after: TensorTyp
   const rope = patchMessage(bytes, (f) => {
     if (f.number === 1 && before.dtype !== after.dtype)
       return new Rope().int(1, dataTypeOf(after.dtype));
-    if (f.number !== 2) return "keep";
+    if (!f.holds(2)) return "keep";
     hasShape = true;
     if (after.shape === undefined) return "drop";
     return new Rope().field(2, patchShape(f.value(), before.shape, after.shape));
@@ -167,7 +165,7 @@ function patchShape(
   if (before?.length !== after.length) return encodeShape(after);
   let axis = 0;
   return patchMessage(bytes, (f) => {
-    if (f.number !== 1) return "keep";
+    if (!f.holds(1)) return "keep";
     const dim = after[axis];
     if (dim === before[axis++] || dim === undefined) return "keep";
     const kept = patchMessage(f.value(), (inner) => (inner.number <= 2 ? "drop" : "keep"));

@@ -90,17 +90,17 @@ export function patchNode(original: Uint8Array, before: Node, after: Node, to: L
   const outputs = new Rope();
   for (const name of after.outputs) outputs.text(2, name);
   const rope = patchMessage(original, (field) => {
-    if (field.number === 1) {
+    if (field.holds(1)) {
       const first = !inputsDone;
       inputsDone = true;
       return first ? inputs : "drop";
     }
-    if (field.number === 2) {
+    if (field.holds(2)) {
       const first = !outputsDone;
       outputsDone = true;
       return first ? outputs : "drop";
     }
-    if (field.number !== 5) return "keep";
+    if (!field.holds(5)) return "keep";
     const bytes = field.value();
     const { name } = decode(attributeProto, bytes, { fields: Number.POSITIVE_INFINITY });
     if (!to.attributes.has(name)) return "keep";

@@ -55,6 +55,11 @@ export class FieldCursor {
     return true;
   }
 
+  /** True when this is field `number` and holds text, bytes or a message. */
+  holds(number: number): boolean {
+    return this.number === number && this.wireType === WireType.LengthDelimited;
+  }
+
   /** The value's bytes, as a view: the content of a length-delimited field. */
   value(): Uint8Array {
     return this.message.subarray(this.valueStart, this.end);

@@ -153,7 +153,7 @@ function editConstantNode(plan: WritePlan, name: string, bytes: Uint8Array): Fie
   let done = false;
   const tensor = constant.read();
   const patched = patchMessage(bytes, (field) => {
-    if (field.number !== 5) return "keep";
+    if (!field.holds(5)) return "keep";
     const attribute = field.value();
     const message = decode(attributeProto, attribute, noLimit);
     if (!/^(sparse_)?value(_\w+)?$/.test(message.name)) return "keep";
@@ -163,7 +163,7 @@ function editConstantNode(plan: WritePlan, name: string, bytes: Uint8Array): Fie
       return fieldOf(
         5,
         patchMessage(attribute, (inner) =>
-          inner.number === 5 ? fieldOf(5, encodeTensor(tensor, "", inner.value())) : "keep",
+          inner.holds(5) ? fieldOf(5, encodeTensor(tensor, "", inner.value())) : "keep",
         ),
       );
     // Another element type or rank no longer fits value_ints and the like; `value` holds anything.

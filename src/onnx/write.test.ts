@@ -81,6 +81,18 @@ describe("an untouched model", () => {
   });
 });
 
+describe("a known field number with another wire type", () => {
+  it("is an unknown field: it stays, and does not count as a node or initialiser", () => {
+    const odd = pb.join(pb.int(1, 5), pb.int(5, 6), pb.int(11, 7), pb.int(15, 8));
+    const parts = pb.relu({ initializers: [pb.zeros("w", [1])] });
+    const bytes = pb.model(pb.join(odd, parts), 13, pb.int(14, 1));
+    const read = readModel(bytes);
+    expect(concatBytes(writeModel(read))).toEqual(bytes);
+    const nodes = read.graph.nodes.map((node) => ({ ...node }));
+    expect(concatBytes(writeModel(read, { ...read.graph, nodes }))).toEqual(bytes);
+  });
+});
+
 describe("a changed constant", () => {
   it("goes back to its initialiser, with its documentation and unknown fields", () => {
     const tensor = tensorOf("float32", [2, 2], [1, 2, 3, 4]);

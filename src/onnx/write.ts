@@ -11,6 +11,7 @@ import type { Model } from "./read.ts";
 import { type FieldEdit, fieldOf, patchMessage, Rope } from "./rope.ts";
 import { decode, stringEntry, valueInfoProto } from "./schema.ts";
 import { storedBytes } from "./tensor-proto.ts";
+import { WireType } from "./wire.ts";
 import { editInitializer, editNode, editValueInfo, planOf } from "./write-plan.ts";
 
 /** A written model: chunks to be laid end to end, so that big weights are not copied. */
@@ -68,12 +69,12 @@ export function writeModel(
   const external = externalSink(graph, options);
   const metadata = new Map(options.metadata ?? []);
   const rope = patchMessage(model.file.bytes, (field) => {
-    if (field.number === 7) {
+    if (field.holds(7)) {
       const bytes = field.value();
       const patched = patchGraph(model, graph, bytes, external);
       return isSame(patched, bytes) ? "keep" : fieldOf(7, patched);
     }
-    if (field.number !== 14) return "keep";
+    if (!field.holds(14)) return "keep";
     const { key } = decode(stringEntry, field.value(), noLimit);
     const value = metadata.get(key);
     if (value === undefined) return "keep";
@@ -126,6 +127,8 @@ function patchGraph(
   const plan = planOf(model, graph);
   const index = { node: 0, initializer: 0, sparse: 0 };
   const rope = patchMessage(bytes, (field): FieldEdit => {
+    // A known number with another wire type is an unknown field, and does not count.
+    if (field.wireType !== WireType.LengthDelimited) return "keep";
     switch (field.number) {
       case 1:
         return editNode(plan, index.node++, field.value());
