@@ -1,5 +1,5 @@
 /** @file Builds graphs node by node, with types at once and no node twice. */
-import { assert } from "../errors.ts";
+import { assert, EspalierError } from "../errors.ts";
 import {
   type Attribute,
   type Constant,
@@ -11,6 +11,7 @@ import {
 import { freshNames } from "../ir/names.ts";
 import type { AttributeInit, Emitter, Value } from "../ops/gradient.ts";
 import { type Inference, inferNode } from "../ops/infer.ts";
+import { numericShape } from "../ops/known.ts";
 import type { DType } from "../tensor/dtype.ts";
 import {
   bytesOf,
@@ -40,17 +41,36 @@ export class GraphEmitter implements Emitter {
     this.#types = new Map(inference.types);
     this.#known = new Map(inference.values);
     this.#fresh = freshNames(base);
+    for (const { domain, opType, inputs, outputs, attributes } of base.nodes) {
+      const key = keyOf(opType, inputs, attributes, outputs.map(Boolean));
+      if (domain === "" && !this.#memo.has(key)) this.#memo.set(key, outputs);
+    }
   }
 
-  /** An existing value. */
-  value(name: string): Value {
+  /** All nodes so far. */
+  get nodes(): readonly Node[] {
+    return this.#nodes;
+  }
+
+  dtypeOf(name: string): DType {
     const type = this.#types.get(name);
-    assert(type?.shape !== undefined, `the shape of "${name}" is known`);
-    const shape = type.shape.map((dim) => {
-      assert(typeof dim === "number", `every size of "${name}" is known`);
-      return dim;
-    });
-    return { name, dtype: type.dtype, shape };
+    assert(type !== undefined, `"${name}" is a value of the graph`);
+    return type.dtype;
+  }
+
+  /**
+   * An existing value.
+   * @throws EspalierError `MODEL_UNSUPPORTED` where a size is not known before the network runs.
+   */
+  value(name: string): Value {
+    const shape = numericShape(this.#types.get(name)?.shape);
+    if (shape === undefined)
+      throw new EspalierError(
+        "MODEL_UNSUPPORTED",
+        `the size of "${name}" is not known before the network runs`,
+        { hint: "Give the sizes of all inputs." },
+      );
+    return { name, dtype: this.dtypeOf(name), shape };
   }
 
   /** A new graph input. */
@@ -94,8 +114,9 @@ export class GraphEmitter implements Emitter {
     wanted: readonly boolean[],
   ): readonly (Value | undefined)[] {
     const names = inputs.map((input) => input?.name ?? "");
-    const key = JSON.stringify([opType, names, attributes, wanted]);
-    const outputs = this.#memo.get(key) ?? this.#append(opType, names, attributes, wanted);
+    const read = new Map(Object.entries(attributes).map(([k, init]) => [k, attributeOf(init)]));
+    const key = keyOf(opType, names, read, wanted);
+    const outputs = this.#memo.get(key) ?? this.#append(opType, names, read, wanted);
     this.#memo.set(key, outputs);
     return outputs.map((name) => (name === "" ? undefined : this.value(name)));
   }
@@ -103,7 +124,7 @@ export class GraphEmitter implements Emitter {
   #append(
     opType: string,
     inputs: readonly string[],
-    attributes: Readonly<Record<string, AttributeInit>>,
+    attributes: ReadonlyMap<string, Attribute>,
     wanted: readonly boolean[],
   ): readonly string[] {
     const name = this.#fresh(opType);
@@ -114,7 +135,7 @@ export class GraphEmitter implements Emitter {
       domain: "",
       inputs,
       outputs,
-      attributes: new Map(Object.entries(attributes).map(([k, init]) => [k, attributeOf(init)])),
+      attributes,
       captures: [],
       origin: undefined,
     };
@@ -192,7 +213,12 @@ export class GraphEmitter implements Emitter {
   }
 
   sum(x: Value, axes: readonly number[], keepDims = false): Value {
-    if (axes.length === 0) return x;
+    const shape = x.shape.flatMap((size, axis) => {
+      if (!axes.includes(axis)) return [size];
+      return keepDims ? [1] : [];
+    });
+    // Axes of size 1 need no sum.
+    if (axes.every((axis) => x.shape[axis] === 1)) return this.reshape(x, shape);
     return this.op("ReduceSum", [x, this.ints(axes)], { keepdims: keepDims ? 1 : 0 });
   }
 
@@ -215,6 +241,21 @@ export class GraphEmitter implements Emitter {
 
 function isSameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis]);
+}
+
+/** What makes two nodes compute the same. */
+function keyOf(
+  opType: string,
+  inputs: readonly string[],
+  attributes: ReadonlyMap<string, Attribute>,
+  wanted: readonly boolean[],
+): string {
+  const sorted = [...attributes].sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([opType, inputs, sorted, wanted], (_, value: unknown) => {
+    if (ArrayBuffer.isView(value)) return String(value);
+    // JSON knows neither infinities nor -0.
+    return typeof value === "number" && !Object.is(value, value | 0) ? `${value} float` : value;
+  });
 }
 
 function attributeOf(init: AttributeInit): Attribute {

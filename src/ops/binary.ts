@@ -1,9 +1,13 @@
 /** @file The elementwise operators of two and more inputs, as one table: all broadcast. */
+import { assert } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type MeanVariance, piecewiseLinearMoments, smoothMoments } from "../tensor/gaussian.ts";
+import { type Algebra, algebraOf } from "./algebra.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise, discrete } from "./elementwise.ts";
 import { foldElementwise, maxWhole, minWhole, type Scalar } from "./fold.ts";
+import { type GradientRule, unbroadcast, type Value } from "./gradient.ts";
+import { knownNumbers } from "./known.ts";
 import {
   constantMoments,
   constantScalar,
@@ -12,14 +16,7 @@ import {
   productOfMoments,
   sumOfMoments,
 } from "./moments.ts";
-import {
-  type GradientFacet,
-  type MomentContext,
-  type Moments,
-  noMoments,
-  notYet,
-  type Operator,
-} from "./operator.ts";
+import { type MomentContext, type Moments, noMoments, type Operator } from "./operator.ts";
 import { clipped } from "./unary.ts";
 
 /** The attribute that three operators have, as a truth value. */
@@ -39,8 +36,25 @@ interface Binary {
   readonly float?: (flag: boolean) => (...x: number[]) => Scalar;
   readonly whole?: (flag: boolean) => (...x: bigint[]) => Scalar | undefined;
   readonly moments?: (context: MomentContext<Flag>) => Moments | undefined;
-  readonly gradient?: GradientFacet;
+  /** dA, dB: the last rule is that of all further inputs. */
+  readonly partials?: readonly Partial[];
 }
+
+/** What gradients are made of. */
+interface Terms extends Algebra {
+  readonly inputs: readonly Value[];
+  readonly a: Value;
+  readonly b: Value;
+  readonly y: Value;
+  readonly dy: Value;
+  /** The second input, if it is one number that is known. */
+  readonly constant: number | undefined;
+  /** Sums over what was broadcast: what a rule returns is summed anyway, sums taken earlier save work. */
+  sum(value: Value): Value;
+}
+
+/** dLoss/dXᵢ of input `index`. */
+type Partial = (terms: Terms, index: number) => Value;
 
 /** Σ factor · xᵢ of independent inputs; constants count as well. */
 const sum =
@@ -103,6 +117,35 @@ function power(context: MomentContext<Flag>): Moments | undefined {
   return perChannel(moving, (x: MeanVariance) => smoothMoments((y) => y ** exponent, [], x));
 }
 
+/** d aᵇ/da = b · aᵇ⁻¹, and 0 where b = 0. */
+const toBase: Partial = ({ a, b, y, dy, constant, ...algebra }) => {
+  const { add, sub, mul, div, pow, square, indicator, cast } = algebra;
+  if (constant === 2) return mul(mul(dy, 2), a);
+  if (constant === 3) return mul(mul(dy, 3), square(a));
+  if (constant === 0.5) return div(mul(dy, 0.5), y);
+  const exponent = cast(b);
+  const lower = add(sub(exponent, 1), indicator("Equal", exponent, 0));
+  return mul(mul(dy, exponent), pow(a, lower));
+};
+
+/** d aᵇ/db = aᵇ · ln a, and 0 where a = 0. */
+const toExponent: Partial = ({ a, y, dy, add, mul, apply, indicator }) =>
+  mul(mul(dy, y), apply("Log", add(a, indicator("Equal", a, 0))));
+
+/** Inputs that are equally extreme share dY evenly. `towards` is 1 for Max, -1 for Min. */
+const toExtremes =
+  (towards: 1 | -1): Partial =>
+  ({ inputs, y, dy, sub, mul, div, add, indicator, apply }, index) => {
+    if (inputs.length === 1) return dy;
+    if (inputs.length === 2) {
+      // 1 where this input is ahead, ½ at a tie, else 0: clip(2¹⁰⁰ · lead + ½, 0, 1).
+      const lead = sub(inputs[index], inputs[1 - index]);
+      return mul(dy, apply("HardSigmoid", lead, { alpha: towards * 2 ** 100, beta: 0.5 }));
+    }
+    const isExtreme = inputs.map((input) => indicator("Equal", input, y));
+    return mul(div(dy, isExtreme.reduce(add)), isExtreme[index]);
+  };
+
 const always =
   <T>(value: T) =>
   () =>
@@ -129,35 +172,45 @@ const shift = (left: boolean) => (a: bigint, b: bigint) => {
 type Comparison = (a: number | bigint, b: number | bigint) => boolean;
 
 function comparison(op: string, is: string, f: Comparison): Binary {
-  return { op, is, dtype: "bool", float: always(f), whole: always(f), gradient: discrete };
+  return { op, is, dtype: "bool", float: always(f), whole: always(f) };
 }
 
 function logic(op: string, is: string, f: (a: number, b: number) => number): Binary {
-  return { op, is, dtype: "bool", float: always(f), gradient: discrete };
+  return { op, is, dtype: "bool", float: always(f) };
 }
 
 function bits(op: string, is: string, f: (a: bigint, b: bigint) => bigint): Binary {
-  return { op, is, whole: always(f), gradient: discrete };
+  return { op, is, whole: always(f) };
 }
 
 // biome-ignore format: a table
 const table: readonly Binary[] = [
-  { op: "Add", is: "a + b", adds: true, moments: sum(() => 1), float: always((a, b) => a + b), whole: always((a, b) => a + b) },
-  { op: "Sub", is: "a - b", moments: sum((i) => (i === 0 ? 1 : -1)), float: always((a, b) => a - b), whole: always((a, b) => a - b) },
-  { op: "Mul", is: "a · b", moments: product, float: always((a, b) => a * b), whole: always((a, b) => a * b) },
+  { op: "Add", is: "a + b", adds: true, moments: sum(() => 1), float: always((a, b) => a + b), whole: always((a, b) => a + b),
+    partials: [({ dy }) => dy] },
+  { op: "Sub", is: "a - b", moments: sum((i) => (i === 0 ? 1 : -1)), float: always((a, b) => a - b), whole: always((a, b) => a - b),
+    partials: [({ dy }) => dy, ({ dy, sum, neg }) => neg(sum(dy))] },
+  { op: "Mul", is: "a · b", moments: product, float: always((a, b) => a * b), whole: always((a, b) => a * b),
+    partials: [({ b, dy, mul }) => mul(dy, b), ({ a, dy, mul }) => mul(dy, a)] },
   { op: "Div", is: "a / b; integers are cut towards zero", moments: quotient,
-    float: always((a, b) => a / b), whole: always((a, b) => (b === 0n ? undefined : a / b)) },
-  { op: "Pow", is: "a to the power b", moments: power, float: always((a, b) => a ** b), whole: always(wholePower) },
+    float: always((a, b) => a / b), whole: always((a, b) => (b === 0n ? undefined : a / b)),
+    partials: [({ b, dy, div }) => div(dy, b), ({ b, y, dy, sum, mul, div, neg }) => neg(div(sum(mul(dy, y)), b))] },
+  { op: "Pow", is: "a to the power b", moments: power, float: always((a, b) => a ** b), whole: always(wholePower),
+    partials: [toBase, toExponent] },
   { op: "Mod", is: "the remainder of a / b, with the sign of b (of a with fmod)",
-    flag: (raw) => raw.int("fmod", 0) === 1, float: modulo, whole: wholeModulo },
+    flag: (raw) => raw.int("fmod", 0) === 1, float: modulo, whole: wholeModulo,
+    partials: [({ dy }) => dy, ({ a, b, y, dy, sum, mul, sub, div }) => div(sum(mul(dy, sub(y, a))), b)] },
 
-  { op: "Sum", is: "Σ xᵢ", inputs: "many", adds: true, moments: sum(() => 1), float: always(total) },
+  { op: "Sum", is: "Σ xᵢ", inputs: "many", adds: true, moments: sum(() => 1), float: always(total),
+    partials: [({ dy }) => dy] },
   { op: "Mean", is: "the mean of the inputs", inputs: "many", moments: sum((_, count) => 1 / count),
-    float: always((...x) => total(...x) / x.length) },
+    float: always((...x) => total(...x) / x.length),
+    partials: [({ inputs, dy, sum, div }) => div(sum(dy), inputs.length)] },
   { op: "Max", is: "the largest input", inputs: "many", moments: limit((c) => [c, Infinity]),
-    float: always(Math.max), whole: always(maxWhole) },
+    float: always(Math.max), whole: always(maxWhole),
+    partials: [toExtremes(1)] },
   { op: "Min", is: "the smallest input", inputs: "many", moments: limit((c) => [-Infinity, c]),
-    float: always(Math.min), whole: always(minWhole) },
+    float: always(Math.min), whole: always(minWhole),
+    partials: [toExtremes(-1)] },
 
   comparison("Equal", "a = b", (a, b) => a === b),
   comparison("Less", "a < b", (a, b) => a < b),
@@ -170,9 +223,29 @@ const table: readonly Binary[] = [
   bits("BitwiseAnd", "a & b", (a, b) => a & b),
   bits("BitwiseOr", "a | b", (a, b) => a | b),
   bits("BitwiseXor", "a ^ b", (a, b) => a ^ b),
-  { op: "BitShift", is: "a shifted by b bits to LEFT or RIGHT", gradient: discrete, whole: shift,
+  { op: "BitShift", is: "a shifted by b bits to LEFT or RIGHT", whole: shift,
     flag: (raw) => raw.string("direction") === "LEFT" },
 ];
+
+function gradientRule(partials: readonly Partial[]): GradientRule<Flag> {
+  return ({ emit, needs, inputs, outputs: [y], dy: [dy] }) => {
+    const present = inputs.filter((input) => input !== undefined);
+    assert(y !== undefined && dy !== undefined, "there is one output");
+    const [a, b = a] = present;
+    const constant = knownNumbers({ value: emit.known(b) });
+    const algebra = algebraOf(emit, y);
+    return present.map((input, index) => {
+      if (!needs(index)) return undefined;
+      const terms: Terms = {
+        ...algebra,
+        ...{ inputs: present, a, b, y, dy },
+        constant: constant?.length === 1 ? constant[0] : undefined,
+        sum: (value) => unbroadcast(emit, value, input.shape),
+      };
+      return terms.sum(partials[Math.min(index, partials.length - 1)](terms, index));
+    });
+  };
+}
 
 function define(row: Binary): Operator {
   const { moments } = row;
@@ -186,7 +259,7 @@ function define(row: Binary): Operator {
     fold: (inputs, { flag }, [y]) =>
       foldElementwise(inputs, y, { float: row.float?.(flag), whole: row.whole?.(flag) }),
     moments: moments ? (context) => [moments(context)] : noMoments,
-    gradient: row.gradient ?? notYet,
+    gradient: row.partials ? { rule: gradientRule(row.partials) } : discrete,
   });
 }
 

@@ -24,7 +24,7 @@ export interface Elementwise<A> {
   readonly adds?: boolean;
   readonly fold: Operator<A>["fold"];
   readonly moments: Operator<A>["moments"];
-  readonly gradient: GradientFacet;
+  readonly gradient: GradientFacet<A>;
 }
 
 /** An operator whose output at a place depends on the same (broadcast) place of its inputs alone. */
@@ -69,11 +69,11 @@ function operandsOf<A>(context: InferContext<A>, count: number | "many") {
 }
 
 /** The `gradient` facet of operators whose output is no number that varies. */
-export const stepwise: GradientFacet = {
+export const stepwise = {
   notDifferentiable: "its output is piecewise constant",
-};
+} as const;
 
 /** The `gradient` facet of operators on indices, sizes, bits and truth values. */
-export const discrete: GradientFacet = {
+export const discrete = {
   notDifferentiable: "it computes with integers or truth values",
-};
+} as const;

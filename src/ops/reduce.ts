@@ -1,6 +1,9 @@
 /** @file The reductions, as one table: over the axes of the second input, or over all. */
+import { assert } from "../errors.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
+import { type Algebra, algebraOf } from "./algebra.ts";
 import { foldReduce, maxWhole, minWhole, type ReduceRule } from "./fold.ts";
+import type { GradientRule, Value } from "./gradient.ts";
 import { fixEverything, knownNumbers } from "./known.ts";
 import {
   defineOp,
@@ -10,7 +13,6 @@ import {
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
 } from "./operator.ts";
 import { normalizeAxis } from "./shapes.ts";
@@ -30,31 +32,64 @@ interface Reduction {
   readonly fold?: ReduceRule;
   /** Moments when `count` positions of every channel are reduced to one. */
   readonly moments?: (x: Moments, count: number) => Moments | undefined;
+  /** dX, or what broadcasts to it. */
+  readonly dx: (terms: Reduced) => Value;
+}
+
+/** What gradients are made of: Y and dY keep the reduced axes, with size 1. */
+interface Reduced extends Algebra {
+  readonly x: Value;
+  readonly y: Value;
+  readonly dy: Value;
+  /** Number of elements that become one. */
+  readonly count: number;
+  sum(x: Value): Value;
+  prod(x: Value): Value;
 }
 
 const total = (x: readonly number[]) => x.reduce((a, b) => a + b, 0);
 const wholeTotal = (x: readonly bigint[]) => x.reduce((a, b) => a + b, 0n);
 
+/** The extreme elements share dY evenly. */
+function toExtremes({ x, y, dy, sum, mul, div, indicator }: Reduced): Value {
+  const isExtreme = indicator("Equal", x, y);
+  return mul(isExtreme, div(dy, sum(isExtreme)));
+}
+
+/**
+ * dY times the product of the other elements. Zeros are counted and taken as 1, so that nothing is
+ * divided by 0: beside one zero the gradient is 0 but for its own place, beside two it is 0 everywhere.
+ */
+function toFactors({ x, dy, sum, prod, add, mul, div, indicator }: Reduced): Value {
+  const isZero = indicator("Equal", x, 0);
+  const factors = add(x, isZero);
+  const othersAreNotZero = indicator("Equal", sum(isZero), isZero);
+  return mul(div(mul(dy, prod(factors)), factors), othersAreNotZero);
+}
+
 // biome-ignore format: a table
 const table: readonly Reduction[] = [
-  { op: "ReduceSum", is: "Σ x", fold: { float: total, whole: wholeTotal },
+  { op: "ReduceSum", is: "Σ x", dx: ({ dy }) => dy, fold: { float: total, whole: wholeTotal },
     moments: ({ mean, variance }, count) => ({ mean: mean.map((m) => m * count), variance: variance.map((v) => v * count) }) },
-  { op: "ReduceL1", is: "Σ |x|" },
-  { op: "ReduceL2", is: "√(Σ x²)" },
-  { op: "ReduceSumSquare", is: "Σ x²" },
-  { op: "ReduceLogSum", is: "ln(Σ x)" },
-  { op: "ReduceLogSumExp", is: "ln(Σ e^x)", barrier: "summed up as e^x, which is not 0 for a removed channel" },
+  { op: "ReduceL1", is: "Σ |x|", dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sign", x)) },
+  // Where all is 0, so is the gradient.
+  { op: "ReduceL2", is: "√(Σ x²)", dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))) },
+  { op: "ReduceSumSquare", is: "Σ x²", dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)) },
+  { op: "ReduceLogSum", is: "ln(Σ x)", dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
+  { op: "ReduceLogSumExp", is: "ln(Σ e^x)", barrier: "summed up as e^x, which is not 0 for a removed channel",
+    dx: ({ x, y, dy, mul, sub, apply }) => mul(dy, apply("Exp", sub(x, y))) },
   { op: "ReduceMean", is: "the mean of x", barrier: "averaged over, so that every channel counts in the divisor",
+    dx: ({ dy, count, div }) => div(dy, count),
     fold: {
       float: (x) => total(x) / x.length,
       whole: (x) => (x.length === 0 ? undefined : wholeTotal(x) / BigInt(x.length)),
     },
     moments: averagedMoments },
-  { op: "ReduceMax", is: "the largest x", barrier: "its largest element is taken",
+  { op: "ReduceMax", is: "the largest x", barrier: "its largest element is taken", dx: toExtremes,
     fold: { float: (x) => Math.max(...x), whole: (x) => (x.length === 0 ? undefined : maxWhole(...x)) } },
-  { op: "ReduceMin", is: "the smallest x", barrier: "its smallest element is taken",
+  { op: "ReduceMin", is: "the smallest x", barrier: "its smallest element is taken", dx: toExtremes,
     fold: { float: (x) => Math.min(...x), whole: (x) => (x.length === 0 ? undefined : minWhole(...x)) } },
-  { op: "ReduceProd", is: "Π x", barrier: "its elements are multiplied",
+  { op: "ReduceProd", is: "Π x", barrier: "its elements are multiplied", dx: toFactors,
     fold: { float: (x) => x.reduce((a, b) => a * b, 1), whole: (x) => x.reduce((a, b) => BigInt.asIntN(64, a * b), 1n) } },
 ];
 
@@ -70,7 +105,7 @@ function reducedAxes(
   return attrs.noAxesMeanNone ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
-function reduction({ op, is, barrier, fold, moments }: Reduction): Operator {
+function reduction({ op, is, barrier, fold, moments, dx }: Reduction): Operator {
   return defineOp<ReduceAttributes>({
     opType: op,
     summary: `${is} over axes; over all axes when none are given`,
@@ -128,8 +163,33 @@ function reduction({ op, is, barrier, fold, moments }: Reduction): Operator {
       : noMoments,
 
     macs: noMacs,
-    gradient: notYet,
+    gradient: { rule: gradientRule(dx) },
   });
+}
+
+/** Of no axes none are reduced, as `reducedAxes` has resolved them. */
+const reducing = { keepdims: 1, noop_with_empty_axes: 1 };
+
+function gradientRule(dx: Reduction["dx"]): GradientRule<ReduceAttributes> {
+  return ({ attrs, emit, input, inputs: [, given], outputs: [output], dy: [gradient] }) => {
+    const x = input(0);
+    const axes = reducedAxes(attrs, x.shape.length, given && { value: emit.known(given) });
+    assert(axes !== undefined && output !== undefined && gradient !== undefined, "sizes are known");
+    const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+    const terms: Reduced = {
+      ...algebraOf(emit, x),
+      x,
+      // A getter, so that nothing is emitted where Y is not asked for.
+      get y() {
+        return emit.reshape(output, kept);
+      },
+      dy: emit.reshape(gradient, kept),
+      count: sizeOf(x.shape) / sizeOf(kept),
+      sum: (value) => emit.sum(value, axes, true),
+      prod: (value) => emit.op("ReduceProd", [value, emit.ints(axes)], reducing),
+    };
+    return [emit.expand(dx(terms), x.shape)];
+  };
 }
 
 /** Only positions are reduced: the statistics stay on axis 1. */
