@@ -1,0 +1,112 @@
+/** @file `npm run docs`: writes the tables of docs/ from the code that they describe. */
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { errorCodes } from "../src/errors.ts";
+import { methods } from "../src/methods/registry.ts";
+import { operators } from "../src/ops/index.ts";
+import { noMacs, type Operator } from "../src/ops/operator.ts";
+
+const notice =
+  "<!-- Written by `npm run docs` from the code; a test fails when it is stale. Do not edit. -->";
+
+/** The generated pages: path below the repository's root, and text. */
+export function generatedDocs(): ReadonlyMap<string, string> {
+  return new Map([
+    ["docs/ops.md", operatorsPage()],
+    ["docs/methods.md", methodsPage()],
+    ["docs/errors.md", errorsPage()],
+  ]);
+}
+
+function operatorsPage(): string {
+  const rows = operators.map((operator) => [
+    `\`${operator.opType}\``,
+    operator.summary,
+    "none" in operator.fold ? "" : "yes",
+    "none" in operator.shrink ? "" : "rewritten",
+    "none" in operator.moments ? "" : "yes",
+    operator.macs === noMacs ? "" : "counted",
+    gradientOf(operator),
+  ]);
+  return page(
+    "Operators",
+    `What Espalier knows about each of the ${operators.length} ONNX operators that it understands. Every one also has a
+rule for the shapes of its outputs, and one that says which channels it ties together; both are
+held against ONNX Runtime by tests. An operator that is not listed here is kept as it is, and so
+are all channels that it touches.
+
+- **folded**: computes known values before the network runs, where shape arithmetic needs it.
+- **sizes**: holds sizes of its own (attributes, shape inputs), which are rewritten when channels go.
+- **statistics**: mean and variance per channel are carried through it, for methods without data.
+- **MACs**: multiply-accumulates count towards the cost.
+- **gradient**: whether training can go through it.`,
+    table(["operator", "computes", "folded", "sizes", "statistics", "MACs", "gradient"], rows),
+  );
+}
+
+function gradientOf({ gradient }: Operator): string {
+  if ("notYetDifferentiated" in gradient) return "not yet differentiated";
+  return "notDifferentiable" in gradient ? `none: ${gradient.notDifferentiable}` : "yes";
+}
+
+function methodsPage(): string {
+  const sections = methods.map(({ name, summary, source, needs, options }) => {
+    const wants = [needs.batchNorm && "batch normalization", needs.data && "images"].filter(
+      Boolean,
+    );
+    const lines = [
+      `## ${name}`,
+      `${capitalized(summary)}.`,
+      `- needs: ${wants.length > 0 ? wants.join(", ") : "nothing but the network"}`,
+      `- source: ${source}`,
+    ];
+    const rows = options.map((option) => [
+      `\`${option.name}\``,
+      option.values.map((value) => `\`${value}\``).join(" "),
+      `\`${option.default}\``,
+      option.description,
+    ]);
+    const text = `${lines[0]}\n\n${lines[1]}\n\n${lines.slice(2).join("\n")}\n`;
+    return rows.length > 0
+      ? `${text}\n${table(["option", "values", "default", "meaning"], rows)}`
+      : text;
+  });
+  return page(
+    "Methods",
+    `How \`prune\` ranks channels: \`--method NAME\`, and \`--option NAME=VALUE\` for the options below.
+\`espalier methods\` prints the same.`,
+    sections.join("\n"),
+  );
+}
+
+function errorsPage(): string {
+  return page(
+    "Errors",
+    `Everything that a user's input, data or machine can cause is an \`EspalierError\` with one of these
+codes in \`code\`, the facts in \`data\`, and often advice in \`hint\`. On the command line they end with
+exit code 2; \`VERIFY_FAILED\` with 4, \`ABORTED\` with 130.`,
+    table(
+      ["code", "meaning"],
+      Object.entries(errorCodes).map(([code, meaning]) => [`\`${code}\``, meaning]),
+    ),
+  );
+}
+
+function page(title: string, introduction: string, body: string): string {
+  return `${notice}\n\n# ${title}\n\n${introduction}\n\n${body}`;
+}
+
+function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |\n`;
+  return `${line(titles)}${line(titles.map(() => "---"))}${rows.map(line).join("")}`;
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const root = resolve(import.meta.dirname, "..");
+  for (const [path, text] of generatedDocs()) writeFileSync(join(root, path), text);
+}
