@@ -31,9 +31,10 @@ export class FieldCursor {
   /** Moves to the next field; false at the end of the message. */
   next(): boolean {
     const { reader } = this;
-    reader.pos = this.end;
-    if (reader.pos >= reader.len) return false;
-    this.start = reader.pos;
+    if (this.end >= reader.len) return false;
+    this.start = this.end;
+    if (this.nextSingle()) return true;
+    reader.pos = this.start;
     wellFormed(() => {
       [this.number, this.wireType] = reader.tag();
       if (this.wireType === WireType.LengthDelimited) {
@@ -52,6 +53,28 @@ export class FieldCursor {
         this.end = reader.pos;
       }
     });
+    return true;
+  }
+
+  /**
+   * A short way for fields of one number with a tag of one byte: weights may come as millions of
+   * them. Leaves everything unusual, and all errors, to the reader.
+   */
+  private nextSingle(): boolean {
+    const { message, start } = this;
+    const tag = message[start];
+    const wireType = tag & 7;
+    if (tag < 8 || tag >= 0x80) return false;
+    let end = start + 1;
+    if (wireType === WireType.Bit32) end += 4;
+    else if (wireType === WireType.Varint) while (message[end++] >= 0x80 && end - start <= 10);
+    else return false;
+    if (end > message.length || (wireType === WireType.Varint && message[end - 1] >= 0x80))
+      return false;
+    this.number = tag >> 3;
+    this.wireType = wireType;
+    this.valueStart = start + 1;
+    this.end = end;
     return true;
   }
 
