@@ -1,5 +1,22 @@
 /** @file Hostile and unlucky model files, made byte by byte, and what each must end in. */
 import type { ErrorCode } from "../../src/errors.ts";
+import {
+  at,
+  entry,
+  external,
+  int,
+  ints,
+  makes,
+  model,
+  nestedModel,
+  nestedType,
+  oddNames,
+  ones,
+  operator,
+  relu,
+  sizes,
+  weight,
+} from "./hostile-parts.ts";
 import * as pb from "./protobuf.ts";
 
 /** One file. */
@@ -11,78 +28,7 @@ export interface HostileFile {
   readonly allowed?: true;
 }
 
-const relu = (input: string, output: string) => pb.node("Relu", [input], [output]);
-const model = (parts: pb.GraphParts) => pb.model(pb.relu(parts));
-const entry = (key: string, value: string) => pb.len(13, pb.join(pb.len(1, key), pb.len(2, value)));
-/** A weight of two floats in another file. */
-const external = (...entries: readonly Uint8Array[]) =>
-  pb.tensor("w", 1, [2], ...entries, pb.int(14, 1));
-const weight = (tensor: Uint8Array) =>
-  model({ nodes: [pb.node("Add", ["x", "w"], ["y"])], initializers: [tensor] });
-const at = (location: string, ...more: readonly Uint8Array[]) =>
-  weight(external(entry("location", location), ...more));
-const ones = (count: number) => new Uint8Array(count).fill(1);
-
-/** A graph inside an If inside a graph ..., `depth` times. */
-function nested(depth: number): Uint8Array {
-  let body = pb.graph({ nodes: [relu("x", "r")], outputs: [pb.valueInfo("r", [1])] });
-  for (let i = 0; i < depth; i++) {
-    const branch = pb.attribute("then_branch", 5, pb.len(6, body));
-    body = pb.graph({
-      nodes: [pb.node("If", ["x"], [`r${i}`], [branch])],
-      outputs: [pb.valueInfo(`r${i}`, [1])],
-    });
-  }
-  return body;
-}
-
-function nestedModel(depth: number): Uint8Array {
-  const branch = pb.attribute("then_branch", 5, pb.len(6, nested(depth)));
-  return model({ nodes: [pb.node("If", ["x"], ["y"], [branch])] });
-}
-
-function nestedType(depth: number): Uint8Array {
-  let type = pb.len(1, pb.int(1, 1));
-  for (let i = 0; i < depth; i++) type = pb.len(4, pb.len(1, type));
-  return model({ values: [pb.join(pb.len(1, "y"), pb.len(2, type))] });
-}
-
-/** A shape constant for operators that make tensors of any size. */
-const sizes = (...dims: readonly (number | bigint)[]) =>
-  pb.tensor("s", 7, [dims.length], pb.packed(7, dims));
-const makes = (opType: string, inputs: readonly string[], ...tensors: readonly Uint8Array[]) =>
-  model({ nodes: [pb.node(opType, inputs, ["m"]), relu("x", "y")], initializers: tensors });
-
-/** One operator on x [1, 2, 3, 3], with weights. */
-const operator = (
-  opType: string,
-  inputs: readonly string[],
-  attributes: readonly Uint8Array[],
-  ...tensors: readonly Uint8Array[]
-) =>
-  model({
-    nodes: [pb.node(opType, inputs, ["y"], attributes)],
-    initializers: tensors,
-    inputs: [pb.valueInfo("x", [1, 2, 3, 3])],
-    outputs: [pb.valueInfo("y", undefined)],
-  });
-const ints = (name: string, ...values: readonly number[]) =>
-  pb.attribute(name, 7, pb.packed(8, values));
-const int = (name: string, value: number) => pb.attribute(name, 2, pb.int(3, value));
-
-/** Names that other tools stumble over. */
-const oddNames = [
-  "__proto__",
-  "constructor",
-  "toString",
-  "hasOwnProperty",
-  "<script>alert(1)</script>",
-  "\u001b[31mred",
-  "=cmd()",
-  "line\nbreak",
-  "\u202egnp",
-];
-
+/** Every class of file that peers stumbled over, and some more. */
 export const hostileFiles: readonly HostileFile[] = [
   // Damaged bytes
   { what: "an empty file", bytes: () => new Uint8Array(), ends: "MODEL_NOT_ONNX" },
