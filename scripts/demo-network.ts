@@ -17,7 +17,7 @@ import {
 import { randomOf } from "../src/tensor/random.ts";
 
 /** Channels of the two convolutions. */
-const widths: readonly [number, number] = [32, 64];
+const widths: readonly [number, number] = [64, 128];
 /** Features per channel that the dense layer reads: 4 x 4 positions. */
 const positions = 16;
 const classes = 10;

@@ -26,7 +26,7 @@ export interface Progress {
 const redrawMs = 100;
 /** A phase that lasts is mentioned again so often where there is no live line. */
 const repeatMs = 30_000;
-const barWidth = 16;
+const barWidth = 12;
 
 /** Progress for a command. */
 export function newProgress(io: Io): Progress {

@@ -47,18 +47,13 @@ export function shorten(text: string, width: number): string {
   const chars = [...text];
   const head: string[] = [];
   const tail: string[] = [];
-  // The end of a layer name tells more than its beginning.
   let left = width - 1;
-  for (
-    let takesTail = true;
-    chars.length > 0;
-    takesTail = !takesTail || head.length * 2 > tail.length
-  ) {
-    const next = takesTail ? chars.at(-1) : chars[0];
-    if (next === undefined || displayWidth(next) > left) break;
+  for (let takesHead = true; ; takesHead = !takesHead) {
+    const next = (takesHead ? chars.shift() : chars.pop()) ?? "";
     left -= displayWidth(next);
-    if (takesTail) tail.unshift(chars.pop() ?? "");
-    else head.push(chars.shift() ?? "");
+    if (left < 0) break;
+    if (takesHead) head.push(next);
+    else tail.unshift(next);
   }
   return `${head.join("")}…${tail.join("")}`;
 }
