@@ -29,10 +29,6 @@ const encodings: readonly Encoding[] = [
   "float16 int32_data",
 ];
 
-const [task, path] = process.argv.slice(2);
-if (task === "measure" && path !== undefined) await measure(path);
-else await main();
-
 async function main(): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), "espalier-memory-"));
   try {
@@ -122,3 +118,7 @@ function weights(encoding: Encoding, layer: number): Uint8Array {
 
 /** Halves between about 0.001 and 0.03, of both signs. */
 const half = (i: number): number => 0x1400 + ((i * 7919) % 0x1000) + (i % 2 === 0 ? 0x8000 : 0);
+
+const [task, path] = process.argv.slice(2);
+if (task === "measure" && path !== undefined) await measure(path);
+else await main();

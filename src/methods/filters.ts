@@ -1,26 +1,28 @@
 /** @file The filters of a unit as numbers, wherever the file keeps them. */
 import { producersOf } from "../ir/graph.ts";
 import type { FilterAxis, Structure } from "../structure/units.ts";
-import { type HostTensor, sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+import { elementReader, type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 
 /** All filters along one filter axis. */
 export interface Filters {
   readonly axis: FilterAxis;
-  /** Weights per filter. */
-  readonly length: number;
-  /** Row-major [width, length]. */
-  readonly weights: Float64Array;
+  /** Reads the weight tensor, row-major [outer, width, inner]: filter f is [:, f, :]. */
+  readonly at: (index: number) => number;
+  readonly outer: number;
+  readonly width: number;
+  readonly inner: number;
 }
 
 /**
- * The filters along each filter axis whose weights the file holds, in the structure's order. Weights
+ * The filters along each filter axis whose weights the file holds, in the structure's order, decoded
+ * one tensor at a time. Weights
  * that pass through Transpose, Identity, DequantizeLinear and the like are found behind them; integer
  * weights count as they are, since a scale per layer changes no ranking within it.
  */
-export function filtersOf(structure: Structure): Filters[] {
+export function* filtersOf(structure: Structure): Generator<Filters> {
   const { graph, parameters } = structure.analysis;
   const producers = producersOf(graph);
-  return structure.filterAxes.flatMap((axis): Filters[] => {
+  for (const axis of structure.filterAxes) {
     const pending = [axis.tensor];
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       const constant = graph.constants.get(name);
@@ -33,30 +35,35 @@ export function filtersOf(structure: Structure): Filters[] {
       const at = layout.shape.findIndex((_, i) =>
         sameUnits(structure.unitsAlong(layout, i), axis.units),
       );
-      if (at >= 0) return [{ axis, ...rowsOf(constant.read(), at) }];
+      if (at < 0) continue;
+      yield { axis, ...slicesAlong(constant.read(), at) };
+      break;
     }
-    return [];
-  });
+  }
 }
 
 function sameUnits(a: Int32Array, b: Int32Array): boolean {
   return a.length === b.length && a.every((unit, i) => unit === b[i]);
 }
 
-function rowsOf(tensor: HostTensor, axis: number): { length: number; weights: Float64Array } {
+function slicesAlong(tensor: HostTensor, axis: number): Omit<Filters, "axis"> {
   const { shape } = tensor;
-  const values = toNumbers(tensor);
-  const outer = sizeOf(shape.slice(0, axis));
-  const inner = sizeOf(shape.slice(axis + 1));
-  const width = shape[axis];
-  const length = outer * inner;
-  if (axis === 0) return { length, weights: values };
-  const weights = new Float64Array(values.length);
+  return {
+    at: elementReader(tensor),
+    outer: sizeOf(shape.slice(0, axis)),
+    width: shape[axis],
+    inner: sizeOf(shape.slice(axis + 1)),
+  };
+}
+
+/** The filters one after the other: row-major [width, outer * inner]. */
+export function rowsOf({ at, outer, width, inner }: Filters): Float64Array {
+  const rows = new Float64Array(outer * width * inner);
   for (let o = 0; o < outer; o++)
     for (let w = 0; w < width; w++)
       for (let i = 0; i < inner; i++)
-        weights[w * length + o * inner + i] = values[(o * width + w) * inner + i];
-  return { length, weights };
+        rows[(w * outer + o) * inner + i] = at((o * width + w) * inner + i);
+  return rows;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** @file Method `fpgm`: filters near their layer's geometric median go first (He et al., CVPR 2019). */
-import { layerNormalizedScores } from "./filters.ts";
+import { layerNormalizedScores, rowsOf } from "./filters.ts";
 import type { Method } from "./method.ts";
 
 export const fpgm: Method = {
@@ -9,16 +9,16 @@ export const fpgm: Method = {
   needs: { batchNorm: false, data: false },
   options: [],
   propose({ structure }) {
-    const scores = layerNormalizedScores(structure, ({ length, weights }) =>
-      distanceSums(weights, length),
+    const scores = layerNormalizedScores(structure, (filters) =>
+      distanceSums(rowsOf(filters), filters.width),
     );
     return { scores, edits: () => [], notes: [] };
   },
 };
 
 /** For each row of [width, length], the sum of its Euclidean distances to all rows. */
-function distanceSums(rows: Float64Array, length: number): Float64Array {
-  const width = rows.length / length;
+function distanceSums(rows: Float64Array, width: number): Float64Array {
+  const length = rows.length / width;
   const sums = new Float64Array(width);
   for (let a = 0; a < width; a++) {
     for (let b = a + 1; b < width; b++) {

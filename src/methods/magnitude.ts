@@ -19,12 +19,13 @@ export const magnitude: Method = {
   options,
   propose(context) {
     const isL1 = optionOf({ options }, context, "norm") === "l1";
-    const scores = layerNormalizedScores(context.structure, ({ length, weights }) => {
-      const norms = new Float64Array(weights.length / length);
-      for (let i = 0; i < weights.length; i++) {
-        const value = weights[i];
-        norms[Math.floor(i / length)] += isL1 ? Math.abs(value) : value * value;
-      }
+    const scores = layerNormalizedScores(context.structure, (filters) => {
+      const { at, outer, width, inner } = filters;
+      const norms = new Float64Array(width);
+      for (let o = 0; o < outer; o++)
+        for (let w = 0; w < width; w++)
+          for (let i = (o * width + w) * inner; i < (o * width + w + 1) * inner; i++)
+            norms[w] += isL1 ? Math.abs(at(i)) : at(i) ** 2;
       return isL1 ? norms : norms.map(Math.sqrt);
     });
     return { scores, edits: () => [], notes: [] };

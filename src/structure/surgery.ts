@@ -10,7 +10,7 @@ import { freshNames } from "../ir/names.ts";
 import { operatorOf } from "../ops/index.ts";
 import { inferTypes } from "../ops/infer.ts";
 import type { Shrunk } from "../ops/operator.ts";
-import { type HostTensor, int64Vector, takeAlong, tensorOf } from "../tensor/host-tensor.ts";
+import { type HostTensor, int64Vector, takeGrid, tensorOf } from "../tensor/host-tensor.ts";
 import { knownShape, type Operands, useKey } from "./analysis.ts";
 import { asSelection, type Layout } from "./layout.ts";
 import { isVirtual, keptAlong, losesAnything, type Removed, shapeAfter } from "./removal.ts";
@@ -176,11 +176,7 @@ class Surgery {
       make: () => ({
         ...constant,
         shape,
-        read: () =>
-          kept.reduce<HostTensor>(
-            (tensor, list, axis) => (list ? takeAlong(tensor, axis, list) : tensor),
-            constant.read(),
-          ),
+        read: () => takeGrid(constant.read(), kept),
       }),
     });
   }

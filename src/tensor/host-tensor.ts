@@ -117,6 +117,20 @@ function numberToBfloat16(value: number): number {
 }
 
 /**
+ * Reads single elements as numbers, without converting the whole tensor. Not for strings, complex and
+ * sub-byte types.
+ */
+export function elementReader({ dtype, data }: HostTensor): (index: number) => number {
+  if (data instanceof Float32Array || data instanceof Float64Array) return (index) => data[index];
+  if (dtype === "float16") {
+    const values = Float32Array.from({ length: 65536 }, (_, bits) => halfToNumber(bits));
+    return (index) => values[Number(data[index])];
+  }
+  if (dtype === "bfloat16") return (index) => bfloat16ToNumber(Number(data[index]));
+  return (index) => Number(data[index]);
+}
+
+/**
  * The sub-tensor at `indices` along `axis`: [.., C, ..] → [.., indices.length, ..].
  * Indices may repeat and come in any order. Sub-byte types are refused.
  */
@@ -125,23 +139,48 @@ export function takeAlong(
   axis: number,
   indices: ArrayLike<number>,
 ): HostTensor {
-  const { dtype, shape, data } = tensor;
+  return takeGrid(
+    tensor,
+    tensor.shape.map((_, i) => (i === axis ? indices : undefined)),
+  );
+}
+
+/** The sub-tensor at the given indices of every axis at once; `undefined` takes an axis whole. */
+export function takeGrid(
+  { dtype, shape, data }: HostTensor,
+  indices: readonly (ArrayLike<number> | undefined)[],
+): HostTensor {
   assert(bitsOf[dtype] === 0 || bitsOf[dtype] >= 8, `cannot take elements of packed ${dtype}`);
-  const outer = sizeOf(shape.slice(0, axis));
-  const inner = sizeOf(shape.slice(axis + 1));
-  const width = shape[axis];
-  const outShape = shape.map((dim, i) => (i === axis ? indices.length : dim));
+  const outShape = shape.map((size, axis) => indices[axis]?.length ?? size);
+  // Axes behind the last one that is cut are copied in one run.
+  const cut = indices.findLastIndex((list) => list !== undefined);
+  const run = sizeOf(shape.slice(cut + 1));
+  const starts = runStarts(shape.slice(0, cut + 1), indices);
   if (isStrings(data)) {
-    const out: string[] = [];
-    for (let o = 0; o < outer; o++)
-      for (let k = 0; k < indices.length; k++)
-        for (let i = 0; i < inner; i++) out.push(data[(o * width + indices[k]) * inner + i]);
-    return { dtype, shape: outShape, data: out };
+    const taken = Array.from(starts, (start) => data.slice(start * run, (start + 1) * run));
+    return { dtype, shape: outShape, data: taken.flat() };
   }
   const out = allocate(dtype, sizeOf(outShape));
-  const width8 = (inner * bitsOf[dtype]) / 8;
-  copyRuns(bytesOf(data), bytesOf(out), width, indices, outer, width8);
+  copyRuns(bytesOf(data), bytesOf(out), starts, (run * bitsOf[dtype]) / 8);
   return { dtype, shape: outShape, data: out };
+}
+
+/** Row-major positions over `shape` that the indices select, in order. */
+function runStarts(
+  shape: readonly number[],
+  indices: readonly (ArrayLike<number> | undefined)[],
+): Float64Array {
+  let starts = new Float64Array(1);
+  for (const [axis, size] of shape.entries()) {
+    const taken = indices[axis];
+    const count = taken?.length ?? size;
+    const next = new Float64Array(starts.length * count);
+    let to = 0;
+    for (const start of starts)
+      for (let k = 0; k < count; k++) next[to++] = start * size + (taken ? taken[k] : k);
+    starts = next;
+  }
+  return starts;
 }
 
 /** True where the data are strings rather than a typed array. */
@@ -154,21 +193,18 @@ export function bytesOf(data: Exclude<TensorData, readonly string[]>): Uint8Arra
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
-/** Copies run `indices[k]` of each of `outer` rows; a run is `runBytes` long, a row has `width` runs. */
+/** Copies the runs of `runBytes` bytes that begin at each of `starts` (counted in runs). */
 function copyRuns(
   source: Uint8Array,
   target: Uint8Array,
-  width: number,
-  indices: ArrayLike<number>,
-  outer: number,
+  starts: Float64Array,
   runBytes: number,
 ): void {
   let to = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let k = 0; k < indices.length; k++, to += runBytes) {
-      const from = (o * width + indices[k]) * runBytes;
-      if (runBytes > 64) target.set(source.subarray(from, from + runBytes), to);
-      else for (let b = 0; b < runBytes; b++) target[to + b] = source[from + b];
-    }
+  for (const start of starts) {
+    const from = start * runBytes;
+    if (runBytes > 64) target.set(source.subarray(from, from + runBytes), to);
+    else for (let b = 0; b < runBytes; b++) target[to + b] = source[from + b];
+    to += runBytes;
   }
 }
