@@ -1,5 +1,5 @@
 /** @file Reverse-mode differentiation, graph to graph. Asks `ops` for every rule; knows no operator. */
-import { EspalierError } from "../errors.ts";
+import { assert, EspalierError } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Value } from "../ops/gradient.ts";
 import { type BoundOperator, operatorOf } from "../ops/index.ts";
@@ -102,18 +102,27 @@ function applyRule(
   if (!("rule" in operator.gradient)) return [];
   const present = (name: string) => (name === "" ? undefined : emit.value(name));
   const inputs = node.inputs.map(present);
+  const outputs = node.outputs.map(present);
   return operator.gradient.rule({
     attrs,
     node,
     emit,
     inputs,
-    outputs: node.outputs.map(present),
+    outputs,
     dy,
     needs: (index) => varying.has(node.inputs[index] ?? ""),
     input(index) {
       const input = inputs[index];
       if (input !== undefined) return input;
       throw new EspalierError("MODEL_BAD_GRAPH", `"${node.name}" lacks input ${index}`);
+    },
+    output() {
+      assert(outputs[0] !== undefined, `${operator.opType} names its first output`);
+      return outputs[0];
+    },
+    gradient() {
+      assert(dy[0] !== undefined, `${operator.opType} has one output`);
+      return dy[0];
     },
   });
 }

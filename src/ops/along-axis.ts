@@ -7,7 +7,6 @@ import {
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
   type TiedTensor,
   type Ties,
@@ -93,13 +92,24 @@ const topK = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  // Every value goes back to where it was taken from.
+  gradient: {
+    rule({ emit, attrs, node, inputs, input, outputs, dy: [dy] }) {
+      if (dy === undefined) return [];
+      const x = input(0);
+      const again = () =>
+        emit.ops("TopK", inputs, Object.fromEntries(node.attributes), [true, true])[1];
+      const indices = outputs[1] ?? again();
+      const zeros = emit.filled(0, x.shape, x.dtype);
+      return [emit.op("ScatterElements", [zeros, indices, dy], { axis: attrs.axis })];
+    },
+  },
 });
 
 const cumSum = defineOp({
   opType: "CumSum",
   summary: "y_i = Σ x_k over k ≤ i along axis (exclusive and reverse as attributes)",
-  attributes: () => null,
+  attributes: (raw) => ({ exclusive: raw.int("exclusive", 0), reverse: raw.int("reverse", 0) }),
   infer(context) {
     const { type } = context.required(0);
     const [axis] = knownNumbers(context.required(1)) ?? [];
@@ -116,13 +126,18 @@ const cumSum = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  // x_k is part of every sum from k on, so that gradients add up in the other direction.
+  gradient: {
+    rule: ({ emit, attrs: { exclusive, reverse }, input, gradient }) => [
+      emit.op("CumSum", [gradient(), input(1)], { exclusive, reverse: 1 - reverse }),
+    ],
+  },
 });
 
 const trilu = defineOp({
   opType: "Trilu",
   summary: "the upper or lower triangle of the last two axes, 0 elsewhere",
-  attributes: () => null,
+  attributes: (raw) => ({ upper: raw.int("upper", 1) }),
   infer(context) {
     const { type } = context.required(0);
     if (type.shape && type.shape.length < 2)
@@ -138,7 +153,11 @@ const trilu = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: {
+    rule: ({ emit, attrs, inputs: [, k], gradient }) => [
+      emit.op("Trilu", k ? [gradient(), k] : [gradient()], attrs),
+    ],
+  },
 });
 
 /** All operators of this file. */

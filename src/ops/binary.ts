@@ -1,8 +1,7 @@
 /** @file The elementwise operators of two and more inputs, as one table: all broadcast. */
-import { assert } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type MeanVariance, piecewiseLinearMoments, smoothMoments } from "../tensor/gaussian.ts";
-import { type Algebra, algebraOf } from "./algebra.ts";
+import { type Algebra, algebraOf, steep } from "./algebra.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise, discrete } from "./elementwise.ts";
 import { foldElementwise, maxWhole, minWhole, type Scalar } from "./fold.ts";
@@ -37,7 +36,7 @@ interface Binary {
   readonly whole?: (flag: boolean) => (...x: bigint[]) => Scalar | undefined;
   readonly moments?: (context: MomentContext<Flag>) => Moments | undefined;
   /** dA, dB: the last rule is that of all further inputs. */
-  readonly partials?: readonly Partial[];
+  readonly partials?: readonly PartialRule[];
 }
 
 /** What gradients are made of. */
@@ -54,7 +53,7 @@ interface Terms extends Algebra {
 }
 
 /** dLoss/dXᵢ of input `index`. */
-type Partial = (terms: Terms, index: number) => Value;
+type PartialRule = (terms: Terms, index: number) => Value;
 
 /** Σ factor · xᵢ of independent inputs; constants count as well. */
 const sum =
@@ -118,31 +117,31 @@ function power(context: MomentContext<Flag>): Moments | undefined {
 }
 
 /** d aᵇ/da = b · aᵇ⁻¹, and 0 where b = 0. */
-const toBase: Partial = ({ a, b, y, dy, constant, ...algebra }) => {
-  const { add, sub, mul, div, pow, square, indicator, cast } = algebra;
+const toBase: PartialRule = ({ a, b, y, dy, constant, ...algebra }) => {
+  const { add, sub, mul, div, pow, square, equals, cast } = algebra;
   if (constant === 2) return mul(mul(dy, 2), a);
   if (constant === 3) return mul(mul(dy, 3), square(a));
   if (constant === 0.5) return div(mul(dy, 0.5), y);
   const exponent = cast(b);
-  const lower = add(sub(exponent, 1), indicator("Equal", exponent, 0));
+  const lower = add(sub(exponent, 1), equals(exponent, 0));
   return mul(mul(dy, exponent), pow(a, lower));
 };
 
 /** d aᵇ/db = aᵇ · ln a, and 0 where a = 0. */
-const toExponent: Partial = ({ a, y, dy, add, mul, apply, indicator }) =>
-  mul(mul(dy, y), apply("Log", add(a, indicator("Equal", a, 0))));
+const toExponent: PartialRule = ({ a, y, dy, add, mul, apply, equals }) =>
+  mul(mul(dy, y), apply("Log", add(a, equals(a, 0))));
 
 /** Inputs that are equally extreme share dY evenly. `towards` is 1 for Max, -1 for Min. */
 const toExtremes =
-  (towards: 1 | -1): Partial =>
-  ({ inputs, y, dy, sub, mul, div, add, indicator, apply }, index) => {
+  (towards: 1 | -1): PartialRule =>
+  ({ inputs, y, dy, sub, mul, div, add, equals, apply }, index) => {
     if (inputs.length === 1) return dy;
-    if (inputs.length === 2) {
-      // 1 where this input is ahead, ½ at a tie, else 0: clip(2¹⁰⁰ · lead + ½, 0, 1).
+    if (inputs.length === 2 && y.dtype === "float32") {
+      // 1 where this input is ahead, ½ at a tie, else 0: clip(steep · lead + ½, 0, 1).
       const lead = sub(inputs[index], inputs[1 - index]);
-      return mul(dy, apply("HardSigmoid", lead, { alpha: towards * 2 ** 100, beta: 0.5 }));
+      return mul(dy, apply("HardSigmoid", lead, { alpha: towards * steep, beta: 0.5 }));
     }
-    const isExtreme = inputs.map((input) => indicator("Equal", input, y));
+    const isExtreme = inputs.map((input) => equals(input, y));
     return mul(div(dy, isExtreme.reduce(add)), isExtreme[index]);
   };
 
@@ -227,10 +226,10 @@ const table: readonly Binary[] = [
     flag: (raw) => raw.string("direction") === "LEFT" },
 ];
 
-function gradientRule(partials: readonly Partial[]): GradientRule<Flag> {
-  return ({ emit, needs, inputs, outputs: [y], dy: [dy] }) => {
+function gradientRule(partials: readonly PartialRule[]): GradientRule<Flag> {
+  return ({ emit, needs, inputs, output, gradient }) => {
     const present = inputs.filter((input) => input !== undefined);
-    assert(y !== undefined && dy !== undefined, "there is one output");
+    const [y, dy] = [output(), gradient()];
     const [a, b = a] = present;
     const constant = knownNumbers({ value: emit.known(b) });
     const algebra = algebraOf(emit, y);

@@ -11,6 +11,7 @@ import {
 import type { AttributeReader } from "./attributes.ts";
 import { discrete } from "./elementwise.ts";
 import { isPlain, tensorFrom, wholesOf } from "./fold.ts";
+import { unbroadcast, type Value } from "./gradient.ts";
 import { fixAxes, knownNumbers, numericShape } from "./known.ts";
 import {
   defineOp,
@@ -19,7 +20,6 @@ import {
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
 } from "./operator.ts";
 import { dtypeAttribute } from "./passing.ts";
@@ -269,7 +269,21 @@ const oneHot = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  // dY belongs to `on` at the hot places, and to `off` elsewhere.
+  gradient: {
+    rule({ emit, attrs: { axis }, inputs: [indices, depth], dy: [dy] }) {
+      if (dy === undefined) return [];
+      const total = (value: Value) => emit.reshape(unbroadcast(emit, value, []), [1]);
+      const isOn = emit.op(
+        "OneHot",
+        [indices, depth, emit.constant(tensorOf(dy.dtype, [2], [0, 1]))],
+        { axis },
+      );
+      const on = total(emit.mul(dy, isOn));
+      const off = emit.sub(total(dy), on);
+      return [undefined, undefined, emit.op("Concat", [off, on], { axis: 0 })];
+    },
+  },
 });
 
 /** All operators of this file. */

@@ -73,6 +73,10 @@ export interface GradientContext<A> {
   needs(index: number): boolean;
   /** The input at `index`, which the operator requires. */
   input(index: number): Value;
+  /** The first output. */
+  output(): Value;
+  /** dLoss/dOutput of an operator of one output. */
+  gradient(): Value;
 }
 
 /** Gives dLoss/dInput for every input that is needed (`undefined` elsewhere, or where it is zero). */
@@ -84,8 +88,8 @@ export type GradientRule<A> = (context: GradientContext<A>) => readonly (Value |
  */
 export function unbroadcast(emit: Emitter, dy: Value, target: readonly number[]): Value {
   const lead = dy.shape.length - target.length;
-  const axes = dy.shape.flatMap((size, axis) =>
-    axis < lead || (target[axis - lead] === 1 && size !== 1) ? [axis] : [],
-  );
-  return emit.reshape(emit.sum(dy, axes, true), target);
+  const isRepeated = (axis: number) => target[axis - lead] === 1 && dy.shape[axis] !== 1;
+  const axes = [...dy.shape.keys()].filter((axis) => axis < lead || isRepeated(axis));
+  const keepDims = axes.some((axis) => axis >= lead);
+  return emit.reshape(emit.sum(dy, axes, keepDims), target);
 }

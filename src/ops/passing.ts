@@ -1,12 +1,15 @@
 /** @file Operators that pass elements on: Identity, Dropout, Cast, CastLike, Clip, PRelu, Where. */
+import { EspalierError } from "../errors.ts";
 import type { TensorType } from "../ir/graph.ts";
 import { type DType, dtypeOfCode, isInteger } from "../tensor/dtype.ts";
 import { piecewiseLinearMoments } from "../tensor/gaussian.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
+import { algebraOf } from "./algebra.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise } from "./elementwise.ts";
 import { foldElementwise, isPlain, maxWhole, minWhole, tensorFrom, wholesOf } from "./fold.ts";
-import { numericShape } from "./known.ts";
+import { type GradientRule, unbroadcast, type Value } from "./gradient.ts";
+import { knownNumbers, numericShape } from "./known.ts";
 import { constantMoments, constantScalar, perChannel } from "./moments.ts";
 import {
   defineOp,
@@ -14,7 +17,6 @@ import {
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
 } from "./operator.ts";
 import { broadcastShapes, mayEqual } from "./shapes.ts";
@@ -30,8 +32,27 @@ const identity = defineElementwise({
   inputs: 1,
   fold: ([x]) => x && [x],
   moments: sameMoments,
-  gradient: notYet,
+  gradient: { rule: ({ dy }) => dy },
 });
+
+/** In training the kept elements grow by 1 / (1 - ratio); the mask says which they are. */
+const dropoutGradient: GradientRule<null> = ({ emit, node, inputs, outputs, gradient }) => {
+  const [, ratio, training] = inputs;
+  const mask = outputs[1];
+  const dy = gradient();
+  const isTraining = training && knownNumbers({ value: emit.known(training) })?.[0];
+  if (training === undefined || isTraining === 0) return [dy];
+  if (isTraining === undefined || mask === undefined) {
+    const why = mask ? "whether it drops anything is computed" : "it does not name its mask";
+    throw new EspalierError(
+      "MODEL_UNSUPPORTED",
+      `Dropout node "${node.name}" has no gradient, because ${why}`,
+      { data: { node: node.name } },
+    );
+  }
+  const { sub, mul, div, cast } = algebraOf(emit, dy);
+  return [div(mul(dy, cast(mask)), ratio ? sub(1, cast(ratio)) : 0.5)];
+};
 
 /** Inputs beyond the data are scalars: nothing ties to them. */
 const dropout = defineOp({
@@ -47,7 +68,7 @@ const dropout = defineOp({
   shrink: followsInputs,
   moments: sameMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: { rule: dropoutGradient },
 });
 
 /** The element type that an attribute names by its ONNX number. */
@@ -64,6 +85,10 @@ function castTo(x: HostTensor | undefined, type: TensorType): readonly HostTenso
   return [tensorFrom(type.dtype, shape, scalars)];
 }
 
+const castGradient: GradientRule<unknown> = ({ emit, input, gradient }) => [
+  algebraOf(emit, input(0)).cast(gradient()),
+];
+
 const cast = defineOp({
   opType: "Cast",
   summary: "y = x as element type `to`",
@@ -74,7 +99,7 @@ const cast = defineOp({
   shrink: followsInputs,
   moments: sameMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: { rule: castGradient },
 });
 
 const castLike = defineOp({
@@ -89,7 +114,7 @@ const castLike = defineOp({
   shrink: followsInputs,
   moments: sameMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: { rule: castGradient },
 });
 
 const clip = defineOp({
@@ -116,7 +141,25 @@ const clip = defineOp({
     return [perChannel(x, (channel) => piecewiseLinearMoments(pieces, channel))];
   },
   macs: noMacs,
-  gradient: notYet,
+  // At the limits, too, the gradient of X is 0, as that of PyTorch's ReLU6 is.
+  gradient: {
+    rule({ emit, needs, input, inputs: [, low, high], output, gradient }) {
+      const [y, dy] = [output(), gradient()];
+      const { mul, above, below } = algebraOf(emit, y);
+      const limitOf = (value: Value) => knownNumbers({ value: emit.known(value) })?.[0] ?? value;
+      const total = (value: Value) => unbroadcast(emit, value, []);
+      const x = input(0);
+      const inside = () => {
+        const raised = low ? mul(dy, above(y, limitOf(low))) : dy;
+        return high ? mul(raised, below(y, limitOf(high))) : raised;
+      };
+      return [
+        needs(0) ? inside() : undefined,
+        needs(1) && low ? total(mul(dy, below(x, low))) : undefined,
+        needs(2) && high ? total(mul(dy, above(x, high))) : undefined,
+      ];
+    },
+  },
 });
 
 const prelu = defineOp({
@@ -154,7 +197,18 @@ const prelu = defineOp({
     ];
   },
   macs: noMacs,
-  gradient: notYet,
+  gradient: {
+    rule({ emit, needs, input, gradient }) {
+      const dy = gradient();
+      const [x, slope] = [input(0), input(1)];
+      const { add, sub, mul, below } = algebraOf(emit, x);
+      const below0 = mul(dy, below(x));
+      return [
+        needs(0) ? add(dy, mul(below0, sub(slope, 1))) : undefined,
+        needs(1) ? unbroadcast(emit, mul(below0, x), slope.shape) : undefined,
+      ];
+    },
+  },
 });
 
 const where = defineOp({
@@ -181,7 +235,19 @@ const where = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: {
+    rule({ emit, needs, input, gradient }) {
+      const dy = gradient();
+      const { sub, mul, cast } = algebraOf(emit, dy);
+      const [condition, x, y] = [input(0), input(1), input(2)];
+      const isX = cast(condition);
+      return [
+        undefined,
+        needs(1) ? unbroadcast(emit, mul(dy, isX), x.shape) : undefined,
+        needs(2) ? unbroadcast(emit, mul(dy, sub(1, isX)), y.shape) : undefined,
+      ];
+    },
+  },
 });
 
 /** All operators of this file. */

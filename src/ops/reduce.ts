@@ -51,8 +51,8 @@ const total = (x: readonly number[]) => x.reduce((a, b) => a + b, 0);
 const wholeTotal = (x: readonly bigint[]) => x.reduce((a, b) => a + b, 0n);
 
 /** The extreme elements share dY evenly. */
-function toExtremes({ x, y, dy, sum, mul, div, indicator }: Reduced): Value {
-  const isExtreme = indicator("Equal", x, y);
+function toExtremes({ x, y, dy, sum, mul, div, equals }: Reduced): Value {
+  const isExtreme = equals(x, y);
   return mul(isExtreme, div(dy, sum(isExtreme)));
 }
 
@@ -60,10 +60,10 @@ function toExtremes({ x, y, dy, sum, mul, div, indicator }: Reduced): Value {
  * dY times the product of the other elements. Zeros are counted and taken as 1, so that nothing is
  * divided by 0: beside one zero the gradient is 0 but for its own place, beside two it is 0 everywhere.
  */
-function toFactors({ x, dy, sum, prod, add, mul, div, indicator }: Reduced): Value {
-  const isZero = indicator("Equal", x, 0);
+function toFactors({ x, dy, sum, prod, add, mul, div, equals }: Reduced): Value {
+  const isZero = equals(x, 0);
   const factors = add(x, isZero);
-  const othersAreNotZero = indicator("Equal", sum(isZero), isZero);
+  const othersAreNotZero = equals(sum(isZero), isZero);
   return mul(div(mul(dy, prod(factors)), factors), othersAreNotZero);
 }
 
@@ -71,7 +71,7 @@ function toFactors({ x, dy, sum, prod, add, mul, div, indicator }: Reduced): Val
 const table: readonly Reduction[] = [
   { op: "ReduceSum", is: "Σ x", dx: ({ dy }) => dy, fold: { float: total, whole: wholeTotal },
     moments: ({ mean, variance }, count) => ({ mean: mean.map((m) => m * count), variance: variance.map((v) => v * count) }) },
-  { op: "ReduceL1", is: "Σ |x|", dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sign", x)) },
+  { op: "ReduceL1", is: "Σ |x|", dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)) },
   // Where all is 0, so is the gradient.
   { op: "ReduceL2", is: "√(Σ x²)", dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))) },
   { op: "ReduceSumSquare", is: "Σ x²", dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)) },
@@ -171,19 +171,19 @@ function reduction({ op, is, barrier, fold, moments, dx }: Reduction): Operator 
 const reducing = { keepdims: 1, noop_with_empty_axes: 1 };
 
 function gradientRule(dx: Reduction["dx"]): GradientRule<ReduceAttributes> {
-  return ({ attrs, emit, input, inputs: [, given], outputs: [output], dy: [gradient] }) => {
+  return ({ attrs, emit, input, inputs: [, given], output, gradient }) => {
     const x = input(0);
     const axes = reducedAxes(attrs, x.shape.length, given && { value: emit.known(given) });
-    assert(axes !== undefined && output !== undefined && gradient !== undefined, "sizes are known");
+    assert(axes !== undefined, "where the sizes are known, so are the axes");
     const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
     const terms: Reduced = {
       ...algebraOf(emit, x),
       x,
       // A getter, so that nothing is emitted where Y is not asked for.
       get y() {
-        return emit.reshape(output, kept);
+        return emit.reshape(output(), kept);
       },
-      dy: emit.reshape(gradient, kept),
+      dy: emit.reshape(gradient(), kept),
       count: sizeOf(x.shape) / sizeOf(kept),
       sum: (value) => emit.sum(value, axes, true),
       prod: (value) => emit.op("ReduceProd", [value, emit.ints(axes)], reducing),

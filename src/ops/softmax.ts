@@ -1,11 +1,15 @@
 /** @file Operators that normalise by all elements along axes: Softmax and its kin, LpNormalization, MVN. */
+import { algebraOf } from "./algebra.ts";
+import { stepwise } from "./elementwise.ts";
+import type { GradientRule, Value } from "./gradient.ts";
+import { range } from "./known.ts";
 import {
   defineOp,
   followsInputs,
+  type GradientFacet,
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
 } from "./operator.ts";
 import { normalizeAxis } from "./shapes.ts";
@@ -16,7 +20,11 @@ interface SoftmaxAttributes {
   readonly flatten: boolean;
 }
 
-function softmaxLike(opType: string, summary: string): Operator {
+function softmaxLike(
+  opType: string,
+  summary: string,
+  gradient: GradientFacet<SoftmaxAttributes>,
+): Operator {
   return defineOp<SoftmaxAttributes>({
     opType,
     summary,
@@ -36,23 +44,42 @@ function softmaxLike(opType: string, summary: string): Operator {
     ties(t) {
       const x = t.input(0);
       const rank = x.shape.length;
-      const at = t.attrs.axis < 0 ? t.attrs.axis + rank : t.attrs.axis;
       t.elementwise(t.outputs, [x]);
-      for (let axis = at; axis < (t.attrs.flatten ? rank : at + 1); axis++)
+      for (const axis of normalizedAxes(t.attrs, rank))
         t.fix(t.ids(x, axis), `normalised over by ${opType}`);
     },
     shrink: followsInputs,
     moments: noMoments,
     macs: noMacs,
-    gradient: opType === "Hardmax" ? { notDifferentiable: "its output is 0 or 1" } : notYet,
+    gradient,
   });
 }
+
+/** The axes that are normalised over, as one. */
+function normalizedAxes({ axis, flatten }: SoftmaxAttributes, rank: number): readonly number[] {
+  const at = axis < 0 ? axis + rank : axis;
+  return flatten ? range(rank - at, at) : [at];
+}
+
+// dX = Y · (dY - Σ dY · Y)
+const softmaxGradient: GradientRule<SoftmaxAttributes> = ({ emit, attrs, output, gradient }) => {
+  const [y, dy] = [output(), gradient()];
+  const shared = emit.sum(emit.mul(dy, y), normalizedAxes(attrs, y.shape.length), true);
+  return [emit.mul(y, emit.sub(dy, shared))];
+};
+
+// dX = dY - e^Y · Σ dY
+const logSoftmaxGradient: GradientRule<SoftmaxAttributes> = ({ emit, attrs, output, gradient }) => {
+  const [y, dy] = [output(), gradient()];
+  const total = emit.sum(dy, normalizedAxes(attrs, y.shape.length), true);
+  return [emit.sub(dy, emit.mul(emit.op("Exp", [y]), total))];
+};
 
 /** A zeroed index adds nothing to the norm and stays 0, so this is no barrier. */
 const lpNormalization = defineOp({
   opType: "LpNormalization",
   summary: "y = x / (Σ |x|ᵖ)^(1/p) along axis, p = 1 or 2",
-  attributes: (raw) => ({ axis: raw.int("axis", -1) }),
+  attributes: (raw) => ({ axis: raw.int("axis", -1), p: raw.int("p", 2) }),
   infer(context) {
     const { type } = context.required(0);
     if (type.shape) normalizeAxis(context, context.attrs.axis, type.shape.length);
@@ -67,7 +94,21 @@ const lpNormalization = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  // With n = ‖x‖: dX = (dY - ∂n/∂X · Σ dY · Y) / n, where ∂n/∂X is Y or, for p = 1, sign(X). A zero
+  // vector stays one, and has no gradient.
+  gradient: {
+    rule({ emit, attrs: { axis, p }, input, output, gradient }) {
+      const [y, dy] = [output(), gradient()];
+      const x = input(0);
+      const { sub, mul, div, max, above, sign } = algebraOf(emit, x);
+      const norm = emit.op(p === 1 ? "ReduceL1" : "ReduceL2", [x, emit.ints([axis])], {
+        keepdims: 1,
+      });
+      const shared = emit.sum(mul(dy, y), [axis < 0 ? axis + x.shape.length : axis], true);
+      const slope = p === 1 ? sign(x) : y;
+      return [mul(sub(dy, mul(slope, shared)), div(above(norm), max(norm, 1e-30)))];
+    },
+  },
 });
 
 const meanVarianceNormalization = defineOp({
@@ -97,14 +138,26 @@ const meanVarianceNormalization = defineOp({
     return [{ mean: new Float64Array(channels), variance: new Float64Array(channels).fill(1) }];
   },
   macs: noMacs,
-  gradient: notYet,
+  // dX = (dY - mean(dY) - Y · mean(dY · Y)) / standard deviation
+  gradient: {
+    rule({ emit, attrs, input, output, gradient }) {
+      const [y, dy] = [output(), gradient()];
+      const x = input(0);
+      const { add, sub, mul, div, square, apply } = algebraOf(emit, x);
+      const mean = (value: Value) =>
+        emit.op("ReduceMean", [value, emit.ints(attrs.axes)], { keepdims: 1 });
+      const deviation = apply("Sqrt", mean(square(sub(x, mean(x)))));
+      const centered = sub(dy, add(mean(dy), mul(y, mean(mul(dy, y)))));
+      return [div(centered, add(deviation, 1e-9))];
+    },
+  },
 });
 
 /** All operators of this file. */
 export const normalizingOperators: readonly Operator[] = [
-  softmaxLike("Softmax", "e^x / Σ e^x along axis"),
-  softmaxLike("LogSoftmax", "x - ln(Σ e^x) along axis"),
-  softmaxLike("Hardmax", "1 at the first largest x along axis, 0 elsewhere"),
+  softmaxLike("Softmax", "e^x / Σ e^x along axis", { rule: softmaxGradient }),
+  softmaxLike("LogSoftmax", "x - ln(Σ e^x) along axis", { rule: logSoftmaxGradient }),
+  softmaxLike("Hardmax", "1 at the first largest x along axis, 0 elsewhere", stepwise),
   lpNormalization,
   meanVarianceNormalization,
 ];

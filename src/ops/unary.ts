@@ -8,11 +8,13 @@ import {
   piecewiseLinearMoments,
   smoothMoments,
 } from "../tensor/gaussian.ts";
+import { type Algebra, algebraOf } from "./algebra.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise, discrete, stepwise } from "./elementwise.ts";
 import { foldElementwise, type Scalar } from "./fold.ts";
+import type { GradientRule, Value } from "./gradient.ts";
 import { perChannel } from "./moments.ts";
-import { type GradientFacet, noMoments, notFolded, notYet, type Operator } from "./operator.ts";
+import { type GradientFacet, noMoments, notFolded, type Operator } from "./operator.ts";
 
 /** Attributes of a unary operator, all as numbers. */
 type Reals = Readonly<Record<string, number>>;
@@ -32,7 +34,15 @@ interface Unary {
   /** For f smooth between kinks: the kinks. */
   readonly kinks?: (attributes: Reals) => readonly number[];
   readonly moments?: (x: MeanVariance) => MeanVariance;
-  readonly gradient?: GradientFacet;
+  /** dX, or why there is none. */
+  readonly dx: ((terms: Terms, attributes: Reals) => Value) | GradientFacet;
+}
+
+/** What gradients are made of. */
+interface Terms extends Algebra {
+  readonly x: Value;
+  readonly y: Value;
+  readonly dy: Value;
 }
 
 const reals =
@@ -84,73 +94,151 @@ const exponential = ({ mean, variance }: MeanVariance): MeanVariance => ({
   variance: Math.expm1(variance) * Math.exp(2 * mean + variance),
 });
 
+/** The slope of y = `above` · x for x > 0, else `below` · (e^x - 1) = y: there it is y + `below`. */
+function exponentialSlope(t: Algebra, x: Value, y: Value, below: number, above: number): Value {
+  const isNegative = t.below(x);
+  const limit = below === above ? above : t.add(t.mul(isNegative, below - above), above);
+  return t.add(t.mul(y, isNegative), limit);
+}
+
+/** With h = clip(x/6 + 1/2, 0, 1): h beyond the kinks, and h + x/6 = 2h - 1/2 between them. */
+function hardSwishGradient({ x, dy, ...t }: Terms): Value {
+  const h = t.apply("HardSigmoid", x, { alpha: 1 / 6, beta: 0.5 });
+  const isBetween = t.mul(t.above(x, -3), t.below(x, 3));
+  return t.mul(dy, t.add(h, t.mul(isBetween, t.sub(h, 0.5))));
+}
+
+/** Φ(x) + x · φ(x) */
+function geluGradient({ x, dy, ...t }: Terms): Value {
+  const cdf = t.add(t.mul(t.apply("Erf", t.mul(x, Math.SQRT1_2)), 0.5), 0.5);
+  const density = t.apply("Exp", t.mul(t.square(x), -0.5));
+  return t.mul(dy, t.add(cdf, t.mul(x, t.mul(density, 1 / Math.sqrt(2 * Math.PI)))));
+}
+
+/** With u = √(2/π) · (x + c · x³) and v = (1 + tanh u) / 2 = sigmoid(2u): v + 2x · v · (1 - v) · u'. */
+function geluTanhGradient({ x, y, dy, ...t }: Terms): Value {
+  const [factor, c] = [2 * Math.sqrt(2 / Math.PI), 0.044715];
+  const square = t.square(x);
+  const v = t.apply("Sigmoid", t.mul(x, t.add(t.mul(square, factor * c), factor)));
+  const slope = t.add(t.mul(square, 3 * factor * c), factor);
+  return t.mul(dy, t.add(v, t.mul(t.mul(y, t.sub(1, v)), slope)));
+}
+
+/** With s = sigmoid(alpha · x): s + alpha · y · (1 - s) */
+function swishGradient({ x, y, dy, ...t }: Terms, { alpha }: Reals): Value {
+  const s = t.apply("Sigmoid", t.mul(x, alpha));
+  return t.mul(dy, t.add(s, t.mul(t.mul(y, alpha), t.sub(1, s))));
+}
+
+/** With w = tanh(softplus(x)): w + x · (1 - w²) · sigmoid(x) */
+function mishGradient({ x, dy, ...t }: Terms): Value {
+  const w = t.apply("Tanh", t.apply("Softplus", x));
+  const slope = t.mul(t.sub(1, t.square(w)), t.apply("Sigmoid", x));
+  return t.mul(dy, t.add(w, t.mul(x, slope)));
+}
+
+// Where a kink has two slopes, dx takes the one of the lower side, for Relu and its kin 0 as PyTorch.
 // biome-ignore format: a table
 const table: readonly Unary[] = [
   // Piecewise linear
   { op: "Relu", is: "max(x, 0)", f: (x) => Math.max(x, 0), whole: (x) => (x > 0n ? x : 0n),
-    pieces: () => piecewise([-Infinity, 0, 0], [0, 1, 0]) },
+    pieces: () => piecewise([-Infinity, 0, 0], [0, 1, 0]),
+    dx: ({ y, dy, mul, above }) => mul(dy, above(y)) },
   { op: "LeakyRelu", is: "x < 0 ? alpha · x : x", attributes: reals({ alpha: 0.01 }),
-    pieces: ({ alpha }) => piecewise([-Infinity, alpha, 0], [0, 1, 0]) },
+    pieces: ({ alpha }) => piecewise([-Infinity, alpha, 0], [0, 1, 0]),
+    dx: ({ x, dy, ...t }, { alpha }) => t.mul(dy, t.add(t.mul(t.above(x), 1 - alpha), alpha)) },
   { op: "HardSigmoid", is: "clip(alpha · x + beta, 0, 1)", attributes: reals({ alpha: 0.2, beta: 0.5 }),
-    pieces: ({ alpha, beta }) => clipped(alpha, beta, 0, 1) },
+    pieces: ({ alpha, beta }) => clipped(alpha, beta, 0, 1),
+    dx: ({ y, dy, mul, above, below }, { alpha }) => mul(mul(dy, alpha), mul(above(y), below(y, 1))) },
   { op: "ThresholdedRelu", is: "x > alpha ? x : 0", attributes: reals({ alpha: 1 }),
-    pieces: ({ alpha }) => piecewise([-Infinity, 0, 0], [alpha, 1, 0]) },
+    pieces: ({ alpha }) => piecewise([-Infinity, 0, 0], [alpha, 1, 0]),
+    dx: ({ x, dy, mul, above }, { alpha }) => mul(dy, above(x, alpha)) },
   { op: "Shrink", is: "x < -lambd ? x + bias : x > lambd ? x - bias : 0", attributes: reals({ lambd: 0.5, bias: 0 }),
-    pieces: ({ lambd, bias }) => piecewise([-Infinity, 1, bias], [-lambd, 0, 0], [lambd, 1, -bias]) },
+    pieces: ({ lambd, bias }) => piecewise([-Infinity, 1, bias], [-lambd, 0, 0], [lambd, 1, -bias]),
+    dx: ({ x, dy, mul, above, apply }, { lambd }) => mul(dy, above(apply("Abs", x), lambd)) },
   { op: "Abs", is: "|x|", f: Math.abs, whole: (x) => (x < 0n ? -x : x),
-    pieces: () => piecewise([-Infinity, -1, 0], [0, 1, 0]) },
-  { op: "Neg", is: "-x", f: (x) => -x, whole: (x) => -x, pieces: () => piecewise([-Infinity, -1, 0]) },
+    pieces: () => piecewise([-Infinity, -1, 0], [0, 1, 0]),
+    dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)) },
+  { op: "Neg", is: "-x", f: (x) => -x, whole: (x) => -x, pieces: () => piecewise([-Infinity, -1, 0]),
+    dx: ({ dy, neg }) => neg(dy) },
   { op: "Sign", is: "x < 0 ? -1 : x > 0 ? 1 : 0", f: Math.sign, whole: (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
-    pieces: () => piecewise([-Infinity, 0, -1], [0, 0, 1]), gradient: stepwise },
+    pieces: () => piecewise([-Infinity, 0, -1], [0, 0, 1]), dx: stepwise },
 
   // Smooth between kinks
-  { op: "Sigmoid", is: "1 / (1 + e^-x)", f: sigmoid, kinks: smooth },
-  { op: "Tanh", is: "tanh(x)", f: Math.tanh, kinks: smooth },
+  { op: "Sigmoid", is: "1 / (1 + e^-x)", f: sigmoid, kinks: smooth,
+    dx: ({ y, dy, mul, sub }) => mul(dy, mul(y, sub(1, y))) },
+  { op: "Tanh", is: "tanh(x)", f: Math.tanh, kinks: smooth,
+    dx: ({ y, dy, mul, sub, square }) => mul(dy, sub(1, square(y))) },
   { op: "HardSwish", is: "x · clip(x/6 + 1/2, 0, 1)", kinks: () => [-3, 3],
-    f: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1) },
+    f: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
+    dx: hardSwishGradient },
   { op: "Elu", is: "x < 0 ? alpha · (e^x - 1) : x", attributes: reals({ alpha: 1 }), kinks: atZero,
-    f: (x, { alpha }) => elu(x, alpha) },
+    f: (x, { alpha }) => elu(x, alpha),
+    dx: ({ x, y, dy, ...t }, { alpha }) => t.mul(dy, exponentialSlope(t, x, y, alpha, 1)) },
   { op: "Selu", is: "gamma · (x < 0 ? alpha · (e^x - 1) : x)", attributes: reals(seluDefaults), kinks: atZero,
-    f: (x, { alpha, gamma }) => gamma * elu(x, alpha) },
+    f: (x, { alpha, gamma }) => gamma * elu(x, alpha),
+    dx: ({ x, y, dy, ...t }, { alpha, gamma }) => t.mul(dy, exponentialSlope(t, x, y, alpha * gamma, gamma)) },
   { op: "Celu", is: "max(x, 0) + min(0, alpha · (e^(x/alpha) - 1))", attributes: reals({ alpha: 1 }), kinks: atZero,
-    f: (x, { alpha }) => Math.max(x, 0) + Math.min(0, alpha * Math.expm1(x / alpha)) },
+    f: (x, { alpha }) => Math.max(x, 0) + Math.min(0, alpha * Math.expm1(x / alpha)),
+    dx: ({ x, y, dy, ...t }, { alpha }) => t.mul(dy, exponentialSlope(t, x, t.div(y, alpha), 1, 1)) },
   { op: "Gelu", is: "x · Φ(x), or its tanh approximation", kinks: smooth,
     attributes: (raw) => ({ tanh: raw.string("approximate", "none") === "tanh" ? 1 : 0 }),
-    f: (x, { tanh }) => (tanh ? geluTanh(x) : x * normalCdf(x)) },
+    f: (x, { tanh }) => (tanh ? geluTanh(x) : x * normalCdf(x)),
+    dx: (terms, { tanh }) => (tanh ? geluTanhGradient(terms) : geluGradient(terms)) },
   { op: "Swish", is: "x / (1 + e^(-alpha · x))", attributes: reals({ alpha: 1 }), kinks: smooth,
-    f: (x, { alpha }) => x * sigmoid(alpha * x) },
-  { op: "Softplus", is: "ln(1 + e^x)", f: softplus, kinks: smooth },
-  { op: "Softsign", is: "x / (1 + |x|)", f: (x) => x / (1 + Math.abs(x)), kinks: atZero },
-  { op: "Mish", is: "x · tanh(softplus(x))", f: (x) => x * Math.tanh(softplus(x)), kinks: smooth },
-  { op: "Erf", is: "erf(x)", f: erf, kinks: smooth },
-  { op: "Atan", is: "arctan(x)", f: Math.atan, kinks: smooth },
-  { op: "Asinh", is: "arsinh(x)", f: Math.asinh, kinks: smooth },
-  { op: "Exp", is: "e^x", f: Math.exp, moments: exponential },
+    f: (x, { alpha }) => x * sigmoid(alpha * x),
+    dx: swishGradient },
+  { op: "Softplus", is: "ln(1 + e^x)", f: softplus, kinks: smooth,
+    dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sigmoid", x)) },
+  { op: "Softsign", is: "x / (1 + |x|)", f: (x) => x / (1 + Math.abs(x)), kinks: atZero,
+    dx: ({ y, dy, mul, sub, square, apply }) => mul(dy, square(sub(1, apply("Abs", y)))) },
+  { op: "Mish", is: "x · tanh(softplus(x))", f: (x) => x * Math.tanh(softplus(x)), kinks: smooth,
+    dx: mishGradient },
+  { op: "Erf", is: "erf(x)", f: erf, kinks: smooth,
+    dx: ({ x, dy, mul, neg, square, apply }) => mul(mul(dy, 2 / Math.sqrt(Math.PI)), apply("Exp", neg(square(x)))) },
+  { op: "Atan", is: "arctan(x)", f: Math.atan, kinks: smooth,
+    dx: ({ x, dy, add, div, square }) => div(dy, add(square(x), 1)) },
+  { op: "Asinh", is: "arsinh(x)", f: Math.asinh, kinks: smooth,
+    dx: ({ x, dy, add, div, square, apply }) => div(dy, apply("Sqrt", add(square(x), 1))) },
+  { op: "Exp", is: "e^x", f: Math.exp, moments: exponential,
+    dx: ({ y, dy, mul }) => mul(dy, y) },
 
   // Mathematics through which no statistics are propagated
-  { op: "Sqrt", is: "√x", f: Math.sqrt },
-  { op: "Reciprocal", is: "1 / x", f: (x) => 1 / x },
-  { op: "Log", is: "ln(x)", f: Math.log },
-  { op: "Sin", is: "sin(x)", f: Math.sin },
-  { op: "Cos", is: "cos(x)", f: Math.cos },
-  { op: "Tan", is: "tan(x)", f: Math.tan },
-  { op: "Asin", is: "arcsin(x)", f: Math.asin },
-  { op: "Acos", is: "arccos(x)", f: Math.acos },
-  { op: "Sinh", is: "sinh(x)", f: Math.sinh },
-  { op: "Cosh", is: "cosh(x)", f: Math.cosh },
-  { op: "Acosh", is: "arcosh(x)", f: Math.acosh },
-  { op: "Atanh", is: "artanh(x)", f: Math.atanh },
+  { op: "Sqrt", is: "√x", f: Math.sqrt,
+    dx: ({ y, dy, mul, div }) => div(mul(dy, 0.5), y) },
+  { op: "Reciprocal", is: "1 / x", f: (x) => 1 / x,
+    dx: ({ y, dy, mul, neg, square }) => neg(mul(dy, square(y))) },
+  { op: "Log", is: "ln(x)", f: Math.log,
+    dx: ({ x, dy, div }) => div(dy, x) },
+  { op: "Sin", is: "sin(x)", f: Math.sin,
+    dx: ({ x, dy, mul, apply }) => mul(dy, apply("Cos", x)) },
+  { op: "Cos", is: "cos(x)", f: Math.cos,
+    dx: ({ x, dy, mul, neg, apply }) => neg(mul(dy, apply("Sin", x))) },
+  { op: "Tan", is: "tan(x)", f: Math.tan,
+    dx: ({ y, dy, add, mul, square }) => mul(dy, add(square(y), 1)) },
+  { op: "Asin", is: "arcsin(x)", f: Math.asin,
+    dx: ({ x, dy, sub, div, square, apply }) => div(dy, apply("Sqrt", sub(1, square(x)))) },
+  { op: "Acos", is: "arccos(x)", f: Math.acos,
+    dx: ({ x, dy, sub, div, neg, square, apply }) => neg(div(dy, apply("Sqrt", sub(1, square(x))))) },
+  { op: "Sinh", is: "sinh(x)", f: Math.sinh,
+    dx: ({ x, dy, mul, apply }) => mul(dy, apply("Cosh", x)) },
+  { op: "Cosh", is: "cosh(x)", f: Math.cosh,
+    dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sinh", x)) },
+  { op: "Acosh", is: "arcosh(x)", f: Math.acosh,
+    dx: ({ x, dy, sub, div, square, apply }) => div(dy, apply("Sqrt", sub(square(x), 1))) },
+  { op: "Atanh", is: "artanh(x)", f: Math.atanh,
+    dx: ({ x, dy, sub, div, square }) => div(dy, sub(1, square(x))) },
 
   // Rounding, tests, bits
-  { op: "Floor", is: "⌊x⌋", f: Math.floor, gradient: stepwise },
-  { op: "Ceil", is: "⌈x⌉", f: Math.ceil, gradient: stepwise },
-  { op: "Round", is: "the nearest integer, ties to even", f: roundHalfToEven, gradient: stepwise },
-  { op: "IsNaN", is: "x is no number", dtype: "bool", f: Number.isNaN, gradient: discrete },
-  { op: "IsInf", is: "x is infinite, with a sign that counts", dtype: "bool", gradient: discrete,
+  { op: "Floor", is: "⌊x⌋", f: Math.floor, dx: stepwise },
+  { op: "Ceil", is: "⌈x⌉", f: Math.ceil, dx: stepwise },
+  { op: "Round", is: "the nearest integer, ties to even", f: roundHalfToEven, dx: stepwise },
+  { op: "IsNaN", is: "x is no number", dtype: "bool", f: Number.isNaN, dx: discrete },
+  { op: "IsInf", is: "x is infinite, with a sign that counts", dtype: "bool", dx: discrete,
     attributes: (raw) => ({ below: raw.int("detect_negative", 1), above: raw.int("detect_positive", 1) }),
     f: (x, { below, above }) => (x === Infinity && above === 1) || (x === -Infinity && below === 1) },
-  { op: "Not", is: "¬x", f: (x) => x === 0, gradient: discrete },
-  { op: "BitwiseNot", is: "~x", whole: (x) => ~x, gradient: discrete },
+  { op: "Not", is: "¬x", f: (x) => x === 0, dx: discrete },
+  { op: "BitwiseNot", is: "~x", whole: (x) => ~x, dx: discrete },
 ];
 
 function momentsOf({ f, pieces, kinks, moments }: Unary): Operator<Reals>["moments"] {
@@ -170,6 +258,14 @@ function momentsOf({ f, pieces, kinks, moments }: Unary): Operator<Reals>["momen
   };
 }
 
+function gradientRule(dx: (terms: Terms, attributes: Reals) => Value): GradientRule<Reals> {
+  return ({ attrs, emit, input, output, gradient }) => {
+    const [y, dy] = [output(), gradient()];
+    const x = input(0);
+    return [dx({ ...algebraOf(emit, x), x, y, dy }, attrs)];
+  };
+}
+
 function define(row: Unary): Operator {
   const { f, whole } = row;
   return defineElementwise<Reals>({
@@ -184,7 +280,7 @@ function define(row: Unary): Operator {
             foldElementwise(inputs, y, { float: f && ((x) => f(x, attrs)), whole })
         : notFolded,
     moments: momentsOf(row),
-    gradient: row.gradient ?? notYet,
+    gradient: typeof row.dx === "function" ? { rule: gradientRule(row.dx) } : row.dx,
   });
 }
 
