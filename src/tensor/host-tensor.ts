@@ -154,19 +154,35 @@ export function takeGrid(
   const outShape = shape.map((size, axis) => indices[axis]?.length ?? size);
   // Axes behind the last one that is cut are copied in one run.
   const cut = indices.findLastIndex((list) => list !== undefined);
+  const taken = indices[cut] ?? [0];
+  const width = cut < 0 ? 1 : shape[cut];
   const run = sizeOf(shape.slice(cut + 1));
-  const starts = runStarts(shape.slice(0, cut + 1), indices);
+  const rows = rowStarts(shape.slice(0, Math.max(0, cut)), indices);
   if (isStrings(data)) {
-    const taken = Array.from(starts, (start) => data.slice(start * run, (start + 1) * run));
-    return { dtype, shape: outShape, data: taken.flat() };
+    const strings: string[] = [];
+    for (const row of rows)
+      for (let k = 0; k < taken.length; k++) {
+        const start = (row * width + taken[k]) * run;
+        for (let i = start; i < start + run; i++) strings.push(data[i]);
+      }
+    return { dtype, shape: outShape, data: strings };
   }
   const out = allocate(dtype, sizeOf(outShape));
-  copyRuns(bytesOf(data), bytesOf(out), starts, (run * bitsOf[dtype]) / 8);
+  const runBytes = (run * bitsOf[dtype]) / 8;
+  const [source, target] = [bytesOf(data), bytesOf(out)];
+  let to = 0;
+  for (const row of rows) {
+    for (let k = 0; k < taken.length; k++, to += runBytes) {
+      const from = (row * width + taken[k]) * runBytes;
+      if (runBytes > 64) target.set(source.subarray(from, from + runBytes), to);
+      else for (let b = 0; b < runBytes; b++) target[to + b] = source[from + b];
+    }
+  }
   return { dtype, shape: outShape, data: out };
 }
 
 /** Row-major positions over `shape` that the indices select, in order. */
-function runStarts(
+function rowStarts(
   shape: readonly number[],
   indices: readonly (ArrayLike<number> | undefined)[],
 ): Float64Array {
@@ -191,20 +207,4 @@ export function isStrings(data: TensorData): data is readonly string[] {
 /** The bytes behind a typed array, as a view. */
 export function bytesOf(data: Exclude<TensorData, readonly string[]>): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-/** Copies the runs of `runBytes` bytes that begin at each of `starts` (counted in runs). */
-function copyRuns(
-  source: Uint8Array,
-  target: Uint8Array,
-  starts: Float64Array,
-  runBytes: number,
-): void {
-  let to = 0;
-  for (const start of starts) {
-    const from = start * runBytes;
-    if (runBytes > 64) target.set(source.subarray(from, from + runBytes), to);
-    else for (let b = 0; b < runBytes; b++) target[to + b] = source[from + b];
-    to += runBytes;
-  }
 }
