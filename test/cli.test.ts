@@ -3,9 +3,11 @@ import { spawn } from "node:child_process";
 import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { saveModel } from "../src/files/model-file.ts";
 import { readModel } from "../src/onnx/read.ts";
+import { writeModel } from "../src/onnx/write.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
-import { idxFile } from "./data-files.ts";
+import { idxFile, npyFile, zipFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
 
 /** A folder with `net.onnx`, and the paths of it and of a result beside it. */
@@ -14,6 +16,19 @@ async function workplace(bytes: Uint8Array = residualNetwork()) {
   const net = join(folder, "net.onnx");
   await writeFile(net, bytes);
   return { folder, net, small: join(folder, "small.onnx") };
+}
+
+/** 20 images of 3 x 8 x 8 in ten classes, of which 12 serve as `fit`. */
+async function imagesBeside(folder: string): Promise<string> {
+  const data = join(folder, "data.npz");
+  const x = Float32Array.from({ length: 20 * 3 * 64 }, (_, i) => Math.sin(i));
+  const y = Int32Array.from({ length: 20 }, (_, i) => i % 10);
+  const archive = zipFile([
+    { name: "x.npy", content: npyFile("<f4", [20, 3, 8, 8], x) },
+    { name: "y.npy", content: npyFile("<i4", [20], y) },
+  ]);
+  await writeFile(data, archive);
+  return data;
 }
 
 /** The only JSON document on stdout. */
@@ -170,6 +185,39 @@ describe("prune", () => {
       expect(Number(latency.ratio) <= 0.6).toBe(isReached);
   }, 60_000);
 
+  it("verifies on images too, when it is given some", async () => {
+    const { folder, net, small } = await workplace();
+    const data = await imagesBeside(folder);
+    const { exitCode, out } = await espalier([
+      ...["prune", net, "-o", small, "--macs", "0.5", ...magnitude, "--json"],
+      ...["--verify-data", data, "--mean", "0.1,0.2,0.3", "--std", "1/2"],
+    ]);
+    expect(exitCode).toBe(0);
+    expect(json(out)).toMatchObject({ verification: { passed: true, samples: 3 + 8 } });
+    const checked = await espalier(["verify", net, small, "--data", data, "--json"]);
+    expect(json(checked.out)).toMatchObject({ passed: true, samples: 3 + 12 });
+  });
+
+  it("reads weights from other files only when that is allowed", async () => {
+    const { folder, small } = await workplace();
+    const model = readModel(residualNetwork({ width: 16 }));
+    const net = join(folder, "big.onnx");
+    const bytes = writeModel(model, model.graph, {
+      externalData: true,
+      externalLocation: "big.onnx.data",
+    });
+    await saveModel(net, bytes);
+    const argv = ["prune", net, "-o", small, "--macs", "0.5", ...magnitude];
+    expect(await espalier(argv)).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining("--external-data"),
+    });
+    expect(await espalier([...argv, "--external-data"])).toMatchObject({ exitCode: 0 });
+    expect(await espalier(["bench", net, small, "--external-data", "--runs", "4"])).toMatchObject({
+      exitCode: 0,
+    });
+  });
+
   it("ends with 3 below what may go, and writes the most that may", async () => {
     const { net, small } = await workplace();
     const argv = ["prune", net, "-o", small, "--macs", "0.05", ...magnitude, "--min-width", "4"];
@@ -295,17 +343,7 @@ describe("verify", () => {
 describe("evaluate", () => {
   it("measures on the images of a folder", async () => {
     const { folder, net } = await workplace(residualNetwork({ classes: 10 }));
-    const data = join(folder, "data.npz");
-    const { npyFile, zipFile } = await import("./data-files.ts");
-    const x = Float32Array.from({ length: 20 * 3 * 64 }, (_, i) => Math.sin(i));
-    const y = Int32Array.from({ length: 20 }, (_, i) => i % 10);
-    await writeFile(
-      data,
-      zipFile([
-        { name: "x.npy", content: npyFile("<f4", [20, 3, 8, 8], x) },
-        { name: "y.npy", content: npyFile("<i4", [20], y) },
-      ]),
-    );
+    const data = await imagesBeside(folder);
     const argv = ["evaluate", net, "--data", data, "--split", "fit", "--json"];
     const { exitCode, out } = await espalier(argv);
     expect(exitCode).toBe(0);

@@ -1,0 +1,60 @@
+/** @file Values of flags: what is understood, and what is refused in the flag's own terms. */
+import { describe, expect, it } from "vitest";
+import {
+  addDim,
+  addPair,
+  integerFrom,
+  numbersValue,
+  numberValue,
+  positiveValue,
+  shareValue,
+  sizeOrSideValue,
+  sizeValue,
+} from "./values.ts";
+
+describe("a value", () => {
+  it.each([
+    ["share", shareValue("0.58"), 0.58],
+    ["share", shareValue("1"), 1],
+    ["number", numberValue("1/255"), 1 / 255],
+    ["number", numberValue("-2e-3"), -0.002],
+    ["list", numbersValue("0.485, 0.456,1/2"), [0.485, 0.456, 0.5]],
+    ["size", sizeValue("320x240"), [320, 240]],
+    ["side", sizeOrSideValue("256"), 256],
+    ["size or side", sizeOrSideValue("256x128"), [256, 128]],
+    ["count", integerFrom(1)("12"), 12],
+    [
+      "pair",
+      addPair("mode=a=b", new Map([["x", "y"]])),
+      new Map([
+        ["x", "y"],
+        ["mode", "a=b"],
+      ]),
+    ],
+    ["dim", addDim("N=4", new Map()), new Map([["N", 4]])],
+  ])("is read as a %s", (_, value, expected) => {
+    expect(value).toEqual(expected);
+  });
+
+  it.each([
+    ["a share of 0", () => shareValue("0")],
+    ["a share above 1", () => shareValue("1.01")],
+    ["an empty share", () => shareValue("")],
+    ["a percentage", () => shareValue("50%")],
+    ["a word", () => numberValue("half")],
+    ["a quotient by 0", () => numberValue("1/0")],
+    ["two strokes", () => numberValue("1/2/3")],
+    ["infinity", () => numberValue("Infinity")],
+    ["an empty place", () => numbersValue("1,,2")],
+    ["a negative count", () => integerFrom(0)("-1")],
+    ["a fraction of a count", () => integerFrom(0)("1.5")],
+    ["a count beyond 2^53", () => integerFrom(0)("9007199254740993")],
+    ["zero where something must be", () => positiveValue("0")],
+    ["a size without height", () => sizeValue("320")],
+    ["a size of 0", () => sizeOrSideValue("0x4")],
+    ["a pair without a name", () => addPair("=x", new Map())],
+    ["a dim without a size", () => addDim("N=", new Map())],
+  ])("%s is refused", (_, parse) => {
+    expect(parse).toThrow(/Give/);
+  });
+});
