@@ -51,19 +51,47 @@ export async function expectGradient(
   attributes: Readonly<Record<string, AttributeValue>> = {},
   options: NodeGradientOptions = {},
 ): Promise<void> {
-  const { outputs = 1, through } = options;
+  const { graph, at } = nodeGraph(opType, inputs, attributes, options);
+  await expectGraphGradient(graph, at, options);
+}
+
+/**
+ * The gradients of Σ y for one node, by input: for what closed forms say of kinks and ties. Inputs
+ * that are not checked have none.
+ */
+export async function nodeGradients(
+  opType: string,
+  inputs: readonly (HostTensor | undefined)[],
+  attributes: Readonly<Record<string, AttributeValue>> = {},
+  options: NodeGradientOptions = {},
+): Promise<readonly (readonly number[] | undefined)[]> {
+  const { graph, at } = nodeGraph(opType, inputs, attributes, options);
+  const ones = ({ dtype, shape }: Value) => tensorOf(dtype, shape, Array(sizeOf(shape)).fill(1));
+  const { derive } = differentiable(graph, at, ones);
+  const gradients = await runGradients(derive([...at.keys()]), at);
+  return inputs.map((_, i) => {
+    const gradient = gradients.get(`x${i}`);
+    return gradient && [...toNumbers(gradient)];
+  });
+}
+
+function nodeGraph(
+  opType: string,
+  inputs: readonly (HostTensor | undefined)[],
+  attributes: Readonly<Record<string, AttributeValue>>,
+  { outputs = 1, through, check }: NodeGradientOptions,
+): { readonly graph: Graph; readonly at: Tensors } {
   const b = new GraphBuilder("gradient");
   const at = new Map<string, HostTensor>();
   const names = inputs.map((tensor, i) => {
     if (tensor === undefined) return "";
-    const isChecked = options.check?.includes(i) ?? isFloat(tensor.dtype);
-    if (!isChecked) return b.constant(`x${i}`, tensor);
+    if (!(check?.includes(i) ?? isFloat(tensor.dtype))) return b.constant(`x${i}`, tensor);
     at.set(b.input(`x${i}`, tensor.dtype, tensor.shape), tensor);
     return `x${i}`;
   });
   const made = b.node(opType, names, attributes, { outputs });
   for (const [i, name] of made.entries()) if (through?.includes(i) ?? true) b.output(name);
-  await expectGraphGradient(b.build(), at, options);
+  return { graph: b.build(), at };
 }
 
 /**
@@ -98,45 +126,26 @@ export async function gradientErrors(
   options: GradientOptions = {},
   feeds: Tensors = new Map(),
 ): Promise<ReadonlyMap<string, GradientError>> {
-  const forward = withInputs(graph, at);
-  const point = new Map([...feeds, ...at]);
-  const inference = inferTypes(forward, { inputTypes: point });
-  const typed = {
-    ...forward,
-    types: new Map([...forward.types, ...inference.types]),
-    outputs: forward.outputs.filter((name) => isFloat(inference.types.get(name)?.dtype ?? "bool")),
-  };
-  const projections = new Map(
-    typed.outputs.map((name) => {
-      const { dtype, shape } = new GraphEmitter(typed, inference).value(name);
-      return [name, normals(shape, dtype, `projection of ${name}`)];
-    }),
-  );
-  const derive = (wrt: readonly string[]) => gradientGraph(typed, inference, projections, wrt);
+  const projection = ({ name, dtype, shape }: Value) => normals(shape, dtype, `onto ${name}`);
+  const { forward, projections, derive } = differentiable(graph, at, projection, feeds);
   // Alone, an input must not bring along what only the others need.
-  for (const name of at.keys()) expectNothingDead(typed, derive([name]));
+  for (const name of at.keys()) expectNothingDead(forward, derive([name]));
   const all = derive([...at.keys()]);
-  expectNothingDead(typed, all);
+  expectNothingDead(forward, all);
 
-  const { chunks } = emitModel(all.graph);
-  const results = await withSession(chunks, { threads: 1 }, (session) => session.run(point));
-  const gradientOf = (name: string): HostTensor | undefined => {
-    const value = all.gradients.get(name);
-    return value && results.get(value.name);
-  };
-  for (const [name, { dtype, shape }] of at) {
-    const gradient = gradientOf(name);
-    if (gradient) expect([name, gradient.dtype, gradient.shape]).toEqual([name, dtype, shape]);
-  }
-  return withSession(emitModel(typed).chunks, { threads: 1 }, async (session) => {
+  const point = new Map([...feeds, ...at]);
+  const gradients = await runGradients(all, point);
+  return withSession(emitModel(forward).chunks, { threads: 1 }, async (session) => {
     const errors = new Map<string, GradientError>();
     for (const [name, tensor] of at) {
-      const v = toNumbers(normals(tensor.shape, "float64", `direction of ${name}`));
+      const gradient = gradients.get(name);
+      if (gradient)
+        expect([name, gradient.dtype, gradient.shape]).toEqual([name, tensor.dtype, tensor.shape]);
+      const v = toNumbers(normals(tensor.shape, "float64", `along ${name}`));
       const step = options.step ?? (tensor.dtype === "float64" ? 1e-3 : 2e-2);
       const loss = (t: number) =>
         lossAt(session, projections, new Map([...point, [name, moved(tensor, v, t)]]));
       const measured = await slope(loss, step);
-      const gradient = gradientOf(name);
       const terms = gradient ? toNumbers(gradient).map((g, i) => g * v[i]) : new Float64Array();
       const derived = total(terms);
       const size = Math.max(Math.sqrt(total(terms.map((term) => term * term))), Math.abs(measured));
@@ -145,6 +154,46 @@ export async function gradientErrors(
     }
     return errors;
   });
+}
+
+interface Differentiable {
+  /** The graph with `at` as inputs and only float outputs. */
+  readonly forward: Graph;
+  readonly projections: Tensors;
+  derive(wrt: readonly string[]): Derived;
+}
+
+function differentiable(
+  graph: Graph,
+  at: Tensors,
+  projection: (output: Value) => HostTensor,
+  feeds: Tensors = new Map(),
+): Differentiable {
+  const open = withInputs(graph, at);
+  const inference = inferTypes(open, { inputTypes: new Map([...feeds, ...at]) });
+  const forward = {
+    ...open,
+    types: new Map([...open.types, ...inference.types]),
+    outputs: open.outputs.filter((name) => isFloat(inference.types.get(name)?.dtype ?? "bool")),
+  };
+  const values = new GraphEmitter(forward, inference);
+  const projections = new Map(
+    forward.outputs.map((name) => [name, projection(values.value(name))]),
+  );
+  const derive = (wrt: readonly string[]) => gradientGraph(forward, inference, projections, wrt);
+  return { forward, projections, derive };
+}
+
+/** The gradients by the names of what they belong to. */
+async function runGradients({ graph, gradients }: Derived, feeds: Tensors): Promise<Tensors> {
+  const { chunks } = emitModel(graph);
+  const results = await withSession(chunks, { threads: 1 }, (session) => session.run(feeds));
+  const found = new Map<string, HostTensor>();
+  for (const [name, value] of gradients) {
+    const result = results.get(value.name);
+    if (result) found.set(name, result);
+  }
+  return found;
 }
 
 /** The derivative at 0, by central differences at `step` and half of it (Richardson). */
@@ -179,7 +228,7 @@ function gradientGraph(
   const emit = new GraphEmitter(graph, inference);
   const terms = [...projections].map(([name, projection]) => {
     const y = emit.value(name);
-    return emit.sum(emit.mul(y, emit.constant(projection)), [...y.shape.keys()]);
+    return emit.op("ReduceSum", [emit.mul(y, emit.constant(projection))], { keepdims: 0 });
   });
   const loss = terms.reduce((a, b) => emit.add(a, b));
   const gradients = emitGradients(emit, loss, wrt);
