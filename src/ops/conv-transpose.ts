@@ -1,9 +1,10 @@
 /** @file ConvTranspose: the transposed convolution (1-D to 3-D), grouped, dilated, strided. */
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
+import { convTransposeGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
 import { range } from "./known.ts";
-import { defineOp, notFolded, notYet } from "./operator.ts";
+import { defineOp, notFolded } from "./operator.ts";
 import { mapDims } from "./shapes.ts";
 import { linearMoments, mixedMoments } from "./statistics.ts";
 import { checkWindow, type Window, windowAttributes } from "./window.ts";
@@ -131,7 +132,7 @@ export const convTranspose = defineOp<ConvTransposeAttributes>({
     return x === undefined || w === undefined ? 0 : sizeOf(x) * sizeOf(w.slice(1));
   },
 
-  gradient: notYet,
+  gradient: { rule: convTransposeGradient },
 });
 
 /** For each tap of the kernel, row-major: which of the positions modulo the strides it falls on. */

@@ -1,8 +1,9 @@
 /** @file Conv: 1-D to 3-D convolution, grouped, depthwise, dilated, strided, with automatic padding. */
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
+import { convGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
-import { defineOp, notFolded, notYet } from "./operator.ts";
+import { defineOp, notFolded } from "./operator.ts";
 import { linearMoments } from "./statistics.ts";
 import { slidingOutput, type Window, windowAttributes } from "./window.ts";
 
@@ -100,5 +101,5 @@ export const conv = defineOp<ConvAttributes>({
     return w === undefined ? 0 : sizeOf(y) * sizeOf(w.slice(1));
   },
 
-  gradient: notYet,
+  gradient: { rule: convGradient },
 });
