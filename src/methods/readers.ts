@@ -1,0 +1,116 @@
+/** @file The linear layers that read channels which could go, with what follows each of them. */
+import { consumersOf, type Graph, type Node } from "../ir/graph.ts";
+import {
+  type BatchNormRole,
+  type LinearRole,
+  type LinearWeight,
+  roleOf,
+  type SlidingAxis,
+  slidingAxes,
+  tapShares,
+  weightOf,
+} from "../ops/roles.ts";
+import type { Structure } from "../structure/units.ts";
+import { isFloat } from "../tensor/dtype.ts";
+import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+
+/** A linear layer with a constant weight, as the methods see it. */
+export interface Reader {
+  readonly node: Node;
+  readonly role: LinearRole;
+  /** The value that it reads, and the one that it computes. */
+  readonly source: string;
+  readonly result: string;
+  readonly weight: LinearWeight;
+  /** Share of output positions at which each tap looks inside the map: [K]. */
+  readonly shares: Float64Array;
+  readonly axes: readonly SlidingAxis[];
+  /** The unit (or -1) of each channel of the source, and of the result. */
+  readonly sourceUnits: Int32Array;
+  readonly resultUnits: Int32Array;
+  /** The batch normalization that alone reads the result. */
+  readonly batchNorm: BatchNormParameters | undefined;
+}
+
+/** Batch normalization with its constant parameters, each [C]. */
+export interface BatchNormParameters {
+  readonly node: Node;
+  readonly role: BatchNormRole;
+  readonly scale: Float64Array;
+  readonly mean: Float64Array;
+  readonly variance: Float64Array;
+}
+
+/** All readers of a network, in graph order. Sums over channels that are no linear layer are absent. */
+export function readersOf(structure: Structure): readonly Reader[] {
+  const { analysis } = structure;
+  const { graph, reads, operands } = analysis;
+  const consumers = consumersOf(graph);
+  return reads.flatMap(({ node, input }): Reader[] => {
+    const role = roleOf(node);
+    const own = operands.get(node);
+    if (role.kind !== "linear" || own === undefined || input !== role.dataInput) return [];
+    const data = own.inputs[role.dataInput];
+    const stored = graph.constants.get(node.inputs[role.weightInput]);
+    const [result] = own.outputs;
+    if (!data || !stored || !isFloat(stored.dtype) || stored.shape.length < 2) return [];
+    if (role.window === undefined && stored.shape.length > 2) return [];
+    const axes = slidingAxes(role, {
+      data: data.shape,
+      weight: stored.shape,
+      result: result.shape,
+    });
+    const axisOf = (axis: number, shape: readonly number[]) =>
+      axis < 0 ? axis + shape.length : axis;
+    return [
+      {
+        node,
+        role,
+        source: data.name,
+        result: result.name,
+        weight: weightOf(role, stored.read()),
+        shares: tapShares(role, axes),
+        axes,
+        sourceUnits: structure.unitsAlong(own.layoutOf(data), axisOf(role.dataAxis, data.shape)),
+        resultUnits: structure.unitsAlong(
+          own.layoutOf(result),
+          axisOf(role.resultAxis, result.shape),
+        ),
+        batchNorm: batchNormAfter(graph, consumers, node),
+      },
+    ];
+  });
+}
+
+/** The batch normalization that alone reads what `node` computes, if its parameters are constant. */
+export function batchNormAfter(
+  graph: Graph,
+  consumers: ReadonlyMap<string, readonly Node[]>,
+  node: Node,
+): BatchNormParameters | undefined {
+  const [result] = node.outputs;
+  const [next, ...others] = consumers.get(result) ?? [];
+  if (next === undefined || others.length > 0 || graph.outputs.includes(result)) return undefined;
+  const role = roleOf(next);
+  if (role.kind !== "batch-norm" || next.inputs[role.dataInput] !== result) return undefined;
+  const vector = (input: number): Float64Array | undefined => {
+    const constant = graph.constants.get(next.inputs[input]);
+    return constant && isFloat(constant.dtype) ? toNumbers(constant.read()) : undefined;
+  };
+  const scale = vector(role.scaleInput);
+  const mean = vector(role.meanInput);
+  const variance = vector(role.varianceInput);
+  return scale && mean && variance && { node: next, role, scale, mean, variance };
+}
+
+/** How strongly each result channel counts: (scale / standard deviation)² of the normalization, or 1. */
+export function gainsOf({ batchNorm, weight }: Reader): Float64Array {
+  if (batchNorm === undefined) return new Float64Array(weight.outputs).fill(1);
+  const { scale, variance, role } = batchNorm;
+  return scale.map((s, o) => (s * s) / (variance[o] + role.epsilon));
+}
+
+/** Number of result positions per image. */
+export function positionsOf({ axes }: Reader): number {
+  return sizeOf(axes.map(({ output }) => output));
+}

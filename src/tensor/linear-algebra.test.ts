@@ -1,0 +1,60 @@
+/** @file Matrices against their definitions: every factorisation multiplied out again. */
+import { describe, expect, it } from "vitest";
+import {
+  cholesky,
+  choleskySolve,
+  identity,
+  inverse,
+  product,
+  productWithTranspose,
+  subMatrix,
+} from "./linear-algebra.ts";
+import { randomOf } from "./random.ts";
+
+const normals = (length: number, key: string) =>
+  Float64Array.from(randomOf(7, key).normals(length));
+const distance = (a: Float64Array, b: Float64Array) =>
+  a.reduce((largest, x, i) => Math.max(largest, Math.abs(x - b[i])), 0);
+
+/** M Mᵀ + I of a random M. */
+function positiveDefinite(n: number): Float64Array {
+  const m = normals(n * n, `spd${n}`);
+  const out = productWithTranspose(m, m, n, n, n);
+  for (let i = 0; i < n; i++) out[i * n + i] += 1;
+  return out;
+}
+
+describe("products", () => {
+  it("multiply rows with columns", () => {
+    const a = Float64Array.of(1, 2, 3, 4, 5, 6);
+    const b = Float64Array.of(7, 8, 9, 10, 11, 12);
+    expect([...product(a, b, 2, 2, 3)]).toEqual([58, 64, 139, 154]);
+    expect([...productWithTranspose(a, b, 2, 2, 3)]).toEqual([50, 68, 122, 167]);
+  });
+
+  it("select rows and columns", () => {
+    const a = Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);
+    expect([...subMatrix(a, 3, [2, 0], [1])]).toEqual([8, 2]);
+  });
+});
+
+describe("Cholesky's factorisation", () => {
+  it.each([1, 2, 7, 40])("of a matrix of size %d multiplies out to it", (n) => {
+    const a = positiveDefinite(n);
+    const l = cholesky(a, n);
+    expect(distance(productWithTranspose(l, l, n, n, n), a)).toBeLessThan(1e-10);
+  });
+
+  it.each([1, 5, 33])("solves for several right sides, size %d", (n) => {
+    const a = positiveDefinite(n);
+    const x = normals(n * 3, "x");
+    const b = product(a, x, n, 3, n);
+    expect(distance(choleskySolve(cholesky(a, n), b, n, 3), x)).toBeLessThan(1e-9);
+    expect(distance(product(a, inverse(a, n), n, n, n), identity(n))).toBeLessThan(1e-9);
+  });
+
+  it("stays finite for a singular matrix", () => {
+    const ones = new Float64Array(9).fill(1);
+    expect(cholesky(ones, 3).every(Number.isFinite)).toBe(true);
+  });
+});
