@@ -238,9 +238,6 @@ describe("operators that pass elements on", () => {
 });
 
 function shifted(x: HostTensor, by: number): HostTensor {
-  return tensorOf(
-    x.dtype,
-    x.shape,
-    Array.from(x.data, (value) => Number(value) + by),
-  );
+  const values = toNumbers(x).map((value) => value + by);
+  return tensorOf(x.dtype, x.shape, values);
 }

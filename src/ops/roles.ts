@@ -238,3 +238,25 @@ export function tapShares(role: LinearRole, axes: readonly SlidingAxis[]): Float
   }
   return shares;
 }
+
+/** The function that turns the scores at the end of a network into probabilities. */
+export interface SquashingRole {
+  readonly kind: "softmax" | "log-softmax" | "sigmoid";
+  /** The axis of the classes; `undefined` where every score stands alone. From the end if < 0. */
+  readonly axis: number | undefined;
+}
+
+const squashing: Readonly<Record<string, SquashingRole["kind"]>> = {
+  Softmax: "softmax",
+  LogSoftmax: "log-softmax",
+  Sigmoid: "sigmoid",
+};
+
+/** What a node is to a loss, if it squashes scores. */
+export function squashingOf(node: Node): SquashingRole | undefined {
+  const kind = node.domain === "" ? squashing[node.opType] : undefined;
+  if (kind === undefined) return undefined;
+  if (kind === "sigmoid") return { kind, axis: undefined };
+  const raw = attributesOf(node);
+  return { kind, axis: raw.int("axis", raw.int("flatten", 0) === 1 ? 1 : -1) };
+}
