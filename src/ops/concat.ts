@@ -2,7 +2,8 @@
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { concatTensors } from "./fold.ts";
-import { defineOp, followsInputs, noMacs, notYet } from "./operator.ts";
+import { sliceRuns } from "./movement.ts";
+import { defineOp, followsInputs, noMacs } from "./operator.ts";
 import { mapDims, mayEqual, normalizeAxis } from "./shapes.ts";
 
 export const concat = defineOp({
@@ -64,5 +65,19 @@ export const concat = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  // dXᵢ is the run of dY that Xᵢ filled.
+  gradient: {
+    rule({ emit, attrs, inputs, dy: [dy], needs }) {
+      if (!dy) return [];
+      const axis = attrs.axis < 0 ? attrs.axis + dy.shape.length : attrs.axis;
+      let from = 0;
+      return inputs.map((x, i) => {
+        const count = x?.shape[axis] ?? 0;
+        const start = from;
+        from += count;
+        return needs(i) ? sliceRuns(emit, dy, [{ axis, start, step: 1, count }]) : undefined;
+      });
+    },
+  },
 });

@@ -1,12 +1,12 @@
 /** @file Moving blocks of positions to channels and back: DepthToSpace, SpaceToDepth. */
 import { range } from "./known.ts";
+import { throughFirst } from "./movement.ts";
 import {
   defineOp,
   followsInputs,
   type InferContext,
   noMacs,
   notFolded,
-  notYet,
   type Operator,
   type Ties,
 } from "./operator.ts";
@@ -76,10 +76,17 @@ const depthToSpace = defineOp<BlockAttributes>({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  // The blocks go back to the channels: SpaceToDepth, which has one order of channels alone.
+  gradient: throughFirst((dy, { emit, attrs: { block, isColumnRowDepth }, input }) => {
+    if (!isColumnRowDepth) return emit.op("SpaceToDepth", [dy], { blocksize: block });
+    const [batch, , height, width] = input(0).shape;
+    const apart = emit.reshape(dy, [batch, dy.shape[1], height, block, width, block]);
+    return emit.reshape(emit.transpose(apart, [0, 1, 3, 5, 2, 4]), input(0).shape);
+  }),
 });
 
-const spaceToDepth = defineOp({
+const spaceToDepth = defineOp<{ readonly block: number }>({
   opType: "SpaceToDepth",
   summary: "[N, C, H·b, W·b] → [N, b²·C, H, W]; the channels of Y as [b, b, C]",
   attributes: (raw) => ({ block: raw.int("blocksize") }),
@@ -117,7 +124,9 @@ const spaceToDepth = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+  gradient: throughFirst((dy, { emit, attrs: { block } }) =>
+    emit.op("DepthToSpace", [dy], { blocksize: block, mode: "DCR" }),
+  ),
 });
 
 /** The channels of X that make channel `c` of `channels` channels of Y. */

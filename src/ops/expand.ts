@@ -1,7 +1,9 @@
 /** @file Repeating elements: Expand and Tile. */
 import { int64Vector } from "../tensor/host-tensor.ts";
+import { unbroadcast } from "./gradient.ts";
 import { knownNumbers, numericShape, parameterNumbers } from "./known.ts";
-import { defineOp, noMacs, notYet, type Operator } from "./operator.ts";
+import { throughFirst } from "./movement.ts";
+import { defineOp, noMacs, type Operator } from "./operator.ts";
 import { isMovable, rearranged } from "./rearrange.ts";
 import { broadcastShapes, mapDims } from "./shapes.ts";
 import { pickMoments } from "./statistics.ts";
@@ -72,7 +74,7 @@ const expand = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+  gradient: throughFirst((dy, { emit, input }) => unbroadcast(emit, dy, input(0).shape)),
 });
 
 const tile = defineOp({
@@ -137,7 +139,14 @@ const tile = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  // Every element sums what its repetitions get: [.., repeats, size, ..] over the repeats.
+  gradient: throughFirst((dy, { emit, input }) => {
+    const { shape } = input(0);
+    const apart = shape.flatMap((size, axis) => [dy.shape[axis] / size, size]);
+    const repeats = shape.map((_, axis) => 2 * axis).filter((axis) => apart[axis] !== 1);
+    return emit.reshape(emit.sum(emit.reshape(dy, apart), repeats), shape);
+  }),
 });
 
 /** Operators that repeat elements. */

@@ -1,13 +1,20 @@
 /** @file Picking and placing elements by index: Gather, GatherElements, GatherND, ScatterElements, ScatterND. */
 import { takeAlong, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import {
+  type Addressing,
+  gatherElementsGradient,
+  gatherGradient,
+  gatherNDGradient,
+  scatterGradient,
+} from "./gather-gradient.ts";
 import { fixEverything, knownNumbers, parameterNumbers } from "./known.ts";
 import {
   defineOp,
   followsInputs,
+  type GradientFacet,
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
 } from "./operator.ts";
 import { isMovable, reshaped } from "./rearrange.ts";
@@ -92,27 +99,32 @@ const gather = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+  gradient: gatherGradient,
 });
 
 /** Operators that address single elements: their indices would have to be counted anew. */
-function addressing(opType: string, summary: string, infer: Infer): Operator {
+function addressing(
+  opType: string,
+  summary: string,
+  infer: Infer,
+  gradient: GradientFacet<Addressing>,
+): Operator {
   return defineOp<Addressing>({
     opType,
     summary,
-    attributes: (raw) => ({ batchDims: raw.int("batch_dims", 0) }),
+    attributes: (raw) => ({
+      axis: raw.int("axis", 0),
+      batchDims: raw.int("batch_dims", 0),
+      reduction: raw.string("reduction", "none"),
+    }),
     infer,
     fold: notFolded,
     ties: (t) => fixEverything(t, `${opType} addresses single elements`),
     shrink: followsInputs,
     moments: noMoments,
     macs: noMacs,
-    gradient: notYet,
+    gradient,
   });
-}
-
-interface Addressing {
-  readonly batchDims: number;
 }
 
 type Infer = Operator<Addressing>["infer"];
@@ -123,6 +135,7 @@ const gatherElements = addressing(
   "GatherElements",
   "data at the place of each index, but along `axis` at the index itself",
   (context) => [{ dtype: context.required(0).type.dtype, shape: context.required(1).type.shape }],
+  gatherElementsGradient,
 );
 
 const gatherND = addressing(
@@ -139,18 +152,21 @@ const gatherND = addressing(
       context.fail(`indices [${indices.join(", ")}] go deeper than data [${shape.join(", ")}]`);
     return [{ dtype, shape: [...indices.slice(0, -1), ...shape.slice(sliced)] }];
   },
+  gatherNDGradient,
 );
 
 const scatterElements = addressing(
   "ScatterElements",
   "data with `updates` written along `axis` at `indices`",
   likeData,
+  scatterGradient((emit, dy, indices, axis) => emit.op("GatherElements", [dy, indices], { axis })),
 );
 
 const scatterND = addressing(
   "ScatterND",
   "data with the slices that the rows of `indices` name replaced by `updates`",
   likeData,
+  scatterGradient((emit, dy, indices) => emit.op("GatherND", [dy, indices])),
 );
 
 /** Operators that address elements by index. */

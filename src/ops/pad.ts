@@ -1,6 +1,9 @@
 /** @file Pad: new positions around a tensor (constant, or mirrored, repeated, wrapped content). */
+import { assert } from "../errors.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
+import type { Emitter, Value } from "./gradient.ts";
 import { knownNumbers, parameterNumbers, range } from "./known.ts";
+import { padZeros, placeAlong } from "./movement.ts";
 import {
   defineOp,
   type InferContext,
@@ -8,12 +11,12 @@ import {
   type Moments,
   noMacs,
   notFolded,
-  notYet,
   type TiedTensor,
 } from "./operator.ts";
 import { mapDims, normalizeAxis } from "./shapes.ts";
 
 interface PadAttributes {
+  readonly mode: string;
   readonly isConstant: boolean;
 }
 
@@ -30,7 +33,7 @@ export const pad = defineOp<PadAttributes>({
     const mode = raw.string("mode", "constant");
     if (!["constant", "reflect", "edge", "wrap"].includes(mode))
       raw.fail(`mode "${mode}" is not one of constant, reflect, edge, wrap`);
-    return { isConstant: mode === "constant" };
+    return { mode, isConstant: mode === "constant" };
   },
 
   infer(context) {
@@ -122,8 +125,65 @@ export const pad = defineOp<PadAttributes>({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  gradient: {
+    rule(context) {
+      const {
+        emit,
+        attrs,
+        inputs,
+        dy: [dy],
+      } = context;
+      if (!dy) return [];
+      const [x, pads, axes] = [context.input(0), context.input(1), inputs[3]];
+      const rank = x.shape.length;
+      const numbers = (value: Value | undefined) =>
+        knownNumbers({ value: value && emit.known(value) });
+      const margins = marginsOf(numbers(pads), axes ? numbers(axes) : range(rank), rank);
+      assert(margins !== undefined, "the pads are known where the sizes are");
+      if (!attrs.isConstant)
+        return [context.needs(0) ? unfolded(emit, dy, x, margins, attrs) : undefined];
+      // What was added is cut off, and what was cut off gets zeros.
+      const dx = padZeros(
+        emit,
+        dy,
+        margins.map(({ before }) => -before),
+        margins.map(({ after }) => -after),
+      );
+      const all = (value: Value) => emit.sum(value, range(rank));
+      const dValue = () => emit.reshape(emit.sub(all(dy), all(dx)), inputs[2]?.shape ?? []);
+      return [
+        context.needs(0) ? dx : undefined,
+        undefined,
+        context.needs(2) ? dValue() : undefined,
+      ];
+    },
+  },
 });
+
+/** Every new position gives its gradient to the element that it repeats. */
+function unfolded(
+  emit: Emitter,
+  dy: Value,
+  x: Value,
+  margins: readonly Margin[],
+  { mode }: PadAttributes,
+): Value | undefined {
+  return margins.reduce<Value | undefined>((part, { before }, axis) => {
+    const size = x.shape[axis];
+    const sources = range(dy.shape[axis], -before).map((k) => sourceOf(mode, k, size));
+    return part && placeAlong(emit, part, axis, sources, size);
+  }, dy);
+}
+
+/** The position that position `k`, which may lie outside an axis of `size`, repeats. */
+function sourceOf(mode: string, k: number, size: number): number {
+  const modulo = (n: number) => ((k % n) + n) % n;
+  if (mode === "edge") return Math.min(Math.max(k, 0), size - 1);
+  if (mode === "wrap") return modulo(size);
+  const there = modulo(Math.max(1, 2 * (size - 1)));
+  return Math.min(there, 2 * (size - 1) - there);
+}
 
 function paddedMoments(
   context: MomentContext<PadAttributes>,
@@ -150,8 +210,9 @@ function marginsOf(
   rank: number,
 ): readonly Margin[] | undefined {
   if (pads === undefined || axes === undefined) return undefined;
+  const places = normalized(axes, rank);
   return range(rank).map((axis) => {
-    const at = axes.indexOf(axis);
+    const at = places.indexOf(axis);
     if (at < 0) return { before: 0, after: 0 };
     return { before: pads[at], after: pads[at + axes.length] };
   });

@@ -2,13 +2,13 @@
 import type { Dim, Shape } from "../ir/graph.ts";
 import { int64Vector } from "../tensor/host-tensor.ts";
 import { knownNumbers, numericShape, parameterNumbers, productOf, quotientOf } from "./known.ts";
+import { throughFirst } from "./movement.ts";
 import {
   defineOp,
   type Fold,
   followsInputs,
   type InferContext,
   noMacs,
-  notYet,
   type Operator,
 } from "./operator.ts";
 import { reshaped } from "./rearrange.ts";
@@ -19,6 +19,9 @@ const foldReshape: Fold<unknown> = ([data], _attrs, [type]) => {
   const shape = numericShape(type.shape);
   return data && shape && [reshaped(data, shape)];
 };
+
+/** dX is dY in X's shape. */
+const inOldShape = throughFirst((dy, { emit, input }) => emit.reshape(dy, input(0).shape));
 
 const reshape = defineOp({
   opType: "Reshape",
@@ -88,7 +91,7 @@ const reshape = defineOp({
 
   moments: reshapedMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: inOldShape,
 });
 
 const flatten = defineOp({
@@ -115,7 +118,7 @@ const flatten = defineOp({
   shrink: followsInputs,
   moments: reshapedMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: inOldShape,
 });
 
 const squeeze = defineOp({
@@ -156,7 +159,7 @@ const squeeze = defineOp({
 
   moments: reshapedMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: inOldShape,
 });
 
 const unsqueeze = defineOp({
@@ -184,7 +187,7 @@ const unsqueeze = defineOp({
   shrink: followsInputs,
   moments: reshapedMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: inOldShape,
 });
 
 /** Fails where both sizes are known and differ. */

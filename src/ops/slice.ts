@@ -1,11 +1,13 @@
 /** @file Slice: runs with a step along some axes. */
+import { assert } from "../errors.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
+import type { Value } from "./gradient.ts";
 import { fixAxes, knownNumbers, parameterNumbers, range } from "./known.ts";
+import { placeAlong, throughFirst } from "./movement.ts";
 import {
   defineOp,
   type InferContext,
   noMacs,
-  notYet,
   type ShrinkContext,
   type Shrunk,
   type TiedTensor,
@@ -107,7 +109,18 @@ export const slice = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  // dY goes back to the positions that it came from; zeros elsewhere.
+  gradient: throughFirst((dy, { emit, inputs: [x, ...bounds] }) => {
+    if (!x) return undefined;
+    const numbers = bounds.map((bound) => knownNumbers({ value: bound && emit.known(bound) }));
+    const cuts = cutsOf(numbers, bounds.map(Boolean), x.shape);
+    assert(cuts !== undefined, "the bounds are known where the sizes are");
+    return cuts.reduce<Value | undefined>((part, cut) => {
+      const size = x.shape[cut.axis];
+      return part && placeAlong(emit, part, cut.axis, positionsOf(cut, size), size);
+    }, dy);
+  }),
 });
 
 /** Bounds for the shrunk input, or the Gather that replaces a slice which no longer has one step. */

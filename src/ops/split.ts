@@ -1,8 +1,9 @@
 /** @file Split: cuts a tensor into runs along one axis. */
 import type { Attribute, Dim } from "../ir/graph.ts";
 import { type HostTensor, int64Vector, takeAlong } from "../tensor/host-tensor.ts";
+import type { Emitter, Value } from "./gradient.ts";
 import { knownNumbers, numericShape, range } from "./known.ts";
-import { defineOp, noMacs, notYet, type Shrunk } from "./operator.ts";
+import { defineOp, noMacs, type Shrunk } from "./operator.ts";
 import { isMovable } from "./rearrange.ts";
 import { mapDims, normalizeAxis } from "./shapes.ts";
 import { pickMoments } from "./statistics.ts";
@@ -90,8 +91,32 @@ export const split = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  // The parts laid end to end; zeros where the loss does not depend on one.
+  gradient: {
+    rule({ emit, attrs, input, node, dy, needs }) {
+      if (!needs(0)) return [];
+      const x = input(0);
+      const axis = attrs.axis < 0 ? attrs.axis + x.shape.length : attrs.axis;
+      const sizes = sizesOf(emit, node.inputs[1] ? input(1) : undefined, x.shape[axis], dy.length);
+      const parts = dy.map((part, i) => {
+        const shape = x.shape.map((size, k) => (k === axis ? sizes[i] : size));
+        return part ?? emit.filled(0, shape, x.dtype);
+      });
+      return [parts.length === 1 ? parts[0] : emit.op("Concat", parts, { axis })];
+    },
+  },
 });
+
+/** The sizes of the parts along the axis. */
+function sizesOf(
+  emit: Emitter,
+  given: Value | undefined,
+  width: number,
+  count: number,
+): readonly number[] {
+  return knownNumbers({ value: given && emit.known(given) }) ?? equalParts(width, count);
+}
 
 /** `count` parts of equal size, the last one smaller where it does not come out even. */
 function equalParts(width: number, count: number): number[] {

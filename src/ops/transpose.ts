@@ -1,6 +1,7 @@
 /** @file Transpose: the axes in another order. */
 
-import { defineOp, followsInputs, type InferContext, noMacs, notYet } from "./operator.ts";
+import { throughFirst } from "./movement.ts";
+import { defineOp, followsInputs, type InferContext, noMacs } from "./operator.ts";
 import { isMovable, rearranged } from "./rearrange.ts";
 
 interface TransposeAttributes {
@@ -41,7 +42,14 @@ export const transpose = defineOp<TransposeAttributes>({
   },
 
   macs: noMacs,
-  gradient: notYet,
+  // The axes go back to where they came from.
+  gradient: throughFirst((dy, { emit, attrs }) => {
+    const permutation = permutationOf(attrs, dy.shape.length);
+    return emit.transpose(
+      dy,
+      permutation.map((_, axis) => permutation.indexOf(axis)),
+    );
+  }),
 });
 
 function permutationOf({ permutation }: TransposeAttributes, rank: number): readonly number[] {
