@@ -176,14 +176,16 @@ function gradientRule(dx: Reduction["dx"]): GradientRule<ReduceAttributes> {
     const axes = reducedAxes(attrs, x.shape.length, given && { value: emit.known(given) });
     assert(axes !== undefined, "where the sizes are known, so are the axes");
     const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+    // One number broadcasts as it is.
+    const keep = (value: Value) => (sizeOf(kept) === 1 ? value : emit.reshape(value, kept));
     const terms: Reduced = {
       ...algebraOf(emit, x),
       x,
       // A getter, so that nothing is emitted where Y is not asked for.
       get y() {
-        return emit.reshape(output(), kept);
+        return keep(output());
       },
-      dy: emit.reshape(gradient(), kept),
+      dy: keep(gradient()),
       count: sizeOf(x.shape) / sizeOf(kept),
       sum: (value) => emit.sum(value, axes, true),
       prod: (value) => emit.op("ReduceProd", [value, emit.ints(axes)], reducing),

@@ -1,0 +1,77 @@
+/** @file Gradients of random networks, against central differences along one direction per tensor. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Attribute, Graph, Node } from "../src/ir/graph.ts";
+import { isFloat } from "../src/tensor/dtype.ts";
+import type { HostTensor } from "../src/tensor/host-tensor.ts";
+import { buildProgram, layerKinds, type Program, programs } from "./random-graphs.ts";
+import { gradientErrors, normals } from "./support/gradient.ts";
+
+/** Kinks are smoothed, so that differences measure slopes and not on which side of a kink a step ends. */
+const smoothed: Readonly<Record<string, string>> = {
+  Relu: "Softplus",
+  LeakyRelu: "Elu",
+  HardSigmoid: "Sigmoid",
+  HardSwish: "Mish",
+  PRelu: "Mul",
+  MaxPool: "AveragePool",
+};
+
+function smooth(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node): Node => {
+    const opType = smoothed[node.opType];
+    if (opType === undefined) return node;
+    const attributes = opType === "AveragePool" ? node.attributes : new Map<string, Attribute>();
+    return { ...node, opType, attributes };
+  });
+  return { ...graph, nodes };
+}
+
+/** Constants that nobody trains: sizes as numbers, and running statistics. */
+function isWeight(graph: Graph, name: string): boolean {
+  return graph.nodes.every((node) => {
+    const index = node.inputs.indexOf(name);
+    if (node.opType === "BatchNormalization") return index < 3;
+    return index < 0 || (node.opType !== "Resize" && node.opType !== "Pad");
+  });
+}
+
+async function errorsOf(program: Program): Promise<readonly (readonly [string, number])[]> {
+  const graph = smooth(buildProgram(program));
+  const weights = [...graph.constants.values()].filter(
+    ({ name, dtype }) => isFloat(dtype) && isWeight(graph, name),
+  );
+  const batch = program.isBatchSymbolic ? 2 : 1;
+  const at = new Map<string, HostTensor>([
+    ["x", normals([batch, 3, 8, 8])],
+    ...weights.map(({ name, read }) => [name, read()] as const),
+  ]);
+  const errors = await gradientErrors(graph, at, { step: 1e-2 });
+  return [...errors].map(([name, { error }]) => [name, error] as const);
+}
+
+const numbers = [3, 4, 5];
+
+describe("gradients of networks", () => {
+  it.each(layerKinds)("with the layer %s", async (kind) => {
+    for (const c of numbers) {
+      const instructions = [
+        { kind, a: 0, b: 3, c },
+        { kind: "conv", a: 0, b: 1, c: 0 },
+      ] as const;
+      const program = { seed: c, instructions, isBatchSymbolic: c === 4, head: "flatten" } as const;
+      const errors = await errorsOf(program);
+      expect(errors.filter(([, error]) => !(error < 5e-3))).toEqual([]);
+    }
+  });
+
+  it("of random programs", async () => {
+    await fc.assert(
+      fc.asyncProperty(programs(10), async (program) => {
+        const errors = await errorsOf(program);
+        expect(errors.filter(([, error]) => !(error < 1e-2))).toEqual([]);
+      }),
+      { numRuns: 20, seed: 1 },
+    );
+  });
+});
