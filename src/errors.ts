@@ -17,6 +17,8 @@ export const errorCodes = {
   EXTERNAL_DATA_OFF: "The weights lie in another file, and reading it was not allowed.",
   EXTERNAL_DATA_UNSAFE: "The external data leaves the model's folder, or is no regular file there.",
   EXTERNAL_DATA_BAD: "The external data's offset, length or key is not valid for its file.",
+  ARCHITECTURE_UNKNOWN: "No network that can be built from nothing has this name.",
+  ARCHITECTURE_OPTION: "The network cannot be built with such a size, width or number of classes.",
   METHOD_UNKNOWN: "No pruning method has this name.",
   METHOD_NEEDS_BN: "The method reads batch normalization, and the network has none left.",
   METHOD_NEEDS_DATA: "The method needs data that was not given.",
