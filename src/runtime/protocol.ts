@@ -78,6 +78,41 @@ export interface Calls {
     };
     readonly answer: readonly WireNodeTime[];
   };
+  /** Opens a session whose state stays in the worker. */
+  readonly openTraining: {
+    readonly ask: {
+      readonly model: WireModel;
+      readonly options: WireOptions;
+      /** Output that computes the next value of each input. */
+      readonly state: ReadonlyMap<string, string>;
+      readonly initial: ReadonlyMap<string, WireTensor>;
+      /** A bool output; where it is false the step changes nothing, and those after it do not run. */
+      readonly guard: string | undefined;
+    };
+    readonly answer: { readonly session: number };
+  };
+  /** Runs such a session once. */
+  readonly step: {
+    readonly ask: {
+      readonly session: number;
+      readonly feeds: ReadonlyMap<string, WireTensor>;
+      readonly fetches: readonly string[];
+    };
+    readonly answer: {
+      readonly status: "done" | "refused" | "skipped";
+      readonly results: ReadonlyMap<string, WireTensor>;
+    };
+  };
+  /** Copies of the state; all of it when `names` is `undefined`. */
+  readonly readState: {
+    readonly ask: { readonly session: number; readonly names: readonly string[] | undefined };
+    readonly answer: ReadonlyMap<string, WireTensor>;
+  };
+  /** Overwrites state, and lets a session that was stopped by its guard go on. */
+  readonly writeState: {
+    readonly ask: { readonly session: number; readonly state: ReadonlyMap<string, WireTensor> };
+    readonly answer: null;
+  };
   readonly close: { readonly ask: { readonly session: number }; readonly answer: null };
 }
 

@@ -126,7 +126,8 @@ export async function profileNodes(
   return worker.call("profile", ask, transfer);
 }
 
-function wireOptions(options: SessionOptions): WireOptions {
+/** The options, complete. */
+export function wireOptions(options: SessionOptions): WireOptions {
   const { providers = ["cpu"], threads, optimization = "all" } = options;
   return { providers, threads, optimization };
 }

@@ -114,7 +114,9 @@ function errorOf(call: CallName, failure: Failure): EspalierError {
       },
     );
   }
-  const doing = call === "open" ? "could not load the model" : "failed while running the network";
+  const doing = call.startsWith("open")
+    ? "could not load the model"
+    : "failed while running the network";
   return new EspalierError("RUNTIME_FAILED", `ONNX Runtime ${doing}: ${failure.message}`, {
     data: { call, message: failure.message },
   });

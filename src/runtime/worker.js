@@ -11,6 +11,8 @@ import { performance } from "node:perf_hooks";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import { enter, leave } from "./gate.js";
+import { describe, discard, fromTensor, toFeeds } from "./worker-tensors.js";
+import { newTraining } from "./worker-training.js";
 
 /**
  * @typedef {import("./protocol.ts").WireTensor} WireTensor
@@ -31,8 +33,11 @@ ort.env.logLevel = "fatal";
 const silent = /** @type {const} */ (4);
 
 /**
- * An open session and the feeds that `time` runs it with.
- * @typedef {{ session: ort.InferenceSession, held: Record<string, ort.Tensor> }} Open
+ * An open session, the feeds that `time` runs it with, and its state if it trains.
+ * @typedef {object} Open
+ * @property {ort.InferenceSession} session
+ * @property {Record<string, ort.Tensor>} held
+ * @property {import("./worker-training.js").Training | undefined} training
  */
 
 /** @type {Map<number, Open>} */
@@ -47,24 +52,6 @@ class ProviderError extends Error {
     this.provider = provider;
   }
 }
-
-/** The typed array of each element type that onnxruntime-node takes. float16 travels as bits. */
-const arrayOf = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-  int4: Uint8Array,
-  uint4: Uint8Array,
-};
 
 /** @type {Int32Array} */
 const gate = workerData;
@@ -129,48 +116,6 @@ function refusedBy(/** @type {string} */ provider, /** @type {string} */ message
   ).test(message);
 }
 
-/** @param {readonly ort.InferenceSession.ValueMetadata[]} values @returns {WireValue[]} */
-function describe(values) {
-  return values.map((value) => {
-    if (!value.isTensor) throw new Error(`"${value.name}" is not a tensor`);
-    return { name: value.name, dtype: value.type, shape: value.shape };
-  });
-}
-
-/** @param {ReadonlyMap<string, WireTensor>} feeds */
-function toFeeds(feeds) {
-  /** @type {Record<string, ort.Tensor>} */
-  const out = Object.create(null);
-  for (const [name, tensor] of feeds) out[name] = toTensor(name, tensor);
-  return out;
-}
-
-/** @param {string} name @param {WireTensor} wire @returns {ort.Tensor} */
-function toTensor(name, { dtype, shape, data }) {
-  if (Array.isArray(data)) {
-    // onnxruntime-node ends a text at its first NUL, silently.
-    if (data.some((text) => text.includes("\0")))
-      throw new Error(`"${name}" holds text with a NUL`);
-    return new ort.Tensor("string", data, shape);
-  }
-  if (!Object.hasOwn(arrayOf, dtype)) throw new Error(`"${name}" is ${dtype}, which cannot be fed`);
-  const Elements = arrayOf[/** @type {keyof typeof arrayOf} */ (dtype)];
-  // The constructor's overloads tie each dtype to its array; `arrayOf` is that same table.
-  return new /** @type {any} */ (ort.Tensor)(dtype, new Elements(/** @type {any} */ (data)), shape);
-}
-
-/** @param {ort.Tensor} tensor @param {ArrayBuffer[]} transfer @returns {WireTensor} */
-function fromTensor(tensor, transfer) {
-  const { type: dtype, dims: shape, data } = tensor;
-  if (Array.isArray(data)) return { dtype, shape, data };
-  const view = /** @type {Uint8Array} */ (/** @type {unknown} */ (data));
-  const whole = view.byteOffset === 0 && view.byteLength === view.buffer.byteLength;
-  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  const buffer = /** @type {ArrayBuffer} */ (whole ? view.buffer : bytes.slice().buffer);
-  transfer.push(buffer);
-  return { dtype, shape, data: buffer };
-}
-
 /** @param {number} id @returns {Open} */
 function opened(id) {
   const entry = sessions.get(id);
@@ -178,7 +123,14 @@ function opened(id) {
   return entry;
 }
 
-/** @param {Open} entry */
+/** @param {number} id */
+function trainingOf(id) {
+  const { training } = opened(id);
+  if (training === undefined) throw new Error("the session holds no state");
+  return training;
+}
+
+/** @param {Pick<Open, "session" | "held">} entry */
 function runHeld({ session, held }) {
   return natively(() => session.run(held, { logSeverityLevel: silent }));
 }
@@ -198,7 +150,7 @@ const handlers = {
       const inputs = describe(session.inputMetadata);
       const outputs = describe(session.outputMetadata);
       const id = nextSession++;
-      sessions.set(id, { session, held: {} });
+      sessions.set(id, { session, held: {}, training: undefined });
       return { session: id, inputs, outputs };
     } catch (error) {
       await natively(() => session.release());
@@ -217,6 +169,36 @@ const handlers = {
     return new Map(
       Object.entries(results).map(([name, tensor]) => [name, fromTensor(tensor, transfers)]),
     );
+  },
+
+  async openTraining({ model, options, ...ask }) {
+    const session = await create(model, options);
+    try {
+      const training = newTraining(
+        (feeds, fetches) =>
+          natively(() => session.run(feeds, fetches, { logSeverityLevel: silent })),
+        ask,
+      );
+      const id = nextSession++;
+      sessions.set(id, { session, held: {}, training });
+      return { session: id };
+    } catch (error) {
+      await natively(() => session.release());
+      throw error;
+    }
+  },
+
+  async step({ session, feeds, fetches }) {
+    return trainingOf(session).step(feeds, fetches, transfers);
+  },
+
+  async readState({ session, names }) {
+    return trainingOf(session).read(names, transfers);
+  },
+
+  async writeState({ session, state }) {
+    trainingOf(session).write(state);
+    return null;
   },
 
   async hold({ session, feeds }) {
@@ -315,11 +297,3 @@ let queue = Promise.resolve();
 parentPort?.on("message", (request) => {
   queue = queue.then(() => serve(request));
 });
-
-/** Frees a buffer now rather than at the next garbage collection. @param {ArrayBuffer} buffer */
-function discard(buffer) {
-  const { port1, port2 } = new MessageChannel();
-  port1.postMessage(null, [buffer]);
-  port1.close();
-  port2.close();
-}

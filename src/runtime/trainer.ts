@@ -1,0 +1,101 @@
+/**
+ * @file Sessions with state: a graph that is run again and again, each run reading what the run
+ * before it computed. The state stays in the worker thread; only batches go there, and only what is
+ * asked for (a loss, a count) comes back.
+ */
+import { EspalierError } from "../errors.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import { type Feeds, type ModelSource, type SessionOptions, wireOptions } from "./session.ts";
+import { fromWire, toWireFeeds, toWireModel } from "./wire.ts";
+import { sharedWorker, type WorkerThread } from "./worker-thread.ts";
+
+/** How a session with state is opened. */
+export interface TrainerOptions extends SessionOptions {
+  /** For each state input, the output that computes its next value. Types and shapes are equal. */
+  readonly state: ReadonlyMap<string, string>;
+  /** The first value of every state input. */
+  readonly initial: ReadonlyMap<string, HostTensor>;
+  /**
+   * A bool output of one element. A step where it is false leaves the state as it was, and the steps
+   * that were posted after it do not run.
+   */
+  readonly guard?: string;
+}
+
+/** What became of a step. */
+export interface StepResult {
+  /** `refused`: the guard was false. `skipped`: it was false in a step before. */
+  readonly status: "done" | "refused" | "skipped";
+  /** The outputs asked for; none of a skipped step. */
+  readonly results: Feeds;
+}
+
+/** A loaded graph with its state. Close it: its memory is not garbage-collected. */
+export interface Trainer {
+  /**
+   * Runs one step. Steps run in the order of the calls; call again before the promise settles, and
+   * the next batch lies ready when this step ends. The feeds change owner: their arrays are empty
+   * afterwards.
+   */
+  step(feeds: Feeds, fetches: readonly string[]): Promise<StepResult>;
+  /** Copies of the state after all steps posted so far, by input name (default all). */
+  readState(names?: readonly string[]): Promise<Feeds>;
+  /** Overwrites some or all of the state. A trainer that was stopped by its guard can go on. */
+  writeState(state: Feeds): Promise<void>;
+  /** Releases the memory. Closing twice is no error. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Loads a graph with state.
+ * @throws EspalierError `RUNTIME_FAILED` with onnxruntime's words, `PROVIDER_MISSING`, `ABORTED`.
+ */
+export async function openTrainer(
+  model: ModelSource,
+  options: TrainerOptions,
+  worker: WorkerThread = sharedWorker(),
+): Promise<Trainer> {
+  const { state, initial, guard, signal } = options;
+  if (signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the network was loaded.");
+  const transfer: ArrayBuffer[] = [];
+  const { session } = await worker.call(
+    "openTraining",
+    {
+      model: toWireModel(model, transfer),
+      options: wireOptions(options),
+      state,
+      initial: toWireFeeds(initial, false, transfer),
+      guard,
+    },
+    transfer,
+  );
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (!isOpen) return;
+    isOpen = false;
+    if (worker.isAlive()) await worker.call("close", { session });
+  };
+  return {
+    async step(feeds, fetches) {
+      const transfer: ArrayBuffer[] = [];
+      const ask = { session, feeds: toWireFeeds(feeds, true, transfer), fetches };
+      const { status, results } = await worker.call("step", ask, transfer);
+      return { status, results: fromWireFeeds(results) };
+    },
+    async readState(names) {
+      return fromWireFeeds(await worker.call("readState", { session, names }));
+    },
+    async writeState(state) {
+      const transfer: ArrayBuffer[] = [];
+      const ask = { session, state: toWireFeeds(state, false, transfer) };
+      await worker.call("writeState", ask, transfer);
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function fromWireFeeds(tensors: ReadonlyMap<string, Parameters<typeof fromWire>[0]>): Feeds {
+  return new Map([...tensors].map(([name, tensor]) => [name, fromWire(tensor)]));
+}
