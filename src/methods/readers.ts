@@ -1,5 +1,6 @@
 /** @file The linear layers that read channels which could go, with what follows each of them. */
 import { consumersOf, type Graph, type Node } from "../ir/graph.ts";
+import type { TiedTensor } from "../ops/operator.ts";
 import {
   type BatchNormRole,
   type LinearRole,
@@ -12,7 +13,7 @@ import {
 } from "../ops/roles.ts";
 import type { Structure } from "../structure/units.ts";
 import { isFloat } from "../tensor/dtype.ts";
-import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+import { toNumbers } from "../tensor/host-tensor.ts";
 
 /** A linear layer with a constant weight, as the methods see it. */
 export interface Reader {
@@ -21,6 +22,8 @@ export interface Reader {
   /** The value that it reads, and the one that it computes. */
   readonly source: string;
   readonly result: string;
+  /** The axis of the source that is summed over. */
+  readonly axis: number;
   readonly weight: LinearWeight;
   /** Share of output positions at which each tap looks inside the map: [K]. */
   readonly shares: Float64Array;
@@ -28,6 +31,8 @@ export interface Reader {
   /** The unit (or -1) of each channel of the source, and of the result. */
   readonly sourceUnits: Int32Array;
   readonly resultUnits: Int32Array;
+  /** True when other nodes use the same weight, so that a change here would part what is tied. */
+  readonly isShared: boolean;
   /** The batch normalization that alone reads the result. */
   readonly batchNorm: BatchNormParameters | undefined;
 }
@@ -60,22 +65,21 @@ export function readersOf(structure: Structure): readonly Reader[] {
       weight: stored.shape,
       result: result.shape,
     });
-    const axisOf = (axis: number, shape: readonly number[]) =>
-      axis < 0 ? axis + shape.length : axis;
+    const axisOf = (axis: number, { shape }: TiedTensor) => (axis < 0 ? axis + shape.length : axis);
+    const axis = axisOf(role.dataAxis, data);
     return [
       {
         node,
         role,
         source: data.name,
         result: result.name,
+        axis,
         weight: weightOf(role, stored.read()),
         shares: tapShares(role, axes),
         axes,
-        sourceUnits: structure.unitsAlong(own.layoutOf(data), axisOf(role.dataAxis, data.shape)),
-        resultUnits: structure.unitsAlong(
-          own.layoutOf(result),
-          axisOf(role.resultAxis, result.shape),
-        ),
+        sourceUnits: structure.unitsAlong(own.layoutOf(data), axis),
+        resultUnits: structure.unitsAlong(own.layoutOf(result), axisOf(role.resultAxis, result)),
+        isShared: (consumers.get(stored.name)?.length ?? 0) > 1,
         batchNorm: batchNormAfter(graph, consumers, node),
       },
     ];
@@ -110,7 +114,22 @@ export function gainsOf({ batchNorm, weight }: Reader): Float64Array {
   return scale.map((s, o) => (s * s) / (variance[o] + role.epsilon));
 }
 
-/** Number of result positions per image. */
-export function positionsOf({ axes }: Reader): number {
-  return sizeOf(axes.map(({ output }) => output));
+/** A node that sums over channels and is no linear layer with constant weights. */
+export interface OtherRead {
+  readonly source: string;
+  readonly axis: number;
+  readonly sourceUnits: Int32Array;
+}
+
+/** The sums over channels that `readers` do not cover. */
+export function otherReadsOf(structure: Structure, readers: readonly Reader[]): OtherRead[] {
+  const { reads, operands } = structure.analysis;
+  const covered = new Set(readers.map(({ node, role }) => `${node.name}\u0000${role.dataInput}`));
+  return reads.flatMap(({ node, input, axis }) => {
+    const own = operands.get(node);
+    const source = own?.inputs[input];
+    if (!own || !source || covered.has(`${node.name}\u0000${input}`)) return [];
+    const sourceUnits = structure.unitsAlong(own.layoutOf(source), axis);
+    return [{ source: source.name, axis, sourceUnits }];
+  });
 }

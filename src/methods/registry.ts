@@ -1,12 +1,13 @@
 /** @file The registry of methods: the CLI, the docs and the conformance tests go by it. */
 import { EspalierError } from "../errors.ts";
+import { bn } from "./bn.ts";
 import { fpgm } from "./fpgm.ts";
 import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
 import { random } from "./random.ts";
 
 /** All methods, in the order in which they are listed to users. */
-export const methods: readonly Method[] = [magnitude, fpgm, random];
+export const methods: readonly Method[] = [bn, magnitude, fpgm, random];
 
 /** The method of a name; `METHOD_UNKNOWN` lists the names there are. */
 export function methodNamed(name: string): Method {

@@ -1,0 +1,214 @@
+/**
+ * @file Method `bn`: batch normalization tells which filters matter, without data.
+ *
+ * After the idea of Oh, Kim, Baik, Hong and Lee, "Batch Normalization Tells You Which Filter is
+ * Important" (WACV 2022): a layer's batch normalization makes its outputs N(β, γ²) per channel, and
+ * from that follow the statistics of activations. Derivation ours; the paper's exact criterion was not
+ * at hand, so the plausible forms are modes:
+ *
+ * - `mean`, `rms`, `std`: |E y|, √E y², √Var y of what the unit's readers see, over the layer's mean;
+ * - `next`: the expected square of the change in what the readers compute, with their own batch
+ *   normalization's scale, after compensation (`removal-order.ts`).
+ *
+ * What goes is made up for in the readers' parameters (`compensation.ts`).
+ */
+import { EspalierError } from "../errors.ts";
+import type { Moments } from "../ops/operator.ts";
+import { roleOf } from "../ops/roles.ts";
+import { candidateUnits } from "../structure/select.ts";
+import type { Structure } from "../structure/units.ts";
+import { type Source, sourcesOf } from "./channel-model.ts";
+import { compensate } from "./compensation.ts";
+import { correlationsOf } from "./correlations.ts";
+import { type Method, type MethodContext, type MethodOption, optionOf } from "./method.ts";
+import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./readers.ts";
+import { damageModel, type OtherDamage, removalOrder } from "./removal-order.ts";
+import { momentsOf } from "./statistics.ts";
+
+const onOff = ["on", "off"] as const;
+const options: readonly MethodOption[] = [
+  {
+    name: "mode",
+    values: ["next", "mean", "rms", "std"],
+    default: "next",
+    description: "score by the damage to the next layers, or by the activation's own statistics",
+  },
+  {
+    name: "compensate",
+    values: onOff,
+    default: "on",
+    description: "replace removed channels by their expected value; `off` changes no parameter",
+  },
+  {
+    name: "borders",
+    values: onOff,
+    default: "on",
+    description: "count how often each kernel position falls into the zero padding",
+  },
+  {
+    name: "correlations",
+    values: onOff,
+    default: "on",
+    description: "let kept channels stand in for removed ones as far as the weights correlate them",
+  },
+  {
+    name: "variance",
+    values: onOff,
+    default: "on",
+    description: "correct the running variance behind layers that lose channels",
+  },
+  {
+    name: "reestimate",
+    values: onOff,
+    default: "on",
+    description: "score again after every removal (mode `next` with correlations)",
+  },
+];
+
+export const bn: Method = {
+  name: "bn",
+  summary: "removes the channels that the next layers miss least, as batch normalization tells",
+  source:
+    "after the idea of Oh, Kim, Baik, Hong, Lee: Batch Normalization Tells You Which Filter is " +
+    "Important, WACV 2022; derivation ours",
+  needs: { batchNorm: true, data: false },
+  options,
+
+  propose(context) {
+    const { structure } = context;
+    const { graph } = structure.analysis;
+    requireBatchNorm(structure);
+    const isOn = (name: string) => optionOf({ options }, context, name) === "on";
+    const mode = optionOf({ options }, context, "mode");
+    const isCompensated = isOn("compensate");
+    const readers = readersOf(structure).map((reader) =>
+      isOn("borders") ? reader : { ...reader, shares: reader.shares.map(() => 1) },
+    );
+    const others = otherReadsOf(structure, readers);
+    const moments = momentsOf(structure.analysis);
+    const correlations =
+      isCompensated && isOn("correlations")
+        ? correlationsOf(structure, readers, moments)
+        : new Map<string, Float64Array>();
+    const sources = sourcesOf(readers, moments, correlations);
+    const unknown = unknownUnits(structure, [...readers, ...others], moments);
+    const score = mode === "next" ? damageScores : activationScores(mode);
+    const scores = score(context, {
+      sources: isCompensated ? sources : sources.map(asPowers),
+      others,
+      moments,
+      unknown,
+      isSequential: isOn("reestimate"),
+    });
+    for (const unit of unknown) scores[unit] = Number.POSITIVE_INFINITY;
+    return {
+      scores,
+      edits: (removed) =>
+        isCompensated ? compensate(graph, sources, removed, { variance: isOn("variance") }) : [],
+      notes: notesOf(context, unknown),
+    };
+  },
+};
+
+/** What scoring may look at. */
+interface Evidence {
+  readonly sources: readonly Source[];
+  readonly others: readonly OtherRead[];
+  readonly moments: ReadonlyMap<string, Moments>;
+  readonly unknown: ReadonlySet<number>;
+  readonly isSequential: boolean;
+}
+
+/** `next`: the position in the order of least damage, or the damage itself. */
+function damageScores({ structure, rules }: MethodContext, evidence: Evidence): Float64Array {
+  const { sources, others, moments, unknown, isSequential } = evidence;
+  const count = structure.units.length;
+  const model = damageModel(
+    count,
+    sources,
+    others.map((read): OtherDamage => {
+      const squares = moments.get(read.source)?.variance;
+      return { read, squares: squares ?? new Float64Array(read.sourceUnits.length) };
+    }),
+  );
+  if (!isSequential)
+    return Float64Array.from(structure.units, ({ index }) => model.damageOf(index));
+  const candidates = candidateUnits(structure, rules).filter((unit) => !unknown.has(unit));
+  return removalOrder(model, count, candidates);
+}
+
+/** `mean`, `rms`, `std`: the statistic of each channel that is read, over the layer's mean. */
+function activationScores(mode: string) {
+  return ({ structure }: MethodContext, { sources, others, moments }: Evidence): Float64Array => {
+    const sums = new Float64Array(structure.units.length);
+    const counts = new Float64Array(structure.units.length);
+    const reads = [
+      ...sources.map(({ name, units }) => ({ name, units })),
+      ...others.map(({ source, sourceUnits }) => ({ name: source, units: sourceUnits })),
+    ];
+    for (const { name, units } of reads) {
+      const known = moments.get(name);
+      if (known?.mean.length !== units.length) continue;
+      const values = known.mean.map((m, c) => {
+        if (mode === "mean") return Math.abs(m);
+        return Math.sqrt(known.variance[c] + (mode === "rms" ? m * m : 0));
+      });
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length || 1;
+      for (const [channel, unit] of units.entries()) {
+        if (unit < 0) continue;
+        sums[unit] += values[channel] / mean;
+        counts[unit]++;
+      }
+    }
+    return sums.map((sum, unit) => (counts[unit] > 0 ? sum / counts[unit] : Infinity));
+  };
+}
+
+/** Without compensation the whole channel is lost, mean and all: its root mean square counts. */
+function asPowers(source: Source): Source {
+  const deviation = source.deviation.map((s, c) => Math.hypot(s, source.mean[c]));
+  return { ...source, deviation };
+}
+
+/** Units that somebody reads before any statistics are known there. */
+function unknownUnits(
+  { units }: Structure,
+  reads: readonly Pick<Reader, "source" | "sourceUnits" | "axis">[],
+  moments: ReadonlyMap<string, Moments>,
+): ReadonlySet<number> {
+  const unknown = new Set<number>();
+  for (const { source, sourceUnits, axis } of reads) {
+    const isKnown = axis === 1 && moments.get(source)?.mean.length === sourceUnits.length;
+    if (isKnown) continue;
+    for (const unit of sourceUnits)
+      if (unit >= 0 && units[unit].reason === undefined) unknown.add(unit);
+  }
+  return unknown;
+}
+
+function notesOf({ structure }: MethodContext, unknown: ReadonlySet<number>): string[] {
+  if (unknown.size === 0) return [];
+  const groups = new Set([...unknown].map((unit) => structure.units[unit].group));
+  const names = [...groups].slice(0, 3).map((group) => structure.groups[group].id);
+  const rest = groups.size > names.length ? `, and ${groups.size - names.length} more` : "";
+  return [
+    `${unknown.size} units stay because batch normalization tells nothing about them ` +
+      `(${names.join(", ")}${rest})`,
+  ];
+}
+
+function requireBatchNorm({ analysis: { graph } }: Structure): void {
+  if (graph.nodes.some((node) => roleOf(node).kind === "batch-norm")) return;
+  throw new EspalierError(
+    "METHOD_NEEDS_BN",
+    "The method bn reads batch normalization, and this network has none: it was folded into the " +
+      "layers before it, or was never there.",
+    {
+      hint:
+        "Export with batch normalization kept: in PyTorch torch.onnx.export(model.eval(), ..., " +
+        "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False); with tf2onnx, do " +
+        "not freeze or optimise the graph first. Without it, use --method magnitude, fpgm or random.",
+      data: { method: "bn", alternatives: ["magnitude", "fpgm", "random"] },
+    },
+  );
+}

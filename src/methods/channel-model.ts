@@ -1,0 +1,92 @@
+/**
+ * @file What is known of the values that readers read: spread and correlation of their channels.
+ *
+ * All matrices are over *normalized* channels, u = (x - mean) / deviation, so that dead and loud
+ * channels go together without loss of precision.
+ */
+import type { Moments } from "../ops/operator.ts";
+import { cholesky, choleskySolve, subMatrix } from "../tensor/linear-algebra.ts";
+import type { Correlations } from "./correlations.ts";
+import type { Reader } from "./readers.ts";
+
+/** How far computed correlations are trusted: the rest is taken as noise of each channel's own. */
+const trust = 0.9;
+
+/** The channels of one value, and the linear layers that read them. */
+export interface Source {
+  readonly name: string;
+  /** The unit (or -1) of each channel. */
+  readonly units: Int32Array;
+  readonly mean: Float64Array;
+  /** Standard deviation of each channel. */
+  readonly deviation: Float64Array;
+  /** Correlations [C, C], positive definite; `undefined` where channels count as uncorrelated. */
+  readonly correlations: Float64Array | undefined;
+  readonly readers: readonly Reader[];
+}
+
+/** The values that are read along axis 1 and whose moments are known, in graph order. */
+export function sourcesOf(
+  readers: readonly Reader[],
+  moments: ReadonlyMap<string, Moments>,
+  correlations: Correlations,
+): readonly Source[] {
+  const byName = new Map<string, Reader[]>();
+  for (const reader of readers) {
+    const known = moments.get(reader.source);
+    if (reader.axis !== 1 || known?.mean.length !== reader.sourceUnits.length) continue;
+    byName.set(reader.source, [...(byName.get(reader.source) ?? []), reader]);
+  }
+  return [...byName].flatMap(([name, own]): Source[] => {
+    const known = moments.get(name);
+    if (known === undefined) return [];
+    const width = known.mean.length;
+    const between = correlations.get(name)?.map((r, i) => (i % (width + 1) === 0 ? 1 : trust * r));
+    return [
+      {
+        name,
+        units: own[0].sourceUnits,
+        mean: known.mean,
+        deviation: known.variance.map(Math.sqrt),
+        correlations: between,
+        readers: own,
+      },
+    ];
+  });
+}
+
+/**
+ * How kept channels stand in for removed ones: u_r ≈ Σ over k of X[k, r] u_k, the least-squares
+ * solution C_KK X = C_KR. [kept, removed]; `undefined` where channels are uncorrelated.
+ */
+export function substitutes(
+  { correlations, units }: Pick<Source, "correlations" | "units">,
+  kept: readonly number[],
+  removed: readonly number[],
+): Float64Array | undefined {
+  if (correlations === undefined || kept.length === 0) return undefined;
+  const width = units.length;
+  const among = subMatrix(correlations, width, kept, kept);
+  const across = subMatrix(correlations, width, kept, removed);
+  return choleskySolve(cholesky(among, kept.length), across, kept.length, removed.length);
+}
+
+/** A layer's weights times the deviations of its inputs and the root of the tap's share: [K, O, C]. */
+export function normalizedWeights(
+  { weight, shares }: Reader,
+  deviation: Float64Array,
+  values: Float64Array = weight.values,
+): readonly Float64Array[] {
+  const { outputs, inputs, taps, group } = weight;
+  const perGroup = outputs / group;
+  return Array.from({ length: taps }, (_, k) => {
+    const matrix = new Float64Array(outputs * inputs);
+    for (let o = 0; o < outputs; o++) {
+      const first = Math.floor(o / perGroup) * inputs;
+      for (let i = 0; i < inputs; i++)
+        matrix[o * inputs + i] =
+          values[(o * inputs + i) * taps + k] * deviation[first + i] * Math.sqrt(shares[k]);
+    }
+    return matrix;
+  });
+}
