@@ -1,6 +1,7 @@
 /** @file Where a loss should read a network: before the Softmax or Sigmoid at its end. */
 import type { Value } from "../ops/gradient.ts";
 import { squashingOf } from "../ops/roles.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
 import type { GraphEmitter } from "./emitter.ts";
 import type { PredictionForm } from "./losses.ts";
 
@@ -22,9 +23,11 @@ export function headOf(emit: GraphEmitter, output: Value): Head {
   const role = node && squashingOf(node);
   if (node === undefined || role === undefined)
     return { prediction: output, form: "logits", squashing: "none" };
-  const { kind, axis } = role;
-  const rank = output.shape.length;
-  if (axis !== undefined && (axis < 0 ? axis + rank : axis) !== 1)
-    return { prediction: output, form: "probabilities", squashing: kind };
+  const { kind, axis, toEnd } = role;
+  const { shape } = output;
+  const isOverClasses =
+    axis === undefined ||
+    ((axis < 0 ? axis + shape.length : axis) === 1 && (!toEnd || sizeOf(shape.slice(2)) === 1));
+  if (!isOverClasses) return { prediction: output, form: "probabilities", squashing: kind };
   return { prediction: emit.value(node.inputs[0]), form: "logits", squashing: kind };
 }

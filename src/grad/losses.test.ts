@@ -326,6 +326,8 @@ describe("the head of a network", () => {
     ["Softmax", {}, [4, 3], "logits", "x"],
     ["LogSoftmax", { axis: 1 }, [4, 3, 2, 2], "logits", "x"],
     ["Softmax", {}, [4, 3, 2, 2], "probabilities", "y"],
+    ["Softmax", { axis: 1, flatten: 1 }, [4, 3, 1, 1], "logits", "x"],
+    ["Softmax", { axis: 1, flatten: 1 }, [4, 3, 2, 1], "probabilities", "y"],
     ["Sigmoid", {}, [4, 1], "logits", "x"],
     ["Relu", {}, [4, 3], "logits", "y"],
   ] as const)("%s %j of %j is read as %s of %s", (opType, attributes, shape, form, name) => {

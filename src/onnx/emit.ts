@@ -1,6 +1,7 @@
 /** @file `emitModel`: a graph that was built from nothing, as a model file. */
 import { canonicalOpset, type Graph } from "../ir/graph.ts";
 import { encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
+import { withoutFlattening } from "./flattened.ts";
 import { Rope } from "./rope.ts";
 import { externalSink, type ModelBytes, modelBytes, type WriteOptions } from "./write.ts";
 
@@ -17,7 +18,7 @@ export function emitModel(graph: Graph, options: EmitOptions = {}): ModelBytes {
   const { opset = canonicalOpset, irVersion = 10, producer = "espalier" } = options;
   const external = externalSink(graph, options);
   const body = new Rope();
-  for (const node of graph.nodes) body.field(1, encodeNode(node));
+  for (const node of withoutFlattening(graph)) body.field(1, encodeNode(node));
   body.text(2, graph.name);
   for (const { name, read } of graph.constants.values())
     body.field(5, encodeTensor(read(), name, undefined, external));

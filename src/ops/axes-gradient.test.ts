@@ -86,6 +86,14 @@ describe("along one axis", () => {
     }
   });
 
+  it.each([1, 2, -2])("Softmax and LogSoftmax over all axes from %d on, as one", async (axis) => {
+    for (const op of ["Softmax", "LogSoftmax"])
+      await expectGradient(op, [normals([2, 3, 2, 2])], { axis, flatten: 1 }, tight);
+    const [dx] = await nodeGradients("LogSoftmax", [normals([2, 3, 2])], { axis: 0, flatten: 1 });
+    // Each of the 12 elements gives 1, and takes its share of 12.
+    expect(dx?.reduce((a, b) => a + b)).toBeCloseTo(0, 5);
+  });
+
   it("LogSoftmax stays finite far out", async () => {
     const [dx] = await nodeGradients("LogSoftmax", [tensorOf("float32", [3], [1000, 0, -1000])]);
     expect(dx).toEqual([-2, 1, 1]);

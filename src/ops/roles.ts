@@ -244,6 +244,8 @@ export interface SquashingRole {
   readonly kind: "softmax" | "log-softmax" | "sigmoid";
   /** The axis of the classes; `undefined` where every score stands alone. From the end if < 0. */
   readonly axis: number | undefined;
+  /** Whether all axes behind that one are classes, too. */
+  readonly toEnd: boolean;
 }
 
 const squashing: Readonly<Record<string, SquashingRole["kind"]>> = {
@@ -256,7 +258,8 @@ const squashing: Readonly<Record<string, SquashingRole["kind"]>> = {
 export function squashingOf(node: Node): SquashingRole | undefined {
   const kind = node.domain === "" ? squashing[node.opType] : undefined;
   if (kind === undefined) return undefined;
-  if (kind === "sigmoid") return { kind, axis: undefined };
+  if (kind === "sigmoid") return { kind, axis: undefined, toEnd: false };
   const raw = attributesOf(node);
-  return { kind, axis: raw.int("axis", raw.int("flatten", 0) === 1 ? 1 : -1) };
+  const toEnd = raw.int("flatten", 0) === 1;
+  return { kind, axis: raw.int("axis", toEnd ? 1 : -1), toEnd };
 }
