@@ -1,13 +1,18 @@
 /** @file BatchNormalization: per-channel affine map by running (or, in training mode, batch) statistics. */
-import { defineOp, followsInputs, noMacs, notFolded, notYet } from "./operator.ts";
+import { type BatchNormAttributes, batchNormGradient } from "./norm-gradient.ts";
+import { defineOp, followsInputs, noMacs, notFolded } from "./operator.ts";
 import { mayEqual } from "./shapes.ts";
 
 const parameterNames = ["scale", "B", "mean", "var"];
 
-export const batchNormalization = defineOp({
+export const batchNormalization = defineOp<BatchNormAttributes>({
   opType: "BatchNormalization",
   summary: "(X - mean) / sqrt(var + epsilon) * scale + B per channel (axis 1)",
-  attributes: (raw) => ({ isTraining: raw.int("training_mode", 0) !== 0 }),
+  attributes: (raw) => ({
+    epsilon: raw.float("epsilon", 1e-5),
+    momentum: raw.float("momentum", 0.9),
+    isTraining: raw.int("training_mode", 0) !== 0,
+  }),
 
   infer(context) {
     const x = context.required(0).type;
@@ -48,5 +53,5 @@ export const batchNormalization = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+  gradient: { rule: batchNormGradient },
 });

@@ -1,11 +1,11 @@
 /** @file Matrix products: MatMul and Gemm. */
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
+import { type GemmAttributes, gemmGradient, matMulGradient } from "./matmul-gradient.ts";
 import {
   defineOp,
   followsInputs,
   notFolded,
-  notYet,
   type Operator,
   type TiedTensor,
   type Ties,
@@ -72,15 +72,8 @@ const matMul = defineOp({
     return a === undefined ? 0 : sizeOf(y) * a[a.length - 1];
   },
 
-  gradient: notYet,
+  gradient: { rule: matMulGradient },
 });
-
-interface GemmAttributes {
-  readonly alpha: number;
-  readonly beta: number;
-  readonly transA: boolean;
-  readonly transB: boolean;
-}
 
 const gemm = defineOp<GemmAttributes>({
   opType: "Gemm",
@@ -151,7 +144,7 @@ const gemm = defineOp<GemmAttributes>({
     return a === undefined ? 0 : sizeOf(y) * a[gemmAxes(attrs).kOfA];
   },
 
-  gradient: notYet,
+  gradient: { rule: gemmGradient },
 });
 
 function gemmAxes({ transA, transB }: GemmAttributes) {

@@ -1,6 +1,8 @@
 /** @file Normalisations by statistics of the sample itself: over positions, groups, layers, neighbours. */
 import { dtypeOfCode } from "../tensor/dtype.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
 import { fixAxes, range } from "./known.ts";
+import { type LrnAttributes, lrnGradient, normalizationGradient } from "./norm-gradient.ts";
 import {
   defineOp,
   followsInputs,
@@ -8,7 +10,6 @@ import {
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
   type Ties,
 } from "./operator.ts";
@@ -18,7 +19,7 @@ import { sameMoments } from "./statistics.ts";
 const instanceNormalization = defineOp({
   opType: "InstanceNormalization",
   summary: "(X - mean) / sqrt(var + epsilon) * scale + B, statistics per sample and channel",
-  attributes: () => ({}),
+  attributes: (raw) => ({ epsilon: raw.float("epsilon", 1e-5) }),
 
   infer(context) {
     checkChannelVectors(context);
@@ -44,14 +45,22 @@ const instanceNormalization = defineOp({
   },
 
   macs: noMacs,
-  gradient: notYet,
+
+  gradient: {
+    rule: normalizationGradient(({ attrs: { epsilon }, input }) => {
+      const { shape } = input(0);
+      const positions = range(shape.length - 2, 2);
+      const vector = () => shape.map((size, axis) => (axis === 1 ? size : 1));
+      return { shape, axes: positions, vector, affineShape: shape, epsilon, isCentered: true };
+    }),
+  },
 });
 
 const groupNormalization = defineOp({
   opType: "GroupNormalization",
   summary:
     "(X - mean) / sqrt(var + epsilon) * scale + bias, statistics per sample and group of channels",
-  attributes: (raw) => ({ groups: raw.int("num_groups") }),
+  attributes: (raw) => ({ groups: raw.int("num_groups"), epsilon: raw.float("epsilon", 1e-5) }),
 
   infer(context) {
     const { groups } = context.attrs;
@@ -85,7 +94,23 @@ const groupNormalization = defineOp({
 
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+
+  // A group of channels and all its positions share statistics.
+  gradient: {
+    rule: normalizationGradient(({ attrs: { epsilon, groups }, input }) => {
+      const [batch, channels, ...spatial] = input(0).shape;
+      const shape = [batch, groups, (channels / groups) * sizeOf(spatial)];
+      const affineShape = [batch, channels, sizeOf(spatial)];
+      return {
+        shape,
+        axes: [2],
+        vector: () => [1, channels, 1],
+        affineShape,
+        epsilon,
+        isCentered: true,
+      };
+    }),
+  },
 });
 
 /** LayerNormalization and RMSNormalization: statistics over `axis` and everything behind it. */
@@ -93,7 +118,11 @@ function layerNorm(opType: string, summary: string, hasStatistics: boolean): Ope
   return defineOp({
     opType,
     summary,
-    attributes: (raw) => ({ axis: raw.int("axis", -1), stash: raw.int("stash_type", 1) }),
+    attributes: (raw) => ({
+      axis: raw.int("axis", -1),
+      epsilon: raw.float("epsilon", 1e-5),
+      stash: raw.int("stash_type", 1),
+    }),
 
     infer(context) {
       const { type } = context.required(0);
@@ -124,7 +153,19 @@ function layerNorm(opType: string, summary: string, hasStatistics: boolean): Ope
     shrink: followsInputs,
     moments: noMoments,
     macs: noMacs,
-    gradient: notYet,
+
+    gradient: {
+      rule: normalizationGradient(({ attrs: { axis, epsilon }, input }) => {
+        const { shape } = input(0);
+        const from = axis < 0 ? axis + shape.length : axis;
+        const axes = range(shape.length - from, from);
+        const vector = (given: readonly number[]) => [
+          ...shape.slice(given.length).map(() => 1),
+          ...given,
+        ];
+        return { shape, axes, vector, affineShape: shape, epsilon, isCentered: hasStatistics };
+      }),
+    },
   });
 }
 
@@ -140,10 +181,15 @@ const rmsNormalization = layerNorm(
   false,
 );
 
-const lrn = defineOp({
+const lrn = defineOp<LrnAttributes>({
   opType: "LRN",
   summary: "X / (bias + alpha / size * Σ X² over `size` neighbouring channels) ^ beta",
-  attributes: () => ({}),
+  attributes: (raw) => ({
+    alpha: raw.float("alpha", 1e-4),
+    beta: raw.float("beta", 0.75),
+    bias: raw.float("bias", 1),
+    size: raw.int("size"),
+  }),
   infer: (context) => [context.required(0).type],
   fold: notFolded,
 
@@ -157,7 +203,7 @@ const lrn = defineOp({
   // LRN scales by a factor close to bias^-beta = 1 for all channels alike.
   moments: sameMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: { rule: lrnGradient },
 });
 
 /** Fails where an input behind X is no vector over X's channels. */

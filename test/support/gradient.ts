@@ -9,7 +9,7 @@ import { expect } from "vitest";
 import { GraphEmitter } from "../../src/grad/emitter.ts";
 import { emitGradients } from "../../src/grad/reverse.ts";
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
-import type { Graph } from "../../src/ir/graph.ts";
+import { canonicalOpset, type Graph } from "../../src/ir/graph.ts";
 import { emitModel } from "../../src/onnx/emit.ts";
 import type { Value } from "../../src/ops/gradient.ts";
 import { inferTypes } from "../../src/ops/infer.ts";
@@ -26,6 +26,8 @@ export interface GradientOptions {
   readonly tolerance?: number;
   /** Largest step along the direction; default 2e-2, or 1e-3 for float64. */
   readonly step?: number;
+  /** For operators younger than the canonical opset. */
+  readonly opset?: number;
 }
 
 /** What {@link expectGradient} may be told about the node. */
