@@ -6,34 +6,50 @@ import { fixAxes, fixEverything, knownNumbers, tieWindowed } from "./known.ts";
 import {
   defineOp,
   followsInputs,
+  type GradientFacet,
   type InferContext,
   type MomentContext,
   type Moments,
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
 } from "./operator.ts";
+import {
+  averagePoolGradient,
+  globalAverageGradient,
+  globalLpGradient,
+  globalMaxGradient,
+  lpPoolGradient,
+  maxPoolGradient,
+  maxUnpoolGradient,
+  type PoolAttributes,
+} from "./pool-gradient.ts";
 import { mapDims } from "./shapes.ts";
 import { averagedMoments } from "./statistics.ts";
 import { checkWindow, slidingOutput, type Window, windowAttributes } from "./window.ts";
 
-interface PoolAttributes extends Window {
-  readonly kernel: readonly number[];
-  readonly ceilMode: boolean;
-}
-
 type PoolMoments = (context: MomentContext<PoolAttributes>) => Moments | undefined;
 
-function pool(opType: string, summary: string, moments: PoolMoments): Operator {
+function pool(
+  opType: string,
+  summary: string,
+  moments: PoolMoments,
+  gradient: GradientFacet<PoolAttributes>,
+): Operator {
   return defineOp<PoolAttributes>({
     opType,
     summary,
     attributes(raw) {
       const window = windowAttributes(raw);
       const kernel = window.kernel ?? raw.fail(`attribute "kernel_shape" is missing`);
-      return { ...window, kernel, ceilMode: raw.int("ceil_mode", 0) !== 0 };
+      return {
+        ...window,
+        kernel,
+        ceilMode: raw.int("ceil_mode", 0) !== 0,
+        countsPadding: raw.int("count_include_pad", 0) !== 0,
+        p: raw.int("p", 2),
+      };
     },
 
     infer(context) {
@@ -60,7 +76,7 @@ function pool(opType: string, summary: string, moments: PoolMoments): Operator {
     shrink: followsInputs,
     moments: (context) => [moments(context)],
     macs: noMacs,
-    gradient: notYet,
+    gradient,
   });
 }
 
@@ -79,6 +95,7 @@ const maxPool = pool(
       variance: Float64Array.from(pooled, (p) => p.variance),
     };
   },
+  maxPoolGradient,
 );
 
 const averagePool = pool(
@@ -86,19 +103,21 @@ const averagePool = pool(
   "the mean of each window",
   // As if the positions of a window were independent; padding is ignored.
   (context) => averagedMoments(context.moments(0), sizeOf(context.attrs.kernel)),
+  averagePoolGradient,
 );
 
-const lpPool = pool("LpPool", "the p-norm of each window", () => undefined);
+const lpPool = pool("LpPool", "the p-norm of each window", () => undefined, lpPoolGradient);
 
 function globalPool(
   opType: string,
   summary: string,
   moments: (context: MomentContext<unknown>) => Moments | undefined,
+  gradient: GradientFacet<{ readonly p: number }>,
 ): Operator {
-  return defineOp<unknown>({
+  return defineOp<{ readonly p: number }>({
     opType,
     summary,
-    attributes: () => ({}),
+    attributes: (raw) => ({ p: raw.int("p", 2) }),
 
     infer(context) {
       const { dtype, shape } = context.required(0).type;
@@ -111,7 +130,7 @@ function globalPool(
     shrink: followsInputs,
     moments: (context) => [moments(context)],
     macs: noMacs,
-    gradient: notYet,
+    gradient,
   });
 }
 
@@ -124,15 +143,22 @@ const globalAveragePool = globalPool(
     const x = context.inputs[0]?.shape;
     return x && averagedMoments(context.moments(0), sizeOf(x.slice(2)));
   },
+  globalAverageGradient,
 );
 
 const globalMaxPool = globalPool(
   "GlobalMaxPool",
   "the largest element over all positions",
   () => undefined,
+  globalMaxGradient,
 );
 
-const globalLpPool = globalPool("GlobalLpPool", "the p-norm over all positions", () => undefined);
+const globalLpPool = globalPool(
+  "GlobalLpPool",
+  "the p-norm over all positions",
+  () => undefined,
+  globalLpGradient,
+);
 
 const maxUnpool = defineOp<Window>({
   opType: "MaxUnpool",
@@ -167,7 +193,7 @@ const maxUnpool = defineOp<Window>({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: maxUnpoolGradient,
 });
 
 /** [N, C] of [N, C, ...spatial]. */
