@@ -1,4 +1,4 @@
-/** @file Names for what a pass adds. */
+/** @file Names for what a pass adds, and patterns of names. */
 import type { Graph } from "./graph.ts";
 
 /** A function that gives names which neither the graph nor an earlier call uses. */
@@ -19,4 +19,11 @@ export function freshNames(graph: Graph): (stem: string) => string {
     taken.add(name);
     return name;
   };
+}
+
+/** A test of names against a pattern in which `*` stands for anything. */
+export function globMatcher(pattern: string): (name: string) => boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const expression = new RegExp(`^${parts.join(".*")}$`, "s");
+  return (name) => expression.test(name);
 }

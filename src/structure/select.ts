@@ -1,5 +1,6 @@
 /** @file Choosing units under a budget: lowest scores first, widths kept legal. */
 import { EspalierError } from "../errors.ts";
+import { globMatcher } from "../ir/names.ts";
 import { type Removed, removeNothing } from "./removal.ts";
 import type { Structure } from "./units.ts";
 
@@ -108,12 +109,6 @@ function matchGroups(structure: Structure, patterns: readonly string[]): Readonl
       });
   }
   return matched;
-}
-
-function globMatcher(pattern: string): (name: string) => boolean {
-  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  const expression = new RegExp(`^${parts.join(".*")}$`, "s");
-  return (name) => expression.test(name);
 }
 
 /** The positions of one tensor axis, as units; axes with the same list are the same constraint. */
