@@ -46,7 +46,7 @@ async function errorsOf(program: Program): Promise<readonly (readonly [string, n
     ["x", normals([batch, 3, 8, 8])],
     ...weights.map(({ name, read }) => [name, read()] as const),
   ]);
-  const errors = await gradientErrors(graph, at, { step: 1e-2 });
+  const errors = await gradientErrors(graph, at);
   return [...errors].map(([name, { error }]) => [name, error] as const);
 }
 
@@ -69,9 +69,9 @@ describe("gradients of networks", () => {
     await fc.assert(
       fc.asyncProperty(programs(10), async (program) => {
         const errors = await errorsOf(program);
-        expect(errors.filter(([, error]) => !(error < 1e-2))).toEqual([]);
+        expect(errors.filter(([, error]) => !(error < 5e-3))).toEqual([]);
       }),
-      { numRuns: 20, seed: 1 },
+      { numRuns: 60, seed: 1 },
     );
   });
 });

@@ -149,7 +149,7 @@ export async function gradientErrors(
       const isDouble = tensor.dtype === "float64";
       const step = options.step ?? (isDouble ? 1e-3 : 2e-2);
       // What the last bits of Y, some of them lost on the way, make of the differences.
-      const precision = isDouble ? 2 ** -50 : 2 ** -21;
+      const precision = isDouble ? 2 ** -49 : 2 ** -20;
       const loss = (t: number) =>
         lossAt(session, projections, new Map([...point, [name, moved(tensor, v, t)]]));
       const measured = await slope(async (t) => (await loss(t)).value, step);
