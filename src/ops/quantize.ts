@@ -1,14 +1,15 @@
 /** @file QuantizeLinear, DequantizeLinear (per tensor, per axis, in blocks) and DynamicQuantizeLinear. */
+import { EspalierError } from "../errors.ts";
 import { bitsOf, type DType, dtypeOfCode } from "../tensor/dtype.ts";
+import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import type { AttributeReader } from "./attributes.ts";
-import { fixAxes, fixEverything } from "./known.ts";
+import { fixAxes, fixEverything, range } from "./known.ts";
 import {
   defineOp,
   followsInputs,
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operator,
   type Ties,
 } from "./operator.ts";
@@ -60,7 +61,29 @@ const dequantizeLinear = defineOp<QuantizeAttributes>({
   shrink: followsInputs,
   moments: sameMoments,
   macs: noMacs,
-  gradient: notYet,
+
+  // Whole numbers have no gradient; the scale's is Σ dY (x - zero point) over what it scales.
+  gradient: {
+    rule({ emit, attrs, inputs, input, node, dy: [dy], needs }) {
+      if (!dy || !needs(1)) return [];
+      const [x, scale] = [input(0), input(1)];
+      const size = sizeOf(scale.shape);
+      const axis = attrs.axis < 0 ? attrs.axis + x.shape.length : attrs.axis;
+      if (scale.shape.length > 1 || (size > 1 && size !== x.shape[axis]))
+        throw new EspalierError(
+          "MODEL_UNSUPPORTED",
+          `DequantizeLinear "${node.name}" with scales in blocks has no gradient rule`,
+          { data: { node: node.name } },
+        );
+      const ones = emit.constant(
+        tensorOf(scale.dtype, scale.shape, new Float64Array(size).fill(1)),
+      );
+      const steps = emit.op("DequantizeLinear", [x, ones, inputs[2]], { axis: attrs.axis });
+      const others = range(x.shape.length).filter((i) => size === 1 || i !== axis);
+      const sum = emit.sum(emit.mul(dy, steps), others);
+      return [undefined, emit.reshape(sum, scale.shape)];
+    },
+  },
 });
 
 const dynamicQuantizeLinear = defineOp({

@@ -1,6 +1,7 @@
 /** @file Changing the resolution: Resize (nearest, linear, cubic) and GridSample. */
 import type { Dim } from "../ir/graph.ts";
 import { int64Vector } from "../tensor/host-tensor.ts";
+import { interpolationOf } from "./interpolation.ts";
 import { fixAxes, knownNumbers, parameterNumbers, range, tieWindowed } from "./known.ts";
 import {
   defineOp,
@@ -14,19 +15,15 @@ import {
   type Operator,
   type TiedTensor,
 } from "./operator.ts";
+import { type ResizeAttributes, resizeGradient } from "./resize-gradient.ts";
 import { mapDims, normalizeAxis } from "./shapes.ts";
 import { sameMoments } from "./statistics.ts";
-
-interface ResizeAttributes {
-  readonly axes: readonly number[] | undefined;
-  readonly policy: string;
-  readonly isCropped: boolean;
-}
 
 const resize = defineOp<ResizeAttributes>({
   opType: "Resize",
   summary: "X interpolated to size·scale, or to the given sizes, along `axes`",
   attributes: (raw) => ({
+    ...interpolationOf(raw),
     axes: raw.ints("axes"),
     policy: raw.string("keep_aspect_ratio_policy", "stretch"),
     isCropped: raw.string("coordinate_transformation_mode", "") === "tf_crop_and_resize",
@@ -109,7 +106,7 @@ const resize = defineOp<ResizeAttributes>({
   // Interpolation keeps the mean; that it smooths (less variance) is ignored.
   moments: sameMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: resizeGradient,
 });
 
 /** An optional input that is there; older files give an empty tensor for "absent". */
