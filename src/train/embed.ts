@@ -2,8 +2,8 @@
 import { EspalierError } from "../errors.ts";
 import type { GraphEmitter } from "../grad/emitter.ts";
 import type { Graph, Node } from "../ir/graph.ts";
-import { operatorOf } from "../ops/index.ts";
 import type { Value } from "../ops/gradient.ts";
+import { operatorOf } from "../ops/index.ts";
 
 /**
  * Emits `nodes` of `graph`. `values` holds what its inputs stand for, and afterwards every value that
@@ -18,7 +18,7 @@ export function embedNodes(
   values: Map<string, Value>,
 ): void {
   requireUnderstood(nodes);
-  const valueOf = (name: string): Value | undefined => {
+  const lookUp = (name: string): Value | undefined => {
     const known = values.get(name);
     const constant = graph.constants.get(name);
     if (known !== undefined || constant === undefined) return known;
@@ -29,7 +29,7 @@ export function embedNodes(
   for (const node of nodes) {
     const outputs = emit.ops(
       node.opType,
-      node.inputs.map(valueOf),
+      node.inputs.map(lookUp),
       Object.fromEntries(node.attributes),
       node.outputs.map((name) => name !== ""),
     );

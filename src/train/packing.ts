@@ -71,7 +71,12 @@ export function emitUnpacked(emit: GraphEmitter, pack: Pack, vector: Value): rea
   const parts =
     constants.length === 1
       ? [vector]
-      : emit.ops("Split", [vector, emit.ints(sizes)], { axis: 0 }, sizes.map(() => true));
+      : emit.ops(
+          "Split",
+          [vector, emit.ints(sizes)],
+          { axis: 0 },
+          sizes.map(() => true),
+        );
   return constants.map(({ dtype, shape }, i) => {
     const part = emit.reshape(parts[i] ?? vector, shape);
     return dtype === "float32" ? part : emit.op("Cast", [part], { to: codeOf[dtype] });

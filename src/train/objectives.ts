@@ -1,0 +1,76 @@
+/** @file What a step minimises: losses bound to what a training step has at hand. */
+import { EspalierError } from "../errors.ts";
+import type { GraphEmitter } from "../grad/emitter.ts";
+import {
+  binaryCrossEntropy,
+  type CrossEntropyOptions,
+  crossEntropy,
+  distillation,
+  type PredictionForm,
+} from "../grad/losses.ts";
+import { algebraOf } from "../ops/algebra.ts";
+import type { Value } from "../ops/gradient.ts";
+
+/** What an objective may use. */
+export interface ObjectiveContext {
+  readonly emit: GraphEmitter;
+  /** The scores behind the network's output, before a Softmax or Sigmoid at its end. */
+  readonly prediction: Value;
+  readonly form: PredictionForm;
+  /** Labels or other targets as they are fed; `undefined` where there are none. */
+  readonly target: Value | undefined;
+  /** The teacher's scores for the same inputs; `undefined` without a teacher. */
+  readonly teacher: Value | undefined;
+  /** The trained parameters by name, for penalties. */
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** Values of the network by name. */
+  readonly values: ReadonlyMap<string, Value>;
+}
+
+/** Emits the loss of a batch, a rank-0 float32. Methods and users write their own. */
+export type Objective = (context: ObjectiveContext) => Value;
+
+/** Cross-entropy with the labels; binary where the network gives one score per sample or pixel. */
+export function labels(options: Omit<CrossEntropyOptions, "form"> = {}): Objective {
+  return ({ emit, prediction, form, target }) => {
+    if (target === undefined) throw withoutTargets();
+    if (prediction.shape[1] === 1) return binaryCrossEntropy(emit, prediction, target, { form });
+    return crossEntropy(emit, prediction, target, { ...options, form });
+  };
+}
+
+/** How a network is to follow its teacher. */
+export interface TeacherOptions {
+  /** Softens both distributions; default 4. */
+  readonly temperature?: number;
+}
+
+/** Distillation from the teacher's scores; needs no labels. */
+export function teacher({ temperature = 4 }: TeacherOptions = {}): Objective {
+  return ({ emit, prediction, teacher }) => {
+    if (teacher === undefined)
+      throw new EspalierError("USAGE", "distillation needs a teacher", {
+        hint: "Give the original network as the teacher.",
+      });
+    return distillation(emit, prediction, teacher, { temperature });
+  };
+}
+
+/** Σ weight · objective. */
+export function sumOf(
+  ...terms: readonly (readonly [weight: number, objective: Objective])[]
+): Objective {
+  return (context) =>
+    terms
+      .map(([weight, objective]) => {
+        const loss = objective(context);
+        return algebraOf(context.emit, loss).mul(loss, weight);
+      })
+      .reduce((a, b) => context.emit.add(a, b));
+}
+
+function withoutTargets(): EspalierError {
+  return new EspalierError("DATA_INVALID", "the samples have no labels to learn from", {
+    hint: "Give labelled data, or a teacher to learn from.",
+  });
+}

@@ -1,0 +1,388 @@
+/**
+ * @file A training step as an ONNX graph: the network in training form, loss, gradients, the update
+ * of the parameters, and what is measured on the way. The size of the batch is part of the graph.
+ */
+import { EspalierError } from "../errors.ts";
+import { GraphEmitter } from "../grad/emitter.ts";
+import { headOf } from "../grad/head.ts";
+import { emitGradients } from "../grad/reverse.ts";
+import type { Graph, Node } from "../ir/graph.ts";
+import { nodesBehind, withoutDead } from "../ir/live.ts";
+import { freshNames } from "../ir/names.ts";
+import { algebraOf } from "../ops/algebra.ts";
+import type { Value } from "../ops/gradient.ts";
+import { inferTypes } from "../ops/infer.ts";
+import { trainingForm } from "../ops/training.ts";
+import { type DType, isInteger } from "../tensor/dtype.ts";
+import { type HostTensor, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
+import { embedNodes } from "./embed.ts";
+import type { Objective } from "./objectives.ts";
+import type { Optimizer } from "./optimizers.ts";
+import { emitPacked, packsOf } from "./packing.ts";
+import {
+  ownStatistics,
+  type Parameter,
+  type ParameterGroup,
+  parametersOf,
+  type Statistics,
+  statisticsOf,
+} from "./parameters.ts";
+import { emitProbe, type Probe, type Suspect } from "./probe.ts";
+import { statisticsInputs, updateStatistics } from "./running-statistics.ts";
+import { type PackInput, StateInputs } from "./state.ts";
+
+/** Type and shape of what is fed as a target. */
+export interface TargetType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** What a step is made of. */
+export interface StepOptions {
+  /** The shape of every input that is fed, batch included. */
+  readonly inputShapes: ReadonlyMap<string, readonly number[]>;
+  /** `undefined` where there are no targets. */
+  readonly target: TargetType | undefined;
+  readonly objective: Objective;
+  readonly optimizer: Optimizer;
+  /** The output that the objective reads; default the first. */
+  readonly output?: string | undefined;
+  /** A network that takes the same inputs, whose scores the objective may read. */
+  readonly teacher?: Graph | undefined;
+  readonly groups?: readonly ParameterGroup[] | undefined;
+  /** Gradients are scaled down to this global norm where theirs is larger. */
+  readonly clipNorm?: number | undefined;
+  /** Whether batch normalization uses and updates the statistics of batches (default), or keeps its own. */
+  readonly statistics?: "batch" | "frozen" | undefined;
+  /** Seed of noise inside the network (Dropout). Default 0. */
+  readonly noiseSeed?: number | undefined;
+}
+
+/** A step that is ready to run. */
+export interface TrainingStep {
+  /** Its inputs are those of the network, `target`, scalars and state. */
+  readonly graph: Graph;
+  /** The name of the input for targets. */
+  readonly target: string | undefined;
+  /** The scalars to feed at step 0, 1, ... with a learning rate. */
+  readonly scalars: (step: number, rate: number) => ReadonlyMap<string, HostTensor>;
+  /** State inputs, each with the output that computes its next value. */
+  readonly state: ReadonlyMap<string, string>;
+  readonly initial: ReadonlyMap<string, HostTensor>;
+  /** A bool output: loss and gradients are finite. */
+  readonly guard: string;
+  /** A rank-0 float32 output. */
+  readonly loss: string;
+  /** The norm of all gradients before clipping, rank-0 float32. */
+  readonly norm: string;
+  /** How many labels have the largest score, rank-0 float32; `undefined` where targets are no labels. */
+  readonly correct: string | undefined;
+  /** State inputs that hold constants of the network, not the optimizer's own. */
+  readonly weightState: readonly string[];
+  /** Parameters and running statistics by constant of `network`, out of a state. */
+  readonly weightsOf: (state: ReadonlyMap<string, HostTensor>) => ReadonlyMap<string, HostTensor>;
+  /** The network that is trained. Running statistics belong to one node each. */
+  readonly network: Graph;
+  /** Names of the trained parameters. */
+  readonly parameters: readonly string[];
+  /** Whether nodes draw random numbers; their stream begins anew with every session. */
+  readonly isNoisy: boolean;
+  /** The same step as a graph that tells which value is not finite. */
+  readonly probe: () => Probe;
+}
+
+/** Parameters that are updated alike, with the state of the optimizer. */
+interface TrainedPack extends PackInput {
+  readonly slots: readonly Value[];
+  readonly decay: number;
+  readonly rateFactor: number;
+}
+
+/**
+ * Builds the step of a network.
+ *
+ * Errors: `MODEL_UNSUPPORTED` where the network cannot be differentiated or has nothing to train,
+ * `DATA_MISMATCH` where targets or batch do not fit, `PATTERN_UNMATCHED`.
+ */
+export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
+  const { optimizer, objective, clipNorm } = options;
+  const outputName = options.output ?? graph.outputs[0];
+  const inference = inferTypes(graph, { inputTypes: inputTypesOf(graph, options.inputShapes) });
+  const network = ownStatistics(graph, (name) => inference.values.get(name));
+  const nodes = nodesBehind(network.nodes, [outputName]);
+  const trained = parametersOf(network, nodes, options.groups);
+  if (trained.length === 0)
+    throw new EspalierError("MODEL_UNSUPPORTED", "the network has no parameters to train", {
+      hint: "Weights must be constants of the graph, and not all of them frozen.",
+    });
+  const usesBatch = options.statistics !== "frozen";
+  const statistics = usesBatch ? statisticsOf(network, nodes) : [];
+
+  const empty = emptyGraph(`${network.name} training step`);
+  const emit = new GraphEmitter(empty, inferTypes(empty));
+  const state = new StateInputs(emit);
+  const values = new Map<string, Value>();
+  const inputs = feedInputs(emit, network, nodes, options.inputShapes, values);
+  const { target: targetType } = options;
+  const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
+  const scalars = optimizer.scalars.map((name) => emit.input(name, "float32", []));
+  const packs = trainedPacks(state, optimizer, trained);
+  const running = statisticsInputs(state, statistics);
+  for (const { pack, parts } of [...packs, ...Object.values(running ?? {})])
+    for (const [i, { name }] of pack.constants.entries()) values.set(name, parts[i]);
+
+  const { forms, isNoisy } = trainingForms(emit, network, nodes, statistics, values, options);
+  embedNodes(emit, network, [...forms.values()], values);
+  const output = outputOf(network, outputName, values, inputs);
+  const { prediction, form } = headOf(emit, output);
+  const named = packs.flatMap(({ pack, parts }) =>
+    pack.constants.map(({ name }, i) => [name, parts[i]] as const),
+  );
+  const parameters = new Map(named);
+  const teacher = teacherScores(emit, options.teacher, inputs);
+  const loss = objective({ emit, prediction, form, target, teacher, parameters, values });
+  requireScalar(loss);
+  const raw = packGradients(emit, packs, loss);
+  const { norm, gradients } = clipped(emit, raw, clipNorm);
+  const guard = emitGuard(emit, [loss, norm]);
+  for (const [i, { value: parameter, slots, decay, rateFactor }] of packs.entries()) {
+    const gradient = gradients[i];
+    const context = { emit, parameter, gradient, slots, scalars, decay, rateFactor };
+    const next = optimizer.update(context);
+    state.update(parameter, next.parameter);
+    for (const [k, slot] of slots.entries()) state.update(slot, next.slots[k]);
+  }
+  if (running) updateStatistics(emit, state, running, statistics, forms, values);
+  const correct = emitCorrect(emit, prediction, target);
+
+  const measured = [loss, norm, guard, ...(correct ? [correct] : [])].map(({ name }) => name);
+  const step = withoutDead(emit.build([...measured, ...state.outputs.values()]));
+  const suspects: readonly Suspect[] = [
+    ...inputs.map((value) => ({ what: `the input "${value.name}"`, value })),
+    ...named.map(([name, value]) => ({ what: `the parameter "${name}"`, value })),
+    ...[...forms.values()].flatMap(({ outputs }) => suspectsOf(outputs, values)),
+    { what: "the loss", value: loss },
+    ...packs.map(({ pack }, i) => {
+      const names = pack.constants.map(({ name }) => `"${name}"`);
+      const list = names.length > 1 ? `one of ${names.join(", ")}` : names[0];
+      return { what: `the gradient of ${list}`, value: raw[i] };
+    }),
+  ];
+  return {
+    graph: step,
+    target: target?.name,
+    scalars: (at, rate) =>
+      new Map(
+        optimizer
+          .scalarsAt(at, rate)
+          .map((value, i) => [scalars[i].name, tensorOf("float32", [], [value])]),
+      ),
+    state: state.outputs,
+    initial: state.initial,
+    guard: guard.name,
+    loss: loss.name,
+    norm: norm.name,
+    correct: correct?.name,
+    weightState: state.packInputs,
+    weightsOf: (tensors) => state.unpack(tensors),
+    network,
+    parameters: trained.map(({ constant }) => constant.name),
+    isNoisy,
+    probe: () => emitProbe(emit, suspects),
+  };
+}
+
+function emptyGraph(name: string): Graph {
+  return { name, inputs: [], outputs: [], nodes: [], constants: new Map(), types: new Map() };
+}
+
+function inputTypesOf(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>) {
+  return new Map(
+    graph.inputs.map((name) => {
+      const declared = graph.types.get(name);
+      const dtype = declared?.dtype ?? "float32";
+      return [name, { dtype, shape: shapes.get(name) ?? declared?.shape }];
+    }),
+  );
+}
+
+/** Declares the network's inputs; those that nothing reads are left out. */
+function feedInputs(
+  emit: GraphEmitter,
+  network: Graph,
+  nodes: readonly Node[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+  values: Map<string, Value>,
+): readonly Value[] {
+  return network.inputs.flatMap((name) => {
+    const shape = shapes.get(name);
+    if (!nodes.some((node) => node.inputs.includes(name))) return [];
+    if (shape === undefined)
+      throw new EspalierError("DATA_MISMATCH", `nothing is fed to the network's input "${name}"`);
+    const value = emit.input(name, network.types.get(name)?.dtype ?? "float32", shape);
+    values.set(name, value);
+    return [value];
+  });
+}
+
+function trainedPacks(
+  state: StateInputs,
+  optimizer: Optimizer,
+  parameters: readonly Parameter[],
+): readonly TrainedPack[] {
+  const alike = new Map<string, Parameter[]>();
+  for (const parameter of parameters) {
+    const key = `${parameter.decay ?? optimizer.decay} ${parameter.rateFactor}`;
+    alike.set(key, [...(alike.get(key) ?? []), parameter]);
+  }
+  return [...alike.values()].flatMap((group) => {
+    const [{ decay = optimizer.decay, rateFactor }] = group;
+    return packsOf(group.map(({ constant }) => constant)).map((pack): TrainedPack => {
+      const input = state.pack("parameters", pack);
+      const slots = optimizer.slots.map((slot) =>
+        state.zeros(`${input.value.name}.${slot}`, pack.shape),
+      );
+      return { ...input, slots, decay, rateFactor };
+    });
+  });
+}
+
+/** The nodes as they run in training, by the nodes that they were. */
+function trainingForms(
+  emit: GraphEmitter,
+  network: Graph,
+  nodes: readonly Node[],
+  statistics: readonly Statistics[],
+  values: Map<string, Value>,
+  { noiseSeed = 0 }: StepOptions,
+): { readonly forms: ReadonlyMap<Node, Node>; readonly isNoisy: boolean } {
+  const fresh = freshNames(network);
+  const random = randomOf(noiseSeed, "noise");
+  const seeds = new Set<number>();
+  const updated = new Set(statistics.map(({ node }) => node));
+  const forms = new Map<Node, Node>();
+  for (const node of nodes) {
+    const form = trainingForm(node, {
+      fresh,
+      constant(tensor) {
+        const name = fresh("constant");
+        values.set(name, emit.constant(tensor));
+        return name;
+      },
+      seed() {
+        // onnxruntime keeps seeds as float32: above 2^24 two of them may be one.
+        let seed = random.integer(2 ** 24);
+        while (seeds.has(seed)) seed = random.integer(2 ** 24);
+        seeds.add(seed);
+        return seed;
+      },
+      usesBatchStatistics: updated.has(node),
+    });
+    forms.set(node, form);
+  }
+  return { forms, isNoisy: seeds.size > 0 };
+}
+
+function outputOf(
+  network: Graph,
+  name: string,
+  values: ReadonlyMap<string, Value>,
+  [input]: readonly Value[],
+): Value {
+  const output = values.get(name);
+  if (output === undefined)
+    throw new EspalierError("MODEL_UNSUPPORTED", `the network computes no value "${name}"`, {
+      hint: `Its outputs are: ${network.outputs.join(", ")}.`,
+    });
+  // A batch that is folded into another axis would go unnoticed.
+  if (input === undefined || output.shape[0] === input.shape[0]) return output;
+  throw new EspalierError(
+    "MODEL_UNSUPPORTED",
+    `the network gives an output of shape [${output.shape.join(", ")}] for a batch of ${input.shape[0]}`,
+    { hint: "Its shapes fix the batch; export it with a dynamic batch size." },
+  );
+}
+
+function teacherScores(
+  emit: GraphEmitter,
+  teacher: Graph | undefined,
+  inputs: readonly Value[],
+): Value | undefined {
+  if (teacher === undefined) return undefined;
+  const values = new Map(inputs.map((value, i) => [teacher.inputs[i] ?? value.name, value]));
+  const [output] = teacher.outputs;
+  embedNodes(emit, teacher, nodesBehind(teacher.nodes, [output]), values);
+  const scores = values.get(output);
+  return scores && headOf(emit, scores).prediction;
+}
+
+function requireScalar({ dtype, shape }: Value): void {
+  if (dtype === "float32" && shape.length === 0) return;
+  throw new EspalierError(
+    "USAGE",
+    `the loss is ${dtype} [${shape.join(", ")}]; expected a float32 of rank 0`,
+  );
+}
+
+/** The gradient of each pack, in its shape; zeros where the loss does not depend on a parameter. */
+function packGradients(
+  emit: GraphEmitter,
+  packs: readonly TrainedPack[],
+  loss: Value,
+): readonly Value[] {
+  const names = packs.flatMap(({ parts }) => parts.map(({ name }) => name));
+  const gradients = emitGradients(emit, loss, names);
+  return packs.map(({ pack, parts }) => {
+    const values = parts.map((part) => {
+      const gradient = gradients.get(part.name) ?? emit.filled(0, part.shape);
+      return algebraOf(emit, loss).cast(gradient);
+    });
+    return emit.reshape(emitPacked(emit, values), pack.shape);
+  });
+}
+
+/** g · min(1, limit / (norm + 1e-6)) for the norm of all gradients together, as PyTorch clips. */
+function clipped(emit: GraphEmitter, gradients: readonly Value[], limit: number | undefined) {
+  const squares = gradients.map((g) => emit.op("ReduceSumSquare", [g], { keepdims: 0 }));
+  const norm = emit.op("Sqrt", [squares.reduce((a, b) => emit.add(a, b))]);
+  if (limit === undefined) return { norm, gradients };
+  const t = algebraOf(emit, norm);
+  const factor = t.min(t.div(limit, t.add(norm, 1e-6)), 1);
+  return { norm, gradients: gradients.map((g) => t.mul(g, factor)) };
+}
+
+/** True where all of these numbers are finite: 0 · x is 0 for no other x. */
+function emitGuard(emit: GraphEmitter, numbers: readonly Value[]): Value {
+  const zero = emit.scalar(0);
+  const zeros = numbers.map((number) => emit.mul(number, zero));
+  return emit.op("Equal", [zeros.reduce((a, b) => emit.add(a, b)), zero]);
+}
+
+/** How many of the labels are the class with the largest score (or, for one score, its sign). */
+function emitCorrect(
+  emit: GraphEmitter,
+  prediction: Value,
+  target: Value | undefined,
+): Value | undefined {
+  if (target === undefined || !isInteger(target.dtype)) return undefined;
+  const classes = prediction.shape[1];
+  if (sizeOf(prediction.shape) !== sizeOf(target.shape) * classes) return undefined;
+  const best =
+    classes === 1
+      ? emit.op("Cast", [emit.op("Greater", [prediction, emit.scalar(0, prediction.dtype)])], {
+          to: 7,
+        })
+      : emit.op("ArgMax", [prediction], { axis: 1, keepdims: 0 });
+  const found = emit.reshape(best, target.shape);
+  const wanted = target.dtype === "int64" ? target : emit.op("Cast", [target], { to: 7 });
+  const hits = emit.op("Cast", [emit.op("Equal", [found, wanted])], { to: 1 });
+  return emit.op("ReduceSum", [hits], { keepdims: 0 });
+}
+
+function suspectsOf(names: readonly string[], values: ReadonlyMap<string, Value>): Suspect[] {
+  return names.flatMap((name) => {
+    const value = values.get(name);
+    return value === undefined ? [] : [{ what: `the value "${name}"`, value }];
+  });
+}
