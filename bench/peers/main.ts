@@ -1,0 +1,96 @@
+/**
+ * @file `npm run bench:peers [-- gradients|losses|speed [NETWORK ...]]`: training beside PyTorch, from
+ * the same weights and batches, on the same two threads. Ends with 1 where gradients or losses
+ * differ by more than they may.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { compareGradients, compareLosses } from "./accuracy.ts";
+import { accuracyCases, speedCases } from "./cases.ts";
+import { compareSpeed, type SideResult, type SpeedResult } from "./speed.ts";
+import { torchVersion } from "./torch.ts";
+
+const parts = ["gradients", "losses", "speed"] as const;
+
+async function main([part, ...names]: readonly string[]): Promise<number> {
+  const found = torchVersion();
+  if ("missing" in found) {
+    print(found.missing);
+    return 2;
+  }
+  if (part !== undefined && !parts.some((known) => known === part)) {
+    print(`There is no part "${part}"; parts are ${parts.join(", ")}.`);
+    return 2;
+  }
+  const isWanted = (of: { readonly network: string }) =>
+    names.length === 0 || names.includes(of.network);
+  print(`PyTorch ${found.version}, Node ${process.version}, ${cpus()[0].model}`);
+  const folder = mkdtempSync(join(tmpdir(), "espalier-peers-"));
+  let isGood = true;
+  try {
+    if (part === undefined || part === "gradients") {
+      print("\nGradients of one batch, ‖difference‖ / ‖PyTorch's‖; at most 1e-4");
+      for (const of of accuracyCases.filter(isWanted))
+        isGood = (await compareGradients(of, folder)) && isGood;
+    }
+    if (part === undefined || part === "losses") {
+      print("\nLosses of SGD with rate 0.01; at most 1 % apart");
+      for (const of of accuracyCases.filter(isWanted))
+        for (const momentum of [0, 0.9])
+          isGood = (await compareLosses(of, folder, momentum)) && isGood;
+    }
+    if (part === undefined || part === "speed") {
+      print("\nA full training step (forward, backward, SGD with momentum), 2 threads, in turns");
+      for (const { network } of speedCases.filter(isWanted)) printSpeed(measureAlone(network));
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  return isGood ? 0 : 1;
+}
+
+/** Measures a network in a process of its own. */
+function measureAlone(network: string): SpeedResult {
+  const output = execFileSync(
+    process.execPath,
+    [...process.execArgv, fileURLToPath(import.meta.url), "measure", network],
+    { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] },
+  );
+  return JSON.parse(output);
+}
+
+async function measure(network: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "espalier-peers-"));
+  try {
+    for (const of of speedCases)
+      if (of.network === network) print(JSON.stringify(await compareSpeed(of, folder)));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function printSpeed({ network, ours, torch, ratio }: SpeedResult): void {
+  const side = ({ medianMs, peakBytes, startBytes }: SideResult) =>
+    `${medianMs.toFixed(1).padStart(7)} ms, ${megabytes(peakBytes)} MB (${megabytes(startBytes)} before)`;
+  const [low, high] = ratio.ci95.map((end) => end.toFixed(2));
+  print(
+    `${network.padEnd(9)} ours ${side(ours)}   PyTorch ${side(torch)}   ` +
+      `ratio ${ratio.value.toFixed(2)} (${low} to ${high})`,
+  );
+}
+
+function megabytes(bytes: number): string {
+  return String(Math.round(bytes / 1e6)).padStart(4);
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+const [first, ...rest] = process.argv.slice(2);
+if (first === "measure") for (const network of rest) await measure(network);
+else process.exitCode = await main(process.argv.slice(2));
+process.exit();

@@ -1,0 +1,74 @@
+/** @file Our side of the comparison: the training step of the library, on onnxruntime. */
+import type { Graph } from "../../src/ir/graph.ts";
+import { emitModel } from "../../src/onnx/emit.ts";
+import { openTrainer } from "../../src/runtime/trainer.ts";
+import { type HostTensor, toNumbers } from "../../src/tensor/host-tensor.ts";
+import { labels } from "../../src/train/objectives.ts";
+import type { Optimizer } from "../../src/train/optimizers.ts";
+import { buildStep } from "../../src/train/step.ts";
+import type { Batch } from "./cases.ts";
+
+/** A network that learns. */
+export interface Learner {
+  /** One step; answers the loss. Call again before it settles, and the batch lies ready. */
+  step(batch: Batch): Promise<number>;
+  /** Parameters and running statistics by name. */
+  weights(): Promise<ReadonlyMap<string, HostTensor>>;
+  close(): Promise<void>;
+}
+
+/** In place of the next value of a parameter, its gradient: what a step computes, unrounded. */
+export const gradientsThemselves: Optimizer = {
+  name: "gradients",
+  decay: 0,
+  slots: [],
+  scalars: [],
+  scalarsAt: () => [],
+  update: ({ gradient, slots }) => ({ parameter: gradient, slots }),
+};
+
+/** How a network learns. */
+export interface LearnerOptions {
+  readonly optimizer: Optimizer;
+  readonly rate: number;
+  readonly threads: number;
+  /** A batch of the shapes that all will have. */
+  readonly sample: Batch;
+}
+
+/** Opens the training step of a network with cross-entropy. */
+export async function openLearner(graph: Graph, options: LearnerOptions): Promise<Learner> {
+  const { optimizer, rate, threads, sample } = options;
+  const step = buildStep(graph, {
+    inputShapes: new Map([["input", sample.x.shape]]),
+    target: { dtype: sample.y.dtype, shape: sample.y.shape },
+    objective: labels(),
+    optimizer,
+  });
+  const { state, initial, guard, target = "target", loss } = step;
+  const model = emitModel(step.graph).chunks;
+  const trainer = await openTrainer(model, { state, initial, guard, threads });
+  let at = 0;
+  return {
+    async step({ x, y }) {
+      const feeds = new Map([
+        ["input", copyOf(x)],
+        [target, copyOf(y)],
+        ...step.scalars(at++, rate),
+      ]);
+      const { status, results } = await trainer.step(feeds, [loss]);
+      const value = results.get(loss);
+      if (status !== "done" || value === undefined) throw new Error(`a step was ${status}`);
+      return toNumbers(value)[0];
+    },
+    async weights() {
+      return step.weightsOf(await trainer.readState(step.weightState));
+    },
+    close: () => trainer.close(),
+  };
+}
+
+/** Feeds change owner, and the batch is used again. */
+function copyOf(tensor: HostTensor): HostTensor {
+  return { ...tensor, data: tensor.data.slice() };
+}

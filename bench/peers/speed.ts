@@ -1,0 +1,104 @@
+/**
+ * @file The time of a full training step (forward, backward, SGD with momentum) beside PyTorch's: both
+ * stay loaded and run blocks of steps in turn. One network per process, so that its peak memory is
+ * its own.
+ */
+import { readFileSync } from "node:fs";
+import { type Estimate, median, ratioOfMedians } from "../../src/measure/statistics.ts";
+import { sgd } from "../../src/train/optimizers.ts";
+import { loadTwin } from "./accuracy.ts";
+import { type Batch, batchesOf, type Case, graphOf } from "./cases.ts";
+import { type Learner, openLearner } from "./ours.ts";
+import { answers, startTorch } from "./torch.ts";
+
+const threads = 2;
+const rate = 0.01;
+const momentum = 0.9;
+const batches = 4;
+const warmup = 5;
+/** About how long a block runs, and how many there are of each side. */
+const blockMs = 2000;
+const blocks = 7;
+
+/** What one network gave. */
+export interface SpeedResult {
+  readonly network: string;
+  readonly ours: SideResult;
+  readonly torch: SideResult;
+  /** Our median by PyTorch's; the interval over pairs of blocks. */
+  readonly ratio: Estimate;
+}
+
+/** Milliseconds per step, and bytes. */
+export interface SideResult {
+  readonly medianMs: number;
+  readonly peakBytes: number;
+  /** Of the process before it had a network. */
+  readonly startBytes: number;
+}
+
+/** Measures one network. */
+export async function compareSpeed(of: Case, folder: string): Promise<SpeedResult> {
+  const startBytes = process.memoryUsage().rss;
+  const data = batchesOf(of, batches);
+  const optimizer = sgd({ momentum });
+  const learner = await openLearner(graphOf(of), { optimizer, rate, threads, sample: data[0] });
+  const torch = startTorch(threads);
+  await loadTwin(torch, of, { folder, batches, double: false });
+  const run = {
+    ours: (steps: number) => runOurs(learner, data, steps),
+    torch: async (steps: number) =>
+      (await torch.ask("time", answers.time, { steps, rate, momentum })).times,
+  };
+  const medians: Record<Side, number[]> = { ours: [], torch: [] };
+  // The first block warms up and tells how many steps fill the others.
+  const steps = { ours: 0, torch: 0 };
+  for (const side of sides) {
+    const fastest = Math.min(...(await run[side](warmup)));
+    steps[side] = Math.max(4, Math.min(300, Math.round(blockMs / fastest)));
+  }
+  for (let block = 0; block < blocks; block++)
+    // The first step after the other side ran finds cold caches.
+    for (const side of block % 2 === 0 ? sides : sides.toReversed())
+      medians[side].push(median((await run[side](steps[side] + 1)).slice(1)));
+
+  const memory = await torch.ask("memory", answers.memory);
+  torch.close();
+  const peakBytes = peakOfThisProcess();
+  await learner.close();
+  return {
+    network: of.network,
+    ours: { medianMs: median(medians.ours), peakBytes, startBytes },
+    torch: { medianMs: median(medians.torch), peakBytes: memory.peak, startBytes: memory.start },
+    ratio: ratioOfMedians(medians.ours, medians.torch),
+  };
+}
+
+type Side = "ours" | "torch";
+const sides: readonly Side[] = ["ours", "torch"];
+
+/** Milliseconds of each step; the next batch is handed over while a step runs, as training does it. */
+async function runOurs(
+  learner: Learner,
+  data: readonly Batch[],
+  steps: number,
+): Promise<readonly number[]> {
+  const times: number[] = [];
+  let last = performance.now();
+  let running = learner.step(data[0]);
+  for (let step = 1; step <= steps; step++) {
+    const next = step < steps ? learner.step(data[step % data.length]) : undefined;
+    await running;
+    const now = performance.now();
+    times.push(now - last);
+    last = now;
+    if (next !== undefined) running = next;
+  }
+  return times;
+}
+
+/** Linux's own count, VmHWM. */
+function peakOfThisProcess(): number {
+  const status = readFileSync("/proc/self/status", "utf8");
+  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN);
+}
