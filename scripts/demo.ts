@@ -4,7 +4,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { processIo } from "../src/cli/io.ts";
 import { newProgress } from "../src/cli/progress.ts";
 import { drawTable } from "../src/cli/table.ts";
@@ -18,6 +18,7 @@ import {
   openDataset,
   type Pruned,
   prune,
+  refitPruned,
   savePruned,
   type Verification,
   verifyPruned,
@@ -83,11 +84,14 @@ async function keep(name: string, file: string, pruned: Pruned): Promise<void> {
 }
 
 progress.phase("pruning");
-await keep(
-  "pruned without data",
-  "mnist-small.onnx",
-  prune(model, { method: "bn", targets: { macs: share } }),
-);
+const pruned = prune(model, { method: "bn", targets: { macs: share } });
+await keep("pruned without data", "mnist-small.onnx", pruned);
+
+progress.phase("refitting on 256 images, without their labels");
+const refitted = await refitPruned(model, pruned, dataset, {
+  onProgress: ({ done, total }) => progress.step({ done, total, unit: "layers" }),
+});
+await keep("pruned and refitted", "mnist-refit.onnx", refitted);
 
 const evaluations: Evaluation[] = [];
 for (const { name, bytes } of rows) {
@@ -143,5 +147,6 @@ io.out(`
 Go on with the files in ${folder}:
   npm run -s espalier -- inspect ${originalPath}
   npm run -s espalier -- prune ${originalPath} -o ${folder}/tiny.onnx --macs 0.25
+  npm run -s espalier -- evaluate ${folder}/tiny.onnx --data ${relative(".", mnist)}
   npm run -s espalier -- verify ${originalPath} ${rows[1].path}
 `);

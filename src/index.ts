@@ -13,6 +13,7 @@ export {
   type PrunedToLatency,
   pruneToLatency,
 } from "./compress/latency.ts";
+export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { verifyFiles, verifyPruned } from "./compress/verify.ts";
 export * from "./core.ts";
 export { type Dataset, openDataset } from "./data/dataset.ts";

@@ -92,7 +92,7 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .option("--refit-images <n>", "images to refit on (default 256)", integerFrom(1))
     .addOption(
       new Option("--plan <FILE>", "apply this plan instead of choosing").conflicts([
-        ...["macs", "params", "bytes", "latency", "method", "mode", "refit"],
+        ...["macs", "params", "bytes", "latency", "method", "mode"],
         ...["roundTo", "minWidth", "seed"],
       ]),
     )
@@ -140,7 +140,9 @@ async function pruneAndWrite(
   const model = await load(path, flags);
   const options = await optionsOf(flags);
   signal.throwIfAborted();
-  const { pruned, latency } = await choose(model, options, flags, signal, progress);
+  const { pruned: chosen, latency } = await choose(model, options, flags, signal, progress);
+  signal.throwIfAborted();
+  const pruned = await refit(model, chosen, flags, signal, progress);
   for (const note of pruned.notes) progress.warn(escapeForTerminal(note));
   signal.throwIfAborted();
 
@@ -282,6 +284,25 @@ async function choose(
     },
   });
   return { pruned, latency: pruned.latency };
+}
+
+async function refit(
+  model: Model,
+  pruned: Pruned,
+  flags: Flags,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Pruned> {
+  if (flags.refit === undefined) return pruned;
+  progress.phase("refitting");
+  const dataset = await open(flags.refit, flags);
+  const { refitPruned } = await import("../compress/refit.ts");
+  return refitPruned(model, pruned, dataset, {
+    images: flags.refitImages,
+    threads: flags.threads,
+    signal,
+    onProgress: ({ done, total }) => progress.step({ done, total, unit: "layers" }),
+  });
 }
 
 async function verify(

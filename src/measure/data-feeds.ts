@@ -1,5 +1,6 @@
 /** @file Samples of a data set as inputs of a network, a few at a time. */
 import type { Dataset } from "../data/dataset.ts";
+import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Feeds } from "../runtime/session.ts";
@@ -9,19 +10,23 @@ import { fitInput } from "./fit-input.ts";
 export interface DataFeedOptions {
   /** Samples at most. */
   readonly count: number;
+  /** Default `fit`, or `test` where there is no other. */
+  readonly role?: Role;
   /** Samples per feed where the network leaves it open; default 1. */
   readonly batchSize?: number;
+  /** Leaves out a last batch that is not full, so that all feeds have one shape. Default false. */
+  readonly isWhole?: boolean;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The first `count` samples of the role `fit`, or of `test` where there is no other, one feed per
- * batch. Fails with `DATA_MISMATCH` where they do not fit the network's only input.
+ * The first `count` samples of a role, one feed per batch.
+ * Fails with `DATA_MISMATCH` where they do not fit the network's only input, `DATA_NOT_FOUND`.
  */
 export async function dataFeeds(
   graph: Graph,
   dataset: Dataset,
-  { count, batchSize = 1, signal }: DataFeedOptions,
+  { count, role, batchSize = 1, isWhole = false, signal }: DataFeedOptions,
 ): Promise<Feeds[]> {
   const inputs = graph.inputs.map((name) => {
     const type = graph.types.get(name);
@@ -30,11 +35,14 @@ export async function dataFeeds(
     return { name, dtype: type.dtype, shape: type.shape ?? [] };
   });
   const input = fitInput(inputs, dataset);
-  const role = dataset.size("fit") > 0 ? "fit" : "test";
+  const from = role ?? (dataset.size("fit") > 0 ? "fit" : "test");
   const step = input.fixedBatch ?? batchSize;
   const feeds: Feeds[] = [];
   const options = { batchSize: step, limit: count, signal };
-  for await (const batch of dataset.batches(role, options))
-    feeds.push(new Map([[input.name, input.tensor(batch, 0, batch.indices.length)]]));
+  for await (const batch of dataset.batches(from, options)) {
+    const size = batch.indices.length;
+    if (size === step || !isWhole)
+      feeds.push(new Map([[input.name, input.tensor(batch, 0, size)]]));
+  }
   return feeds;
 }
