@@ -133,7 +133,7 @@ function editReader(
       );
     }
   } else {
-    const edit = addToBias(graph, consumers, reader, loss);
+    const edit = raiseBias(graph, consumers, reader, loss);
     if (edit) edits.push(edit);
   }
   return edits;
@@ -188,7 +188,7 @@ function resultVariance(
 }
 
 /** The reader's own bias, or the one that a sum behind it adds, raised by `loss`. */
-function addToBias(
+export function raiseBias(
   graph: Graph,
   consumers: ReadonlyMap<string, readonly Node[]>,
   reader: Reader,
