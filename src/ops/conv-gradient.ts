@@ -1,8 +1,14 @@
 /** @file The gradient rules of Conv and ConvTranspose. */
 import { inputGradient } from "./conv-input-gradient.ts";
-import { afterOf, axes, type ConvShape, extentsOf, knownWindow } from "./conv-shape.ts";
+import { afterOf, type ConvShape, extentsOf, knownWindow } from "./conv-shape.ts";
 import { weightGradient } from "./conv-weight-gradient.ts";
-import type { Emitter, GradientContext, GradientRule, Value } from "./gradient.ts";
+import {
+  channelSum,
+  type Emitter,
+  type GradientContext,
+  type GradientRule,
+  type Value,
+} from "./gradient.ts";
 import { sliceRuns } from "./movement.ts";
 import type { Window } from "./window.ts";
 
@@ -66,8 +72,7 @@ function convolved(emit: Emitter, x: Value, w: Value, s: ConvShape): Value {
 }
 
 function biasGradient(context: GradientContext<unknown>, dy: Value): Value | undefined {
-  if (!context.needs(2)) return undefined;
-  return context.emit.sum(dy, [0, ...axes(2, dy.shape.length - 2)]);
+  return context.needs(2) ? channelSum(context.emit, dy) : undefined;
 }
 
 /** The window of the convolution from Y (`input`) to X (`output`). */

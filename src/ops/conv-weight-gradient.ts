@@ -2,6 +2,7 @@
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { afterOf, axes, type ConvShape, extentsOf, tapsOf } from "./conv-shape.ts";
 import type { Emitter, Value } from "./gradient.ts";
+import { range } from "./known.ts";
 import { padZeros, placeAt, sliceRuns } from "./movement.ts";
 
 type Form = "taps" | "shifts" | "columns" | "images" | "products" | "convolution";
@@ -11,14 +12,15 @@ type Form = "taps" | "shifts" | "columns" | "images" | "products" | "convolution
  *
  * | input, filters        | taps | shifts | columns | images | products | convolution |
  * | --------------------- | ---- | ------ | ------- | ------ | -------- | ----------- |
- * | 3 x 32², 16           |  3.1 |    2.5 |     1.7 |    3.0 |          |         2.7 |
- * | 1 x 28², 20, 5x5      |  1.5 |    2.3 |     0.9 |    5.2 |          |         1.0 |
- * | 16 x 32², 16          |  4.6 |    4.4 |     8.8 |    4.7 |          |        12.4 |
- * | 64 x 8², 64           |  2.2 |    2.6 |     3.9 |    3.4 |          |         5.5 |
- * | 64 x 32², 64          |  45  |    38  |     52  |    40  |          |          90 |
- * | 256 x 8², 256         |  26  |    28  |     32  |    38  |          |          55 |
- * | U-Net 32 x 128², 32   |  36  |    24  |     41  |    29  |          |          70 |
- * | U-Net 128 x 32², 128  |  14.0|   14.3 |    17.3 |   14.6 |          |        33.5 |
+ * | 3 x 32², 16           |  3.1 |        |     1.7 |    3.0 |          |         2.7 |
+ * | 1 x 28², 20, 5x5      |  1.5 |        |     0.9 |    5.2 |          |         1.0 |
+ * | 16 x 32², 16          |  4.6 |    3.9 |     8.8 |    4.7 |          |        12.4 |
+ * | 64 x 8², 64           |  2.2 |        |     3.9 |    3.4 |          |         5.5 |
+ * | 64 x 32², 64          |  45  |    31  |     52  |    40  |          |          90 |
+ * | 256 x 8², 256         |  26  |        |     32  |    38  |          |          55 |
+ * | U-Net 32 x 128², 32   |  36  |    23  |     41  |    29  |          |          70 |
+ * | 32 x 16², 32          |  2.4 |    2.6 |     5.6 |    3.6 |          |         8.3 |
+ * | U-Net 128 x 32², 128  |  14.0|   13.6 |    17.3 |   14.6 |          |        33.5 |
  * | 16 x 32², 32, stride 2|  3.1 |        |     5.2 |    4.2 |          |         5.1 |
  * | 16 x 32², 64, 1x1     |  3.0 |        |     2.5 |    1.7 |          |         8.2 |
  * | 256 x 8², 256, 1x1    |  3.2 |        |     3.3 |    4.0 |          |        14.7 |
@@ -42,7 +44,10 @@ function formOf(s: ConvShape): Form {
   if (perGroup * taps <= 32) return "columns";
   const after = afterOf(s, s.input, s.output);
   const hasRoom = extentsOf(s).every((extent, i) => s.before[i] < extent && after[i] < extent);
-  return s.kernel.length === 2 && isDense && hasRoom && places >= 1024 ? "shifts" : "taps";
+  // The products of all images must not be larger than what is multiplied.
+  const isSmall = s.filters * s.channels * taps <= (s.filters + s.channels) * places;
+  const isPlane = s.kernel.length === 2 && isDense && hasRoom;
+  return isPlane && isSmall && places >= 1024 ? "shifts" : "taps";
 }
 
 /** dW [filters, channels / group, ...kernel] from X [batch, channels, ...input] and dY. */
@@ -86,36 +91,32 @@ function taps(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
 
 /**
  * 2-D, stride 1: dY is moved along the rows and X along the columns, so that the shifted copies of both
- * meet at all taps in one product; as many copies as the kernel is high and wide instead of its area.
+ * meet at all taps in one product per image; as many copies as the kernel is high and wide instead of
+ * its area, and nothing is transposed.
  */
 function shifts(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const { batch, channels, filters, before, dilations } = s;
   const [height, width] = s.input;
   const [, outWidth] = s.output;
   const [rows, columns] = s.kernel;
-  const reach = dilations[0] * (rows - 1);
-  const places = height * batch * outWidth;
+  const places = height * outWidth;
   // Row r of X meets row r + before - k·dilation of dY at tap k.
-  const dyRows = emit.transpose(dy, [1, 2, 0, 3]);
-  const margin = reach - before[0];
-  const padded = placeAt(emit, dyRows, 1, margin, height + reach);
-  const sources = Array.from({ length: rows * height }, (_, at) => {
-    return (at % height) + reach - Math.floor(at / height) * dilations[0];
-  });
-  const flat = emit.reshape(padded, [filters, height + reach, batch * outWidth]);
-  const moved = emit.op("Gather", [flat, emit.ints(sources)], { axis: 1 });
-  const left = emit.reshape(moved, [filters * rows, places]);
+  const reach = dilations[0] * (rows - 1);
+  const padded = placeAt(emit, dy, 2, reach - before[0], height + reach);
+  const sources = range(rows * height).map(
+    (at) => (at % height) + reach - Math.floor(at / height) * dilations[0],
+  );
+  const moved = emit.op("Gather", [padded, emit.ints(sources)], { axis: 2 });
+  const left = emit.reshape(moved, [batch, filters * rows, places]);
 
-  const xRows = emit.transpose(x, [1, 2, 0, 3]);
-  const shifted = Array.from({ length: columns }, (_, k) => {
+  const shifted = range(columns).map((k) => {
     const start = before[1] - k * dilations[1];
-    return padZeros(emit, xRows, [0, 0, 0, start], [0, 0, 0, outWidth - width - start]);
+    return padZeros(emit, x, [0, 0, 0, start], [0, 0, 0, outWidth - width - start]);
   });
-  const stacked = joinedAlong(emit, shifted, 0);
-  const right = emit.reshape(stacked, [columns * channels, places]);
-  const dw = emit.op("Gemm", [left, right], { transB: 1 });
-  const apart = emit.reshape(dw, [filters, rows, columns, channels]);
-  return emit.transpose(apart, [0, 3, 1, 2]);
+  const stacked = joinedAlong(emit, shifted, 1);
+  const right = emit.reshape(stacked, [batch, columns * channels, places]);
+  const dw = emit.sum(emit.matmul(left, emit.transpose(right, [0, 2, 1])), [0]);
+  return emit.transpose(emit.reshape(dw, [filters, rows, columns, channels]), [0, 3, 1, 2]);
 }
 
 /** For few channels: what all taps see, one below the other, in one product. */

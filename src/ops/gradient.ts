@@ -93,3 +93,9 @@ export function unbroadcast(emit: Emitter, dy: Value, target: readonly number[])
   const keepDims = axes.some((axis) => axis >= lead);
   return emit.reshape(emit.sum(dy, axes, keepDims), target);
 }
+
+/** Σ over all axes but the channels (axis 1): first the positions, which lie together. */
+export function channelSum(emit: Emitter, x: Value): Value {
+  const positions = [...x.shape.keys()].slice(2);
+  return emit.sum(emit.sum(x, positions), [0]);
+}

@@ -3,13 +3,13 @@ import { assert } from "../errors.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { algebraOf } from "./algebra.ts";
 import {
+  channelSum,
   type Emitter,
   type GradientContext,
   type GradientRule,
   unbroadcast,
   type Value,
 } from "./gradient.ts";
-import { range } from "./known.ts";
 
 /** What BatchNormalization says of its statistics. */
 export interface BatchNormAttributes {
@@ -68,11 +68,6 @@ function batchStatistic(context: GradientContext<BatchNormAttributes>, input: 3 
   const statistic = given[input - 2];
   assert(statistic !== undefined, "a wanted output is there");
   return statistic;
-}
-
-/** Σ over all axes but the channels: first the positions, which lie together. */
-export function channelSum(emit: Emitter, x: Value): Value {
-  return emit.sum(emit.sum(x, range(x.shape.length - 2, 2)), [0]);
 }
 
 /** scale · X + shift per channel: BatchNormalization is the fastest such map that onnxruntime has. */
