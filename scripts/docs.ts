@@ -75,9 +75,18 @@ function methodsPage(): string {
     "Methods",
     `How \`prune\` ranks channels: \`--method NAME\`, and \`--option NAME=VALUE\` for the options below.
 \`espalier methods\` prints the same.`,
-    sections.join("\n"),
+    `${sections.join("\n")}\n${refitSection}`,
   );
 }
+
+const refitSection = `## Refitting
+
+With any method, \`--refit DIR\` goes on from the pruned network: every layer that lost inputs gets the
+weights that come nearest to what the original computed there, by ridge regression in closed form, layer
+by layer, on \`--refit-images\` images (256 unless told otherwise) that need no labels. It pulls towards
+the weights that the method left, so that few images do no harm. Grouped and transposed convolutions,
+and layers that share their weights, keep theirs.
+`;
 
 function errorsPage(): string {
   return page(

@@ -3,9 +3,13 @@ import { spawn } from "node:child_process";
 import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { openDataset } from "../src/data/dataset.ts";
 import { saveModel } from "../src/files/model-file.ts";
+import { dataFeeds } from "../src/measure/data-feeds.ts";
 import { readModel } from "../src/onnx/read.ts";
 import { writeModel } from "../src/onnx/write.ts";
+import { withSession } from "../src/runtime/session.ts";
+import { toNumbers } from "../src/tensor/host-tensor.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { idxFile, npyFile, zipFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
@@ -196,6 +200,38 @@ describe("prune", () => {
     expect(json(out)).toMatchObject({ verification: { passed: true, samples: 3 + 8 } });
     const checked = await espalier(["verify", net, small, "--data", data, "--json"]);
     expect(json(checked.out)).toMatchObject({ passed: true, samples: 3 + 12 });
+  });
+
+  it("refits on a few images, so that the outputs come nearer to the original's", async () => {
+    const { folder, net, small } = await workplace();
+    const data = await imagesBeside(folder);
+    const argv = ["prune", net, "--macs", "0.6", "--json"];
+    const plain = await espalier([...argv, "-o", small]);
+    const refitted = join(folder, "refitted.onnx");
+    const ran = await espalier([
+      ...[...argv, "-o", refitted, "--refit", data, "--refit-images", "12"],
+    ]);
+    expect([plain.exitCode, ran.exitCode]).toEqual([0, 0]);
+    expect(json(ran.out).after).toMatchObject({ macs: Object(json(plain.out).after).macs });
+    const plan = JSON.parse(await readFile(`${refitted}.plan.json`, "utf8"));
+    expect(plan.method).toBe("bn, refitted on 12 images");
+    expect(await espalier(["verify", net, refitted])).toMatchObject({ exitCode: 0 });
+
+    const dataset = await openDataset(data);
+    const [feeds] = await dataFeeds(readModel(residualNetwork()).graph, dataset, {
+      ...{ count: 12, batchSize: 12 },
+    });
+    const logits = async (path: string) => {
+      const outputs = await withSession(await readFile(path), {}, (session) => session.run(feeds));
+      const tensor = outputs.get("logits");
+      return tensor ? toNumbers(tensor) : new Float64Array();
+    };
+    const original = await logits(net);
+    const distance = async (path: string) => {
+      const values = await logits(path);
+      return values.reduce((sum, value, i) => sum + (value - original[i]) ** 2, 0);
+    };
+    expect(await distance(refitted)).toBeLessThan(0.5 * (await distance(small)));
   });
 
   it("reads weights from other files only when that is allowed", async () => {

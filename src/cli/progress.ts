@@ -93,7 +93,8 @@ function details(step: Step, share: number, seconds: number): string[] {
   const parts = [`${Math.floor(100 * share)} %`];
   if (step.unit !== undefined) {
     parts.push(`${step.done}/${step.total} ${step.unit}`);
-    if (seconds > 0) parts.push(`${Math.round(step.done / seconds)}/s`);
+    const rate = step.done / Math.max(seconds, 1e-3);
+    parts.push(`${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`);
   }
   if (step.note !== undefined) parts.push(step.note);
   if (share > 0 && seconds > 1)
