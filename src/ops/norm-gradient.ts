@@ -52,19 +52,20 @@ export const batchNormGradient: GradientRule<BatchNormAttributes> = (context) =>
 };
 
 /**
- * The mean (input 3) or variance (input 4) of the batch in training mode. A running statistic that the
- * node gives is solved for it (with a momentum of 0 it is it); else a second node of momentum 0 gives it.
+ * The mean (input 3) or variance (input 4) of the batch in training mode. With a momentum of 0 the node
+ * gives it, else a second node does. (Solving the running statistic for it will not do: onnxruntime
+ * writes that over the memory of the old one. So the second node has inputs of its own, one each.)
  */
 function batchStatistic(context: GradientContext<BatchNormAttributes>, input: 3 | 4): Value {
-  const { emit, attrs, inputs, outputs } = context;
+  const { emit, attrs, outputs } = context;
   const { momentum, epsilon } = attrs;
   const running = outputs[input - 2];
-  const old = context.input(input);
-  const { sub, mul, div } = algebraOf(emit, old);
-  if (running && momentum < 0.95)
-    return momentum === 0 ? running : div(sub(running, mul(old, momentum)), 1 - momentum);
+  if (running && momentum === 0) return running;
+  const [x, scale, shift] = [context.input(0), context.input(1), context.input(2)];
+  const { mul } = algebraOf(emit, scale);
   const again = { ...floats({ epsilon, momentum: 0 }), training_mode: 1 };
-  const given = emit.ops("BatchNormalization", inputs, again, [true, true, true]);
+  const own = [x, scale, shift, mul(scale, 0), mul(shift, 0)];
+  const given = emit.ops("BatchNormalization", own, again, [true, true, true]);
   const statistic = given[input - 2];
   assert(statistic !== undefined, "a wanted output is there");
   return statistic;

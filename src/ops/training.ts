@@ -40,7 +40,7 @@ export function trainedInputs({ domain, opType }: Node): TrainedInputs {
 export interface RunningStatistics {
   readonly meanInput: number;
   readonly varianceInput: number;
-  /** Outputs of the training form: next = momentum · before + (1 - momentum) · batch, variance biased. */
+  /** Outputs of the training form: mean and biased variance of the batch. */
   readonly meanOutput: number;
   readonly varianceOutput: number;
   /** The share of the old value that stays at each step. */
@@ -78,7 +78,11 @@ export function trainingForm(node: Node, context: TrainingFormContext): Node {
         mean || context.fresh(`${y}:mean`),
         variance || context.fresh(`${y}:variance`),
       ];
-      return { ...node, attributes: withInt(node, "training_mode", 1), outputs };
+      // With a momentum of 0 the running statistics are those of the batch.
+      const attributes = new Map(node.attributes)
+        .set("training_mode", { kind: "int", value: 1 })
+        .set("momentum", { kind: "float", value: 0 });
+      return { ...node, attributes, outputs };
     }
     case "Dropout": {
       const [x, ratio = ""] = node.inputs;

@@ -7,7 +7,7 @@ import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
 import { runningStatistics } from "../ops/training.ts";
 import { type HostTensor, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
-import { emitPacked, packOf } from "./packing.ts";
+import { emitPacked, emitUnpacked, packOf } from "./packing.ts";
 import type { Statistics } from "./parameters.ts";
 import type { PackInput, StateInputs } from "./state.ts";
 
@@ -17,22 +17,34 @@ export interface StatisticsInputs {
   readonly variance: PackInput;
 }
 
-/** Declares the statistics as state; `undefined` where there are none. */
+/**
+ * Declares the statistics as state; `undefined` where there are none.
+ *
+ * `parts` are copies for the nodes themselves: onnxruntime's BatchNormalization writes what it gives as
+ * running statistics over the memory of those that it was given, whoever else reads them.
+ */
 export function statisticsInputs(
+  emit: GraphEmitter,
   state: StateInputs,
   statistics: readonly Statistics[],
 ): StatisticsInputs | undefined {
   if (statistics.length === 0) return undefined;
+  const means = statistics.map(({ mean }) => mean);
+  const variances = statistics.map(({ variance }) => variance);
+  const mean = state.pack("statistics.mean", packOf(means));
+  const variance = state.pack("statistics.variance", packOf(variances));
+  const both = emit.op("Concat", [mean.value, variance.value], { axis: 0 });
+  const copies = emitUnpacked(emit, packOf([...means, ...variances]), both);
   return {
-    mean: state.pack("statistics.mean", packOf(statistics.map(({ mean }) => mean))),
-    variance: state.pack("statistics.variance", packOf(statistics.map((own) => own.variance))),
+    mean: { ...mean, parts: copies.slice(0, means.length) },
+    variance: { ...variance, parts: copies.slice(means.length) },
   };
 }
 
 /**
- * Emits the next statistics, as PyTorch keeps them. onnxruntime takes the biased variance b of the
- * batch and gives r = m v + (1 - m) b; with n values per channel the unbiased variance is c b with
- * c = n / (n - 1), so the next value is c r + (1 - c) m v.
+ * Emits the next statistics, as PyTorch keeps them: m v + (1 - m) b. In training form a node gives the
+ * mean and the biased variance b of the batch; with n values per channel the unbiased variance is c b
+ * with c = n / (n - 1).
  */
 export function updateStatistics(
   emit: GraphEmitter,
@@ -42,36 +54,52 @@ export function updateStatistics(
   forms: ReadonlyMap<Node, Node>,
   values: ReadonlyMap<string, Value>,
 ): void {
-  const all = statistics.map(({ node }) => {
+  const all = statistics.map(({ node, mean, variance }) => {
     const form = forms.get(node) ?? node;
-    const role = runningStatistics(form);
+    const role = runningStatistics(node);
     const x = values.get(form.inputs[0]);
-    const mean = role && values.get(form.outputs[role.meanOutput]);
-    const variance = role && values.get(form.outputs[role.varianceOutput]);
-    assert(!!(role && x && mean && variance), `"${node.name}" computes statistics in training`);
-    return { role, x, mean, variance };
-  });
-  const t = algebraOf(emit, inputs.variance.value);
-  state.update(
-    inputs.mean.value,
-    emitPacked(
-      emit,
-      all.map(({ mean }) => t.cast(mean)),
-    ),
-  );
-  const biased = emitPacked(
-    emit,
-    all.map(({ variance }) => t.cast(variance)),
-  );
-  const constants = statistics.map(({ variance }) => variance);
-  const correction = all.map(({ x }) => {
+    const batchMean = role && values.get(form.outputs[role.meanOutput]);
+    const batchVariance = role && values.get(form.outputs[role.varianceOutput]);
+    assert(!!(role && x && batchMean && batchVariance), `"${node.name}" gives its statistics`);
     const count = sizeOf(x.shape) / x.shape[1];
-    return count > 1 ? count / (count - 1) : 1;
+    return {
+      ...{ mean, variance, batchMean, batchVariance, kept: role.momentum },
+      correction: count > 1 ? count / (count - 1) : 1,
+    };
   });
-  const scaled = t.mul(biased, emit.constant(perElement(constants, correction)));
-  const share = all.map(({ role }, i) => (1 - correction[i]) * role.momentum);
-  const kept = t.mul(inputs.variance.value, emit.constant(perElement(constants, share)));
-  state.update(inputs.variance.value, t.add(scaled, kept));
+  const t = algebraOf(emit, inputs.mean.value);
+  const update = (
+    input: PackInput,
+    constants: readonly Constant[],
+    batch: readonly Value[],
+    shares: readonly number[],
+  ) => {
+    const kept = perElement(
+      constants,
+      all.map((one) => one.kept),
+    );
+    const old = t.mul(input.value, emit.constant(kept));
+    const given = emitPacked(
+      emit,
+      batch.map((value) => t.cast(value)),
+    );
+    state.update(
+      input.value,
+      t.add(old, t.mul(given, emit.constant(perElement(constants, shares)))),
+    );
+  };
+  update(
+    inputs.mean,
+    all.map(({ mean }) => mean),
+    all.map(({ batchMean }) => batchMean),
+    all.map(({ kept }) => 1 - kept),
+  );
+  update(
+    inputs.variance,
+    all.map(({ variance }) => variance),
+    all.map(({ batchVariance }) => batchVariance),
+    all.map(({ kept, correction }) => (1 - kept) * correction),
+  );
 }
 
 /** One value for all elements of each constant, end to end. */

@@ -128,7 +128,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
   const scalars = optimizer.scalars.map((name) => emit.input(name, "float32", []));
   const packs = trainedPacks(state, optimizer, trained);
-  const running = statisticsInputs(state, statistics);
+  const running = statisticsInputs(emit, state, statistics);
   for (const { pack, parts } of [...packs, ...Object.values(running ?? {})])
     for (const [i, { name }] of pack.constants.entries()) values.set(name, parts[i]);
 
