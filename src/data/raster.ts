@@ -49,11 +49,32 @@ export function rasterOf(
 
 /** The `height` x `width` window in the middle (the upper left one of two where it is off by half). */
 export function cropCenter(raster: Raster, height: number, width: number): Raster {
-  assert(height <= raster.height && width <= raster.width, "a crop lies within its image");
   const top = Math.floor((raster.height - height) / 2);
   const left = Math.floor((raster.width - width) / 2);
+  return cropAt(raster, top, left, height, width);
+}
+
+/** The `height` x `width` window whose upper left pixel is (top, left). */
+export function cropAt(
+  raster: Raster,
+  top: number,
+  left: number,
+  height: number,
+  width: number,
+): Raster {
+  const isInside = top >= 0 && left >= 0;
+  assert(
+    isInside && top + height <= raster.height && left + width <= raster.width,
+    "a crop lies within its image",
+  );
   const offset = raster.offset + top * raster.rowStride + left * raster.columnStride;
   return { ...raster, height, width, offset };
+}
+
+/** Left and right exchanged. */
+export function flipColumns(raster: Raster): Raster {
+  const offset = raster.offset + (raster.width - 1) * raster.columnStride;
+  return { ...raster, offset, columnStride: -raster.columnStride };
 }
 
 /** Channels in reverse order: RGB ↔ BGR. */

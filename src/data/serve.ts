@@ -2,6 +2,8 @@
 import { setImmediate } from "node:timers/promises";
 import { EspalierError } from "../errors.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
+import { type RandomKey, randomOf } from "../tensor/random.ts";
+import { type Augmentation, augmenterOf, type Move, type Moves, moveRaster } from "./augment.ts";
 import {
   arrangeImage,
   arrangeMap,
@@ -32,6 +34,13 @@ export interface BatchOptions {
   readonly signal?: AbortSignal | undefined;
   /** Batches that are loaded before they are asked for. Default 2. */
   readonly ahead?: number | undefined;
+  /** Serves the samples in random order: another one for each epoch of a seed. Default: in order. */
+  readonly shuffle?: { readonly seed: RandomKey; readonly epoch: number } | undefined;
+  readonly augment?: Augmentation | undefined;
+  /** Batches at the beginning that are left out, as if they had been served. Default 0. */
+  readonly skip?: number | undefined;
+  /** Leaves out a last batch that is not full. Default false. */
+  readonly dropsLast?: boolean | undefined;
 }
 
 /** All samples of the data set, numbered through. */
@@ -72,17 +81,20 @@ export async function sourceOf(
   return { ...{ samples, how, sampleShape, height, width, channels, normalizer, ignoreLabel } };
 }
 
-/** The samples at `indices`, batch by batch, `ahead` batches in advance. */
+/** The samples at `all`, batch by batch, `ahead` batches in advance. */
 export async function* serve(
   source: Source,
-  indices: Int32Array,
-  { batchSize, signal, ahead = 2 }: BatchOptions,
+  all: Int32Array,
+  { batchSize, signal, ahead = 2, shuffle, augment, skip = 0, dropsLast = false }: BatchOptions,
 ): AsyncGenerator<Batch> {
+  const indices = shuffle === undefined ? all : shuffled(all, shuffle.seed, shuffle.epoch);
+  const moves = augmenterOf(source, augment);
   const pending: Promise<Batch>[] = [];
-  let next = 0;
+  let next = skip * batchSize;
   const start = () => {
-    if (next >= indices.length || signal?.aborted) return;
-    const batch = load(source, indices.slice(next, next + batchSize));
+    const last = dropsLast ? next + batchSize : next + 1;
+    if (last > indices.length || signal?.aborted) return;
+    const batch = load(source, indices.slice(next, next + batchSize), moves);
     // Awaited later; until then its failure must not count as unhandled.
     batch.catch(() => undefined);
     pending.push(batch);
@@ -101,7 +113,12 @@ export async function* serve(
 /** Enough to keep the decoder's threads busy, few enough to bound what is decoded but not yet stored. */
 const lanes = 8;
 
-async function load(source: Source, indices: Int32Array): Promise<Batch> {
+function shuffled(all: Int32Array, seed: RandomKey, epoch: number): Int32Array {
+  const order = randomOf(seed, "order", epoch).permutation(all.length);
+  return order.map((position) => all[position]);
+}
+
+async function load(source: Source, indices: Int32Array, moves: Moves): Promise<Batch> {
   // Converting bytes is synchronous: first let the caller hand the batch before this one to onnxruntime.
   await setImmediate();
   const { samples, sampleShape, height, width } = source;
@@ -114,10 +131,19 @@ async function load(source: Source, indices: Int32Array): Promise<Batch> {
     while (next < indices.length) {
       const i = next++;
       const image = samples.images.read(indices[i]);
-      writeImage(source, image instanceof Promise ? await image : image, indices[i], input, i);
+      const move = moves(indices[i]);
+      writeImage(
+        source,
+        image instanceof Promise ? await image : image,
+        indices[i],
+        input,
+        i,
+        move,
+      );
       if (labelMaps !== undefined && maps !== undefined) {
         const map = labelMaps.read(indices[i]);
-        writeMap(source, labelMaps, map instanceof Promise ? await map : map, indices[i], maps, i);
+        const raster = map instanceof Promise ? await map : map;
+        writeMap(source, labelMaps, raster, indices[i], maps, i, move);
       }
     }
   };
@@ -140,6 +166,7 @@ function writeImage(
   index: number,
   out: Float32Array,
   position: number,
+  move: Move | undefined,
 ): void {
   const { samples, how, height, width, channels, normalizer } = source;
   const file = samples.images.fileOf(index);
@@ -154,7 +181,8 @@ function writeImage(
         data: { file, expected: [width, height, channels] },
       },
     );
-  normalizer.write(image, out, position * height * width * channels);
+  const moved = move === undefined ? image : moveRaster(image, move, 0);
+  normalizer.write(moved, out, position * height * width * channels);
 }
 
 function writeMap(
@@ -164,12 +192,14 @@ function writeMap(
   index: number,
   out: Int32Array,
   position: number,
+  move: Move | undefined,
 ): void {
   const { how, height, width, ignoreLabel } = source;
   const file = store.fileOf(index);
-  const map = arrangeMap(raster, how, file, ignoreLabel);
-  if (map.height !== height || map.width !== width)
-    throw invalid(file, `is ${map.width}x${map.height}, its image ${width}x${height}`);
+  const arranged = arrangeMap(raster, how, file, ignoreLabel);
+  if (arranged.height !== height || arranged.width !== width)
+    throw invalid(file, `is ${arranged.width}x${arranged.height}, its image ${width}x${height}`);
+  const map = move === undefined ? arranged : moveRaster(arranged, move, ignoreLabel);
   let to = position * height * width;
   for (let y = 0; y < height; y++)
     for (let x = 0; x < width; x++)
