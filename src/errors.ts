@@ -31,6 +31,8 @@ export const errorCodes = {
   DATA_MISMATCH: "The samples do not fit the network's input.",
   RUNTIME_FAILED: "ONNX Runtime refused the model or failed while running it.",
   PROVIDER_MISSING: "The execution provider is not available on this machine.",
+  TRAINING_DIVERGED: "A loss, weight or gradient is no longer a finite number.",
+  CHECKPOINT_INVALID: "The checkpoint is damaged, or belongs to another run.",
   VERIFY_FAILED: "The smaller network does not compute what it must.",
   USAGE: "The command line is wrong.",
   FILE_UNREADABLE: "A file cannot be read or written.",

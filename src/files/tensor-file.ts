@@ -1,0 +1,135 @@
+/**
+ * @file Tensors on disk, in the safetensors layout: the length of a JSON header (8 bytes), the header
+ * (type, shape and place of every tensor), and the elements. Nothing in it can be executed.
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { assert, EspalierError } from "../errors.ts";
+import type { DType } from "../tensor/dtype.ts";
+import { allocate, bytesOf, type HostTensor, isStrings, sizeOf } from "../tensor/host-tensor.ts";
+import { writeAtomically } from "./model-file.ts";
+
+const codes: ReadonlyMap<string, DType> = new Map([
+  ["F64", "float64"],
+  ["F32", "float32"],
+  ["F16", "float16"],
+  ["I64", "int64"],
+  ["I32", "int32"],
+  ["U8", "uint8"],
+]);
+const codeOf: ReadonlyMap<DType, string> = new Map(
+  [...codes].map(([code, dtype]) => [dtype, code]),
+);
+
+const entry = z.strictObject({
+  dtype: z.string(),
+  shape: z.array(z.int().nonnegative()),
+  data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
+});
+const metadataKey = "__metadata__";
+
+/** Tensors by name, and a text that goes with them. */
+export interface TensorFile {
+  readonly tensors: ReadonlyMap<string, HostTensor>;
+  readonly note: string;
+}
+
+/**
+ * Writes tensors and a note. The file appears whole or not at all.
+ * Fails with `FILE_UNREADABLE`.
+ */
+export async function saveTensors(path: string, { tensors, note }: TensorFile): Promise<void> {
+  const header: [string, unknown][] = [[metadataKey, { note }]];
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  for (const [name, { dtype, shape, data }] of tensors) {
+    const code = codeOf.get(dtype);
+    assert(code !== undefined && !isStrings(data), `tensors of ${dtype} are not kept in files`);
+    const bytes = bytesOf(data);
+    header.push([name, { dtype: code, shape, data_offsets: [at, at + bytes.length] }]);
+    chunks.push(bytes);
+    at += bytes.length;
+  }
+  const text = JSON.stringify(Object.fromEntries(header));
+  const bytes = new TextEncoder().encode(text);
+  // Spaces at its end bring the elements to a multiple of 8.
+  const padded = new Uint8Array(Math.ceil(bytes.length / 8) * 8).fill(0x20);
+  padded.set(bytes);
+  const length = new DataView(new ArrayBuffer(8));
+  length.setBigUint64(0, BigInt(padded.length), true);
+  await writeAtomically(path, [new Uint8Array(length.buffer), padded, ...chunks]);
+}
+
+/**
+ * Reads what {@link saveTensors} wrote; `undefined` where there is no such file.
+ * Fails with `CHECKPOINT_INVALID` for a damaged file, `FILE_UNREADABLE`.
+ */
+export async function loadTensors(path: string): Promise<TensorFile | undefined> {
+  const bytes = await read(path);
+  if (bytes === undefined) return undefined;
+  const damaged = (what: string, cause?: unknown) =>
+    new EspalierError("CHECKPOINT_INVALID", `${path} ${what}`, { data: { path }, cause });
+  if (bytes.length < 8) throw damaged("ends within its first bytes");
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const headerLength = view.getBigUint64(0, true);
+  if (headerLength > BigInt(bytes.length - 8)) throw damaged("ends within its header");
+  const start = 8 + Number(headerLength);
+  const header = parse(bytes.subarray(8, start), damaged);
+  const note = z.object({ note: z.string() }).safeParse(header.get(metadataKey));
+  if (!note.success) throw damaged("holds no note of what it is");
+  header.delete(metadataKey);
+  const tensors = new Map<string, HostTensor>();
+  for (const [name, value] of header) {
+    const parsed = entry.safeParse(value);
+    const dtype = codes.get(parsed.data?.dtype ?? "");
+    if (!parsed.success || dtype === undefined) throw damaged(`misdescribes the tensor "${name}"`);
+    const { shape, data_offsets: offsets } = parsed.data;
+    const [from, to] = offsets.map((offset) => offset + start);
+    if (from > to || to > bytes.length) throw damaged(`ends within the tensor "${name}"`);
+    const element = allocate(dtype, 1).byteLength;
+    if (sizeOf(shape) * element !== to - from)
+      throw damaged(`has ${to - from} bytes for "${name}" of shape [${shape.join(", ")}]`);
+    const data = allocate(dtype, sizeOf(shape));
+    bytesOf(data).set(bytes.subarray(from, to));
+    tensors.set(name, { dtype, shape, data });
+  }
+  return { tensors, note: note.data.note };
+}
+
+/** A digest of tensors, their names and shapes: equal only for equal ones, for all that is practical. */
+export function digestOf(tensors: ReadonlyMap<string, HostTensor>): string {
+  const hash = createHash("sha256");
+  for (const [name, { dtype, shape, data }] of tensors) {
+    hash.update(JSON.stringify([name, dtype, shape]));
+    hash.update(isStrings(data) ? JSON.stringify(data) : bytesOf(data));
+  }
+  return hash.digest("hex");
+}
+
+async function read(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === "ENOENT") return undefined;
+    throw new EspalierError("FILE_UNREADABLE", `Cannot read ${path}: ${String(code)}.`, {
+      data: { path, code },
+      cause,
+    });
+  }
+}
+
+function parse(
+  bytes: Uint8Array,
+  damaged: (what: string, cause?: unknown) => EspalierError,
+): Map<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    // Entries, because names come from a file and may be those of an object's own parts.
+    if (typeof value === "object" && value !== null) return new Map(Object.entries(value));
+    throw new TypeError("no object");
+  } catch (cause) {
+    throw damaged("has a header that is no JSON", cause);
+  }
+}
