@@ -41,7 +41,7 @@ export async function compareGradients(of: Case, folder: string): Promise<boolea
   const [single, exact] = found;
 
   print(
-    `${of.network}, batch ${of.batch}: loss ${loss.toFixed(6)}, PyTorch ${single.loss.toFixed(6)}`,
+    `${of.network}${of.isSmooth ? " without kinks" : ""}, batch ${of.batch}: loss ${loss.toFixed(6)}, PyTorch ${single.loss.toFixed(6)}`,
   );
   let isClose = true;
   for (const kind of ["gradients", "running statistics"]) {

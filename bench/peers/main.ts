@@ -9,7 +9,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { compareGradients, compareLosses } from "./accuracy.ts";
-import { accuracyCases, speedCases } from "./cases.ts";
+import { gradientCases, lossCases, speedCases } from "./cases.ts";
 import { compareSpeed, type SideResult, type SpeedResult } from "./speed.ts";
 import { torchVersion } from "./torch.ts";
 
@@ -33,12 +33,12 @@ async function main([part, ...names]: readonly string[]): Promise<number> {
   try {
     if (part === undefined || part === "gradients") {
       print("\nGradients of one batch, ‖difference‖ / ‖PyTorch's‖; at most 1e-4");
-      for (const of of accuracyCases.filter(isWanted))
+      for (const of of gradientCases.filter(isWanted))
         isGood = (await compareGradients(of, folder)) && isGood;
     }
     if (part === undefined || part === "losses") {
       print("\nLosses of SGD with rate 0.01; at most 1 % apart");
-      for (const of of accuracyCases.filter(isWanted))
+      for (const of of lossCases.filter(isWanted))
         for (const momentum of [0, 0.9])
           isGood = (await compareLosses(of, folder, momentum)) && isGood;
     }

@@ -4,6 +4,18 @@ import torch.nn.functional as F
 from torch import nn
 
 
+class Form:
+    """What the networks are made of; the smooth form has no kinks, so that rounding cannot turn it."""
+
+    activation = staticmethod(F.relu)
+    pool = staticmethod(F.max_pool2d)
+
+    @staticmethod
+    def set_smooth(is_smooth):
+        Form.activation = staticmethod(F.elu if is_smooth else F.relu)
+        Form.pool = staticmethod(F.avg_pool2d if is_smooth else F.max_pool2d)
+
+
 class LeNet300(nn.Module):
     def __init__(self, channels, size, classes, width):
         super().__init__()
@@ -12,8 +24,8 @@ class LeNet300(nn.Module):
         self.fc3 = nn.Linear(100, classes)
 
     def forward(self, x):
-        x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return self.fc3(F.relu(self.fc2(x)))
+        x = Form.activation(self.fc1(torch.flatten(x, 1)))
+        return self.fc3(Form.activation(self.fc2(x)))
 
 
 class LeNet5(nn.Module):
@@ -27,10 +39,10 @@ class LeNet5(nn.Module):
         self.fc3 = nn.Linear(84, classes)
 
     def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        x = F.relu(self.fc1(torch.flatten(x, 1)))
-        return self.fc3(F.relu(self.fc2(x)))
+        x = Form.pool(Form.activation(self.conv1(x)), 2)
+        x = Form.pool(Form.activation(self.conv2(x)), 2)
+        x = Form.activation(self.fc1(torch.flatten(x, 1)))
+        return self.fc3(Form.activation(self.fc2(x)))
 
 
 class LeNet5Caffe(nn.Module):
@@ -43,9 +55,9 @@ class LeNet5Caffe(nn.Module):
         self.fc2 = nn.Linear(500, classes)
 
     def forward(self, x):
-        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
-        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
-        return self.fc2(F.relu(self.fc1(torch.flatten(x, 1))))
+        x = Form.pool(Form.activation(self.conv1(x)), 2)
+        x = Form.pool(Form.activation(self.conv2(x)), 2)
+        return self.fc2(Form.activation(self.fc1(torch.flatten(x, 1))))
 
 
 class VGG16(nn.Module):
@@ -65,8 +77,8 @@ class VGG16(nn.Module):
         for b, widths in enumerate(self.blocks, 1):
             for i in range(1, len(widths) + 1):
                 x = getattr(self, f"conv{b}_{i}")(x)
-                x = F.relu(getattr(self, f"bn{b}_{i}")(x), inplace=True)
-            x = F.max_pool2d(x, 2)
+                x = Form.activation(getattr(self, f"bn{b}_{i}")(x), inplace=True)
+            x = Form.pool(x, 2)
         return self.fc(torch.flatten(x, 1))
 
 
@@ -80,12 +92,12 @@ class ResidualBlock(nn.Module):
         self.more = out - before
 
     def forward(self, x):
-        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = Form.activation(self.bn1(self.conv1(x)), inplace=True)
         y = self.bn2(self.conv2(y))
         if self.more:
             half = self.more // 2
             x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, half, self.more - half))
-        return F.relu(y + x, inplace=True)
+        return Form.activation(y + x, inplace=True)
 
 
 class ResNet(nn.Module):
@@ -103,7 +115,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(64, classes)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = Form.activation(self.bn1(self.conv1(x)), inplace=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
 
@@ -117,8 +129,8 @@ class DoubleConv(nn.Module):
         self.bn2 = nn.BatchNorm2d(out)
 
     def forward(self, x):
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = Form.activation(self.bn1(self.conv1(x)), inplace=True)
+        return Form.activation(self.bn2(self.conv2(x)), inplace=True)
 
 
 class Up(DoubleConv):
@@ -147,7 +159,7 @@ class UNet(nn.Module):
         for level in range(4):
             x = getattr(self, f"down{level + 1}")(x)
             skips.append(x)
-            x = F.max_pool2d(x, 2)
+            x = Form.pool(x, 2)
         x = self.bottom(x)
         for level in reversed(range(4)):
             x = getattr(self, f"up{level + 1}")(x, skips[level])
@@ -164,8 +176,8 @@ class Named(nn.Module):
             self.transpose = nn.ConvTranspose2d(middle, out, 3, stride=2, padding=1, output_padding=1)
 
     def forward(self, x):
-        x = F.relu(self.conv(x), inplace=True)
-        return F.relu(self.transpose(x), inplace=True) if hasattr(self, "transpose") else x
+        x = Form.activation(self.conv(x), inplace=True)
+        return Form.activation(self.transpose(x), inplace=True) if hasattr(self, "transpose") else x
 
 
 class TernausNet(nn.Module):
@@ -190,9 +202,9 @@ class TernausNet(nn.Module):
         skips = []
         for level in self.levels:
             for name in level:
-                x = F.relu(getattr(self, name)(x), inplace=True)
+                x = Form.activation(getattr(self, name)(x), inplace=True)
             skips.append(x)
-            x = F.max_pool2d(x, 2)
+            x = Form.pool(x, 2)
         for block in [self.center, self.dec5, self.dec4, self.dec3, self.dec2]:
             x = torch.cat([block(x), skips.pop()], 1)
         return self.final(self.dec1(x))

@@ -1,7 +1,8 @@
 """PyTorch's side of the comparison: a process that answers one JSON line for each that it reads.
 
 Arrays travel as files: NAME.json lists {name, dtype, shape, offset} and NAME.bin holds the bytes.
-  {"do": "load", "network", "channels", "size", "classes", "width", "weights", "threads", "double"}
+  {"do": "load", "network", "channels", "size", "classes", "width", "weights", "threads", "double",
+   "smooth": ELU and average pools in place of ReLU and maximum pools}
   {"do": "batches", "arrays"}: x0, y0, x1, y1, ...: what the following commands run over, in turn
   {"do": "logits", "to"}: batch 0 in inference form
   {"do": "gradients", "to"}: of the first batch; writes them, and the running statistics after it
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from networks import NETWORKS
+from networks import NETWORKS, Form
 
 
 def resident(key):
@@ -63,6 +64,7 @@ class Peer:
     def load(self, ask):
         torch.set_num_threads(ask["threads"])
         self.dtype = torch.float64 if ask["double"] else torch.float32
+        Form.set_smooth(ask["smooth"])
         make = NETWORKS[ask["network"]]
         self.net = make(ask["channels"], ask["size"], ask["classes"], ask["width"]).to(self.dtype)
         weights = {
