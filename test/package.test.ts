@@ -63,7 +63,8 @@ beforeAll(async () => {
   app = join(folder, "app");
   const { mkdir } = await import("node:fs/promises");
   await mkdir(app);
-  await run("npm", ["pack", "--pack-destination", folder], root);
+  // `.npmrc` turns install scripts off, and with them the build that packing would start by itself.
+  await run("npm", ["pack", "--ignore-scripts=false", "--pack-destination", folder], root);
   const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
   await writeFile(
     join(app, "package.json"),
