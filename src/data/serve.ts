@@ -37,7 +37,7 @@ export interface BatchOptions {
   /** Serves the samples in random order: another one for each epoch of a seed. Default: in order. */
   readonly shuffle?: { readonly seed: RandomKey; readonly epoch: number } | undefined;
   readonly augment?: Augmentation | undefined;
-  /** Batches at the beginning that are left out, as if they had been served. Default 0. */
+  /** Samples at the beginning that are left out, as if they had been served. Default 0. */
   readonly skip?: number | undefined;
   /** Leaves out a last batch that is not full. Default false. */
   readonly dropsLast?: boolean | undefined;
@@ -90,7 +90,7 @@ export async function* serve(
   const indices = shuffle === undefined ? all : shuffled(all, shuffle.seed, shuffle.epoch);
   const moves = augmenterOf(source, augment);
   const pending: Promise<Batch>[] = [];
-  let next = skip * batchSize;
+  let next = skip;
   const start = () => {
     const last = dropsLast ? next + batchSize : next + 1;
     if (last > indices.length || signal?.aborted) return;

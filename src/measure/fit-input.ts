@@ -12,6 +12,8 @@ export interface InputFit {
   readonly name: string;
   /** Samples per run where the network's shape fixes it. */
   readonly fixedBatch: number | undefined;
+  /** The shape of one sample as the network takes it. */
+  readonly sampleShape: readonly number[];
   /**
    * Samples `from` to `to` of a batch as the network takes them; zeros fill up a fixed batch. May
    * share memory with the batch.
@@ -41,6 +43,7 @@ export function fitInput(inputs: readonly SessionValue[], dataset: Dataset): Inp
   return {
     name,
     fixedBatch,
+    sampleShape: fitted,
     tensor(batch, from, to) {
       const count = fixedBatch ?? to - from;
       let values = batch.input.data.subarray(from * size, to * size);

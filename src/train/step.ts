@@ -13,9 +13,9 @@ import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
 import { trainingForm } from "../ops/training.ts";
-import { type DType, isInteger } from "../tensor/dtype.ts";
-import { type HostTensor, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
-import { randomOf } from "../tensor/random.ts";
+import type { DType } from "../tensor/dtype.ts";
+import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
+import { type RandomKey, randomOf } from "../tensor/random.ts";
 import { embedNodes } from "./embed.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
@@ -31,6 +31,15 @@ import {
 import { emitProbe, type Probe, type Suspect } from "./probe.ts";
 import { statisticsInputs, updateStatistics } from "./running-statistics.ts";
 import { type PackInput, StateInputs } from "./state.ts";
+import {
+  clipped,
+  emitAccuracy,
+  emitGuard,
+  emptyGraph,
+  outputOf,
+  requireScalar,
+  teacherScores,
+} from "./step-parts.ts";
 
 /** Type and shape of what is fed as a target. */
 export interface TargetType {
@@ -55,8 +64,10 @@ export interface StepOptions {
   readonly clipNorm?: number | undefined;
   /** Whether batch normalization uses and updates the statistics of batches (default), or keeps its own. */
   readonly statistics?: "batch" | "frozen" | undefined;
+  /** The label of what does not count, for the accuracy. */
+  readonly ignoreLabel?: number | undefined;
   /** Seed of noise inside the network (Dropout). Default 0. */
-  readonly noiseSeed?: number | undefined;
+  readonly noiseSeed?: RandomKey | undefined;
 }
 
 /** A step that is ready to run. */
@@ -76,8 +87,8 @@ export interface TrainingStep {
   readonly loss: string;
   /** The norm of all gradients before clipping, rank-0 float32. */
   readonly norm: string;
-  /** How many labels have the largest score, rank-0 float32; `undefined` where targets are no labels. */
-  readonly correct: string | undefined;
+  /** The share of labels that have the largest score, rank-0 float32; `undefined` without labels. */
+  readonly accuracy: string | undefined;
   /** State inputs that hold constants of the network, not the optimizer's own. */
   readonly weightState: readonly string[];
   /** Parameters and running statistics by constant of `network`, out of a state. */
@@ -154,9 +165,9 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     for (const [k, slot] of slots.entries()) state.update(slot, next.slots[k]);
   }
   if (running) updateStatistics(emit, state, running, statistics, forms, values);
-  const correct = emitCorrect(emit, prediction, target);
+  const accuracy = emitAccuracy(emit, prediction, target, options.ignoreLabel);
 
-  const measured = [loss, norm, guard, ...(correct ? [correct] : [])].map(({ name }) => name);
+  const measured = [loss, norm, guard, ...(accuracy ? [accuracy] : [])].map(({ name }) => name);
   const step = withoutDead(emit.build([...measured, ...state.outputs.values()]));
   const suspects: readonly Suspect[] = [
     ...inputs.map((value) => ({ what: `the input "${value.name}"`, value })),
@@ -183,7 +194,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     guard: guard.name,
     loss: loss.name,
     norm: norm.name,
-    correct: correct?.name,
+    accuracy: accuracy?.name,
     weightState: state.packInputs,
     weightsOf: (tensors) => state.unpack(tensors),
     network,
@@ -191,10 +202,6 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     isNoisy,
     probe: () => emitProbe(emit, suspects),
   };
-}
-
-function emptyGraph(name: string): Graph {
-  return { name, inputs: [], outputs: [], nodes: [], constants: new Map(), types: new Map() };
 }
 
 function inputTypesOf(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>) {
@@ -284,47 +291,6 @@ function trainingForms(
   return { forms, isNoisy: seeds.size > 0 };
 }
 
-function outputOf(
-  network: Graph,
-  name: string,
-  values: ReadonlyMap<string, Value>,
-  [input]: readonly Value[],
-): Value {
-  const output = values.get(name);
-  if (output === undefined)
-    throw new EspalierError("MODEL_UNSUPPORTED", `the network computes no value "${name}"`, {
-      hint: `Its outputs are: ${network.outputs.join(", ")}.`,
-    });
-  // A batch that is folded into another axis would go unnoticed.
-  if (input === undefined || output.shape[0] === input.shape[0]) return output;
-  throw new EspalierError(
-    "MODEL_UNSUPPORTED",
-    `the network gives an output of shape [${output.shape.join(", ")}] for a batch of ${input.shape[0]}`,
-    { hint: "Its shapes fix the batch; export it with a dynamic batch size." },
-  );
-}
-
-function teacherScores(
-  emit: GraphEmitter,
-  teacher: Graph | undefined,
-  inputs: readonly Value[],
-): Value | undefined {
-  if (teacher === undefined) return undefined;
-  const values = new Map(inputs.map((value, i) => [teacher.inputs[i] ?? value.name, value]));
-  const [output] = teacher.outputs;
-  embedNodes(emit, teacher, nodesBehind(teacher.nodes, [output]), values);
-  const scores = values.get(output);
-  return scores && headOf(emit, scores).prediction;
-}
-
-function requireScalar({ dtype, shape }: Value): void {
-  if (dtype === "float32" && shape.length === 0) return;
-  throw new EspalierError(
-    "USAGE",
-    `the loss is ${dtype} [${shape.join(", ")}]; expected a float32 of rank 0`,
-  );
-}
-
 /** The gradient of each pack, in its shape; zeros where the loss does not depend on a parameter. */
 function packGradients(
   emit: GraphEmitter,
@@ -340,44 +306,6 @@ function packGradients(
     });
     return emit.reshape(emitPacked(emit, values), pack.shape);
   });
-}
-
-/** g · min(1, limit / (norm + 1e-6)) for the norm of all gradients together, as PyTorch clips. */
-function clipped(emit: GraphEmitter, gradients: readonly Value[], limit: number | undefined) {
-  const squares = gradients.map((g) => emit.op("ReduceSumSquare", [g], { keepdims: 0 }));
-  const norm = emit.op("Sqrt", [squares.reduce((a, b) => emit.add(a, b))]);
-  if (limit === undefined) return { norm, gradients };
-  const t = algebraOf(emit, norm);
-  const factor = t.min(t.div(limit, t.add(norm, 1e-6)), 1);
-  return { norm, gradients: gradients.map((g) => t.mul(g, factor)) };
-}
-
-/** True where all of these numbers are finite: 0 · x is 0 for no other x. */
-function emitGuard(emit: GraphEmitter, numbers: readonly Value[]): Value {
-  const zero = emit.scalar(0);
-  const zeros = numbers.map((number) => emit.mul(number, zero));
-  return emit.op("Equal", [zeros.reduce((a, b) => emit.add(a, b)), zero]);
-}
-
-/** How many of the labels are the class with the largest score (or, for one score, its sign). */
-function emitCorrect(
-  emit: GraphEmitter,
-  prediction: Value,
-  target: Value | undefined,
-): Value | undefined {
-  if (target === undefined || !isInteger(target.dtype)) return undefined;
-  const classes = prediction.shape[1];
-  if (sizeOf(prediction.shape) !== sizeOf(target.shape) * classes) return undefined;
-  const best =
-    classes === 1
-      ? emit.op("Cast", [emit.op("Greater", [prediction, emit.scalar(0, prediction.dtype)])], {
-          to: 7,
-        })
-      : emit.op("ArgMax", [prediction], { axis: 1, keepdims: 0 });
-  const found = emit.reshape(best, target.shape);
-  const wanted = target.dtype === "int64" ? target : emit.op("Cast", [target], { to: 7 });
-  const hits = emit.op("Cast", [emit.op("Equal", [found, wanted])], { to: 1 });
-  return emit.op("ReduceSum", [hits], { keepdims: 0 });
 }
 
 function suspectsOf(names: readonly string[], values: ReadonlyMap<string, Value>): Suspect[] {

@@ -1,0 +1,98 @@
+/** @file Where a run stands, on disk: everything that the rest of it depends on. */
+import { z } from "zod";
+import { EspalierError } from "../errors.ts";
+import { loadTensors, saveTensors } from "../files/tensor-file.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+
+const score = z.object({ metric: z.string(), value: z.number(), loss: z.number() });
+const epochRecord = z.object({
+  epoch: z.int(),
+  step: z.int(),
+  rate: z.number(),
+  loss: z.number(),
+  accuracy: z.number().optional(),
+  select: score.optional(),
+});
+const position = z.object({
+  /** Epochs that are done, and batches of the one at hand. */
+  epoch: z.int(),
+  batch: z.int(),
+  /** Steps done since the beginning. */
+  step: z.int(),
+  /** Sums over the epoch at hand. */
+  lossSum: z.number(),
+  correct: z.number(),
+  history: z.array(epochRecord),
+  bestEpoch: z.int().optional(),
+  /** Why the run is over, if it is. */
+  end: z.enum(["completed", "early-stop", "time-budget"]).optional(),
+  /** Seconds of training so far, for time budgets. */
+  seconds: z.number(),
+  warnings: z.array(z.string()),
+});
+const note = z.object({ version: z.literal(1), run: z.string(), position });
+
+/** How good a network is. */
+export type Score = Readonly<z.infer<typeof score>>;
+/** One epoch, in figures. `loss` and `accuracy` are means over its training batches as they were fed. */
+export type EpochRecord = Readonly<z.infer<typeof epochRecord>>;
+/** Where a run stands. */
+export type Position = z.infer<typeof position>;
+
+/** Everything that the rest of a run depends on. */
+export interface Checkpoint {
+  /** What makes the run what it is; a checkpoint serves no other. */
+  readonly run: string;
+  readonly position: Position;
+  readonly state: ReadonlyMap<string, HostTensor>;
+  /** The state inputs with weights, as they were after the best epoch. */
+  readonly best: ReadonlyMap<string, HostTensor>;
+}
+
+const statePrefix = "state/";
+const bestPrefix = "best/";
+
+/** Writes a checkpoint. The file appears whole or not at all. */
+export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const { run, position, state, best } = checkpoint;
+  const tensors = new Map([
+    ...[...state].map(([name, tensor]) => [statePrefix + name, tensor] as const),
+    ...[...best].map(([name, tensor]) => [bestPrefix + name, tensor] as const),
+  ]);
+  await saveTensors(path, { tensors, note: JSON.stringify({ version: 1, run, position }) });
+}
+
+/**
+ * Reads the checkpoint of a run; `undefined` where there is none.
+ * Fails with `CHECKPOINT_INVALID` where it is damaged or belongs to another run.
+ */
+export async function loadCheckpoint(path: string, run: string): Promise<Checkpoint | undefined> {
+  const file = await loadTensors(path);
+  if (file === undefined) return undefined;
+  const parsed = note.safeParse(jsonOf(file.note));
+  if (!parsed.success)
+    throw new EspalierError("CHECKPOINT_INVALID", `${path} holds no checkpoint`, {
+      data: { path },
+    });
+  if (parsed.data.run !== run)
+    throw new EspalierError("CHECKPOINT_INVALID", `${path} belongs to another run`, {
+      hint: "Resume with the same network, data and options, or begin in another folder.",
+      data: { path, expected: run, got: parsed.data.run },
+    });
+  const under = (prefix: string) =>
+    new Map(
+      [...file.tensors].flatMap(([name, tensor]) =>
+        name.startsWith(prefix) ? [[name.slice(prefix.length), tensor] as const] : [],
+      ),
+    );
+  const { position } = parsed.data;
+  return { run, position, state: under(statePrefix), best: under(bestPrefix) };
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the schema says what is wrong
+  }
+}

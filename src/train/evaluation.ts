@@ -1,0 +1,126 @@
+/** @file How good a network is between epochs: accuracy of a classifier, else what it is trained for. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Role } from "../data/splits.ts";
+import { GraphEmitter } from "../grad/emitter.ts";
+import { headOf } from "../grad/head.ts";
+import type { Graph } from "../ir/graph.ts";
+import { nodesBehind, withoutDead } from "../ir/live.ts";
+import { evaluate } from "../measure/evaluate.ts";
+import { emitModel } from "../onnx/emit.ts";
+import type { Value } from "../ops/gradient.ts";
+import { inferTypes } from "../ops/infer.ts";
+import { type SessionOptions, withSession } from "../runtime/session.ts";
+import type { Score } from "./checkpoint.ts";
+import { embedNodes } from "./embed.ts";
+import { type Feeding, feedingOf } from "./feeding.ts";
+import type { TrainedNetwork } from "./network.ts";
+import type { Objective } from "./objectives.ts";
+import { parametersOf } from "./parameters.ts";
+import { emitAccuracy, emptyGraph, outputOf, requireScalar, teacherScores } from "./step-parts.ts";
+
+/** Scores a network on one role of a data set; larger values are better. */
+export type Evaluator = (network: TrainedNetwork, role: Role, limit?: number) => Promise<Score>;
+
+/** What the built-in evaluator needs to know. */
+export interface EvaluationOptions extends SessionOptions {
+  readonly objective: Objective;
+  readonly batchSize: number;
+  readonly output?: string | undefined;
+  readonly teacher?: Graph | undefined;
+}
+
+/**
+ * The evaluator for a data set. With one class per sample it is accuracy (`top1`); with label maps the
+ * share of pixels that are right; without labels the objective alone, whose negative is the value.
+ */
+export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evaluator {
+  const { objective, batchSize, output, teacher, ...session } = options;
+  if (dataset.labelKind !== "classes")
+    return (network, role, limit) => scoreObjective(network, dataset, role, limit, options);
+  return async ({ bytes }, split, limit) => {
+    const chosen = {
+      ...session,
+      ...(output === undefined ? {} : { output }),
+      ...(limit === undefined ? {} : { limit }),
+    };
+    const { metric, value, loss } = await evaluate(bytes.chunks, dataset, {
+      ...{ ...chosen, split, batchSize },
+    });
+    return { metric, value, loss };
+  };
+}
+
+async function scoreObjective(
+  { graph }: TrainedNetwork,
+  dataset: Dataset,
+  role: Role,
+  limit: number | undefined,
+  options: EvaluationOptions,
+): Promise<Score> {
+  const total = Math.min(dataset.size(role), limit ?? Number.POSITIVE_INFINITY);
+  const sums = { loss: 0, accuracy: 0 };
+  let hasLabels = false;
+  /** Scores `count` samples from `skip` on; a graph has one size of batch. */
+  const score = async (skip: number, count: number, batchSize: number): Promise<void> => {
+    if (count === 0) return;
+    const feeding = feedingOf(graph, dataset, batchSize);
+    const step = emitEvaluation(graph, feeding, dataset, options);
+    const fetches = [step.loss, step.accuracy].filter((name) => name !== undefined);
+    hasLabels = step.accuracy !== undefined;
+    await withSession(emitModel(step.graph).chunks, options, async (session) => {
+      const batches = { batchSize, skip, limit: skip + count, signal: options.signal };
+      for await (const batch of dataset.batches(role, batches)) {
+        const feeds = feeding.feeds(batch, step.target);
+        const results = await session.run(feeds, fetches, { handOver: true });
+        const [loss, accuracy = 0] = fetches.map((name) => Number(results.get(name)?.data[0]));
+        sums.loss += loss * batchSize;
+        sums.accuracy += accuracy * batchSize;
+      }
+    });
+  };
+  const rest = total % options.batchSize;
+  await score(0, total - rest, options.batchSize);
+  await score(total - rest, rest, rest);
+  const loss = sums.loss / total;
+  if (hasLabels) return { metric: "accuracy", value: sums.accuracy / total, loss };
+  return { metric: "objective", value: -loss, loss };
+}
+
+/** The network at inference with its loss, for one size of batch. */
+function emitEvaluation(
+  graph: Graph,
+  { inputShapes, target: targetType }: Feeding,
+  dataset: Dataset,
+  { objective, output: outputName = graph.outputs[0], teacher: teacherGraph }: EvaluationOptions,
+) {
+  const empty = emptyGraph("evaluation");
+  const emit = new GraphEmitter(empty, inferTypes(empty));
+  const values = new Map<string, Value>();
+  const inputs = [...inputShapes].map(([name, shape]) => {
+    const value = emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape);
+    values.set(name, value);
+    return value;
+  });
+  const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
+  const nodes = nodesBehind(graph.nodes, [outputName]);
+  embedNodes(emit, graph, nodes, values);
+  const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
+  const parameters = new Map(
+    parametersOf(graph, nodes).flatMap(({ constant: { name } }) => {
+      const value = values.get(name);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+  const teacher = teacherScores(emit, teacherGraph, inputs);
+  const loss = objective({ emit, prediction, form, target, teacher, parameters, values });
+  requireScalar(loss);
+  const ignored = dataset.labelKind === "maps" ? dataset.ignoreLabel : undefined;
+  const accuracy = emitAccuracy(emit, prediction, target, ignored);
+  const outputs = [loss.name, ...(accuracy === undefined ? [] : [accuracy.name])];
+  return {
+    graph: withoutDead(emit.build(outputs)),
+    target: target?.name,
+    loss: loss.name,
+    accuracy: accuracy?.name,
+  };
+}

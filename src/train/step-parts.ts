@@ -1,0 +1,106 @@
+/** @file Pieces of a training step that stand alone: its ends, clipping, and what is measured. */
+import { EspalierError } from "../errors.ts";
+import type { GraphEmitter } from "../grad/emitter.ts";
+import { headOf } from "../grad/head.ts";
+import type { Graph } from "../ir/graph.ts";
+import { nodesBehind } from "../ir/live.ts";
+import { algebraOf } from "../ops/algebra.ts";
+import type { Value } from "../ops/gradient.ts";
+import { isInteger } from "../tensor/dtype.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
+import { embedNodes } from "./embed.ts";
+
+/** A graph to emit into. */
+export function emptyGraph(name: string): Graph {
+  return { name, inputs: [], outputs: [], nodes: [], constants: new Map(), types: new Map() };
+}
+
+export function outputOf(
+  network: Graph,
+  name: string,
+  values: ReadonlyMap<string, Value>,
+  [input]: readonly Value[],
+): Value {
+  const output = values.get(name);
+  if (output === undefined)
+    throw new EspalierError("MODEL_UNSUPPORTED", `the network computes no value "${name}"`, {
+      hint: `Its outputs are: ${network.outputs.join(", ")}.`,
+    });
+  // A batch that is folded into another axis would go unnoticed.
+  if (input === undefined || output.shape[0] === input.shape[0]) return output;
+  throw new EspalierError(
+    "MODEL_UNSUPPORTED",
+    `the network gives an output of shape [${output.shape.join(", ")}] for a batch of ${input.shape[0]}`,
+    { hint: "Its shapes fix the batch; export it with a dynamic batch size." },
+  );
+}
+
+export function teacherScores(
+  emit: GraphEmitter,
+  teacher: Graph | undefined,
+  inputs: readonly Value[],
+): Value | undefined {
+  if (teacher === undefined) return undefined;
+  const values = new Map(inputs.map((value, i) => [teacher.inputs[i] ?? value.name, value]));
+  const [output] = teacher.outputs;
+  embedNodes(emit, teacher, nodesBehind(teacher.nodes, [output]), values);
+  const scores = values.get(output);
+  return scores && headOf(emit, scores).prediction;
+}
+
+export function requireScalar({ dtype, shape }: Value): void {
+  if (dtype === "float32" && shape.length === 0) return;
+  throw new EspalierError(
+    "USAGE",
+    `the loss is ${dtype} [${shape.join(", ")}]; expected a float32 of rank 0`,
+  );
+}
+
+/** g · min(1, limit / (norm + 1e-6)) for the norm of all gradients together, as PyTorch clips. */
+export function clipped(
+  emit: GraphEmitter,
+  gradients: readonly Value[],
+  limit: number | undefined,
+) {
+  const squares = gradients.map((g) => emit.op("ReduceSumSquare", [g], { keepdims: 0 }));
+  const norm = emit.op("Sqrt", [squares.reduce((a, b) => emit.add(a, b))]);
+  if (limit === undefined) return { norm, gradients };
+  const t = algebraOf(emit, norm);
+  const factor = t.min(t.div(limit, t.add(norm, 1e-6)), 1);
+  return { norm, gradients: gradients.map((g) => t.mul(g, factor)) };
+}
+
+/** True where all of these numbers are finite: 0 · x is 0 for no other x. */
+export function emitGuard(emit: GraphEmitter, numbers: readonly Value[]): Value {
+  const zero = emit.scalar(0);
+  const zeros = numbers.map((number) => emit.mul(number, zero));
+  return emit.op("Equal", [zeros.reduce((a, b) => emit.add(a, b)), zero]);
+}
+
+/**
+ * The share of labels that are the class with the largest score (for one score: its sign), among those
+ * that are not `ignored`; `undefined` where targets are no labels.
+ */
+export function emitAccuracy(
+  emit: GraphEmitter,
+  prediction: Value,
+  target: Value | undefined,
+  ignored: number | undefined,
+): Value | undefined {
+  if (target === undefined || !isInteger(target.dtype)) return undefined;
+  const classes = prediction.shape[1];
+  if (sizeOf(prediction.shape) !== sizeOf(target.shape) * classes) return undefined;
+  const toLong = (x: Value) => (x.dtype === "int64" ? x : emit.op("Cast", [x], { to: 7 }));
+  const count = (x: Value) =>
+    emit.op("ReduceSum", [emit.op("Cast", [x], { to: 1 })], { keepdims: 0 });
+  const best =
+    classes === 1
+      ? toLong(emit.op("Greater", [prediction, emit.scalar(0, prediction.dtype)]))
+      : emit.op("ArgMax", [prediction], { axis: 1, keepdims: 0 });
+  const wanted = toLong(target);
+  const hits = count(emit.op("Equal", [emit.reshape(best, target.shape), wanted]));
+  const total = emit.scalar(sizeOf(target.shape));
+  if (ignored === undefined) return emit.div(hits, total);
+  const others = count(emit.op("Equal", [wanted, emit.scalar(ignored, "int64")]));
+  return emit.div(hits, emit.op("Max", [emit.sub(total, others), emit.scalar(1)]));
+}
