@@ -3,7 +3,7 @@ import { assert } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Ids, TiedTensor, Ties } from "../ops/operator.ts";
 import type { Producer, Read } from "./analysis.ts";
-import type { IdPool } from "./id-pool.ts";
+import { IdPool } from "./id-pool.ts";
 import {
   asSelection,
   type Block,
@@ -204,10 +204,13 @@ export class TieSession implements Ties<unknown> {
     }
     for (const { sizes, output, axes } of this.#sizes) {
       const dynamic = this.#start.dynamicElements(sizes.name);
-      for (const [element, axis] of axes.entries()) {
-        const isRewritable = sizes.isParameter && dynamic?.[element] !== true;
-        if (axis < 0 || isRewritable) continue;
-        const ids = axisIds(this.#start.pool, this.layoutOf(output), axis);
+      const computed = axes.filter(
+        (axis, element) => axis >= 0 && !(sizes.isParameter && dynamic?.[element] !== true),
+      );
+      const layout = this.layoutOf(output);
+      cutBeside(this.#start.pool, layout, computed);
+      for (const axis of computed) {
+        const ids = axisIds(this.#start.pool, layout, axis);
         this.fix(ids, "its size is computed while the network runs");
       }
     }
@@ -257,13 +260,48 @@ export function axisIds(pool: IdPool, layout: Layout, axis: number): Ids {
 
 /** Cuts every joint block along the axis that leaves the most units. */
 export function cutLayout(pool: IdPool, layout: Layout): void {
+  for (const block of layout.blocks)
+    if (isJoint(block)) cutBlock(pool, layout, block, bestCut(pool, layout, block, block.axes));
+}
+
+/** Cuts joint blocks so that the axes `kept` stay as wide as they are, where that is possible. */
+function cutBeside(pool: IdPool, layout: Layout, kept: readonly number[]): void {
   for (const block of layout.blocks) {
-    if (!isJoint(block)) continue;
-    const widest = block.axes.reduce((best, axis) =>
-      layout.shape[axis] > layout.shape[best] ? axis : best,
-    );
-    cutBlock(pool, layout, block, widest);
+    if (!isJoint(block) || !block.axes.some((axis) => kept.includes(axis))) continue;
+    const others = block.axes.filter((axis) => !kept.includes(axis));
+    if (others.length > 0) cutBlock(pool, layout, block, bestCut(pool, layout, block, others));
   }
+}
+
+/** Of `axes`, the one along which a cut leaves the most units; the widest of equals. */
+function bestCut(pool: IdPool, layout: Layout, block: Block, axes: readonly number[]): number {
+  if (axes.length === 1) return axes[0];
+  const roots = elementIds(pool, block, layout.base).map((id) => pool.find(id));
+  const distinct = [...new Set(roots)];
+  const placeOf = new Map(distinct.map((root, place) => [root, place]));
+  const places = roots.map((root) => placeOf.get(root) ?? 0);
+  const shape = block.axes.map((axis) => layout.shape[axis]);
+  const strides = stridesOf(shape);
+  const unitsLeft = (axis: number): number => {
+    const at = block.axes.indexOf(axis);
+    const united = new IdPool();
+    united.fresh(distinct.length);
+    const first = new Int32Array(shape[at]).fill(-1);
+    for (const [position, place] of places.entries()) {
+      const line = Math.floor(position / strides[at]) % shape[at];
+      if (first[line] < 0) first[line] = place;
+      else united.unite(first[line], place);
+    }
+    const lost = new Set<number>();
+    for (const [place, root] of distinct.entries())
+      if (pool.reasonFor(root) !== undefined) lost.add(united.find(place));
+    const all = new Set(distinct.map((_, place) => united.find(place)));
+    return all.size - lost.size;
+  };
+  const scored = axes.map((axis) => ({ axis, units: unitsLeft(axis), width: layout.shape[axis] }));
+  return scored.reduce((best, next) =>
+    next.units > best.units || (next.units === best.units && next.width > best.width) ? next : best,
+  ).axis;
 }
 
 function cutBlock(pool: IdPool, layout: Layout, block: Block, axis: number): void {
