@@ -1,0 +1,141 @@
+/** @file What a training run is told, what it says on the way, and what it gives. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Role } from "../data/splits.ts";
+import { EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { SessionOptions } from "../runtime/session.ts";
+import type { EpochRecord, Position, Score } from "./checkpoint.ts";
+import type { Evaluator } from "./evaluation.ts";
+import type { TrainedNetwork } from "./network.ts";
+import { labels, type Objective, teacher } from "./objectives.ts";
+import { type Optimizer, sgd } from "./optimizers.ts";
+import type { ParameterGroup } from "./parameters.ts";
+import { constant, type Schedule } from "./schedules.ts";
+
+/** How to train. */
+export interface TrainOptions extends Pick<SessionOptions, "providers" | "threads" | "signal"> {
+  readonly epochs: number;
+  /** Default 64, or all samples where there are fewer. A last batch that is not full is left out. */
+  readonly batchSize?: number | undefined;
+  /** Base learning rate; default 0.01. */
+  readonly learningRate?: number | undefined;
+  /** Default {@link constant}. */
+  readonly schedule?: Schedule | undefined;
+  /** Default {@link sgd} with momentum 0.9. */
+  readonly optimizer?: Optimizer | undefined;
+  /** Default: cross-entropy with the labels, or following the teacher where there is one. */
+  readonly objective?: Objective | undefined;
+  /** A network with the same input, to learn from. */
+  readonly teacher?: Graph | undefined;
+  /** The output to train; default the first. */
+  readonly output?: string | undefined;
+  /** Decides the order of samples, augmentation and noise. Default 0. */
+  readonly seed?: number | undefined;
+  /** Trains on the first so many samples of `fit`. */
+  readonly limit?: number | undefined;
+  /** Evaluates on the first so many samples of `select`. */
+  readonly selectLimit?: number | undefined;
+  /** Random crops (out of so many added pixels on each side) and flips. */
+  readonly augment?: { readonly crop?: number; readonly flip?: boolean } | undefined;
+  readonly groups?: readonly ParameterGroup[] | undefined;
+  readonly clipNorm?: number | undefined;
+  /** `frozen`: batch normalization keeps its statistics, and is trained in its inference form. */
+  readonly statistics?: "batch" | "frozen" | undefined;
+  /** Scores the network on `select` after each epoch. Default: what fits the labels. */
+  readonly evaluator?: Evaluator | undefined;
+  /** Stops after so many epochs without a better score on `select`. Default: never. */
+  readonly patience?: number | undefined;
+  /** Stops when so many seconds of training are spent, in the middle of an epoch if need be. */
+  readonly timeBudgetSeconds?: number | undefined;
+  readonly checkpoint?: CheckpointOptions | undefined;
+  /** Compares `select` with `certify` before training, to warn of memorised samples. Default true. */
+  readonly checksMemorisation?: boolean | undefined;
+  readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
+  readonly onWarning?: ((warning: string) => void) | undefined;
+  /** Milliseconds of a clock that never goes back. Default that of the system. */
+  readonly clock?: (() => number) | undefined;
+}
+
+/** Where a run keeps its checkpoint, and when it writes one. */
+export interface CheckpointOptions {
+  /** The file; it is written after every epoch. */
+  readonly path: string;
+  /** Also after every so many steps. */
+  readonly everySteps?: number | undefined;
+  /** Goes on from the file where there is one. Default false: such a file is overwritten. */
+  readonly resumes?: boolean | undefined;
+}
+
+/** How far a run is. */
+export interface TrainProgress {
+  readonly phase: "train" | "evaluate";
+  /** The epoch at hand, from 0. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps done, of all epochs. */
+  readonly step: number;
+  readonly steps: number;
+  /** Means over the epoch so far; NaN before its first step. */
+  readonly loss: number;
+  readonly accuracy: number | undefined;
+  readonly learningRate: number;
+  readonly imagesPerSecond: number;
+  /** Of training and evaluation, at the present rate. */
+  readonly secondsLeft: number;
+  /** The last score on `select`. */
+  readonly select: Score | undefined;
+}
+
+/** What came of a run. */
+export interface TrainResult {
+  /** One record for each epoch that was completed. It holds no times: a resumed run has the same. */
+  readonly history: readonly EpochRecord[];
+  /** The network with the best score on `select`; the last one where nothing was scored. */
+  readonly best: TrainedNetwork & { readonly epoch: number; readonly score: Score | undefined };
+  readonly final: TrainedNetwork;
+  readonly end: NonNullable<Position["end"]>;
+  readonly steps: number;
+  readonly warnings: readonly string[];
+  /** Seconds of training, over all sessions of a resumed run. */
+  readonly seconds: number;
+}
+
+/** The options, complete. */
+export interface TrainPlan extends TrainOptions {
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly schedule: Schedule;
+  readonly optimizer: Optimizer;
+  readonly objective: Objective;
+  readonly seed: number;
+  readonly samples: number;
+  readonly stepsPerEpoch: number;
+  readonly steps: number;
+  readonly clock: () => number;
+}
+
+/** Fills in the defaults for a data set. Fails with `USAGE`. */
+export function planOf(dataset: Dataset, options: TrainOptions): TrainPlan {
+  const { epochs, limit, batchSize: wanted = 64, learningRate = 0.01 } = options;
+  for (const [name, value] of Object.entries({ epochs, batchSize: wanted, limit: limit ?? 1 }))
+    requireThat(Number.isInteger(value) && value >= 1, `${name} is ${value}; expected 1 or more`);
+  requireThat(learningRate > 0, `the learning rate is ${learningRate}; expected more than 0`);
+  const role: Role = "fit";
+  const samples = Math.min(dataset.size(role), limit ?? Number.POSITIVE_INFINITY);
+  const batchSize = Math.max(1, Math.min(wanted, samples));
+  const stepsPerEpoch = Math.floor(samples / batchSize);
+  const byLabels = labels(dataset.labelKind === "maps" ? { ignoreIndex: dataset.ignoreLabel } : {});
+  return {
+    ...options,
+    ...{ batchSize, learningRate, samples, stepsPerEpoch, steps: epochs * stepsPerEpoch },
+    schedule: options.schedule ?? constant(),
+    optimizer: options.optimizer ?? sgd(),
+    objective: options.objective ?? (options.teacher === undefined ? byLabels : teacher()),
+    seed: options.seed ?? 0,
+    clock: options.clock ?? (() => performance.now()),
+  };
+}
+
+function requireThat(holds: boolean, message: string): void {
+  if (!holds) throw new EspalierError("USAGE", message);
+}

@@ -1,0 +1,374 @@
+/**
+ * @file The training loop: epochs of steps, a score on `select` after each, and checkpoints from which
+ * an interrupted run goes on to the same bytes.
+ *
+ * Everything random (order of samples, augmentation, noise) is a function of the seed and the place in
+ * the run. The streams of noise inside onnxruntime begin anew with every session, so a network with
+ * Dropout gets a new session, with new seeds, at every checkpoint, whether it is written or not.
+ */
+import type { Dataset } from "../data/dataset.ts";
+import type { Batch } from "../data/serve.ts";
+import { EspalierError } from "../errors.ts";
+import { digestOf } from "../files/tensor-file.ts";
+import { emitModel } from "../onnx/emit.ts";
+import type { Feeds } from "../runtime/session.ts";
+import { openTrainer, type StepResult, type Trainer } from "../runtime/trainer.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
+import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
+import { diagnosisOf } from "./diagnosis.ts";
+import { type Evaluator, evaluatorOf } from "./evaluation.ts";
+import { type Feeding, feedingOf } from "./feeding.ts";
+import { memorisationWarning } from "./memorisation.ts";
+import { graphOf, type TrainedNetwork, type TrainSource, trainedNetwork } from "./network.ts";
+import {
+  planOf,
+  type TrainOptions,
+  type TrainPlan,
+  type TrainProgress,
+  type TrainResult,
+} from "./options.ts";
+import { buildStep, type TrainingStep } from "./step.ts";
+
+/** Steps that are posted before the first of them is waited for. */
+const depth = 2;
+
+/**
+ * Trains a network on `fit`.
+ *
+ * Fails with `TRAINING_DIVERGED` (naming step and tensor), `ABORTED`, `MODEL_UNSUPPORTED`,
+ * `DATA_MISMATCH`, `DATA_NOT_FOUND`, `DATA_INVALID`, `PATTERN_UNMATCHED`, `CHECKPOINT_INVALID`,
+ * `RUNTIME_FAILED`, `PROVIDER_MISSING`, `USAGE`.
+ */
+export async function train(
+  source: TrainSource,
+  dataset: Dataset,
+  options: TrainOptions,
+): Promise<TrainResult> {
+  const run = new Run(source, dataset, planOf(dataset, options));
+  try {
+    return await run.go();
+  } finally {
+    await run.close();
+  }
+}
+
+class Run {
+  readonly #source: TrainSource;
+  readonly #dataset: Dataset;
+  readonly #plan: TrainPlan;
+  readonly #feeding: Feeding;
+  readonly #evaluator: Evaluator | undefined;
+  /** A digest of what the run is. */
+  readonly #name: string;
+  #step: TrainingStep;
+  #trainer: Trainer | undefined;
+  #position: Position = {
+    ...{ epoch: 0, batch: 0, step: 0, lossSum: 0, correct: 0, seconds: 0 },
+    ...{ history: [], warnings: [] },
+  };
+  /** Weights after the best epoch. */
+  #best: Feeds = new Map();
+  /** When the clock showed that `position.seconds` had passed. */
+  #since = 0;
+  /** Steps here and the seconds that they took, when the last one ended, and seconds of an evaluation. */
+  #rate = { steps: 0, seconds: 0, last: 0, evaluation: 0 };
+
+  constructor(source: TrainSource, dataset: Dataset, plan: TrainPlan) {
+    this.#source = source;
+    this.#dataset = dataset;
+    this.#plan = plan;
+    const graph = graphOf(source);
+    this.#feeding = feedingOf(graph, dataset, plan.batchSize);
+    this.#step = this.#build(0);
+    this.#name = nameOf(plan, this.#step);
+    const { evaluator, objective, batchSize, output, teacher } = plan;
+    const session = this.#session();
+    this.#evaluator =
+      dataset.size("select") === 0
+        ? undefined
+        : (evaluator ??
+          evaluatorOf(dataset, { ...session, objective, batchSize, output, teacher }));
+  }
+
+  async go(): Promise<TrainResult> {
+    const { checkpoint, clock, epochs } = this.#plan;
+    const saved = checkpoint?.resumes
+      ? await loadCheckpoint(checkpoint.path, this.#name)
+      : undefined;
+    if (saved !== undefined) {
+      this.#position = saved.position;
+      this.#best = saved.best;
+    } else await this.#checkMemorisation();
+    await this.#open(saved?.state ?? this.#step.initial);
+    this.#since = clock();
+    while (this.#position.end === undefined) {
+      const isWhole = await this.#trainEpoch();
+      if (isWhole) await this.#endEpoch();
+      else this.#position.end = "time-budget";
+      const { epoch } = this.#position;
+      if (epoch >= epochs) this.#position.end ??= "completed";
+      await this.#boundary();
+    }
+    return this.#result();
+  }
+
+  async close(): Promise<void> {
+    await this.#trainer?.close();
+    this.#trainer = undefined;
+  }
+
+  #build(step: number): TrainingStep {
+    const { inputShapes, target } = this.#feeding;
+    const { objective, optimizer, output, teacher, groups, clipNorm, statistics } = this.#plan;
+    return buildStep(graphOf(this.#source), {
+      ...{ inputShapes, target, objective, optimizer, output, teacher, groups, clipNorm },
+      ...{ statistics, noiseSeed: `${this.#plan.seed} ${step}` },
+      ignoreLabel: this.#dataset.labelKind === "maps" ? this.#dataset.ignoreLabel : undefined,
+    });
+  }
+
+  async #open(state: Feeds): Promise<void> {
+    await this.close();
+    const { step } = this.#position;
+    if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
+    const { graph, guard } = this.#step;
+    this.#trainer = await openTrainer(emitModel(graph).chunks, {
+      ...this.#session(),
+      ...{ state: this.#step.state, initial: state, guard },
+    });
+  }
+
+  #session() {
+    const { providers, threads, signal } = this.#plan;
+    return {
+      ...(providers && { providers }),
+      ...(threads !== undefined && { threads }),
+      ...(signal && { signal }),
+    };
+  }
+
+  async #checkMemorisation(): Promise<void> {
+    const { checksMemorisation = true, onWarning } = this.#plan;
+    if (!checksMemorisation || this.#evaluator === undefined) return;
+    const network = this.#network(this.#step.initial);
+    const warning = await memorisationWarning(network, this.#dataset, this.#evaluator);
+    if (warning === undefined) return;
+    this.#position.warnings.push(warning);
+    onWarning?.(warning);
+  }
+
+  /** Trains to the end of the epoch; false when the time is spent before it. */
+  async #trainEpoch(): Promise<boolean> {
+    const { checkpoint, signal, timeBudgetSeconds = Number.POSITIVE_INFINITY } = this.#plan;
+    const everySteps = checkpoint?.everySteps ?? Number.POSITIVE_INFINITY;
+    const waiting: Promise<StepResult>[] = [];
+    let posted = this.#position.step;
+    this.#rate.last = this.#plan.clock();
+    const settle = async (atMost: number) => {
+      while (waiting.length > atMost) await this.#settled(await waiting.shift());
+    };
+    for await (const batch of this.#batches(this.#position.batch)) {
+      if (signal?.aborted) {
+        await settle(0);
+        return this.#abort();
+      }
+      if (this.#elapsed() >= timeBudgetSeconds) {
+        await settle(0);
+        return false;
+      }
+      const step = this.#post(batch, posted++);
+      // Awaited later; until then its failure must not count as unhandled.
+      step.catch(() => undefined);
+      waiting.push(step);
+      await settle(depth - 1);
+      if (posted % everySteps !== 0) continue;
+      await settle(0);
+      if (this.#position.batch < this.#plan.stepsPerEpoch) await this.#boundary();
+    }
+    await settle(0);
+    return true;
+  }
+
+  #batches(from: number): AsyncIterable<Batch> {
+    const { batchSize, limit, seed, augment } = this.#plan;
+    const { epoch } = this.#position;
+    return this.#dataset.batches("fit", {
+      ...{ batchSize, limit, skip: from * batchSize, dropsLast: true },
+      shuffle: { seed, epoch },
+      augment: augment && { ...augment, seed, epoch },
+    });
+  }
+
+  #post(batch: Batch, step: number): Promise<StepResult> {
+    const trainer = this.#opened();
+    const fetches = [this.#step.loss, this.#step.accuracy].filter((name) => name !== undefined);
+    return trainer.step(this.#feeds(batch, step), fetches);
+  }
+
+  #feeds(batch: Batch, step: number): Map<string, HostTensor> {
+    const feeds = this.#feeding.feeds(batch, this.#step.target);
+    for (const [name, value] of this.#step.scalars(step, this.#rateAt(step)))
+      feeds.set(name, value);
+    return feeds;
+  }
+
+  #rateAt(step: number): number {
+    const { learningRate, schedule, steps } = this.#plan;
+    return learningRate * schedule(step, steps);
+  }
+
+  #opened(): Trainer {
+    if (this.#trainer === undefined) throw new EspalierError("ABORTED", "the run is closed");
+    return this.#trainer;
+  }
+
+  async #settled(result: StepResult | undefined): Promise<void> {
+    if (result === undefined) return;
+    if (result.status !== "done") throw await this.#diagnose();
+    const position = this.#position;
+    const [loss, accuracy = Number.NaN] = [...result.results.values()].map(({ data }) =>
+      Number(data[0]),
+    );
+    position.lossSum += loss;
+    position.correct += Number.isNaN(accuracy) ? 0 : accuracy;
+    position.batch++;
+    position.step++;
+    const now = this.#plan.clock();
+    const rate = this.#rate;
+    rate.steps++;
+    rate.seconds += (now - rate.last) / 1000;
+    rate.last = now;
+    this.#report("train");
+  }
+
+  /** The step that is next was refused; its batch is loaded once more. */
+  async #diagnose(): Promise<EspalierError> {
+    const { step, epoch, batch: from } = this.#position;
+    const state = await this.#opened().readState();
+    for await (const batch of this.#batches(from)) {
+      const feeds = new Map([...this.#feeds(batch, step), ...state]);
+      return diagnosisOf(this.#step, feeds, { step, epoch }, this.#session());
+    }
+    return new EspalierError("TRAINING_DIVERGED", `Step ${step} is not finite.`);
+  }
+
+  async #endEpoch(): Promise<void> {
+    const position = this.#position;
+    const { stepsPerEpoch, patience, clock } = this.#plan;
+    const weights = await this.#opened().readState(this.#step.weightState);
+    const start = clock();
+    this.#report("evaluate");
+    const limit = this.#plan.selectLimit;
+    const select = await this.#evaluator?.(this.#network(weights), "select", limit);
+    this.#rate.evaluation = (clock() - start) / 1000;
+    const hasAccuracy = this.#step.accuracy !== undefined;
+    position.history.push({
+      epoch: position.epoch,
+      step: position.step,
+      rate: this.#rateAt(position.step - 1),
+      loss: position.lossSum / stepsPerEpoch,
+      ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
+      ...(select && { select }),
+    });
+    const best = this.#bestScore();
+    if (best === undefined || (select !== undefined && select.value > best.value)) {
+      position.bestEpoch = position.epoch;
+      this.#best = weights;
+    }
+    Object.assign(position, { epoch: position.epoch + 1, batch: 0, lossSum: 0, correct: 0 });
+    const since = position.epoch - 1 - (position.bestEpoch ?? 0);
+    if (patience !== undefined && select !== undefined && since >= patience)
+      position.end = "early-stop";
+  }
+
+  #bestScore(): Score | undefined {
+    const { bestEpoch, history } = this.#position;
+    return history.find(({ epoch }) => epoch === bestEpoch)?.select;
+  }
+
+  /** Where a run may be taken up: writes the checkpoint, and begins new streams of noise. */
+  async #boundary(): Promise<void> {
+    const { checkpoint } = this.#plan;
+    const isOver = this.#position.end !== undefined;
+    if (checkpoint === undefined && (isOver || !this.#step.isNoisy)) return;
+    const state = await this.#opened().readState();
+    await this.#save(state);
+    if (this.#step.isNoisy && !isOver) await this.#open(state);
+  }
+
+  async #save(state: Feeds): Promise<void> {
+    const { checkpoint, clock } = this.#plan;
+    if (checkpoint === undefined) return;
+    this.#position.seconds = this.#elapsed();
+    this.#since = clock();
+    const { path } = checkpoint;
+    await saveCheckpoint(path, {
+      ...{ run: this.#name, position: this.#position, state, best: this.#best },
+    });
+  }
+
+  /** Noise can be taken up only where an uninterrupted run would have begun it anew. */
+  async #abort(): Promise<never> {
+    const { checkpoint } = this.#plan;
+    const isSaved = checkpoint !== undefined && !this.#step.isNoisy;
+    if (isSaved) await this.#save(await this.#opened().readState());
+    throw new EspalierError("ABORTED", `Training stopped after ${this.#position.step} steps.`, {
+      ...(checkpoint && { hint: "Resume goes on from the last checkpoint." }),
+      data: { step: this.#position.step },
+    });
+  }
+
+  #elapsed(): number {
+    return this.#position.seconds + (this.#plan.clock() - this.#since) / 1000;
+  }
+
+  #network(weights: Feeds): TrainedNetwork {
+    const { network, weightsOf } = this.#step;
+    return trainedNetwork(this.#source, network, weightsOf(weights), this.#dataset.preprocessing);
+  }
+
+  async #result(): Promise<TrainResult> {
+    const { history, end, step: steps, warnings, bestEpoch, epoch } = this.#position;
+    const seconds = this.#elapsed();
+    const weights = await this.#opened().readState(this.#step.weightState);
+    const final = this.#network(weights);
+    const score = this.#bestScore();
+    const best = score === undefined ? final : this.#network(this.#best);
+    return {
+      ...{ history, final, steps, warnings, seconds, end: end ?? "completed" },
+      best: { ...best, epoch: bestEpoch ?? epoch, score },
+    };
+  }
+
+  #report(phase: TrainProgress["phase"]): void {
+    const { onProgress, batchSize, epochs, steps } = this.#plan;
+    if (onProgress === undefined) return;
+    const { epoch, batch, step, lossSum, correct, history } = this.#position;
+    const rate = this.#rate;
+    const perStep = rate.seconds / Math.max(1, rate.steps);
+    onProgress({
+      ...{ phase, epoch, epochs, step, steps, learningRate: this.#rateAt(Math.max(0, step - 1)) },
+      loss: lossSum / batch,
+      accuracy: this.#step.accuracy === undefined ? undefined : correct / batch,
+      imagesPerSecond: batchSize / perStep,
+      secondsLeft: (steps - step) * perStep + (epochs - epoch) * rate.evaluation,
+      select: history.at(-1)?.select,
+    });
+  }
+}
+
+/** Equal for runs that take the same steps. */
+function nameOf(plan: TrainPlan, step: TrainingStep): string {
+  const { epochs, batchSize, learningRate, seed, samples, steps, optimizer, schedule } = plan;
+  const { clipNorm, augment, statistics, groups, checkpoint } = plan;
+  const places = [0, 1, Math.floor(steps / 3), Math.floor(steps / 2), steps - 1];
+  const weights = digestOf(step.initial);
+  const everySteps = step.isNoisy ? checkpoint?.everySteps : undefined;
+  return JSON.stringify({
+    ...{ epochs, batchSize, learningRate, seed, samples, clipNorm, augment, statistics, groups },
+    optimizer: [optimizer.name, optimizer.decay, ...[0, 9].map((at) => optimizer.scalarsAt(at, 1))],
+    schedule: places.map((at) => schedule(at, steps)),
+    nodes: step.graph.nodes.length,
+    ...{ weights, everySteps },
+  });
+}
