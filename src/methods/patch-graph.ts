@@ -26,10 +26,9 @@ export const patchOutputs = {
   gram: "espalier/gram",
   /** T Uᵀ: [O, KC]. */
   cross: "espalier/cross",
-  /** Sums over positions: [KC, 1], [O, 1], and of squares [O, 1]. */
+  /** Sums over positions: [KC, 1] and [O, 1]. */
   sourceSum: "espalier/source_sum",
   targetSum: "espalier/target_sum",
-  targetSquares: "espalier/target_squares",
 } as const;
 
 /** The graph for one site. Both networks have the same inputs. */
@@ -47,7 +46,6 @@ export function patchGraph(repaired: Graph, original: Graph, site: PatchSite): G
   const positions = parts.constant(int64Vector([1]));
   parts.add("ReduceSum", [patches, positions], patchOutputs.sourceSum);
   parts.add("ReduceSum", [targets, positions], patchOutputs.targetSum);
-  parts.add("ReduceSumSquare", [targets, positions], patchOutputs.targetSquares);
   return parts.graph();
 }
 

@@ -1,6 +1,5 @@
 /**
- * @file Refitting on a few images, without labels: each layer that reads removed channels gets the
- * weights that come nearest to what the original computed there.
+ * @file Refitting on a few images, without labels: each layer behind a removal gets the weights that come nearest to what the original computed there.
  *
  * Layer by layer in the order of the graph, with U the patches that the layer sees in the network as
  * pruned and refitted so far and T what it computed in the original (both centred):
@@ -9,10 +8,12 @@
  *
  * where W are the weights so far: a ridge regression that pulls towards what the method's own
  * compensation says. Since U comes from the pruned network and T from the original, each layer also
- * makes up for errors before it. Means go into the running mean of the batch normalization behind, or
- * into a bias; the running variance follows the variance of the fit.
+ * makes up for errors before it; for the same reason, layers that lose no channel but come after one
+ * that does are refitted too. Means go into the running mean of the batch normalization behind, or into
+ * a bias.
  */
 
+import { EspalierError } from "../errors.ts";
 import { consumersOf, type Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { concatBytes } from "../onnx/write.ts";
@@ -23,20 +24,20 @@ import type { Removed } from "../structure/removal.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
-import { cholesky, choleskySolve, product } from "../tensor/linear-algebra.ts";
+import { cholesky, choleskySolve } from "../tensor/linear-algebra.ts";
 import { raiseBias } from "./compensation.ts";
 import { type PatchSite, patchGraph, patchOutputs } from "./patch-graph.ts";
 import { type Reader, readersOf } from "./readers.ts";
 
 /** How to refit. */
 export interface RefitOptions extends SessionOptions {
-  /** Strength of the pull towards the weights so far. Default 0.01. */
+  /** Strength of the pull towards the weights so far. Default 0.03. */
   readonly ridge?: number;
   /** Called after every layer. */
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
-const defaultRidge = 0.01;
+const defaultRidge = 0.03;
 /** Positions per image that are looked at: neighbours tell little new. */
 const mostPositions = 1024;
 
@@ -45,7 +46,7 @@ const mostPositions = 1024;
  * removed. Grouped and transposed convolutions, and layers that share their weights, keep theirs.
  *
  * @param batches one set of the network's inputs per batch, all of one shape
- * @throws EspalierError `RUNTIME_FAILED`, `ABORTED`
+ * @throws EspalierError `RUNTIME_FAILED`, `MODEL_UNSUPPORTED` for networks with If, Loop or Scan
  */
 export async function refit(
   structure: Structure,
@@ -55,6 +56,13 @@ export async function refit(
   options: RefitOptions = {},
 ): Promise<readonly Edit[]> {
   const original = structure.analysis.graph;
+  const nested = original.nodes.find((node) => node.captures.length > 0);
+  if (nested)
+    throw new EspalierError(
+      "MODEL_UNSUPPORTED",
+      `refitting cannot look inside ${nested.opType} "${nested.name}"`,
+      { hint: "Prune without --refit.", data: { node: nested.name } },
+    );
   const dims = dimsOf(original, batches);
   const readers = affectedReaders(structureOf(original, { dims }), removed);
   const current = new Map(edits.map((edit) => [keyOf(edit), edit]));
@@ -83,18 +91,20 @@ function dimsOf(graph: Graph, batches: readonly Feeds[]): ReadonlyMap<string, nu
   return dims;
 }
 
-/** The layers that can be refitted and come after the first removal. */
+/** The layers that can be refitted and come after the first removal, in graph order. */
 function affectedReaders(structure: Structure, removed: Removed): readonly Reader[] {
-  const readers = readersOf(structure).filter(
-    ({ weight, isShared, axis, role, node }) =>
-      weight.group === 1 &&
-      !isShared &&
-      axis === 1 &&
-      !role.isTransposed &&
-      node.captures.length === 0,
+  const { graph } = structure.analysis;
+  const readers = readersOf(structure);
+  const changed = new Set<string>();
+  for (const { source, sourceUnits } of readers)
+    if (sourceUnits.some((unit) => unit >= 0 && removed[unit] === 1)) changed.add(source);
+  for (const node of graph.nodes)
+    if ([...node.inputs, ...node.captures].some((name) => changed.has(name)))
+      for (const name of node.outputs) changed.add(name);
+  return readers.filter(
+    ({ weight, isShared, axis, role, source }) =>
+      changed.has(source) && weight.group === 1 && !isShared && axis === 1 && !role.isTransposed,
   );
-  const loses = (reader: Reader) => reader.sourceUnits.some((unit) => unit >= 0 && removed[unit]);
-  return readers.filter(loses);
 }
 
 /** What one pass over the images tells about a layer; patches run over [tap, kept channel]. */
@@ -104,7 +114,6 @@ interface PatchSums {
   readonly cross: Float64Array;
   readonly sourceSum: Float64Array;
   readonly targetSum: Float64Array;
-  readonly targetSquares: Float64Array;
 }
 
 async function patchSums(
@@ -144,7 +153,6 @@ async function patchSums(
       cross: total("cross"),
       sourceSum: total("sourceSum"),
       targetSum: total("targetSum"),
-      targetSquares: total("targetSquares"),
     };
   });
 }
@@ -208,13 +216,6 @@ function fit(
     const edit = raiseBias(edited, consumersOf(edited), { ...reader, node }, loss);
     return edit ? [...edits, edit] : [];
   }
-  const spread = product(covariance, solution, size, outputs, size);
-  const shares = targetMean.map((t, o) => {
-    let fitted = 0;
-    for (let i = 0; i < size; i++) fitted += solution[i * outputs + o] * spread[i * outputs + o];
-    const wanted = sums.targetSquares[o] / sums.count - t * t;
-    return wanted > 0 ? Math.min(1, Math.max(0.1, fitted / wanted)) : 1;
-  });
   const set = (input: number, numbers: Float64Array): void => {
     const old = edited.constants.get(batchNorm.node.inputs[input]);
     if (old)
@@ -228,10 +229,9 @@ function fit(
     batchNorm.role.meanInput,
     batchNorm.mean.map((m, o) => m + fittedMean[o] + bias[o] - targetMean[o]),
   );
-  set(
-    batchNorm.role.varianceInput,
-    batchNorm.variance.map((v, o) => v * shares[o]),
-  );
+  // A least-squares fit varies less than its target by what it cannot tell; scaled up again, that
+  // part would only add noise. So the original's variance stands, whatever was corrected before.
+  set(batchNorm.role.varianceInput, batchNorm.variance);
   return edits;
 }
 
