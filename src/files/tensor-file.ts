@@ -3,7 +3,8 @@
  * (type, shape and place of every tensor), and the elements. Nothing in it can be executed.
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { assert, EspalierError } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
@@ -95,6 +96,15 @@ export async function loadTensors(path: string): Promise<TensorFile | undefined>
     tensors.set(name, { dtype, shape, data });
   }
   return { tensors, note: note.data.note };
+}
+
+/** Removes what writers of this file left behind when they were killed. */
+export async function clearLeftovers(path: string): Promise<void> {
+  const folder = dirname(path);
+  const names = await readdir(folder).catch((): string[] => []);
+  for (const name of names)
+    if (name.startsWith(`.${basename(path)}.`) && name.endsWith(".tmp"))
+      await rm(join(folder, name), { force: true });
 }
 
 /** A digest of tensors, their names and shapes: equal only for equal ones, for all that is practical. */

@@ -1,7 +1,7 @@
 /** @file Where a run stands, on disk: everything that the rest of it depends on. */
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
-import { loadTensors, saveTensors } from "../files/tensor-file.ts";
+import { clearLeftovers, loadTensors, saveTensors } from "../files/tensor-file.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 
 const score = z.object({ metric: z.string(), value: z.number(), loss: z.number() });
@@ -67,6 +67,7 @@ export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Prom
  * Fails with `CHECKPOINT_INVALID` where it is damaged or belongs to another run.
  */
 export async function loadCheckpoint(path: string, run: string): Promise<Checkpoint | undefined> {
+  await clearLeftovers(path);
   const file = await loadTensors(path);
   if (file === undefined) return undefined;
   const parsed = note.safeParse(jsonOf(file.note));
