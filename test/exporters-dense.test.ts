@@ -1,5 +1,6 @@
 /** @file Detection, segmentation and super-resolution networks as PyTorch and others write them. */
 import { describe, test } from "vitest";
+import type { AttributeValue } from "../src/ir/builder.ts";
 import { checkReplica, float, floats, Net, type Replica } from "./exporters.ts";
 
 /** A convolution with swish, as YOLO's. */
@@ -42,7 +43,7 @@ function sizesLike(net: Net, x: string, like: string): string {
 
 /** interpolate(x, size of `like`), as opset 11 and up have it. */
 function resizeTo(net: Net, x: string, like: string, mode = "linear"): string {
-  const attributes =
+  const attributes: Record<string, AttributeValue> =
     mode === "linear"
       ? { mode, coordinate_transformation_mode: "pytorch_half_pixel", cubic_coeff_a: -0.75 }
       : { mode, coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
@@ -129,7 +130,7 @@ const replicas: readonly Replica[] = [
   },
   {
     name: "YOLOv8: C2f, decoupled head, distribution over distances",
-    // The last one is the only filter of the convolution over bins, which can't go alone.
+    // The last one is the only filter of the convolution over bins.
     units: 8 + (2 * 4 + 4 + 9) + 6 + 5 + 1,
     build() {
       const net = new Net(17);

@@ -61,6 +61,7 @@ export const conv = defineOp<ConvAttributes>({
     t.define(y, 1, filters);
     if (bias) t.unite(t.ids(bias, 0), filters);
     t.reads(x, 1);
+    if (x.isParameter) t.reads(w, 1);
     t.produces(w, 0);
     for (let axis = 2; axis < x.shape.length; axis++) {
       t.fix(t.ids(x, axis), "a spatial position under a convolution");

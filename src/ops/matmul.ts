@@ -41,6 +41,11 @@ const matMul = defineOp({
     tieProduct(t, { a, b, k: [a.shape.length - 1, Math.max(0, b.shape.length - 2)] });
     if (rows >= 0) t.produces(a, rows);
     if (columns >= 0) t.produces(b, columns);
+    // Before the batch axes: channels split into heads are cut within the heads.
+    const own = [
+      rows >= 0 ? t.ids(a, rows) : undefined,
+      columns >= 0 ? t.ids(b, columns) : undefined,
+    ];
     const batch = Math.max(0, a.shape.length - 2, b.shape.length - 2);
     for (let axis = 0; axis < batch; axis++) {
       const ofA = axis - (batch - (a.shape.length - 2));
@@ -50,8 +55,9 @@ const matMul = defineOp({
       if (isWideA && isWideB) t.unite(t.ids(a, ofA), t.ids(b, ofB));
       t.define(y, axis, isWideA ? t.ids(a, ofA) : t.ids(b, ofB));
     }
-    if (rows >= 0) t.define(y, batch, t.ids(a, rows));
-    if (columns >= 0) t.define(y, y.shape.length - 1, t.ids(b, columns));
+    const [ofRows, ofColumns] = own;
+    if (ofRows) t.define(y, batch, ofRows);
+    if (ofColumns) t.define(y, y.shape.length - 1, ofColumns);
   },
 
   shrink: followsInputs,

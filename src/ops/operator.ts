@@ -93,7 +93,7 @@ export interface Ties<A> {
 
   /**
    * This node sums over `axis` of `tensor`: a removed index contributes zero there. Says nothing
-   * for a parameter.
+   * for a parameter beside an activation; of constants alone, nothing that is summed may go.
    */
   reads(tensor: TiedTensor, axis: number): void;
   /** `axis` of this parameter makes channels (a filter axis). Says nothing for an activation. */
@@ -145,6 +145,8 @@ export interface Shrunk {
   readonly inputs?: ReadonlyMap<number, HostTensor>;
   /** The node becomes `Gather(input, indices)` along `axis`, with these positions of the shrunk input. */
   readonly gather?: { readonly axis: number; readonly indices: readonly number[] };
+  /** The only output is multiplied by this number behind the node. */
+  readonly factor?: number;
 }
 
 /** Per-channel mean and variance of a tensor's elements over data and positions, by axis 1. */

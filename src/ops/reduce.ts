@@ -1,5 +1,6 @@
 /** @file The reductions, as one table: over the axes of the second input, or over all. */
 import { assert } from "../errors.ts";
+import { isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { type Algebra, algebraOf } from "./algebra.ts";
 import { foldReduce, maxWhole, minWhole, type ReduceRule } from "./fold.ts";
@@ -29,6 +30,8 @@ interface Reduction {
   readonly is: string;
   /** Why a reduced channel may not go; `undefined` where removing it equals zeroing it. */
   readonly barrier?: string;
+  /** It divides by the number of elements, which must stay that of all channels. */
+  readonly averages?: true;
   readonly fold?: ReduceRule;
   /** Moments when `count` positions of every channel are reduced to one. */
   readonly moments?: (x: Moments, count: number) => Moments | undefined;
@@ -78,7 +81,7 @@ const table: readonly Reduction[] = [
   { op: "ReduceLogSum", is: "ln(Σ x)", dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
   { op: "ReduceLogSumExp", is: "ln(Σ e^x)", barrier: "summed up as e^x, which is not 0 for a removed channel",
     dx: ({ x, y, dy, mul, sub, apply }) => mul(dy, apply("Exp", sub(x, y))) },
-  { op: "ReduceMean", is: "the mean of x", barrier: "averaged over, so that every channel counts in the divisor",
+  { op: "ReduceMean", is: "the mean of x", averages: true,
     dx: ({ dy, count, div }) => div(dy, count),
     fold: {
       float: (x) => total(x) / x.length,
@@ -105,7 +108,7 @@ function reducedAxes(
   return attrs.noAxesMeanNone ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
-function reduction({ op, is, barrier, fold, moments, dx }: Reduction): Operator {
+function reduction({ op, is, barrier, averages, fold, moments, dx }: Reduction): Operator {
   return defineOp<ReduceAttributes>({
     opType: op,
     summary: `${is} over axes; over all axes when none are given`,
@@ -150,13 +153,25 @@ function reduction({ op, is, barrier, fold, moments, dx }: Reduction): Operator 
         if (!axes.includes(axis)) t.define(y, at++, t.ids(x, axis));
         else {
           if (barrier) t.fix(t.ids(x, axis), `under ${op}: ${barrier}`);
+          else if (averages && !isFloat(x.dtype))
+            t.fix(t.ids(x, axis), `a mean of whole numbers under ${op}`);
           else t.reads(x, axis);
           if (t.attrs.keepDims) t.fix(t.ids(y, at++), `reduced to one by ${op}`);
         }
       }
     },
 
-    shrink: followsInputs,
+    // The mean of fewer channels, times their share, is the sum over the old divisor.
+    shrink: averages
+      ? (context) => {
+          const [x, given] = context.inputs;
+          const axes = x && reducedAxes(context.attrs, x.shape.length, given);
+          if (!x || !axes) return {};
+          const after = context.shapeOf(x);
+          const factor = axes.reduce((share, axis) => (share * after[axis]) / x.shape[axis], 1);
+          return factor === 1 ? {} : { factor };
+        }
+      : followsInputs,
 
     moments: moments
       ? (context) => [reducedMoments(context, (x, count) => moments(x, count))]

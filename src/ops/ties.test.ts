@@ -143,6 +143,13 @@ describe("units pass through", () => {
     ["IsNaN", after(one("IsNaN"), one("Cast", { to: 1 }))],
     ["Softmax over columns", one("Softmax", { axis: -1 })],
     ["LogSoftmax over rows", one("LogSoftmax", { axis: 2 })],
+    [
+      "ReduceMean over channels",
+      (b, x) => {
+        const over = b.constant(undefined, axes(1, 2));
+        return b.node("Mul", [x, b.node("ReduceMean", [x, over])[0]])[0];
+      },
+    ],
     ["ReduceMean over positions", withConstants("ReduceMean", ["x", axes(2, 3)])],
     ["ReduceMax over rows", withConstants("ReduceMax", ["x", axes(-2)])],
     ["TopK of columns", withConstants("TopK", ["x", axes(2)], {}, 2)],
@@ -189,12 +196,12 @@ describe("channels stay, for a reason, under", () => {
     ["TopK", withConstants("TopK", ["x", axes(6)], { axis: 1 }, 2), /ranked by TopK/],
     ["MVN", one("MeanVarianceNormalization", { axes: [1] }), /averaged over by/],
     [
-      "ReduceMean",
+      "ReduceMax",
       (b, x) => {
         const over = b.constant(undefined, axes(1));
-        return b.node("Mul", [x, b.node("ReduceMean", [x, over])[0]])[0];
+        return b.node("Mul", [x, b.node("ReduceMax", [x, over])[0]])[0];
       },
-      /under ReduceMean: averaged over/,
+      /under ReduceMax: its largest/,
     ],
     [
       "ArgMax",

@@ -10,6 +10,7 @@ import { freshNames } from "../ir/names.ts";
 import { operatorOf } from "../ops/index.ts";
 import { inferTypes } from "../ops/infer.ts";
 import type { Shrunk } from "../ops/operator.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, int64Vector, takeGrid, tensorOf } from "../tensor/host-tensor.ts";
 import { knownShape, type Operands, useKey } from "./analysis.ts";
 import { asSelection, type Layout } from "./layout.ts";
@@ -122,11 +123,21 @@ class Surgery {
       if (attribute) attributes.set(name, attribute);
       else attributes.delete(name);
     }
-    this.#emit(
-      node,
-      this.#renamed({ ...node, attributes }, inputs),
-      shrunk.attributes !== undefined,
-    );
+    const rewritten = this.#renamed({ ...node, attributes }, inputs);
+    if (shrunk.factor !== undefined) {
+      this.#emitScaled(rewritten, shrunk.factor, operands.outputs[0].dtype);
+      return;
+    }
+    this.#emit(node, rewritten, shrunk.attributes !== undefined);
+  }
+
+  /** The node, and behind it a product with `factor` under the name of its output. */
+  #emitScaled(node: Node, factor: number, dtype: DType): void {
+    const [output] = node.outputs;
+    const unscaled = this.#fresh(`${output}_unscaled`);
+    const name = this.#addConstant(`${output}_factor`, tensorOf(dtype, [], [factor]));
+    this.#nodes.push({ ...node, outputs: [unscaled] });
+    this.#nodes.push(newNode(this.#fresh(`Mul_${output}`), "Mul", [unscaled, name], output));
   }
 
   #shrink(node: Node, operands: Operands): Shrunk {

@@ -128,7 +128,12 @@ export class TieSession implements Ties<unknown> {
   }
 
   reads(tensor: TiedTensor, axis: number): void {
-    if (tensor.isParameter) return;
+    if (tensor.isParameter) {
+      // Beside an activation, its zeros are enough. A sum over constants alone nobody masks.
+      const isComputed = this.inputs.every((input) => input === undefined || input.isParameter);
+      if (isComputed) this.fix(this.ids(tensor, axis), "summed up in a weight that is computed");
+      return;
+    }
     this.#start.reads.push({ node: this.node, input: this.inputs.indexOf(tensor), axis });
   }
 
