@@ -38,7 +38,8 @@ export function embedNodes(
   }
 }
 
-function requireUnderstood(nodes: readonly Node[]): void {
+/** Fails with `MODEL_UNSUPPORTED`, naming every node that is not understood. */
+export function requireUnderstood(nodes: readonly Node[]): void {
   const offenders = nodes
     .filter((node) => operatorOf(node) === undefined || node.captures.length > 0)
     .map(({ domain, opType, name }) => `${domain === "" ? "" : `${domain}.`}${opType} "${name}"`);

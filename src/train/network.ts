@@ -1,5 +1,6 @@
 /** @file A trained network: the original with other weights, as a graph and as a file. */
 import type { Preprocessing } from "../data/preprocessing.ts";
+import { preprocessingMetadata } from "../data/stored-preprocessing.ts";
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import type { Model } from "../onnx/read.ts";
@@ -17,9 +18,6 @@ export interface TrainedNetwork {
   readonly bytes: ModelBytes;
 }
 
-/** The metadata entry that says how samples become inputs, as JSON. */
-export const preprocessingKey = "espalier.preprocessing";
-
 /** The graph of what is trained. */
 export function graphOf(source: TrainSource): Graph {
   return "graph" in source ? source.graph : source;
@@ -35,9 +33,7 @@ export function trainedNetwork(
   preprocessing: Preprocessing | undefined,
 ): TrainedNetwork {
   const trained = withWeights(graph, weights);
-  const metadata = new Map(
-    preprocessing === undefined ? [] : [[preprocessingKey, JSON.stringify(preprocessing)]],
-  );
+  const metadata = preprocessing ? preprocessingMetadata(preprocessing) : new Map();
   const bytes =
     "graph" in source
       ? writeModel(source, trained, { metadata })

@@ -51,6 +51,8 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   /** Compares `select` with `certify` before training, to warn of memorised samples. Default true. */
   readonly checksMemorisation?: boolean | undefined;
   readonly onProgress?: ((progress: TrainProgress) => void) | undefined;
+  /** Called after each epoch with its figures; `isBest`: no epoch before it was better. */
+  readonly onEpoch?: ((record: EpochRecord, isBest: boolean) => void) | undefined;
   readonly onWarning?: ((warning: string) => void) | undefined;
   /** Milliseconds of a clock that never goes back. Default that of the system. */
   readonly clock?: (() => number) | undefined;

@@ -22,10 +22,7 @@ export function outputOf(
   [input]: readonly Value[],
 ): Value {
   const output = values.get(name);
-  if (output === undefined)
-    throw new EspalierError("MODEL_UNSUPPORTED", `the network computes no value "${name}"`, {
-      hint: `Its outputs are: ${network.outputs.join(", ")}.`,
-    });
+  if (output === undefined) throw unknownOutput(network, name);
   // A batch that is folded into another axis would go unnoticed.
   if (input === undefined || output.shape[0] === input.shape[0]) return output;
   throw new EspalierError(
@@ -33,6 +30,13 @@ export function outputOf(
     `the network gives an output of shape [${output.shape.join(", ")}] for a batch of ${input.shape[0]}`,
     { hint: "Its shapes fix the batch; export it with a dynamic batch size." },
   );
+}
+
+/** The error for an output that the network does not have. */
+export function unknownOutput(network: Graph, name: string): EspalierError {
+  return new EspalierError("MODEL_UNSUPPORTED", `the network computes no value "${name}"`, {
+    hint: `Its outputs are: ${network.outputs.join(", ")}.`,
+  });
 }
 
 export function teacherScores(

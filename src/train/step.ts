@@ -16,7 +16,7 @@ import { trainingForm } from "../ops/training.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
-import { embedNodes } from "./embed.ts";
+import { embedNodes, requireUnderstood } from "./embed.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { emitPacked, packsOf } from "./packing.ts";
@@ -39,6 +39,7 @@ import {
   outputOf,
   requireScalar,
   teacherScores,
+  unknownOutput,
 } from "./step-parts.ts";
 
 /** Type and shape of what is fed as a target. */
@@ -119,9 +120,12 @@ interface TrainedPack extends PackInput {
 export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const { optimizer, objective, clipNorm } = options;
   const outputName = options.output ?? graph.outputs[0];
+  if (!graph.nodes.some(({ outputs }) => outputs.includes(outputName)))
+    throw unknownOutput(graph, outputName);
   const inference = inferTypes(graph, { inputTypes: inputTypesOf(graph, options.inputShapes) });
   const network = ownStatistics(graph, (name) => inference.values.get(name));
   const nodes = nodesBehind(network.nodes, [outputName]);
+  requireUnderstood(nodes);
   const trained = parametersOf(network, nodes, options.groups);
   if (trained.length === 0)
     throw new EspalierError("MODEL_UNSUPPORTED", "the network has no parameters to train", {

@@ -262,19 +262,22 @@ class Run {
     const select = await this.#evaluator?.(this.#network(weights), "select", limit);
     this.#rate.evaluation = (clock() - start) / 1000;
     const hasAccuracy = this.#step.accuracy !== undefined;
-    position.history.push({
+    const record = {
       epoch: position.epoch,
       step: position.step,
       rate: this.#rateAt(position.step - 1),
       loss: position.lossSum / stepsPerEpoch,
       ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
       ...(select && { select }),
-    });
+    };
+    position.history.push(record);
     const best = this.#bestScore();
-    if (best === undefined || (select !== undefined && select.value > best.value)) {
+    const isBest = best === undefined || (select !== undefined && select.value > best.value);
+    if (isBest) {
       position.bestEpoch = position.epoch;
       this.#best = weights;
     }
+    this.#plan.onEpoch?.(record, isBest);
     Object.assign(position, { epoch: position.epoch + 1, batch: 0, lossSum: 0, correct: 0 });
     const since = position.epoch - 1 - (position.bestEpoch ?? 0);
     if (patience !== undefined && select !== undefined && since >= patience)

@@ -40,7 +40,11 @@ export async function runSteps(
   try {
     const after: Map<string, number[]>[] = [];
     for (const [at, rate] of rates.entries()) {
-      const all = new Map([...zeros(step), ...feeds(at), ...step.scalars(at, rate)]);
+      const all = new Map([
+        ...zeros(step),
+        ...structuredClone(feeds(at)),
+        ...step.scalars(at, rate),
+      ]);
       const { status } = await trainer.step(all, [step.loss]);
       if (status !== "done") throw new Error(`step ${at} was ${status}`);
       const weights = step.weightsOf(await trainer.readState());
