@@ -1,0 +1,168 @@
+/** @file Method `bn` on planted channels, and its compensation against onnxruntime. */
+import { describe, expect, it } from "vitest";
+import { chain, distance, normals, runGraph } from "../../test/support/bn-network.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import { applyEdits } from "../structure/edits.ts";
+import { removeNothing } from "../structure/removal.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import { type Structure, structureOf } from "../structure/units.ts";
+import { bn } from "./bn.ts";
+import type { Proposal } from "./method.ts";
+
+function propose(structure: Structure, options: Readonly<Record<string, string>> = {}): Proposal {
+  return bn.propose({ structure, seed: 0, options: new Map(Object.entries(options)), rules: {} });
+}
+
+/** Scores of the inner channels, in their order. */
+function innerScores(structure: Structure, options: Readonly<Record<string, string>> = {}) {
+  const { scores } = propose(structure, options);
+  return Array.from(innerUnits(structure), (unit) => scores[unit]);
+}
+
+function innerUnits({ analysis, unitsAlong }: Structure): Int32Array {
+  const layout = analysis.layouts.get("h");
+  return layout ? unitsAlong(layout, 1) : new Int32Array();
+}
+
+function remove(structure: Structure, channels: readonly number[]) {
+  const removed = removeNothing(structure);
+  for (const channel of channels) removed[innerUnits(structure)[channel]] = 1;
+  return removed;
+}
+
+/** Edited and cut. */
+function pruned(structure: Structure, channels: readonly number[], proposal: Proposal) {
+  const removed = remove(structure, channels);
+  const edited = structureOf(applyEdits(structure.analysis.graph, proposal.edits(removed)));
+  return removeUnits(edited, removed);
+}
+
+describe("planted channels", () => {
+  // Channel 0 is constant, channel 5 dead; |γ| alone would take 0 and keep 5.
+  const structure = structureOf(
+    chain({ scale: [1e-4, 0.5, 1, 0.7, 0.8, 3], shift: [2, 0, 0.3, -0.2, 0.1, -30] }),
+  );
+
+  it.each([
+    ["std", [0, 5]],
+    ["next", [0, 5]],
+    ["rms", [5]],
+    ["mean", [5]],
+  ] as const)("mode %s takes %o first", (mode, lowest) => {
+    const scores = innerScores(structure, { mode });
+    const ranked = [...scores.keys()].sort((a, b) => scores[a] - scores[b]);
+    expect(ranked.slice(0, lowest.length).sort()).toEqual(lowest);
+  });
+
+  it("all modes score all prunable units finitely", () => {
+    for (const mode of ["next", "mean", "rms", "std"])
+      for (const reestimate of ["on", "off"])
+        expect(innerScores(structure, { mode, reestimate }).every(Number.isFinite)).toBe(true);
+  });
+});
+
+describe("compensation", () => {
+  const x = normals([3, 2, 8, 8], "x");
+
+  it.each([
+    ["into the running mean behind", true],
+    ["into a bias that was not there", false],
+  ])("of a constant channel is exact without padding, %s", async (_, isNormalized) => {
+    const graph = chain({
+      ...{ scale: [0.5, 0, 1, 0.7], shift: [0, 2, 0.3, -0.2], isNormalized },
+    });
+    const structure = structureOf(graph);
+    const want = await runGraph(graph, x);
+    const got = await runGraph(pruned(structure, [1], propose(structure)), x);
+    const without = await runGraph(
+      pruned(structure, [1], propose(structure, { compensate: "off" })),
+      x,
+    );
+    expect(distance(got, want)).toBeLessThan(1e-5);
+    expect(distance(without, want)).toBeGreaterThan(0.1);
+  });
+
+  it("with border shares keeps the mean over a padded map", async () => {
+    const graph = chain({
+      scale: [0.5, 0, 1],
+      shift: [0, 2, 0.3],
+      padding: 1,
+      isNormalized: false,
+    });
+    const structure = structureOf(graph);
+    const positions = 6 * 6;
+    const means = (y: Float64Array) =>
+      Float64Array.from({ length: y.length / positions }, (_, i) =>
+        y.slice(i * positions, (i + 1) * positions).reduce((sum, v) => sum + v / positions, 0),
+      );
+    const want = means(await runGraph(graph, x));
+    const got = means(await runGraph(pruned(structure, [1], propose(structure)), x));
+    const naive = propose(structure, { borders: "off" });
+    const off = means(await runGraph(pruned(structure, [1], naive), x));
+    expect(distance(got, want)).toBeLessThan(1e-5);
+    expect(distance(off, want)).toBeGreaterThan(0.05);
+  });
+
+  it("lets a twin stand in for a removed channel", async () => {
+    // Channels 1 and 2 have the same filter and statistics: one tells the other all but exactly.
+    const filters = normals([4, 2, 3, 3], "w1", 0.3);
+    const size = 2 * 3 * 3;
+    if (filters.data instanceof Float32Array) filters.data.copyWithin(2 * size, size, 2 * size);
+    const graph = chain({ scale: [1, 1, 1, 1], shift: [0, 0.2, 0.2, 0.1], filters });
+    const structure = structureOf(graph);
+    const want = await runGraph(graph, x);
+    const error = async (options: Readonly<Record<string, string>>) =>
+      distance(await runGraph(pruned(structure, [1], propose(structure, options)), x), want);
+    const together = await error({ variance: "off" });
+    const alone = await error({ variance: "off", correlations: "off" });
+    expect(together).toBeLessThan(0.2 * alone);
+    // And so one of the twins is the first to go.
+    const scores = innerScores(structure);
+    expect([1, 2]).toContain(scores.indexOf(Math.min(...scores)));
+  });
+
+  it("changes nothing when it is off, or nothing is removed", () => {
+    const structure = structureOf(chain({ scale: [1, 1], shift: [0, 0] }));
+    expect(propose(structure, { compensate: "off" }).edits(remove(structure, [0]))).toEqual([]);
+    expect(propose(structure).edits(removeNothing(structure))).toEqual([]);
+  });
+});
+
+describe("a network without what the method reads", () => {
+  it("is refused with a way out", () => {
+    const b = new GraphBuilder();
+    const w = b.constant("w", normals([3, 2, 1, 1], "w"));
+    const [y] = b.node("Conv", [b.input("x", "float32", [1, 2, 4, 4]), w]);
+    b.output(y);
+    const structure = structureOf(b.build());
+    expect(() => propose(structure)).toThrow(
+      expect.objectContaining({ code: "METHOD_NEEDS_BN", hint: expect.stringMatching(/PRESERVE/) }),
+    );
+  });
+
+  it("keeps units that are read before any statistics are known, and says so", () => {
+    const b = new GraphBuilder();
+    const x = b.input("x", "float32", [1, 2, 8, 8]);
+    const [z] = b.node(
+      "Conv",
+      [x, b.constant("w0", normals([3, 2, 1, 1], "w0"))],
+      {},
+      { name: "bare" },
+    );
+    const [w] = b.node(
+      "Conv",
+      [z, b.constant("w1", normals([4, 3, 1, 1], "w1"))],
+      {},
+      { name: "known" },
+    );
+    const ones = b.constant("ones", normals([4], "ones"));
+    const [n] = b.node("BatchNormalization", [w, ones, ones, ones, ones]);
+    const [y] = b.node("Conv", [n, b.constant("w2", normals([2, 4, 1, 1], "w2"))]);
+    b.output(y);
+    const structure = structureOf(b.build());
+    const { scores, notes } = propose(structure);
+    const isKnown = structure.units.map(({ index }) => Number.isFinite(scores[index]));
+    expect(isKnown).toEqual([false, false, false, true, true, true, true, false, false]);
+    expect(notes.join()).toMatch(/3 units stay.*bare/);
+  });
+});

@@ -1,0 +1,83 @@
+/** @file What every method must do, whatever it is: run over the whole registry. */
+import { describe, expect, it } from "vitest";
+import { residualNetwork } from "../../test/residual-network.ts";
+import { compareModels } from "../measure/compare.ts";
+import { readModel } from "../onnx/read.ts";
+import { writeModel } from "../onnx/write.ts";
+import { costModel } from "../structure/cost.ts";
+import { applyEdits } from "../structure/edits.ts";
+import { maskReads } from "../structure/masks.ts";
+import { selectUnits } from "../structure/select.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import { structureOf } from "../structure/units.ts";
+import type { Method } from "./method.ts";
+import { methodNamed, methods } from "./registry.ts";
+
+const model = readModel(residualNetwork());
+const structure = structureOf(model.graph);
+
+function propose(method: Method, seed = 0, options = new Map<string, string>()) {
+  return method.propose({ structure, seed, options, rules: {} });
+}
+
+/** Every single option of every method, each value in turn. */
+const cases = methods.flatMap((method) => [
+  { method, name: method.name, options: new Map<string, string>() },
+  ...method.options.flatMap((option) =>
+    option.values.map((value) => ({
+      method,
+      name: `${method.name}, ${option.name}=${value}`,
+      options: new Map([[option.name, value]]),
+    })),
+  ),
+]);
+
+describe.each(cases)("method $name", ({ method, options }) => {
+  it("scores every prunable unit finitely, and no unit NaN", () => {
+    const { scores } = propose(method, 0, options);
+    expect(scores.length).toBe(structure.units.length);
+    expect(scores.some(Number.isNaN)).toBe(false);
+    for (const { index, reason } of structure.units)
+      if (reason === undefined) expect(Number.isFinite(scores[index])).toBe(true);
+  });
+
+  it("gives the same for the same seed", () => {
+    expect(propose(method, 3, options).scores).toEqual(propose(method, 3, options).scores);
+  });
+
+  it("proposes a removal that computes what the masked original computes", async () => {
+    const { scores, edits } = propose(method, 0, options);
+    const cost = costModel(structure);
+    const whole = cost(new Uint8Array(structure.units.length)).macs;
+    const { removed, isReached } = selectUnits(structure, scores, [
+      { name: "macs", fraction: 0.5, remaining: (of) => cost(of).macs / whole },
+    ]);
+    expect(isReached).toBe(true);
+    const edited = structureOf(applyEdits(model.graph, edits(removed)));
+    const check = await compareModels(
+      model,
+      writeModel(model, maskReads(edited, removed)),
+      writeModel(model, removeUnits(edited, removed)),
+      structure.analysis.dims,
+      { samples: 1 },
+    );
+    expect(check.passed).toBe(true);
+  });
+});
+
+describe("the registry", () => {
+  it("names each method once, and each option's default is one of its values", () => {
+    expect(new Set(methods.map(({ name }) => name)).size).toBe(methods.length);
+    for (const { options } of methods)
+      for (const option of options) expect(option.values).toContain(option.default);
+  });
+
+  it("knows what it does not have", () => {
+    expect(() => methodNamed("guess")).toThrow(
+      expect.objectContaining({
+        code: "METHOD_UNKNOWN",
+        hint: expect.stringContaining("magnitude"),
+      }),
+    );
+  });
+});
