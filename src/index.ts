@@ -16,6 +16,7 @@ export {
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { verifyFiles, verifyPruned } from "./compress/verify.ts";
 export * from "./core.ts";
+export type { Augmentation } from "./data/augment.ts";
 export { type Dataset, openDataset } from "./data/dataset.ts";
 export type { DatasetOptions } from "./data/options.ts";
 export type { Batch, BatchOptions } from "./data/serve.ts";
@@ -43,3 +44,41 @@ export {
   type SessionOptions,
   withSession,
 } from "./runtime/session.ts";
+export type { EpochRecord, Score } from "./train/checkpoint.ts";
+export type { Evaluator } from "./train/evaluation.ts";
+export { preprocessingKey, type TrainedNetwork, type TrainSource } from "./train/network.ts";
+export {
+  labels,
+  type Objective,
+  type ObjectiveContext,
+  sumOf,
+  type TeacherOptions,
+  teacher,
+} from "./train/objectives.ts";
+export {
+  type AdamOptions,
+  adam,
+  adamW,
+  type Optimizer,
+  type SgdOptions,
+  sgd,
+} from "./train/optimizers.ts";
+export type {
+  CheckpointOptions,
+  TrainOptions,
+  TrainProgress,
+  TrainResult,
+} from "./train/options.ts";
+export type { ParameterGroup } from "./train/parameters.ts";
+export { type RecalibrateOptions, recalibrate } from "./train/recalibrate.ts";
+export {
+  constant,
+  cosine,
+  linear,
+  type OneCycleOptions,
+  oneCycle,
+  type Schedule,
+  steps,
+  warmUp,
+} from "./train/schedules.ts";
+export { train } from "./train/train.ts";

@@ -11,7 +11,7 @@ import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { freshNames } from "../ir/names.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
-import { inferTypes } from "../ops/infer.ts";
+import { type Inference, inferTypes } from "../ops/infer.ts";
 import { trainingForm } from "../ops/training.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
@@ -122,7 +122,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const outputName = options.output ?? graph.outputs[0];
   if (!graph.nodes.some(({ outputs }) => outputs.includes(outputName)))
     throw unknownOutput(graph, outputName);
-  const inference = inferTypes(graph, { inputTypes: inputTypesOf(graph, options.inputShapes) });
+  const inference = inferFed(graph, options.inputShapes);
   const network = ownStatistics(graph, (name) => inference.values.get(name));
   const nodes = nodesBehind(network.nodes, [outputName]);
   requireUnderstood(nodes);
@@ -208,14 +208,32 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   };
 }
 
-function inputTypesOf(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>) {
-  return new Map(
+/** The types for these inputs, or an error that says that another batch would do. */
+function inferFed(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>): Inference {
+  const declared = graph.inputs.map((name) => graph.types.get(name)?.shape?.[0]);
+  const inputTypes = new Map(
     graph.inputs.map((name) => {
-      const declared = graph.types.get(name);
-      const dtype = declared?.dtype ?? "float32";
-      return [name, { dtype, shape: shapes.get(name) ?? declared?.shape }];
+      const { dtype = "float32", shape } = graph.types.get(name) ?? {};
+      return [name, { dtype, shape: shapes.get(name) ?? shape }];
     }),
   );
+  try {
+    return inferTypes(graph, { inputTypes });
+  } catch (cause) {
+    const isOther = graph.inputs.some((name, i) => {
+      const fed = shapes.get(name)?.[0];
+      return fed !== undefined && typeof declared[i] === "number" && declared[i] !== fed;
+    });
+    if (!isOther || !(cause instanceof EspalierError)) throw cause;
+    throw new EspalierError(
+      "MODEL_UNSUPPORTED",
+      `the network's shapes fix its batch to ${declared[0]}: ${cause.message}`,
+      {
+        hint: `Train with batches of ${declared[0]}, or export it with a dynamic batch size.`,
+        cause,
+      },
+    );
+  }
 }
 
 /** Declares the network's inputs; those that nothing reads are left out. */
