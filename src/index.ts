@@ -46,7 +46,7 @@ export {
 } from "./runtime/session.ts";
 export type { EpochRecord, Score } from "./train/checkpoint.ts";
 export type { Evaluator } from "./train/evaluation.ts";
-export { preprocessingKey, type TrainedNetwork, type TrainSource } from "./train/network.ts";
+export type { TrainedNetwork, TrainSource } from "./train/network.ts";
 export {
   labels,
   type Objective,
