@@ -33,6 +33,8 @@ export const errorCodes = {
   PROVIDER_MISSING: "The execution provider is not available on this machine.",
   TRAINING_DIVERGED: "A loss, weight or gradient is no longer a finite number.",
   CHECKPOINT_INVALID: "The checkpoint is damaged, or belongs to another run.",
+  RUN_NOT_EMPTY: "The folder for a new run is not empty.",
+  RUN_INVALID: "The folder holds no run that could be resumed, or a damaged one.",
   VERIFY_FAILED: "The smaller network does not compute what it must.",
   USAGE: "The command line is wrong.",
   FILE_UNREADABLE: "A file cannot be read or written.",

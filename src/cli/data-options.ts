@@ -2,6 +2,8 @@
 import { type Command, Option } from "commander";
 import type { Dataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
+import { storedPreprocessing } from "../data/stored-preprocessing.ts";
+import type { Model } from "../onnx/read.ts";
 import { integerFrom, numbersValue, numberValue, sizeOrSideValue, sizeValue } from "./values.ts";
 
 /** Flags of every command that reads data. */
@@ -47,11 +49,17 @@ export function givenDataFlags(flags: DataFlags): string[] {
     .map(([name]) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
 }
 
-/** Opens a data set as the flags say. */
-export async function open(path: string, flags: DataFlags): Promise<Dataset> {
+/** Opens a data set for a model: as the flags say, else as the model was trained. */
+export async function open(path: string, flags: DataFlags, model?: Model): Promise<Dataset> {
   const { openDataset } = await import("../data/dataset.ts");
-  const { scale, mean, std, layout, color, resize, crop, pad, format, splitSeed, heldOut } = flags;
-  return openDataset(path, {
-    ...{ scale, mean, std, layout, color, resize, crop, pad, format, splitSeed, heldOut },
-  });
+  const stored = model === undefined ? {} : storedPreprocessing(model.metadata);
+  return openDataset(path, { ...stored, ...dataOptionsOf(flags) });
+}
+
+/** The data flags that were given. */
+export function dataOptionsOf(flags: DataFlags): DatasetOptions {
+  const given = Object.entries(flags).filter(
+    ([name, value]) => names.includes(name) && value !== undefined,
+  );
+  return Object.fromEntries(given);
 }

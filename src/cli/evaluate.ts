@@ -63,7 +63,8 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   const progress = newProgress(io);
   try {
     progress.phase("reading");
-    const [model, dataset] = await Promise.all([load(path, flags), open(flags.data, flags)]);
+    const model = await load(path, flags);
+    const dataset = await open(flags.data, flags, model);
     const { evaluate } = await import("../measure/evaluate.ts");
     const { writeModel } = await import("../onnx/write.ts");
     io.signal.throwIfAborted();

@@ -1,9 +1,9 @@
 /** @file What went wrong, as a message and an exit code. */
 import { CommanderError } from "commander";
 import { EspalierError } from "../errors.ts";
+import { version } from "../runtime/versions.ts";
 import { type Io, writeJson } from "./io.ts";
 import { escapeForTerminal } from "./text.ts";
-import { versions } from "./version.ts";
 
 /** What the process ends with. */
 export const exitCodes = {
@@ -19,7 +19,8 @@ export const exitCodes = {
 export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.userError;
   if (io.signal.aborted) {
-    io.err("stopped; nothing was written\n");
+    const isResumable = error instanceof EspalierError && error.hint !== undefined;
+    io.err(`stopped; ${isResumable ? error.hint : "nothing was written"}\n`);
     return exitCodes.stopped;
   }
   if (!(error instanceof EspalierError)) {
@@ -45,6 +46,10 @@ function bugReport(error: unknown): string {
   return (
     `${shown}\n\n` +
     "This is a bug in Espalier, not a fault of yours. Please report it with the lines above,\n" +
-    `the command, the model if you may share it, and: ${versions()}\n`
+    `the command, the model if you may share it, and: ${environment()}\n`
   );
+}
+
+function environment(): string {
+  return `espalier ${version()}, Node ${process.version}, ${process.platform} ${process.arch}`;
 }

@@ -1,5 +1,6 @@
 /** @file The command line as a whole: the commands, and what they have in common. */
 import { Command } from "commander";
+import { version } from "../runtime/versions.ts";
 import { benchCommand } from "./bench.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exitCodes, reportFailure } from "./failure.ts";
@@ -7,8 +8,9 @@ import { inspectCommand } from "./inspect.ts";
 import type { Io } from "./io.ts";
 import { methodsCommand } from "./methods.ts";
 import { pruneCommand } from "./prune.ts";
+import { resumeCommand } from "./resume.ts";
+import { trainCommand } from "./train.ts";
 import { verifyCommand } from "./verify.ts";
-import { version } from "./version.ts";
 
 const overview = `
 Exit codes: 0 done; 1 a bug of ours; 2 the input or the command line is at fault;
@@ -17,6 +19,7 @@ written; 130 stopped.
 
 Examples:
   espalier inspect net.onnx
+  espalier train lenet5 --data mnist -o run
   espalier prune net.onnx -o small.onnx --macs 0.6
   espalier verify net.onnx small.onnx
   espalier bench net.onnx small.onnx
@@ -65,6 +68,8 @@ const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[
   pruneCommand,
   verifyCommand,
   evaluateCommand,
+  trainCommand,
+  resumeCommand,
   benchCommand,
   methodsCommand,
 ];

@@ -8,6 +8,10 @@ export interface Step {
   readonly total: number;
   /** What is counted; without it only the share is shown. */
   readonly unit?: string;
+  /** How fast, in words; default `done` per second of this phase. */
+  readonly rate?: string;
+  /** Default: as the phase went so far. */
+  readonly secondsLeft?: number;
   /** Something to watch, such as the metric so far. */
   readonly note?: string;
 }
@@ -17,6 +21,8 @@ export interface Progress {
   /** Begins a phase, which ends the one before. */
   phase(name: string): void;
   step(step: Step): void;
+  /** A line of its own, above the live line. */
+  note(text: string): void;
   /** A warning, above the live line. */
   warn(text: string): void;
   /** Ends the last phase and takes the live line away. */
@@ -53,6 +59,11 @@ export function newProgress(io: Io): Progress {
     if (!io.isLive || seconds >= 1) io.err(`${name}: ${seconds.toFixed(1)} s\n`);
     name = undefined;
   };
+  const note = (text: string): void => {
+    clear();
+    io.err(`${text}\n`);
+    if (io.isLive) draw();
+  };
   return {
     phase(next) {
       finish();
@@ -66,11 +77,8 @@ export function newProgress(io: Io): Progress {
       last = step;
       if (io.now() - shownAt >= (io.isLive ? redrawMs : repeatMs)) draw();
     },
-    warn(text) {
-      clear();
-      io.err(`warning: ${text}\n`);
-      if (io.isLive) draw();
-    },
+    note,
+    warn: (text) => note(`warning: ${text}`),
     end: finish,
   };
 }
@@ -93,11 +101,16 @@ function details(step: Step, share: number, seconds: number): string[] {
   const parts = [`${Math.floor(100 * share)} %`];
   if (step.unit !== undefined) {
     parts.push(`${step.done}/${step.total} ${step.unit}`);
-    const rate = step.done / Math.max(seconds, 1e-3);
-    parts.push(`${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`);
+    parts.push(step.rate ?? rateOf(step.done, seconds));
   }
   if (step.note !== undefined) parts.push(step.note);
-  if (share > 0 && seconds > 1)
-    parts.push(`${formatDuration((seconds * (1 - share)) / share)} left`);
+  const secondsLeft =
+    step.secondsLeft ?? (share > 0 && seconds > 1 ? (seconds * (1 - share)) / share : undefined);
+  if (secondsLeft !== undefined) parts.push(`${formatDuration(secondsLeft)} left`);
   return parts.filter((part) => displayWidth(part) > 0);
+}
+
+function rateOf(done: number, seconds: number): string {
+  const rate = done / Math.max(seconds, 1e-3);
+  return `${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`;
 }

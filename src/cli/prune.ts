@@ -295,7 +295,7 @@ async function refit(
 ): Promise<Pruned> {
   if (flags.refit === undefined) return pruned;
   progress.phase("refitting");
-  const dataset = await open(flags.refit, flags);
+  const dataset = await open(flags.refit, flags, model);
   const { refitPruned } = await import("../compress/refit.ts");
   return refitPruned(model, pruned, dataset, {
     images: flags.refitImages,
@@ -320,7 +320,7 @@ async function verify(
 async function feedsFor(model: Model, flags: Flags, signal: AbortSignal) {
   if (flags.verifyData === undefined) return [];
   const { dataFeeds } = await import("../measure/data-feeds.ts");
-  const dataset = await open(flags.verifyData, flags);
+  const dataset = await open(flags.verifyData, flags, model);
   return dataFeeds(model.graph, dataset, { count: verifyImages, signal });
 }
 

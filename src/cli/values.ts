@@ -33,6 +33,32 @@ export function numberValue(text: string): number {
   return value;
 }
 
+/** A number of at least 0. */
+export function nonNegativeValue(text: string): number {
+  const value = fractionOrNumber(text);
+  if (value === undefined || value < 0) throw new InvalidArgumentError("Give a number, 0 or more.");
+  return value;
+}
+
+/** A share in [0, 1). */
+export function fractionBelowOne(text: string): number {
+  const value = fractionOrNumber(text);
+  if (value === undefined || value < 0 || value >= 1)
+    throw new InvalidArgumentError("Give a number from 0 to below 1.");
+  return value;
+}
+
+/** `crop`, `crop=PIXELS` and `flip` between commas. */
+export function augmentValue(text: string): { readonly crop?: number; readonly flip?: boolean } {
+  const moves = text.split(",").map((part) => {
+    const crop = /^crop(?:=(\d{1,4}))?$/.exec(part);
+    if (crop !== null) return { crop: Number(crop[1] ?? 4) };
+    if (part === "flip") return { flip: true };
+    throw new InvalidArgumentError("Give crop, crop=PIXELS or flip, between commas.");
+  });
+  return Object.assign({}, ...moves);
+}
+
 /** Numbers between commas: one, or one per channel. */
 export function numbersValue(text: string): readonly number[] {
   return text.split(",").map(numberValue);
@@ -68,6 +94,16 @@ export function addPair(text: string, known: ReadonlyMap<string, string>): Map<s
 export function addDim(text: string, known: ReadonlyMap<string, number>): Map<string, number> {
   const [[name, size]] = addPair(text, new Map());
   return new Map(known).set(name, integerFrom(1)(size));
+}
+
+/** Collects `pattern=factor` of a flag that may be repeated. */
+export function addFactor(
+  text: string,
+  known: readonly (readonly [string, number])[],
+): readonly (readonly [string, number])[] {
+  const at = text.lastIndexOf("=");
+  if (at <= 0) throw new InvalidArgumentError("Give PATTERN=FACTOR.");
+  return [...known, [text.slice(0, at), nonNegativeValue(text.slice(at + 1))]];
 }
 
 /** Collects the values of a flag that may be repeated. */

@@ -77,7 +77,7 @@ async function run(original: string, small: string, flags: Flags, io: Io): Promi
         ? []
         : await (await import("../measure/data-feeds.ts")).dataFeeds(
             before.graph,
-            await open(flags.data, flags),
+            await open(flags.data, flags, before),
             { count: dataSamples, signal: io.signal },
           );
     const { verifyFiles } = await import("../compress/verify.ts");

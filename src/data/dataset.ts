@@ -1,5 +1,6 @@
 /** @file Opens a folder of samples and serves them in batches, role by role. */
 import { EspalierError } from "../errors.ts";
+import { digestOfSamples } from "./digest.ts";
 import { list } from "./files.ts";
 import { type DatasetOptions, readOptions } from "./options.ts";
 import { joinStores } from "./packed.ts";
@@ -39,6 +40,8 @@ export interface Dataset {
    * samples, and `ABORTED`.
    */
   batches(role: Role, options: BatchOptions): AsyncIterable<Batch>;
+  /** A digest of samples and labels, wherever they lie. Reads every file once more. */
+  digest(): Promise<string>;
 }
 
 /**
@@ -74,6 +77,7 @@ async function datasetOf(path: string, raw: RawData, options: DatasetOptions): P
       if (cut[role].length === 0) throw emptyRole(path, role);
       return serve(source, cut[role].subarray(0, batchOptions.limit), batchOptions);
     },
+    digest: () => digestOfSamples(tables),
   };
 }
 

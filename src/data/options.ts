@@ -20,7 +20,8 @@ export interface DatasetOptions extends PreprocessingOptions {
   readonly ignoreLabel?: number | undefined;
 }
 
-const schema = z.strictObject({
+/** The border at which options are checked: those of a caller, and those in files. */
+export const datasetOptions = z.strictObject({
   ...preprocessingFields,
   format: z.enum(dataFormats).optional(),
   splitSeed: z.int().nonnegative().optional(),
@@ -55,7 +56,7 @@ async function readJson(file: string): Promise<unknown> {
 }
 
 function check(value: unknown, fail: (what: string) => EspalierError): DatasetOptions {
-  const result = schema.safeParse(value);
+  const result = datasetOptions.safeParse(value);
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ path, message }) =>
     path.length === 0 ? message : `${path.join(".")}: ${message}`,

@@ -1,0 +1,188 @@
+/**
+ * @file A run on disk: the folder that holds what is needed to repeat it, to resume it, and what came of it.
+ *
+ *     config.json        everything that reproduces the run
+ *     original.onnx      the network as it was; for a built-in one, its untrained form
+ *     teacher.onnx       the network to learn from, where there is one
+ *     checkpoint/        where the run stands
+ *     events.jsonl       what happened when, one JSON object a line
+ *     model.onnx         the result
+ *     report.json        the result in figures; written last, so its presence says that the run is over
+ */
+import { randomUUID } from "node:crypto";
+import { appendFileSync } from "node:fs";
+import { access, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { type DatasetOptions, datasetOptions } from "../data/options.ts";
+import { EspalierError } from "../errors.ts";
+import { writeAtomically } from "../files/model-file.ts";
+import { trainSettings } from "./train-settings.ts";
+
+const runConfig = z.strictObject({
+  version: z.literal(1),
+  command: z.literal("train"),
+  versions: z.record(z.string(), z.string()),
+  /** The architecture or the file, as it was named. */
+  network: z.string(),
+  hasTeacher: z.boolean(),
+  externalData: z.boolean(),
+  data: z.strictObject({
+    path: z.string(),
+    digest: z.string(),
+    options: datasetOptions,
+  }),
+  settings: trainSettings,
+});
+
+/** Everything that reproduces a run, together with `original.onnx`, `teacher.onnx` and the data. */
+export interface RunConfig extends Readonly<Omit<z.output<typeof runConfig>, "data">> {
+  readonly data: {
+    readonly path: string;
+    readonly digest: string;
+    readonly options: DatasetOptions;
+  };
+}
+
+/** Where the parts of a run lie. */
+export function runPaths(run: string) {
+  const path = (name: string) => join(run, name);
+  return {
+    config: path("config.json"),
+    original: path("original.onnx"),
+    teacher: path("teacher.onnx"),
+    checkpoint: path("checkpoint/state.safetensors"),
+    events: path("events.jsonl"),
+    model: path("model.onnx"),
+    report: path("report.json"),
+  } as const;
+}
+
+/** Fails with `RUN_NOT_EMPTY` unless a run can begin at `run`: nothing is there, or an empty folder. */
+export async function requireFree(run: string): Promise<void> {
+  const found = await readdir(run).catch((cause: unknown) => {
+    if (codeOf(cause) === "ENOENT") return [];
+    if (codeOf(cause) === "ENOTDIR") return [basename(run)];
+    throw unreadable(run, cause);
+  });
+  if (found.length === 0) return;
+  const isRun = found.includes(basename(runPaths(run).config));
+  throw new EspalierError("RUN_NOT_EMPTY", `${run} is not empty`, {
+    hint: isRun
+      ? "It holds a run: resume it, or name another folder."
+      : "Name a folder that does not exist yet.",
+    data: { run },
+  });
+}
+
+/**
+ * Makes the folder of a run, whole or not at all. `write` puts models into the folder that it is
+ * given. Fails with `RUN_NOT_EMPTY`, `FILE_UNREADABLE`.
+ */
+export async function createRun(
+  run: string,
+  config: RunConfig,
+  write: (folder: string) => Promise<void>,
+): Promise<void> {
+  await requireFree(run);
+  const target = resolve(run);
+  const temporary = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await mkdir(join(temporary, "checkpoint"), { recursive: true });
+    await write(temporary);
+    await writeJson(runPaths(temporary).config, config);
+    await rmdir(target).catch(() => undefined); // not every system renames over an empty folder
+    await rename(temporary, target);
+  } catch (cause) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw cause instanceof EspalierError ? cause : unreadable(run, cause);
+  }
+}
+
+/** Whether a run got as far as a checkpoint. */
+export async function hasCheckpoint(run: string): Promise<boolean> {
+  return access(runPaths(run).checkpoint).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Takes away a run that never got anywhere. */
+export async function discardRun(run: string): Promise<void> {
+  const { config, original, teacher, checkpoint, events } = runPaths(run);
+  for (const path of [config, original, teacher, events]) await rm(path, { force: true });
+  await rm(dirname(checkpoint), { recursive: true, force: true });
+  await rmdir(run).catch(() => undefined); // what others put there stays
+}
+
+/** What a run is. Fails with `RUN_INVALID`. */
+export async function readConfig(run: string): Promise<RunConfig> {
+  const { config } = runPaths(run);
+  const parsed = runConfig.safeParse(await readJson(config));
+  if (parsed.success) return parsed.data;
+  throw new EspalierError("RUN_INVALID", `${config} does not describe a run`, {
+    hint: "It was changed, or written by another version.",
+    data: { path: config, issues: parsed.error.issues.map(({ message }) => message) },
+  });
+}
+
+/** The report of a run that is over; `undefined` before. */
+export async function readReport(run: string): Promise<unknown> {
+  const { report } = runPaths(run);
+  try {
+    return JSON.parse(await readFile(report, "utf8"));
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined;
+    throw damaged(report, cause);
+  }
+}
+
+/** Writes the report, which ends the run. */
+export async function writeReport(run: string, report: unknown): Promise<void> {
+  await writeJson(runPaths(run).report, report);
+}
+
+/** Adds a line to `events.jsonl`. */
+export function logEvent(
+  run: string,
+  event: string,
+  facts: Readonly<Record<string, unknown>> = {},
+): void {
+  const line = JSON.stringify({ at: new Date().toISOString(), event, ...facts });
+  appendFileSync(runPaths(run).events, `${line}\n`);
+}
+
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, "utf8"));
+  } catch (cause) {
+    if (codeOf(cause) !== "ENOENT" && codeOf(cause) !== "ENOTDIR") throw damaged(path, cause);
+    throw new EspalierError("RUN_INVALID", `${dirname(path)} holds no run`, {
+      hint: "Give the folder that `train -o RUN` made.",
+      data: { path },
+      cause,
+    });
+  }
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await writeAtomically(path, [new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)]);
+}
+
+function damaged(path: string, cause: unknown): EspalierError {
+  return new EspalierError("RUN_INVALID", `${path} cannot be read`, { data: { path }, cause });
+}
+
+function unreadable(path: string, cause: unknown): EspalierError {
+  const code = codeOf(cause);
+  return new EspalierError("FILE_UNREADABLE", `Cannot make the run ${path}: ${String(code)}.`, {
+    data: { path, code },
+    cause,
+  });
+}
+
+/** The `code` that Node puts on its errors. */
+function codeOf(cause: unknown): unknown {
+  return cause instanceof Error && "code" in cause ? cause.code : undefined;
+}
