@@ -20,6 +20,8 @@ export { type AttributeValue, GraphBuilder, type NodeOptions } from "./ir/builde
 export type { Attribute, Constant, Dim, Graph, Node, Shape, TensorType } from "./ir/graph.ts";
 export type { Method, MethodContext, MethodOption, Proposal } from "./methods/method.ts";
 export { methodNamed, methods } from "./methods/registry.ts";
+export type { Architecture, NetworkOptions } from "./models/architecture.ts";
+export { architectures, buildNetwork } from "./models/registry.ts";
 export { type EmitOptions, emitModel } from "./onnx/emit.ts";
 export type { ExternalDataSource } from "./onnx/external.ts";
 export type { Limits } from "./onnx/limits.ts";

@@ -72,13 +72,14 @@ async function measure(network: string): Promise<void> {
   }
 }
 
-function printSpeed({ network, ours, torch, ratio }: SpeedResult): void {
+function printSpeed({ network, ours, torch, ratio, bestRatio, othersBusy }: SpeedResult): void {
   const side = ({ medianMs, peakBytes, startBytes }: SideResult) =>
     `${medianMs.toFixed(1).padStart(7)} ms, ${megabytes(peakBytes)} MB (${megabytes(startBytes)} before)`;
   const [low, high] = ratio.ci95.map((end) => end.toFixed(2));
   print(
     `${network.padEnd(9)} ours ${side(ours)}   PyTorch ${side(torch)}   ` +
-      `ratio ${ratio.value.toFixed(2)} (${low} to ${high})`,
+      `ratio ${ratio.value.toFixed(2)} (${low} to ${high}), fastest blocks ${bestRatio.toFixed(2)}, ` +
+      `others busy ${othersBusy.toFixed(2)}`,
   );
 }
 

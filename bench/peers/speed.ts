@@ -3,11 +3,11 @@
  * stay loaded and run blocks of steps in turn. One network per process, so that its peak memory is
  * its own.
  */
-import { readFileSync } from "node:fs";
 import { type Estimate, median, ratioOfMedians } from "../../src/measure/statistics.ts";
 import { sgd } from "../../src/train/optimizers.ts";
 import { loadTwin } from "./accuracy.ts";
 import { type Batch, batchesOf, type Case, graphOf } from "./cases.ts";
+import { peakBytes, watchOthers } from "./machine.ts";
 import { type Learner, openLearner } from "./ours.ts";
 import { answers, startTorch } from "./torch.ts";
 
@@ -27,6 +27,10 @@ export interface SpeedResult {
   readonly torch: SideResult;
   /** Our median by PyTorch's; the interval over pairs of blocks. */
   readonly ratio: Estimate;
+  /** The same of the fastest block of each. */
+  readonly bestRatio: number;
+  /** How many processors other processes kept busy meanwhile; above a few tenths nothing here counts. */
+  readonly othersBusy: number;
 }
 
 /** Milliseconds per step, and bytes. */
@@ -57,20 +61,23 @@ export async function compareSpeed(of: Case, folder: string): Promise<SpeedResul
     const fastest = Math.min(...(await run[side](warmup)));
     steps[side] = Math.max(4, Math.min(300, Math.round(blockMs / fastest)));
   }
+  const others = watchOthers(["self", torch.pid]);
   for (let block = 0; block < blocks; block++)
     // The first step after the other side ran finds cold caches.
     for (const side of block % 2 === 0 ? sides : sides.toReversed())
       medians[side].push(median((await run[side](steps[side] + 1)).slice(1)));
-
+  const othersBusy = others();
   const memory = await torch.ask("memory", answers.memory);
   torch.close();
-  const peakBytes = peakOfThisProcess();
+  const peak = peakBytes();
   await learner.close();
   return {
     network: of.network,
-    ours: { medianMs: median(medians.ours), peakBytes, startBytes },
+    ours: { medianMs: median(medians.ours), peakBytes: peak, startBytes },
     torch: { medianMs: median(medians.torch), peakBytes: memory.peak, startBytes: memory.start },
     ratio: ratioOfMedians(medians.ours, medians.torch),
+    bestRatio: Math.min(...medians.ours) / Math.min(...medians.torch),
+    othersBusy,
   };
 }
 
@@ -95,10 +102,4 @@ async function runOurs(
     if (next !== undefined) running = next;
   }
   return times;
-}
-
-/** Linux's own count, VmHWM. */
-function peakOfThisProcess(): number {
-  const status = readFileSync("/proc/self/status", "utf8");
-  return 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? Number.NaN);
 }

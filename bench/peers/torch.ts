@@ -27,6 +27,7 @@ export interface Torch {
     details?: Readonly<Record<string, unknown>>,
   ): Promise<T>;
   close(): void;
+  readonly pid: number;
 }
 
 /** The version of PyTorch, or why there is none. */
@@ -72,5 +73,6 @@ export function startTorch(threads: number): Torch {
       return form.parse(answer);
     },
     close: () => peer.stdin.end(),
+    pid: peer.pid ?? 0,
   };
 }
