@@ -117,6 +117,20 @@ export function reshaped(layout: Layout, shape: readonly number[]): Layout {
     // Segments hold the same elements in the same order, so a position over the new axes is the
     // position over the old ones: take it apart into old axes, blocks, and base axes.
     const outShape = to.map((axis) => shape[axis]);
+    if (parts.length === 1) {
+      blocks.push(block(to, baseAxes, parts[0].source));
+      continue;
+    }
+    const isInOrder = parts.every(
+      (part, i) =>
+        isWholeAxis(part, layout) &&
+        part.baseAxes[0] === baseAxes[i] &&
+        (i === 0 || part.axes[0] > parts[i - 1].axes[0]),
+    );
+    if (isInOrder) {
+      blocks.push(block(to, baseAxes, iota(sizeOf(outShape))));
+      continue;
+    }
     const source = new Int32Array(sizeOf(outShape));
     const baseStrides = stridesOf(baseAxes.map((axis) => layout.base.shape[axis]));
     const inShape = from.map((axis) => layout.shape[axis]);
@@ -196,6 +210,16 @@ export function asSelection(
 
 function block(axes: readonly number[], baseAxes: readonly number[], source: Int32Array): Block {
   return { axes, baseAxes, source, cut: undefined };
+}
+
+/** True for one axis that is one axis of the base, all of it and in its order. */
+function isWholeAxis({ axes, baseAxes, source }: Block, { base }: Layout): boolean {
+  return (
+    axes.length === 1 &&
+    baseAxes.length === 1 &&
+    source.length === base.shape[baseAxes[0]] &&
+    source.every((position, i) => position === i)
+  );
 }
 
 /** Splits off axes of size 1 and separates axes that merely stand for base axes of their own. */

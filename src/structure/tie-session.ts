@@ -234,8 +234,10 @@ export class TieSession implements Ties<unknown> {
       // A merged axis answers to one base axis; settle now which one.
       const ids = elementIds(pool, block, layout.base).map((id) => pool.find(id));
       if (!isJoint(block)) continue;
-      const isCutAlready = (axis: number) =>
-        linesOf(layout, block, axis).every((line) => line.every((at) => ids[at] === ids[line[0]]));
+      const isCutAlready = (axis: number) => {
+        const { lineOf, firstOf } = linesOf(layout, block, axis);
+        return ids.every((id, position) => id === ids[firstOf(lineOf(position))]);
+      };
       const axis = block.axes.find(isCutAlready);
       if (axis !== undefined) cutBlock(pool, layout, block, axis);
     }
@@ -253,14 +255,13 @@ export function axisIds(pool: IdPool, layout: Layout, axis: number): Ids {
   const ids = elementIds(pool, block, layout.base);
   if (block.axes.length === 1) return ids;
   if (block.cut === undefined) cutBlock(pool, layout, block, axis);
-  const lines = linesOf(layout, block, axis);
-  const first = lines.map(([position]) => ids[position]);
   if (block.cut !== axis) {
-    const fixed = pool.fresh(first.length);
+    const fixed = pool.fresh(layout.shape[axis]);
     for (const id of fixed) pool.fix(id, "part of a split channel axis");
     return fixed;
   }
-  return Int32Array.from(first);
+  const { firstOf } = linesOf(layout, block, axis);
+  return Int32Array.from({ length: layout.shape[axis] }, (_, line) => ids[firstOf(line)]);
 }
 
 /** Cuts every joint block along the axis that leaves the most units. */
@@ -285,18 +286,12 @@ function bestCut(pool: IdPool, layout: Layout, block: Block, axes: readonly numb
   const distinct = [...new Set(roots)];
   const placeOf = new Map(distinct.map((root, place) => [root, place]));
   const places = roots.map((root) => placeOf.get(root) ?? 0);
-  const shape = block.axes.map((axis) => layout.shape[axis]);
-  const strides = stridesOf(shape);
   const unitsLeft = (axis: number): number => {
-    const at = block.axes.indexOf(axis);
+    const { lineOf, firstOf } = linesOf(layout, block, axis);
     const united = new IdPool();
     united.fresh(distinct.length);
-    const first = new Int32Array(shape[at]).fill(-1);
-    for (const [position, place] of places.entries()) {
-      const line = Math.floor(position / strides[at]) % shape[at];
-      if (first[line] < 0) first[line] = place;
-      else united.unite(first[line], place);
-    }
+    for (let position = 0; position < places.length; position++)
+      united.unite(places[firstOf(lineOf(position))], places[position]);
     const lost = new Set<number>();
     for (const [place, root] of distinct.entries())
       if (pool.reasonFor(root) !== undefined) lost.add(united.find(place));
@@ -311,20 +306,20 @@ function bestCut(pool: IdPool, layout: Layout, block: Block, axes: readonly numb
 
 function cutBlock(pool: IdPool, layout: Layout, block: Block, axis: number): void {
   const ids = elementIds(pool, block, layout.base);
-  for (const line of linesOf(layout, block, axis))
-    for (const position of line) pool.unite(ids[line[0]], ids[position]);
+  const { lineOf, firstOf } = linesOf(layout, block, axis);
+  for (let position = 0; position < ids.length; position++)
+    pool.unite(ids[firstOf(lineOf(position))], ids[position]);
   block.cut = axis;
   // The tensors that this view was moved from must lose the same rectangle.
   for (let at = layout.parent; at; at = at.parent) cutLayout(pool, at);
 }
 
-/** For each index of `axis`, the block positions that have it. */
-function linesOf(layout: Layout, block: Block, axis: number): number[][] {
-  const shape = block.axes.map((a) => layout.shape[a]);
-  const at = block.axes.indexOf(axis);
-  const stride = stridesOf(shape)[at];
-  const lines: number[][] = Array.from({ length: shape[at] }, () => []);
-  for (let position = 0; position < block.source.length; position++)
-    lines[Math.floor(position / stride) % shape[at]].push(position);
-  return lines;
+/** The index of `axis` at a position of the block, and the first position that has it. */
+function linesOf(layout: Layout, block: Block, axis: number) {
+  const stride = stridesOf(block.axes.map((a) => layout.shape[a]))[block.axes.indexOf(axis)];
+  const size = layout.shape[axis];
+  return {
+    lineOf: (position: number) => Math.floor(position / stride) % size,
+    firstOf: (line: number) => line * stride,
+  };
 }
