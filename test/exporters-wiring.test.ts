@@ -1,11 +1,7 @@
 /** @file How weights and sizes come about: computed weights, shapes, bodies, several inputs, 1-D and 3-D. */
-import { describe, expect, test } from "vitest";
-import { EspalierError } from "../src/errors.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { structureOf } from "../src/structure/units.ts";
+import { describe, test } from "vitest";
 import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { checkReplica, float, Net, type Replica } from "./exporters.ts";
-import * as pb from "./support/protobuf.ts";
 
 const fixedSize = { others: [{ N: 3 }, { N: 2 }] };
 
