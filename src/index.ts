@@ -6,6 +6,12 @@
  * const pruned = prune(model, { method: "bn", targets: { macs: 0.6 } });
  * const { passed } = await verifyPruned(model, pruned);
  * if (passed) await savePruned("small.onnx", pruned.bytes, pruned.plan);
+ *
+ * @example
+ * const small = await loadModel("small.onnx");
+ * const data = await openDataset("photos", storedPreprocessing(small.metadata));
+ * const { best } = await train(small, data, { epochs: 5, schedule: schedules.cosine() });
+ * await saveModel("tuned.onnx", best.bytes);
  */
 export {
   type LatencyTarget,
@@ -14,15 +20,28 @@ export {
   pruneToLatency,
 } from "./compress/latency.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
+export type { TrainReport } from "./compress/train-report.ts";
+export {
+  type ResumeOptions,
+  type RunHooks,
+  resumeRun,
+  type TrainRunRequest,
+  trainRun,
+} from "./compress/train-run.ts";
+export type { TrainSettings, TrainSettingsInput } from "./compress/train-settings.ts";
 export { verifyFiles, verifyPruned } from "./compress/verify.ts";
 export * from "./core.ts";
 export type { Augmentation } from "./data/augment.ts";
 export { type Dataset, openDataset } from "./data/dataset.ts";
 export type { DatasetOptions } from "./data/options.ts";
+export type { Preprocessing, PreprocessingOptions } from "./data/preprocessing.ts";
 export type { Batch, BatchOptions } from "./data/serve.ts";
 export type { Role } from "./data/splits.ts";
+export { storedPreprocessing } from "./data/stored-preprocessing.ts";
 export { type LoadOptions, loadModel, saveModel } from "./files/model-file.ts";
 export { loadPlan, planPathFor, savePruned } from "./files/plan-file.ts";
+/** Losses as graph functions, for objectives of one's own. */
+export * as losses from "./grad/losses.ts";
 export {
   type BenchModel,
   type BenchOptions,
@@ -47,22 +66,10 @@ export {
 export type { EpochRecord, Score } from "./train/checkpoint.ts";
 export type { Evaluator } from "./train/evaluation.ts";
 export type { TrainedNetwork, TrainSource } from "./train/network.ts";
-export {
-  labels,
-  type Objective,
-  type ObjectiveContext,
-  sumOf,
-  type TeacherOptions,
-  teacher,
-} from "./train/objectives.ts";
-export {
-  type AdamOptions,
-  adam,
-  adamW,
-  type Optimizer,
-  type SgdOptions,
-  sgd,
-} from "./train/optimizers.ts";
+/** What a step minimises. */
+export * as objectives from "./train/objectives.ts";
+/** How a step changes the parameters. */
+export * as optimizers from "./train/optimizers.ts";
 export type {
   CheckpointOptions,
   TrainOptions,
@@ -71,14 +78,6 @@ export type {
 } from "./train/options.ts";
 export type { ParameterGroup } from "./train/parameters.ts";
 export { type RecalibrateOptions, recalibrate } from "./train/recalibrate.ts";
-export {
-  constant,
-  cosine,
-  linear,
-  type OneCycleOptions,
-  oneCycle,
-  type Schedule,
-  steps,
-  warmUp,
-} from "./train/schedules.ts";
+/** How the learning rate changes from step to step. */
+export * as schedules from "./train/schedules.ts";
 export { train } from "./train/train.ts";

@@ -44,7 +44,8 @@ export async function follow(
   }
 }
 
-function stepOf(progress: TrainProgress): Step {
+/** How far training is, for a progress line. */
+export function stepOf(progress: TrainProgress): Step {
   const { phase, epoch, epochs, step, steps, loss, accuracy, imagesPerSecond, select } = progress;
   const notes = [
     phase === "evaluate" ? "evaluating" : undefined,

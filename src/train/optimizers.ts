@@ -144,13 +144,6 @@ function adamLike(
   };
 }
 
-/** The optimizers by name, with their default options, for a command line. */
-export const optimizers: Readonly<Record<string, (options: { decay?: number }) => Optimizer>> = {
-  sgd,
-  adam,
-  adamw: adamW,
-};
-
 function requireRange(name: string, value: number, low: number, below: number): void {
   if (value >= low && value < below) return;
   throw new EspalierError("USAGE", `${name} is ${value}; expected at least ${low}, below ${below}`);
