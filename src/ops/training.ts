@@ -103,3 +103,8 @@ export function trainingForm(node: Node, context: TrainingFormContext): Node {
 function withInt(node: Node, name: string, value: number): ReadonlyMap<string, Attribute> {
   return new Map(node.attributes).set(name, { kind: "int", value });
 }
+
+/** The input of a node that holds the sizes of its output, element by element in the order of the data. */
+export function shapeInput({ domain, opType }: Node): number | undefined {
+  return domain === "" && opType === "Reshape" ? 1 : undefined;
+}

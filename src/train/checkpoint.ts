@@ -4,7 +4,12 @@ import { EspalierError } from "../errors.ts";
 import { clearLeftovers, loadTensors, saveTensors } from "../files/tensor-file.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 
-const score = z.object({ metric: z.string(), value: z.number(), loss: z.number() });
+/** JSON has null for numbers that are not finite. */
+const anyNumber = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? Number.NaN);
+const score = z.object({ metric: z.string(), value: anyNumber, loss: anyNumber });
 const epochRecord = z.object({
   epoch: z.int(),
   step: z.int(),

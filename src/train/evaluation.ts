@@ -16,6 +16,7 @@ import { type Feeding, feedingOf } from "./feeding.ts";
 import type { TrainedNetwork } from "./network.ts";
 import type { Objective } from "./objectives.ts";
 import { parametersOf } from "./parameters.ts";
+import { rebatch } from "./rebatch.ts";
 import { emitAccuracy, emptyGraph, outputOf, requireScalar, teacherScores } from "./step-parts.ts";
 
 /** Scores a network on one role of a data set; larger values are better. */
@@ -102,7 +103,9 @@ function emitEvaluation(
     return value;
   });
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
-  const nodes = nodesBehind(graph.nodes, [outputName]);
+  const asFed = rebatch(graph, inputShapes);
+  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  const nodes = nodesBehind(asFed.nodes, [outputName]);
   embedNodes(emit, graph, nodes, values);
   const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
   const parameters = new Map(

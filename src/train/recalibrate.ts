@@ -16,6 +16,7 @@ import { embedNodes } from "./embed.ts";
 import { feedingOf } from "./feeding.ts";
 import { graphOf, type TrainedNetwork, type TrainSource, trainedNetwork } from "./network.ts";
 import { ownStatistics, type Statistics, statisticsOf } from "./parameters.ts";
+import { rebatch } from "./rebatch.ts";
 import { emptyGraph } from "./step-parts.ts";
 
 /** What to measure on. */
@@ -55,13 +56,7 @@ export async function recalibrate(
   const batchSize = Math.max(1, Math.min(options.batchSize ?? 100, samples));
   const original = graphOf(source);
   const feeding = feedingOf(original, dataset, batchSize);
-  const inputTypes = new Map(
-    [...feeding.inputShapes].map(([name, shape]) => {
-      const dtype = original.types.get(name)?.dtype ?? "float32";
-      return [name, { dtype, shape }] as const;
-    }),
-  );
-  const inference = inferTypes(original, { inputTypes });
+  const inference = inferTypes(original);
   const network = ownStatistics(original, (name) => inference.values.get(name));
   const { graph, measured } = emitMeasuring(network, feeding.inputShapes);
   if (measured.length === 0) return trainedNetwork(source, network, new Map(), undefined);
@@ -111,10 +106,12 @@ function emitMeasuring(
   const values = new Map<string, Value>();
   for (const [name, shape] of inputShapes)
     values.set(name, emit.input(name, network.types.get(name)?.dtype ?? "float32", shape));
-  const all = statisticsOf(network, network.nodes);
+  const asFed = rebatch(network, inputShapes);
+  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  const all = statisticsOf(network, asFed.nodes);
   // Only what statistics depend on: what comes after the last of them need not be understood.
   const nodes = nodesBehind(
-    network.nodes,
+    asFed.nodes,
     all.map(({ node }) => node.outputs[0]),
   );
   const wanted = new Set<Node>(all.map(({ node }) => node));

@@ -11,7 +11,7 @@ import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { freshNames } from "../ir/names.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
-import { type Inference, inferTypes } from "../ops/infer.ts";
+import { inferTypes } from "../ops/infer.ts";
 import { trainingForm } from "../ops/training.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
@@ -29,6 +29,7 @@ import {
   statisticsOf,
 } from "./parameters.ts";
 import { emitProbe, type Probe, type Suspect } from "./probe.ts";
+import { rebatch } from "./rebatch.ts";
 import { statisticsInputs, updateStatistics } from "./running-statistics.ts";
 import { type PackInput, StateInputs } from "./state.ts";
 import {
@@ -122,9 +123,10 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const outputName = options.output ?? graph.outputs[0];
   if (!graph.nodes.some(({ outputs }) => outputs.includes(outputName)))
     throw unknownOutput(graph, outputName);
-  const inference = inferFed(graph, options.inputShapes);
+  const inference = inferTypes(graph);
   const network = ownStatistics(graph, (name) => inference.values.get(name));
-  const nodes = nodesBehind(network.nodes, [outputName]);
+  const asFed = rebatch(network, options.inputShapes);
+  const nodes = nodesBehind(asFed.nodes, [outputName]);
   requireUnderstood(nodes);
   const trained = parametersOf(network, nodes, options.groups);
   if (trained.length === 0)
@@ -138,6 +140,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const emit = new GraphEmitter(empty, inferTypes(empty));
   const state = new StateInputs(emit);
   const values = new Map<string, Value>();
+  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
   const inputs = feedInputs(emit, network, nodes, options.inputShapes, values);
   const { target: targetType } = options;
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
@@ -206,34 +209,6 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     isNoisy,
     probe: () => emitProbe(emit, suspects),
   };
-}
-
-/** The types for these inputs, or an error that says that another batch would do. */
-function inferFed(graph: Graph, shapes: ReadonlyMap<string, readonly number[]>): Inference {
-  const declared = graph.inputs.map((name) => graph.types.get(name)?.shape?.[0]);
-  const inputTypes = new Map(
-    graph.inputs.map((name) => {
-      const { dtype = "float32", shape } = graph.types.get(name) ?? {};
-      return [name, { dtype, shape: shapes.get(name) ?? shape }];
-    }),
-  );
-  try {
-    return inferTypes(graph, { inputTypes });
-  } catch (cause) {
-    const isOther = graph.inputs.some((name, i) => {
-      const fed = shapes.get(name)?.[0];
-      return fed !== undefined && typeof declared[i] === "number" && declared[i] !== fed;
-    });
-    if (!isOther || !(cause instanceof EspalierError)) throw cause;
-    throw new EspalierError(
-      "MODEL_UNSUPPORTED",
-      `the network's shapes fix its batch to ${declared[0]}: ${cause.message}`,
-      {
-        hint: `Train with batches of ${declared[0]}, or export it with a dynamic batch size.`,
-        cause,
-      },
-    );
-  }
 }
 
 /** Declares the network's inputs; those that nothing reads are left out. */
