@@ -33,7 +33,7 @@ export const trainReport = z.object({
   ),
   /** The epoch whose weights `model.onnx` has, with its score on `select`; null where nothing was scored. */
   best: z.object({ epoch: z.number(), ...score }).nullable(),
-  /** `model.onnx` on `test`, read once; null where no samples serve as `test`. */
+  /** `model.onnx` on `test`, read once; null without labelled samples that serve as `test`. */
   final: z
     .object({
       split: z.literal("test"),

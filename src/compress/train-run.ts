@@ -229,8 +229,9 @@ async function test(
   { onTest }: RunHooks,
 ): Promise<TrainReport["final"]> {
   const samples = dataset.size("test");
-  if (samples === 0) return null;
   const { providers, threads, signal, teacher, objective = labels(), batchSize = 64 } = options;
+  const isMeasurable = dataset.labelKind !== "none" || teacher !== undefined;
+  if (samples === 0 || !isMeasurable) return null;
   const session = {
     ...(providers && { providers }),
     ...(threads !== undefined && { threads }),

@@ -33,6 +33,7 @@ export async function imageStore(files: readonly string[]): Promise<RasterStore>
         "Make all images of the folder grey, or all RGB.",
       );
     },
+    bytesOf: (index) => readBytes(files[index]),
     fileOf: (index) => files[index],
   };
 }
@@ -50,6 +51,7 @@ export async function maskStore(files: readonly string[]): Promise<RasterStore> 
       if (isGrey(raster)) return toGrey(raster);
       throw invalid(files[index], "is a colour image; a mask holds class indices as grey values");
     },
+    bytesOf: (index) => readBytes(files[index]),
     fileOf: (index) => files[index],
   };
 }

@@ -27,6 +27,16 @@ export function packedStore(packing: Packing): RasterStore {
     isVector,
     isWhole: !(data instanceof Float32Array || data instanceof Float64Array),
     read: (index) => rasterOf(data, size, order, offset + index * stride),
+    bytesOf(index) {
+      const from = offset + index * stride;
+      const { buffer, byteOffset, BYTES_PER_ELEMENT } = data;
+      const length = size.height * size.width * size.channels;
+      return new Uint8Array(
+        buffer,
+        byteOffset + from * BYTES_PER_ELEMENT,
+        length * BYTES_PER_ELEMENT,
+      );
+    },
     fileOf: () => file,
   };
 }
@@ -85,6 +95,10 @@ export function joinStores(stores: readonly RasterStore[]): RasterStore {
     read(index) {
       const k = find(index);
       return stores[k].read(index - starts[k]);
+    },
+    bytesOf(index) {
+      const k = find(index);
+      return stores[k].bytesOf(index - starts[k]);
     },
     fileOf(index) {
       const k = find(index);

@@ -16,6 +16,8 @@ export interface RasterStore {
   /** Whole-number pixels (0 to 255), or numbers that are taken as they are. */
   readonly isWhole: boolean;
   read(index: number): Raster | Promise<Raster>;
+  /** The bytes that hold the sample, as they are stored: equal bytes are equal samples. */
+  bytesOf(index: number): Uint8Array | Promise<Uint8Array>;
   /** The file that holds the sample, for messages. */
   fileOf(index: number): string;
 }

@@ -1,0 +1,316 @@
+/** @file `train` and `resume` as their users and their scripts see them. */
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { emptyFolder, espalier } from "./cli-io.ts";
+import { idxFile, npyFile, zipFile } from "./data-files.ts";
+import { residualNetwork } from "./residual-network.ts";
+import { writeQuadrants } from "./support/quadrants.ts";
+
+/** 8 x 8 images in 4 classes: 400 of them `fit`, 20 `select`, 60 `certify`, 80 `test`. */
+async function workplace() {
+  const folder = await emptyFolder();
+  const data = join(folder, "data");
+  await writeQuadrants(data);
+  const run = join(folder, "run");
+  return { folder, data, run, model: join(run, "model.onnx") };
+}
+
+/** A network that takes such images, and learns them within two epochs. */
+const dense = ["train", "lenet-300-100"];
+const quick = ["--epochs", "2", "--batch", "20", "--lr", "0.05", "--threads", "1"];
+
+/** The only JSON document on stdout. */
+function json(text: string) {
+  return JSON.parse(text);
+}
+
+/** Stops a command while it says this on stderr. */
+function stopAt(text: string) {
+  const controller = new AbortController();
+  let err = "";
+  return {
+    signal: controller.signal,
+    err(part: string) {
+      err += part;
+      if (err.includes(text)) controller.abort();
+    },
+  };
+}
+
+describe("train", () => {
+  it("builds a network that fits the data, trains it, and leaves a run", async () => {
+    const { data, run, model } = await workplace();
+    const { exitCode, out, err } = await espalier([
+      ...[...dense, "--data", data, "-o", run, ...quick, "--mean", "0.4", "--json"],
+    ]);
+    expect(exitCode).toBe(0);
+    expect(err).toMatch(/epoch 1\/2: loss .*\nepoch 2\/2: loss .*, right .* %, select .* %/);
+    const report = json(out);
+    expect(report).toMatchObject({
+      ...{ command: "train", network: "lenet-300-100", seed: 0 },
+      ...{ epochs: 2, steps: 40, end: "completed" },
+      history: [
+        { epoch: 1, step: 20, select: { metric: "top1" } },
+        { epoch: 2, step: 40, select: { metric: "top1" } },
+      ],
+      best: { metric: "top1" },
+      final: { split: "test", metric: "top1", samples: 80 },
+    });
+    expect(report.history[1].loss).toBeLessThan(report.history[0].loss);
+    expect(report.final.value).toBeGreaterThan(0.9);
+    expect((await readdir(run)).sort()).toEqual([
+      ...["checkpoint", "config.json", "events.jsonl", "model.onnx", "original.onnx"],
+      "report.json",
+    ]);
+    expect(json(await readFile(join(run, "report.json"), "utf8"))).toEqual(report);
+    const events = (await readFile(join(run, "events.jsonl"), "utf8")).trim().split("\n");
+    expect(events.map((line) => json(line).event)).toEqual([
+      ...["started", "epoch", "epoch", "finished"],
+    ]);
+    // `evaluate` reads the preprocessing from the model, and flags win over it.
+    const evaluation = json((await espalier(["evaluate", model, "--data", data, "--json"])).out);
+    expect(evaluation.value).toBe(report.final.value);
+    expect(evaluation.loss).toBe(report.final.loss);
+    const other = await espalier(["evaluate", model, "--data", data, "--json", "--mean", "0"]);
+    expect(json(other.out).loss).not.toBe(report.final.loss);
+  });
+
+  it("gives the same bytes for the same seed, and others for another", async () => {
+    const { folder, data } = await workplace();
+    const result = async (name: string, seed: string) => {
+      const run = join(folder, name);
+      const argv = [...dense, "--data", data, "-o", run, ...quick, "--seed", seed];
+      expect((await espalier([...argv, "--augment", "crop=1,flip"])).exitCode).toBe(0);
+      return readFile(join(run, "model.onnx"), "base64");
+    };
+    const first = await result("a", "1");
+    expect(await result("b", "1")).toBe(first);
+    expect(await result("c", "2")).not.toBe(first);
+  });
+
+  it("fine-tunes a file, keeps frozen weights, and stops early", async () => {
+    const { folder, data, model } = await workplace();
+    await espalier([...dense, "--data", data, "-o", join(folder, "run"), ...quick]);
+    const tuned = join(folder, "tuned");
+    const argv = ["train", model, "--data", data, "-o", tuned, "--lr", "1e-9", "--json"];
+    const flags = ["--freeze", "fc1.*", "--epochs", "9", "--early-stop", "2", "--batch", "20"];
+    const { out, exitCode } = await espalier([...argv, ...flags]);
+    expect(exitCode).toBe(0);
+    // With such a rate nothing gets better after the first epoch.
+    expect(json(out)).toMatchObject({ epochs: 3, end: "early-stop", best: { epoch: 1 } });
+    const { loadModel } = await import("../src/files/model-file.ts");
+    const weights = async (path: string, name: string) =>
+      (await loadModel(path)).graph.constants.get(name)?.read().data;
+    const result = join(tuned, "model.onnx");
+    expect(await weights(result, "fc1.weight")).toEqual(await weights(model, "fc1.weight"));
+    expect(await weights(result, "fc3.bias")).not.toEqual(await weights(model, "fc3.bias"));
+  });
+
+  it("follows another network on images without labels", async () => {
+    const { folder, data, model } = await workplace();
+    await espalier([...dense, "--data", data, "-o", join(folder, "run"), ...quick]);
+    const images = join(folder, "x.npz");
+    const pixels = new Uint8Array(await readFile(join(data, "train-images-idx3-ubyte")));
+    const body = npyFile("|u1", [480, 1, 8, 8], pixels.subarray(16));
+    await writeFile(images, zipFile([{ name: "x.npy", content: body }]));
+    const student = join(folder, "student");
+    const flags = ["--distill", model, "--temperature", "2", ...quick, "--epochs", "8", "--json"];
+    const { out, exitCode } = await espalier([
+      ...[...dense, "--data", images, "-o", student, "--seed", "5", ...flags],
+    ]);
+    expect(exitCode).toBe(0);
+    expect(json(out)).toMatchObject({ final: { metric: "objective", split: "test" } });
+    const taught = ["evaluate", join(student, "model.onnx"), "--data", data, "--json"];
+    expect(json((await espalier(taught)).out).value).toBeGreaterThan(0.8);
+  });
+
+  it("recalibrates batch normalization without training", async () => {
+    const { folder, run, model } = await workplace();
+    const net = join(folder, "net.onnx");
+    await writeFile(net, residualNetwork());
+    const images = join(folder, "x.npz");
+    const body = npyFile("<f4", [40, 3, 8, 8], Float32Array.from({ length: 7680 }, Math.sin));
+    await writeFile(images, zipFile([{ name: "x.npy", content: body }]));
+    const flags = ["--data", images, "-o", run, "--batch", "8", "--recalibrate-only", "--json"];
+    const { out, exitCode } = await espalier(["train", net, ...flags]);
+    expect({ exitCode, report: json(out) }).toMatchObject({
+      exitCode: 0,
+      report: { epochs: 0, steps: 0, history: [], best: null },
+    });
+    const { loadModel } = await import("../src/files/model-file.ts");
+    const [before, after] = [await loadModel(net), await loadModel(model)];
+    const changed = [...after.graph.constants].filter(
+      ([name, { read }]) =>
+        String(read().data) !== String(before.graph.constants.get(name)?.read().data),
+    );
+    expect(changed.length).toBeGreaterThan(0);
+    expect(changed.every(([, { shape }]) => shape.length === 1)).toBe(true);
+    expect((await espalier(["train", net, ...flags, "--lr", "1"])).exitCode).toBe(2);
+  });
+
+  it("spends no more than its time budget, and writes what it has", async () => {
+    const { data, run } = await workplace();
+    const flags = ["--epochs", "100000", "--time-budget", "1", "--batch", "20", "--json"];
+    const { out, exitCode } = await espalier([...dense, "--data", data, "-o", run, ...flags]);
+    expect(exitCode).toBe(0);
+    expect(json(out).end).toBe("time-budget");
+    expect(json(out).steps).toBeGreaterThan(0);
+  });
+
+  it.each([
+    { what: "an unknown network", argv: ["lenet6"], code: "ARCHITECTURE_UNKNOWN", says: "lenet5" },
+    { what: "too small images", argv: ["lenet5"], code: "ARCHITECTURE_OPTION", says: "8 x 8" },
+    {
+      what: "fewer classes than labels",
+      argv: ["resnet20", "--classes", "3"],
+      code: "DATA_MISMATCH",
+      says: "4",
+    },
+    {
+      what: "a width that is fixed",
+      argv: ["resnet20", "--base-width", "8"],
+      code: "ARCHITECTURE_OPTION",
+      says: "fixed",
+    },
+    {
+      what: "a pattern without weights",
+      argv: ["resnet20", "--freeze", "nothing*"],
+      code: "PATTERN_UNMATCHED",
+      says: "nothing*",
+    },
+    {
+      what: "momentum of Adam",
+      argv: ["resnet20", "--optimizer", "adam", "--momentum", "0.5"],
+      code: "USAGE",
+      says: "adam",
+    },
+    {
+      what: "a missing model",
+      argv: ["missing.onnx"],
+      code: "FILE_UNREADABLE",
+      says: "missing.onnx",
+    },
+    {
+      what: "a missing provider",
+      argv: ["resnet20", "--provider", "nonesuch"],
+      code: "PROVIDER_MISSING",
+      says: "nonesuch",
+    },
+  ])("refuses $what, and leaves no run", async ({ argv, code, says }) => {
+    const { folder, data, run } = await workplace();
+    const ran = await espalier(["train", ...argv, "--data", data, "-o", run, "--json"]);
+    expect(ran.exitCode).toBe(2);
+    expect(json(ran.out).error.code).toBe(code);
+    expect(ran.err).toContain(says);
+    expect(await readdir(folder)).toEqual(["data"]);
+  });
+
+  it.each(["data", "file"])("refuses a RUN that is taken: a %s", async (name) => {
+    const { folder, data } = await workplace();
+    await writeFile(join(folder, "file"), "");
+    const ran = await espalier([...dense, "--data", data, "-o", join(folder, name), "--json"]);
+    expect(ran.exitCode).toBe(2);
+    expect(json(ran.out).error.code).toBe("RUN_NOT_EMPTY");
+    expect(ran.err).toContain("hint: Name a folder that does not exist yet.");
+  });
+
+  it("names the file of damaged data", async () => {
+    const { data, run } = await workplace();
+    await writeFile(join(data, "train-labels-idx1-ubyte"), idxFile([7]));
+    const ran = await espalier([...dense, "--data", data, "-o", run]);
+    expect(ran.exitCode).toBe(2);
+    expect(ran.err).toContain("train-");
+    const missing = await espalier([...dense, "--data", join(data, "none"), "-o", run]);
+    expect(missing).toMatchObject({ exitCode: 2, err: expect.stringContaining("none") });
+  });
+
+  it("names step and tensor where training diverges", async () => {
+    const { data, run } = await workplace();
+    const flags = ["--lr", "1e30", "--schedule", "constant", "--batch", "20", "--json"];
+    const { out, exitCode } = await espalier([...dense, "--data", data, "-o", run, ...flags]);
+    expect(exitCode).toBe(2);
+    const { error } = json(out);
+    expect(error).toMatchObject({
+      code: "TRAINING_DIVERGED",
+      data: { step: expect.any(Number), tensor: expect.any(String) },
+    });
+    expect(error.message).toMatch(/^Step \d+ \(epoch 1\): .* is not finite\.$/);
+  });
+});
+
+describe("resume", () => {
+  it("goes on after Ctrl-C to the same bytes as without it", async () => {
+    const { folder, data, run, model } = await workplace();
+    const flags = ["--data", data, ...quick, "--epochs", "4", "--augment", "crop=1", "--json"];
+    const whole = join(folder, "whole");
+    expect((await espalier([...dense, "-o", whole, ...flags])).exitCode).toBe(0);
+
+    for (const stop of ["epoch 1/4", "epoch 3/4"]) {
+      const argv = stop.startsWith("epoch 1") ? [...dense, "-o", run, ...flags] : ["resume", run];
+      const io = stopAt(stop);
+      const stopped = await espalier(argv, io);
+      expect(stopped).toMatchObject({ exitCode: 130, out: "" });
+      expect((await readdir(run)).sort()).toEqual([
+        ...["checkpoint", "config.json", "events.jsonl", "original.onnx"],
+      ]);
+    }
+    const resumed = await espalier(["resume", run, "--json"]);
+    expect(resumed.exitCode).toBe(0);
+    for (const name of ["model.onnx", "report.json"])
+      expect((await readFile(join(run, name))).equals(await readFile(join(whole, name)))).toBe(
+        true,
+      );
+    // A run that is over shows its report again, and is left alone.
+    const before = await readFile(model);
+    const again = await espalier(["resume", run, "--json"]);
+    expect(again).toMatchObject({ exitCode: 0, out: resumed.out });
+    expect(await readFile(model)).toEqual(before);
+  });
+
+  it("says how to go on when it is stopped", async () => {
+    const { data, run } = await workplace();
+    let err = "";
+    const io = stopAt("epoch 1/9");
+    const { exitCode } = await espalier(
+      [...dense, "--data", data, "-o", run, "--epochs", "9", "--batch", "20"],
+      {
+        signal: io.signal,
+        err(text) {
+          err += text;
+          io.err(text);
+        },
+      },
+    );
+    expect(exitCode).toBe(130);
+    expect(err).toContain(`stopped; \`espalier resume ${run}\` goes on`);
+  });
+
+  it("refuses other data, and finds the same ones elsewhere", async () => {
+    const { folder, data, run } = await workplace();
+    const argv = [...dense, "--data", data, "-o", run, ...quick];
+    expect((await espalier(argv, stopAt("epoch 1/2"))).exitCode).toBe(130);
+    const { rename } = await import("node:fs/promises");
+    const moved = join(folder, "moved");
+    await rename(data, moved);
+    await writeQuadrants(data);
+    await writeFile(join(data, "test-labels-idx1-ubyte"), idxFile([80], new Uint8Array(80)));
+    const other = await espalier(["resume", run, "--json"]);
+    expect(other.exitCode).toBe(2);
+    expect(json(other.out).error.code).toBe("DATA_MISMATCH");
+    expect(await espalier(["resume", run, "--data", moved])).toMatchObject({ exitCode: 0 });
+  });
+
+  it.each([
+    { what: "no run", write: undefined, says: "holds no run" },
+    { what: "a config that is no JSON", write: "{", says: "cannot be read" },
+    { what: "a config of something else", write: "{}", says: "does not describe a run" },
+  ])("refuses $what", async ({ write, says }) => {
+    const folder = await emptyFolder();
+    if (write !== undefined) await writeFile(join(folder, "config.json"), write);
+    const ran = await espalier(["resume", folder, "--json"]);
+    expect(ran.exitCode).toBe(2);
+    expect(json(ran.out).error.code).toBe("RUN_INVALID");
+    expect(ran.err).toContain(says);
+  });
+});
