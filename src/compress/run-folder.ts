@@ -17,6 +17,7 @@ import { z } from "zod";
 import { type DatasetOptions, datasetOptions } from "../data/options.ts";
 import { EspalierError } from "../errors.ts";
 import { writeAtomically } from "../files/model-file.ts";
+import { clearLeftovers } from "../files/tensor-file.ts";
 import { trainSettings } from "./train-settings.ts";
 
 const runConfig = z.strictObject({
@@ -88,6 +89,7 @@ export async function createRun(
   const target = resolve(run);
   const temporary = join(dirname(target), `.${basename(target)}.${randomUUID()}.tmp`);
   try {
+    await clearLeftovers(target);
     await mkdir(dirname(target), { recursive: true });
     await mkdir(join(temporary, "checkpoint"), { recursive: true });
     await write(temporary);
@@ -116,9 +118,10 @@ export async function discardRun(run: string): Promise<void> {
   await rmdir(run).catch(() => undefined); // what others put there stays
 }
 
-/** What a run is. Fails with `RUN_INVALID`. */
+/** What a run is, whose leftovers of a sudden end are removed. Fails with `RUN_INVALID`. */
 export async function readConfig(run: string): Promise<RunConfig> {
-  const { config } = runPaths(run);
+  const { config, model, report } = runPaths(run);
+  for (const path of [model, report]) await clearLeftovers(path);
   const parsed = runConfig.safeParse(await readJson(config));
   if (parsed.success) return parsed.data;
   throw new EspalierError("RUN_INVALID", `${config} does not describe a run`, {

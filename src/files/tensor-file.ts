@@ -98,13 +98,13 @@ export async function loadTensors(path: string): Promise<TensorFile | undefined>
   return { tensors, note: note.data.note };
 }
 
-/** Removes what writers of this file left behind when they were killed. */
+/** Removes what writers of this file or folder left behind when they were killed. */
 export async function clearLeftovers(path: string): Promise<void> {
   const folder = dirname(path);
   const names = await readdir(folder).catch((): string[] => []);
   for (const name of names)
     if (name.startsWith(`.${basename(path)}.`) && name.endsWith(".tmp"))
-      await rm(join(folder, name), { force: true });
+      await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** A digest of tensors, their names and shapes: equal only for equal ones, for all that is practical. */
