@@ -84,6 +84,22 @@ describe("bodies", () => {
     );
   });
 
+  test("a size that a body captures is that of the original", async () => {
+    const model = () => {
+      const net = new Net(13);
+      const first = net.cbr(net.input(), 3, 8);
+      const told = net.op("Cast", [net.size(first, 1)], { to: 1 });
+      const branches = [body("then_branch", "Neg", told), body("else_branch", "Abs", told)];
+      return withNodes(
+        net.bytes(net.head(net.cbr(first, 8, 6), 6)),
+        [pb.node("If", ["flag"], ["chosen"], branches)],
+        [pb.valueInfo("flag", [], 9)],
+        [pb.valueInfo("chosen", undefined)],
+      );
+    };
+    await checkReplica({ name: "If", build: model, units: 6 });
+  });
+
   test("what a Loop captures, and what it carries, stays", async () => {
     const { first, second, bytes } = build();
     const inner = pb.graph({

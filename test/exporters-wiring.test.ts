@@ -315,6 +315,46 @@ const replicas: readonly Replica[] = [
     },
   },
   {
+    name: "a mean over channels and positions by counts that depend on both",
+    units: 8 + 6,
+    build() {
+      const net = new Net(11);
+      const x = net.cbr(net.input(), 3, 8);
+      const sum = net.op("ReduceSum", [x], { axes: [1, 2, 3], keepdims: 1 });
+      const [c, h, w] = [1, 2, 3].map((axis) => net.size(x, axis));
+      const product = net.op("Mul", [net.op("Mul", [c, h]), w]);
+      const all = net.op("Div", [net.op("Size", [x]), net.size(x, 0)]);
+      const count = net.op("Div", [net.op("Add", [product, all]), whole(net, 2)]);
+      const mean = net.op("Div", [sum, net.op("Cast", [count], { to: 1 })]);
+      return net.model(net.head(net.cbr(net.op("Sub", [x, mean]), 8, 6), 6));
+    },
+  },
+  {
+    name: "sizes by counting elements: what is left of a product with a fixed width",
+    units: 8 + 6,
+    build() {
+      const net = new Net(11);
+      const x = net.cbr(net.input(), 3, 8);
+      const y = net.cbr(x, 8, 6);
+      // Positions of a map as elements over samples and 8 channels, as code with constants has it.
+      const samples = net.op("Mul", [net.size(x, 0), whole(net, 8)]);
+      const positions = net.op("Div", [net.op("Size", [x]), samples]);
+      const flat = net.reshape(y, net.size(x, 0), 6, positions);
+      const back = net.reshape(flat, net.size(x, 0), 6, net.size(x, 2), net.size(x, 3));
+      return net.model(net.head(back, 6));
+    },
+  },
+  {
+    name: "a shape as an output: the widths that it tells stay",
+    units: 6,
+    build() {
+      const net = new Net(11);
+      const x = net.cbr(net.input(), 3, 8);
+      const told = net.op("Cast", [net.op("Shape", [x])], { to: 1 });
+      return net.model(told, net.head(net.cbr(x, 8, 6), 6));
+    },
+  },
+  {
     name: "reorganised pixels: every channel four times",
     units: 8 + 6,
     others: [

@@ -214,7 +214,7 @@ export interface Replica {
   readonly others?: readonly Readonly<Record<string, number>>[];
 }
 
-const strengths = [0.85, 0.5, 0.15];
+const strengths = [0.85, 0.65, 0.4, 0.1];
 const usual = { N: 1, H: 16, W: 24 };
 const unlike = [
   { N: 3, H: 32, W: 16 },

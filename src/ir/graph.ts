@@ -95,6 +95,25 @@ export function constantOf(
   return { name, dtype: tensor.dtype, shape: tensor.shape, read: () => tensor, origin };
 }
 
+/** A node of the standard operator set that a pass makes; it has one output. */
+export function newNode(
+  name: string,
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+): Node {
+  return {
+    name,
+    opType,
+    domain: "",
+    inputs,
+    outputs: [output],
+    attributes: new Map(),
+    captures: [],
+    origin: undefined,
+  };
+}
+
 /** The nodes that read each value, subgraph captures included, in topological order. */
 export function consumersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
   const consumers = new Map<string, Node[]>();

@@ -4,7 +4,7 @@
  * Walks the graph once and lets each operator's `ties` facet unite ids. What comes out is the raw
  * material of units and groups (`units.ts`), of surgery and of the masks that verification inserts.
  */
-import type { Graph, Node } from "../ir/graph.ts";
+import { type Graph, type Node, producersOf } from "../ir/graph.ts";
 import { operatorOf } from "../ops/index.ts";
 import { type Inference, inferTypes } from "../ops/infer.ts";
 import type { TiedTensor } from "../ops/operator.ts";
@@ -80,6 +80,7 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
   const streams: string[] = [];
   const operands = new Map<Node, Operands>();
   const fromConstants = constantNames(graph);
+  const makers = producersOf(graph);
 
   const own = (name: string, shape: readonly number[]): Layout => {
     const base: Base = { name, shape, ids: shape.map((size) => pool.fresh(size)) };
@@ -101,6 +102,19 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
       parameters.set(key, layout);
     }
     return layout;
+  };
+
+  const measured = new Set<string>();
+  /** Shape arithmetic with this result must not change: what it measures stays as it is. */
+  const fixMeasured = (name: string, reason: string): void => {
+    const node = makers.get(name);
+    if (node === undefined || !inference.values.has(name) || measured.has(name)) return;
+    measured.add(name);
+    for (const input of node.inputs) {
+      const layout = inference.values.has(input) ? undefined : layouts.get(input);
+      if (layout) fixAll(layout, reason);
+      else fixMeasured(input, reason);
+    }
   };
 
   for (const name of graph.inputs) {
@@ -132,8 +146,10 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
         : `${node.opType} "${node.name}" is not an operator that Espalier knows`;
       for (const layout of inputs) if (layout) fixAll(layout, reason);
       for (const name of node.captures) {
+        const inside = `read inside the body of ${node.opType} "${node.name}"`;
         const layout = layouts.get(name);
-        if (layout) fixAll(layout, `read inside the body of ${node.opType} "${node.name}"`);
+        if (layout) fixAll(layout, inside);
+        fixMeasured(name, `a size ${inside}`);
       }
       for (const [i, name] of node.outputs.entries()) {
         const shape = outputShapes[i];
@@ -176,6 +192,7 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
   }
 
   for (const name of graph.outputs) {
+    fixMeasured(name, "its size reaches an output of the network");
     const layout = layouts.get(name);
     if (layout === undefined) continue;
     cutLayout(pool, layout);

@@ -4,8 +4,15 @@
  * Invariant: the result computes what the original computes when every node that sums over channels
  * (`Analysis.reads`) sees zeros in place of the removed ones.
  */
-import { assert, EspalierError } from "../errors.ts";
-import { type Constant, constantOf, type Graph, type Node, type TensorType } from "../ir/graph.ts";
+import { assert } from "../errors.ts";
+import {
+  type Constant,
+  constantOf,
+  type Graph,
+  type Node,
+  newNode,
+  type TensorType,
+} from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
 import { operatorOf } from "../ops/index.ts";
 import { inferTypes } from "../ops/infer.ts";
@@ -14,6 +21,7 @@ import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, int64Vector, takeGrid, tensorOf } from "../tensor/host-tensor.ts";
 import { knownShape, type Operands, useKey } from "./analysis.ts";
 import { asSelection, type Layout } from "./layout.ts";
+import { ComputedSizes, isSameValue } from "./recomputed.ts";
 import { isVirtual, keptAlong, losesAnything, type Removed, shapeAfter } from "./removal.ts";
 import type { Structure } from "./units.ts";
 
@@ -40,12 +48,19 @@ class Surgery {
   /** Old constant name → signature → name in the new graph. */
   readonly #versions = new Map<string, Map<string, string>>();
   readonly #nodes: Node[] = [];
+  readonly #sizes: ComputedSizes;
 
   constructor(structure: Structure, removed: Removed) {
     this.#structure = structure;
     this.#removed = removed;
     this.#graph = structure.analysis.graph;
     this.#fresh = freshNames(this.#graph);
+    this.#sizes = new ComputedSizes(structure, removed, {
+      fresh: this.#fresh,
+      constant: (stem, tensor) => this.#addConstant(stem, tensor),
+      node: (node) => this.#nodes.push(node),
+      original: (name) => this.#asIs(name),
+    });
   }
 
   run(): Graph {
@@ -74,7 +89,7 @@ class Surgery {
       if (!constants.has(name) && live.has(name) && !graph.constants.has(name))
         constants.set(name, constant);
     const result = { ...graph, nodes, constants, types: this.#types(nodes) };
-    return this.#checked(this.#frozen(result));
+    return this.#checked(result);
   }
 
   #rewrite(node: Node): void {
@@ -85,7 +100,7 @@ class Surgery {
         node,
         this.#renamed(
           node,
-          node.inputs.map((name) => this.#asIs(name)),
+          node.inputs.map((name) => this.#settled(node, name)),
         ),
       );
       return;
@@ -104,9 +119,10 @@ class Surgery {
       const tensor = operands.inputs[i];
       if (tensor === undefined) return name;
       const value = shrunk.inputs?.get(i);
-      return value === undefined
+      if (value !== undefined) return this.#resized(name, value);
+      return this.#graph.constants.has(name)
         ? this.#cut(name, node, i, operands.layoutOf(tensor))
-        : this.#resized(name, value);
+        : this.#settled(node, name);
     });
     if (shrunk.gather) {
       const { axis, indices } = shrunk.gather;
@@ -195,31 +211,27 @@ class Surgery {
   /** The name of a size input with new contents; elements that the run computes stay dynamic. */
   #resized(name: string, value: HostTensor): string {
     const constant = this.#graph.constants.get(name);
-    const old = this.#structure.analysis.inference.values.get(name);
-    const isSame =
-      old?.data.length === value.data.length && value.data.every((x, i) => x === old.data[i]);
-    if (constant) {
-      if (isSame) return this.#version(constant, unchanged(constant));
-      return this.#version(constant, {
-        signature: `=${value.data.join(",")}`,
-        make: () => ({ ...constantOf(name, value, constant.origin) }),
-      });
-    }
-    if (isSame) return name;
-    const dynamic = this.#structure.analysis.dynamicElements(name);
-    const fixedName = this.#addConstant(`${name}_static`, value);
-    if (!dynamic?.includes(true)) return fixedName;
-    const mask = this.#addConstant(
-      `${name}_is_static`,
-      tensorOf(
-        "bool",
-        value.shape,
-        dynamic.map((isDynamic) => (isDynamic ? 0 : 1)),
-      ),
-    );
-    const output = this.#fresh(`${name}_resized`);
-    this.#nodes.push(newNode(this.#fresh("Where"), "Where", [mask, fixedName, name], output));
-    return output;
+    if (constant === undefined) return this.#sizes.resized(name, value);
+    if (isSameValue(this.#structure.analysis.inference.values.get(name), value))
+      return this.#version(constant, unchanged(constant));
+    return this.#version(constant, {
+      signature: `=${value.data.join(",")}`,
+      make: () => ({ ...constantOf(name, value, constant.origin) }),
+    });
+  }
+
+  /**
+   * The name under which a node reads a value that shape arithmetic computes. What is no size of its
+   * own, such as a count that divides a sum, must be what the original network computes.
+   */
+  #settled(node: Node, name: string): string {
+    const { analysis } = this.#structure;
+    const { values } = analysis.inference;
+    if (this.#graph.constants.has(name)) return this.#asIs(name);
+    if (node.outputs.every((output) => output === "" || values.has(output))) return name;
+    const layout = analysis.layouts.get(name);
+    if (layout && losesAnything(this.#structure, this.#removed, layout)) return name;
+    return this.#sizes.original(name);
   }
 
   #gatherFromBase(output: string, layout: Layout): void {
@@ -312,56 +324,6 @@ class Surgery {
     return types;
   }
 
-  /**
-   * Values that shape arithmetic computed from a width that changed, and that reach data: the
-   * original value is what the network meant (a mean over 64 channels divides by 64 still).
-   */
-  #frozen(graph: Graph): Graph {
-    const { analysis } = this.#structure;
-    const before = analysis.inference.values;
-    const after = inferTypes(graph, { dims: analysis.dims }).values;
-    const constants = new Map(graph.constants);
-    const frozen = new Map<string, string>();
-    const freeze = (node: Node, name: string): string => {
-      const known = frozen.get(name);
-      if (known !== undefined) return known;
-      const value = before.get(name);
-      assert(value !== undefined, "only known values are frozen");
-      if (analysis.dynamicElements(name)?.includes(true))
-        throw new EspalierError(
-          "MODEL_UNSUPPORTED",
-          `${node.opType} "${node.name}" computes with a size that depends both on the batch or image size and on the number of channels`,
-          {
-            hint: "Export the model with fixed sizes, or keep that group with --except.",
-            data: { node: node.name, tensor: name },
-          },
-        );
-      const fixedName = this.#fresh(`${name}_fixed`);
-      constants.set(fixedName, constantOf(fixedName, value));
-      frozen.set(name, fixedName);
-      return fixedName;
-    };
-    const byOrigin = new Map(this.#graph.nodes.map((node) => [node.origin, node]));
-    const nodes = graph.nodes.map((node) => {
-      if (node.outputs.every((name) => name === "" || before.has(name) || after.has(name)))
-        return node;
-      const operands = analysis.operands.get(byOrigin.get(node.origin) ?? node);
-      const inputs = node.inputs.map((name, i) => {
-        const old = before.get(name);
-        const now = after.get(name);
-        if (name === "" || old === undefined || graph.constants.has(name)) return name;
-        if (operands?.sizeInputs.has(i)) return name;
-        const layout = analysis.layouts.get(name);
-        if (layout && losesAnything(this.#structure, this.#removed, layout)) return name;
-        const isSame =
-          now?.data.length === old.data.length && now.data.every((x, k) => x === old.data[k]);
-        return isSame ? name : freeze(node, name);
-      });
-      return this.#renamed(node, inputs);
-    });
-    return frozen.size === 0 ? graph : { ...graph, nodes, constants };
-  }
-
   /** Re-infers the shapes of the result: they must be what the layouts say. */
   #checked(graph: Graph): Graph {
     const { analysis } = this.#structure;
@@ -384,19 +346,6 @@ class Surgery {
 
 function unchanged(constant: Constant): Version {
   return { signature: "", make: () => constant };
-}
-
-function newNode(name: string, opType: string, inputs: readonly string[], output: string): Node {
-  return {
-    name,
-    opType,
-    domain: "",
-    inputs,
-    outputs: [output],
-    attributes: new Map(),
-    captures: [],
-    origin: undefined,
-  };
 }
 
 /** Drops nodes whose outputs nothing reads any more, though something read them before. */
