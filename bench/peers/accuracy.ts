@@ -7,7 +7,9 @@ import { batchArrays, batchesOf, type Case, graphOf, twinOf, weightsOf } from ".
 import { gradientsThemselves, openLearner } from "./ours.ts";
 import { answers, startTorch, type Torch } from "./torch.ts";
 
-const threads = 2;
+/** Of both sides; `ESPALIER_PEER_THREADS`. */
+export const threads = Number(process.env.ESPALIER_PEER_THREADS ?? 2);
+
 const steps = 50;
 const rate = 0.01;
 /** They repeat, so that there is something to learn in so few steps. */

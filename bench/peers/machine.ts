@@ -16,7 +16,7 @@ function busySeconds(): number {
 }
 
 /** Processor seconds of one process, all its threads together. */
-function processSeconds(pid: number | "self"): number {
+export function processSeconds(pid: number | "self"): number {
   const status = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The name in parentheses may hold anything; utime and stime are the 12th and 13th field behind it.
   const fields = status.slice(status.lastIndexOf(")") + 2).split(" ");

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compareGradients, compareLosses } from "./accuracy.ts";
+import { compareGradients, compareLosses, threads } from "./accuracy.ts";
 import { gradientCases, lossCases, speedCases } from "./cases.ts";
 import { compareSpeed, type SideResult, type SpeedResult } from "./speed.ts";
 import { torchVersion } from "./torch.ts";
@@ -43,7 +43,9 @@ async function main([part, ...names]: readonly string[]): Promise<number> {
           isGood = (await compareLosses(of, folder, momentum)) && isGood;
     }
     if (part === undefined || part === "speed") {
-      print("\nA full training step (forward, backward, SGD with momentum), 2 threads, in turns");
+      print(
+        `\nA full training step (forward, backward, SGD with momentum), ${threads} threads, in turns`,
+      );
       for (const { network } of speedCases.filter(isWanted)) printSpeed(measureAlone(network));
     }
   } finally {
@@ -73,8 +75,8 @@ async function measure(network: string): Promise<void> {
 }
 
 function printSpeed({ network, ours, torch, ratio, bestRatio, othersBusy }: SpeedResult): void {
-  const side = ({ medianMs, peakBytes, startBytes }: SideResult) =>
-    `${medianMs.toFixed(1).padStart(7)} ms, ${megabytes(peakBytes)} MB (${megabytes(startBytes)} before)`;
+  const side = ({ medianMs, cpuMs, peakBytes, startBytes }: SideResult) =>
+    `${medianMs.toFixed(1).padStart(7)} ms (${cpuMs.toFixed(1)} of processors), ${megabytes(peakBytes)} MB (${megabytes(startBytes)} before)`;
   const [low, high] = ratio.ci95.map((end) => end.toFixed(2));
   print(
     `${network.padEnd(9)} ours ${side(ours)}   PyTorch ${side(torch)}   ` +

@@ -5,13 +5,12 @@
  */
 import { type Estimate, median, ratioOfMedians } from "../../src/measure/statistics.ts";
 import { sgd } from "../../src/train/optimizers.ts";
-import { loadTwin } from "./accuracy.ts";
+import { loadTwin, threads } from "./accuracy.ts";
 import { type Batch, batchesOf, type Case, graphOf } from "./cases.ts";
-import { peakBytes, watchOthers } from "./machine.ts";
+import { peakBytes, processSeconds, watchOthers } from "./machine.ts";
 import { type Learner, openLearner } from "./ours.ts";
 import { answers, startTorch } from "./torch.ts";
 
-const threads = 2;
 const rate = 0.01;
 const momentum = 0.9;
 const batches = 4;
@@ -36,6 +35,8 @@ export interface SpeedResult {
 /** Milliseconds per step, and bytes. */
 export interface SideResult {
   readonly medianMs: number;
+  /** Processor time per step, all threads together; waiting in a loop for another thread counts. */
+  readonly cpuMs: number;
   readonly peakBytes: number;
   /** Of the process before it had a network. */
   readonly startBytes: number;
@@ -55,6 +56,8 @@ export async function compareSpeed(of: Case, folder: string): Promise<SpeedResul
       (await torch.ask("time", answers.time, { steps, rate, momentum })).times,
   };
   const medians: Record<Side, number[]> = { ours: [], torch: [] };
+  const cpuSeconds = { ours: 0, torch: 0 };
+  const pids = { ours: "self", torch: torch.pid } as const;
   // The first block warms up and tells how many steps fill the others.
   const steps = { ours: 0, torch: 0 };
   for (const side of sides) {
@@ -63,18 +66,25 @@ export async function compareSpeed(of: Case, folder: string): Promise<SpeedResul
   }
   const others = watchOthers(["self", torch.pid]);
   for (let block = 0; block < blocks; block++)
-    // The first step after the other side ran finds cold caches.
-    for (const side of block % 2 === 0 ? sides : sides.toReversed())
+    for (const side of block % 2 === 0 ? sides : sides.toReversed()) {
+      const before = processSeconds(pids[side]);
+      // The first step after the other side ran finds cold caches.
       medians[side].push(median((await run[side](steps[side] + 1)).slice(1)));
+      cpuSeconds[side] += processSeconds(pids[side]) - before;
+    }
   const othersBusy = others();
   const memory = await torch.ask("memory", answers.memory);
   torch.close();
   const peak = peakBytes();
   await learner.close();
+  const timesOf = (side: Side) => ({
+    medianMs: median(medians[side]),
+    cpuMs: (1000 * cpuSeconds[side]) / (blocks * (steps[side] + 1)),
+  });
   return {
     network: of.network,
-    ours: { medianMs: median(medians.ours), peakBytes: peak, startBytes },
-    torch: { medianMs: median(medians.torch), peakBytes: memory.peak, startBytes: memory.start },
+    ours: { ...timesOf("ours"), peakBytes: peak, startBytes },
+    torch: { ...timesOf("torch"), peakBytes: memory.peak, startBytes: memory.start },
     ratio: ratioOfMedians(medians.ours, medians.torch),
     bestRatio: Math.min(...medians.ours) / Math.min(...medians.torch),
     othersBusy,
