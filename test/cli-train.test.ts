@@ -1,6 +1,7 @@
 /** @file `train` and `resume` as their users and their scripts see them. */
+import { spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { idxFile, npyFile, zipFile } from "./data-files.ts";
@@ -123,6 +124,33 @@ describe("train", () => {
     expect(json(out)).toMatchObject({ final: { metric: "objective", split: "test" } });
     const taught = ["evaluate", join(student, "model.onnx"), "--data", data, "--json"];
     expect(json((await espalier(taught)).out).value).toBeGreaterThan(0.8);
+  });
+
+  it("trains a network that gives every pixel a class, and asks for their number", async () => {
+    const { folder, run } = await workplace();
+    const data = join(folder, "pixels");
+    const { mkdir } = await import("node:fs/promises");
+    await mkdir(data);
+    // The bright half of an image is class 1.
+    const isBright = (count: number) =>
+      Uint8Array.from({ length: count * 256 }, (_, i) => Number(i % 16 < 8 === (i >> 8) % 2 > 0));
+    for (const [split, count] of [
+      ["train", 48],
+      ["test", 8],
+    ] as const) {
+      const maps = isBright(count);
+      const pixels = maps.map((label, i) => 100 * label + (i % 90));
+      await writeFile(join(data, `${split}-images-idx3-ubyte`), idxFile([count, 16, 16], pixels));
+      await writeFile(join(data, `${split}-labels-idx3-ubyte`), idxFile([count, 16, 16], maps));
+    }
+    const flags = ["--base-width", "2", "--epochs", "8", "--batch", "4", "--optimizer", "adam"];
+    const argv = ["train", "unet", "--data", data, "-o", run, ...flags, "--json"];
+    const asked = await espalier(argv);
+    expect(asked).toMatchObject({ exitCode: 2, err: expect.stringContaining("--classes N") });
+    const { out, exitCode } = await espalier([...argv, "--classes", "2", "--lr", "0.02"]);
+    expect(exitCode).toBe(0);
+    expect(json(out)).toMatchObject({ epochs: 8, final: { metric: "accuracy", samples: 8 } });
+    expect(json(out).final.value).toBeGreaterThan(0.9);
   });
 
   it("recalibrates batch normalization without training", async () => {
@@ -284,6 +312,29 @@ describe("resume", () => {
     );
     expect(exitCode).toBe(130);
     expect(err).toContain(`stopped; \`espalier resume ${run}\` goes on`);
+  });
+
+  it("goes on after Ctrl-C, as a process", async () => {
+    const { data, run } = await workplace();
+    const root = resolve(import.meta.dirname, "..");
+    const command = ["--import", "tsx", join(root, "src/cli/main.ts")];
+    const flags = ["--data", data, "-o", run, "--epochs", "100000", "--batch", "20"];
+    const child = spawn(process.execPath, [...command, ...dense, ...flags], {
+      ...{ cwd: root, stdio: ["ignore", "ignore", "pipe"] },
+    });
+    child.stderr?.on("data", (text) => {
+      if (String(text).includes("epoch 3/")) child.kill("SIGINT");
+    });
+    expect(await new Promise((ended) => child.on("exit", ended))).toBe(130);
+    let err = "";
+    const io = stopAt("epoch 5/");
+    const says = (text: string) => {
+      err += text;
+      io.err(text);
+    };
+    const { exitCode } = await espalier(["resume", run], { signal: io.signal, err: says });
+    expect(exitCode).toBe(130);
+    expect(err).not.toContain("epoch 1/");
   });
 
   it("refuses other data, and finds the same ones elsewhere", async () => {

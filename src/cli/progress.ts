@@ -48,7 +48,7 @@ export function newProgress(io: Io): Progress {
     if (name === undefined) return;
     shownAt = io.now();
     const seconds = (shownAt - startedAt) / 1000;
-    if (io.isLive) io.err(`\r\x1b[2K${shorten(liveLine(name, last, seconds), io.columns - 1)}`);
+    if (io.isLive) io.err(`\r\x1b[2K${liveLine(name, last, seconds, io.columns - 1)}`);
     else io.err(`${plainLine(name, last, seconds)}\n`);
   };
   const finish = (): void => {
@@ -83,12 +83,17 @@ export function newProgress(io: Io): Progress {
   };
 }
 
-function liveLine(name: string, step: Step | undefined, seconds: number): string {
-  if (step === undefined) return `${name} …`;
+function liveLine(name: string, step: Step | undefined, seconds: number, columns: number): string {
+  if (step === undefined) return shorten(`${name} …`, columns);
   const share = step.total > 0 ? Math.min(1, step.done / step.total) : 0;
   const filled = Math.round(share * barWidth);
   const bar = `${"█".repeat(filled)}${"░".repeat(barWidth - filled)}`;
-  return [`${name} ${bar}`, ...details(step, share, seconds)].join("  ");
+  const parts = details(step, share, seconds);
+  const line = [`${name} ${bar}`, ...parts].join("  ");
+  if (displayWidth(line) <= columns) return line;
+  // Where the line is too long, bar and percentage go first: the counts say the same.
+  const rest = step.unit === undefined ? parts : parts.slice(1);
+  return shorten([name, ...rest].join("  "), columns);
 }
 
 function plainLine(name: string, step: Step | undefined, seconds: number): string {

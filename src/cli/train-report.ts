@@ -46,13 +46,11 @@ export async function follow(
 
 /** How far training is, for a progress line. */
 export function stepOf(progress: TrainProgress): Step {
-  const { phase, epoch, epochs, step, steps, loss, accuracy, imagesPerSecond, select } = progress;
+  const { phase, epoch, epochs, step, steps, loss, accuracy, imagesPerSecond } = progress;
   const notes = [
-    phase === "evaluate" ? "evaluating" : undefined,
     `epoch ${Math.min(epoch + 1, epochs)}/${epochs}`,
-    `loss ${loss.toPrecision(3)}`,
+    phase === "evaluate" ? "evaluating" : `loss ${loss.toPrecision(3)}`,
     accuracy === undefined ? undefined : formatPercent(accuracy),
-    select === undefined ? undefined : `select ${describeScore(select)}`,
   ];
   return {
     ...{ done: step, total: steps, unit: "steps" },
