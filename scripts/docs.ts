@@ -39,14 +39,15 @@ are all channels that it touches.
 - **sizes**: holds sizes of its own (attributes, shape inputs), which are rewritten when channels go.
 - **statistics**: mean and variance per channel are carried through it, for methods without data.
 - **MACs**: multiply-accumulates count towards the cost.
-- **gradient**: whether training can go through it.`,
+- **gradient**: the rule by which training goes back through it, held against finite differences; or
+  why there is none. A network can be trained where no path from a weight to the loss crosses such an
+  operator.`,
     table(["operator", "computes", "folded", "sizes", "statistics", "MACs", "gradient"], rows),
   );
 }
 
 function gradientOf({ gradient }: Operator): string {
-  if ("notYetDifferentiated" in gradient) return "not yet differentiated";
-  return "notDifferentiable" in gradient ? `none: ${gradient.notDifferentiable}` : "yes";
+  return "notDifferentiable" in gradient ? `none: ${gradient.notDifferentiable}` : "rule";
 }
 
 function methodsPage(): string {

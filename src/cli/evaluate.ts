@@ -30,7 +30,8 @@ interface Flags extends ModelFlags, DataFlags {
 const explanation = `
 What lies in DIR is recognised: IDX files (MNIST and kin), CIFAR binary batches,
 class folders of images, npz files with x and y. A file dataset.json beside the
-data may hold the data flags; flags on the command line win over it.
+data may hold the data flags. A model that \`train\` wrote knows how samples
+become its inputs, which wins over dataset.json; flags win over both.
 
 Examples:
   espalier evaluate net.onnx --data mnist

@@ -177,7 +177,6 @@ export interface NotApplicable {
 /** How gradients pass through an operator; `notDifferentiable` says why none does. */
 export type GradientFacet<A = unknown> =
   | { readonly rule: GradientRule<A> }
-  | { readonly notYetDifferentiated: true }
   | { readonly notDifferentiable: string };
 
 /** An operator of the canonical opset, whole. */
@@ -216,9 +215,6 @@ export function defineOp<A>(operator: Operator<A>): Operator {
   // what its other facets receive, so erasing the type here is sound.
   return operator as unknown as Operator;
 }
-
-/** The gradient facet of an operator whose rule is still to come. */
-export const notYet = { notYetDifferentiated: true } as const;
 
 /** The `macs` facet of operators that multiply nothing or negligibly little. */
 export const noMacs = (): number => 0;

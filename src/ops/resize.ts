@@ -10,7 +10,6 @@ import {
   noMacs,
   noMoments,
   notFolded,
-  notYet,
   type Operand,
   type Operator,
   type TiedTensor,
@@ -168,7 +167,7 @@ const gridSample = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  gradient: notYet,
+  gradient: { notDifferentiable: "it samples at computed places; there is no rule for it" },
 });
 
 /** Operators that change the resolution. */
