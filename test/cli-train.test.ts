@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { architectures } from "../src/models/registry.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { idxFile, npyFile, zipFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
@@ -40,6 +41,12 @@ function stopAt(text: string) {
 }
 
 describe("train", () => {
+  it("names in its help every network that can be built", async () => {
+    const { out } = await espalier(["train", "--help"]);
+    for (const { name } of architectures) expect(out).toContain(name);
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
   it("builds a network that fits the data, trains it, and leaves a run", async () => {
     const { data, run, model } = await workplace();
     const { exitCode, out, err } = await espalier([

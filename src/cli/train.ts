@@ -57,8 +57,8 @@ weights that it has.
 
 Samples are used by role: fit trains, select says after each epoch how good the
 network is, test is read once, at the end. A folder with train and test files
-gives fit 5/6 of train, select 1/24, certify 1/8 (for \`compress\`), and test as
-it is. For a network that was trained elsewhere on these very files, select
+gives fit 5/6 of train, select 1/24, certify 1/8 (kept for a last check), and
+test as it is. For a network that was trained elsewhere on these very files, select
 would measure what it knows by heart: give --held-out, which cuts select,
 certify and test from the test file.
 
@@ -72,7 +72,8 @@ Examples:
       --schedule one-cycle --decay 5e-4 --augment crop,flip
   espalier train small.onnx --data cifar10 -o tuned --epochs 5
   espalier train small.onnx --data photos -o tuned --distill net.onnx
-  espalier train unet --base-width 16 --data cells -o run --optimizer adam
+  espalier train unet --classes 2 --base-width 16 --data cells -o run \\
+      --optimizer adam
   espalier train net.onnx --data photos -o run --recalibrate-only`;
 
 /** The command. */
