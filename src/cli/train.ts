@@ -58,9 +58,9 @@ weights that it has.
 Samples are used by role: fit trains, select says after each epoch how good the
 network is, test is read once, at the end. A folder with train and test files
 gives fit 5/6 of train, select 1/24, certify 1/8 (kept for a last check), and
-test as it is. For a network that was trained elsewhere on these very files, select
-would measure what it knows by heart: give --held-out, which cuts select,
-certify and test from the test file.
+test as it is. For a network that was trained elsewhere on these very files,
+select would measure what it knows by heart: give --held-out, which cuts
+select, certify and test from the test file.
 
 RUN will hold model.onnx (the best epoch on select, for inference, with its
 preprocessing), original.onnx, report.json, events.jsonl, config.json and a
