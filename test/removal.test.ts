@@ -18,8 +18,8 @@ import { type HostTensor, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { buildProgram, type Program, programs } from "./random-graphs.ts";
 
-/** Number of random graphs; the long run takes more of them. */
-const runs = Number(process.env.ESPALIER_RANDOM_GRAPHS ?? 150);
+/** Number of random graphs. */
+const runs = Number(process.env.ESPALIER_RANDOM_GRAPHS ?? 1000);
 
 test(`removal equals zeroing what consumers read, on ${runs} random graphs`, async () => {
   let removedUnits = 0;

@@ -2,11 +2,15 @@
  * @file Two networks on the same inputs: do they compute the same? At two optimisation levels of
  * ONNX Runtime, because its fusions have been wrong before.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { EspalierError } from "../errors.ts";
+import { saveModel } from "../files/model-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
-import { type Optimization, withSession } from "../runtime/session.ts";
+import { type ModelSource, type Optimization, withSession } from "../runtime/session.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomFeeds } from "./feeds.ts";
@@ -68,7 +72,7 @@ const levels: readonly Optimization[] = ["disabled", "all"];
 export async function compareModels(
   original: Model,
   reference: ModelBytes,
-  small: ModelBytes | Uint8Array,
+  small: ModelBytes,
   dims: ReadonlyMap<string, number>,
   options: VerifyOptions = {},
 ): Promise<Verification> {
@@ -137,20 +141,37 @@ async function eachLevel<T>(run: (level: Optimization) => Promise<T>): Promise<T
 }
 
 async function outputsOf(
-  model: ModelBytes | Uint8Array,
+  model: ModelBytes,
   feeds: readonly ReadonlyMap<string, HostTensor>[],
   optimization: Optimization,
   { threads, signal }: VerifyOptions,
 ): Promise<ReadonlyMap<string, HostTensor>[]> {
-  const source = "chunks" in model ? model.chunks : model;
-  return withSession(source, { optimization, threads, signal }, async (session) => {
-    const results: ReadonlyMap<string, HostTensor>[] = [];
-    for (const feed of feeds) {
-      signal?.throwIfAborted();
-      results.push(await session.run(feed));
-    }
-    return results;
-  });
+  return withSource(model, (source) =>
+    withSession(source, { optimization, threads, signal }, async (session) => {
+      const results: ReadonlyMap<string, HostTensor>[] = [];
+      for (const feed of feeds) {
+        signal?.throwIfAborted();
+        results.push(await session.run(feed));
+      }
+      return results;
+    }),
+  );
+}
+
+/** A model in two files must be on disk for onnxruntime to load it. */
+async function withSource<T>(
+  model: ModelBytes,
+  use: (source: ModelSource) => Promise<T>,
+): Promise<T> {
+  if (model.external === undefined) return use(model.chunks);
+  const folder = await mkdtemp(join(tmpdir(), "espalier-"));
+  try {
+    const path = join(folder, "model.onnx");
+    await saveModel(path, model);
+    return await use({ path });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 }
 
 /** How far two series of tensors are apart. */
