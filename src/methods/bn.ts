@@ -17,7 +17,7 @@ import type { Moments } from "../ops/operator.ts";
 import { roleOf } from "../ops/roles.ts";
 import { candidateUnits } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
-import { type Source, sourcesOf } from "./channel-model.ts";
+import { type Source, sourcesOf, withDeviations } from "./channel-model.ts";
 import { compensate } from "./compensation.ts";
 import { correlationsOf } from "./correlations.ts";
 import { type Method, type MethodContext, type MethodOption, optionOf } from "./method.ts";
@@ -166,8 +166,10 @@ function activationScores(mode: string) {
 
 /** Without compensation the whole channel is lost, mean and all: its root mean square counts. */
 function asPowers(source: Source): Source {
-  const deviation = source.deviation.map((s, c) => Math.hypot(s, source.mean[c]));
-  return { ...source, deviation };
+  return withDeviations(
+    source,
+    source.deviation.map((s, c) => Math.hypot(s, source.mean[c])),
+  );
 }
 
 /** Units that somebody reads before any statistics are known there. */

@@ -5,7 +5,12 @@
  * channels go together without loss of precision.
  */
 import type { Moments } from "../ops/operator.ts";
-import { cholesky, choleskySolve, subMatrix } from "../tensor/linear-algebra.ts";
+import {
+  cholesky,
+  choleskySolve,
+  productWithTranspose,
+  subMatrix,
+} from "../tensor/linear-algebra.ts";
 import type { Correlations } from "./correlations.ts";
 import type { Reader } from "./readers.ts";
 
@@ -22,7 +27,13 @@ export interface Source {
   readonly deviation: Float64Array;
   /** Correlations [C, C], positive definite; `undefined` where channels count as uncorrelated. */
   readonly correlations: Float64Array | undefined;
-  readonly readers: readonly Reader[];
+  readonly readers: readonly ModelledReader[];
+}
+
+/** A reader with what the model says about its results. */
+export interface ModelledReader extends Reader {
+  /** Variance of each result under the model: neighbouring positions uncorrelated. [O] */
+  readonly resultVariance: Float64Array;
 }
 
 /** The values that are read along axis 1 and whose moments are known, in graph order. */
@@ -42,17 +53,43 @@ export function sourcesOf(
     if (known === undefined) return [];
     const width = known.mean.length;
     const between = correlations.get(name)?.map((r, i) => (i % (width + 1) === 0 ? 1 : trust * r));
-    return [
-      {
-        name,
-        units: own[0].sourceUnits,
-        mean: known.mean,
-        deviation: known.variance.map(Math.sqrt),
-        correlations: between,
-        readers: own,
-      },
-    ];
+    const channels = {
+      ...{ name, units: own[0].sourceUnits, mean: known.mean, correlations: between },
+      deviation: known.variance.map(Math.sqrt),
+    };
+    return [{ ...channels, readers: own.map((reader) => modelled(reader, channels)) }];
   });
+}
+
+/** The source with other deviations of its channels. */
+export function withDeviations(source: Source, deviation: Float64Array): Source {
+  const channels = { ...source, deviation };
+  return { ...channels, readers: source.readers.map((reader) => modelled(reader, channels)) };
+}
+
+function modelled(
+  reader: Reader,
+  channels: Pick<Source, "deviation" | "correlations">,
+): ModelledReader {
+  return { ...reader, resultVariance: resultVariance(reader, channels, reader.weight.values) };
+}
+
+/** Variance of each result for weights `values` [O, I, K], positions uncorrelated. [O] */
+export function resultVariance(
+  reader: Reader,
+  { deviation, correlations }: Pick<Source, "deviation" | "correlations">,
+  values: Float64Array,
+): Float64Array {
+  const { outputs, inputs, group } = reader.weight;
+  const variance = new Float64Array(outputs);
+  for (const tap of normalizedWeights(reader, deviation, values)) {
+    const spread =
+      correlations && group === 1
+        ? productWithTranspose(tap, correlations, outputs, inputs, inputs) // symmetric
+        : tap;
+    for (let i = 0; i < tap.length; i++) variance[Math.floor(i / inputs)] += tap[i] * spread[i];
+  }
+  return variance;
 }
 
 /**

@@ -12,8 +12,7 @@ import type { Edit } from "../structure/edits.ts";
 import type { Removed } from "../structure/removal.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
-import { product } from "../tensor/linear-algebra.ts";
-import { normalizedWeights, type Source, substitutes } from "./channel-model.ts";
+import { type ModelledReader, resultVariance, type Source, substitutes } from "./channel-model.ts";
 import type { Reader } from "./readers.ts";
 
 /** Which corrections to make beside that of the mean. */
@@ -100,7 +99,7 @@ interface Change {
 function editReader(
   graph: Graph,
   consumers: ReadonlyMap<string, readonly Node[]>,
-  reader: Reader,
+  reader: ModelledReader,
   source: Source,
   { weights, corrections, isGone }: Change,
 ): Edit[] {
@@ -162,29 +161,16 @@ function meanLoss(
 }
 
 /** What each result keeps of its running variance. [O] */
-function varianceShares(reader: Reader, source: Source, weights: Float64Array): Float64Array {
-  const before = resultVariance(reader, source, reader.weight.values);
+function varianceShares(
+  reader: ModelledReader,
+  source: Source,
+  weights: Float64Array,
+): Float64Array {
   const after = resultVariance(reader, source, weights);
-  return before.map((all, o) => {
+  return reader.resultVariance.map((all, o) => {
     const share = all > 0 ? Math.min(1, after[o] / all) : 1;
     return Math.max(leastShare, share) ** variancePower;
   });
-}
-
-/** Variance of each result under the channel model, positions uncorrelated. [O] */
-function resultVariance(
-  reader: Reader,
-  { deviation, correlations }: Source,
-  values: Float64Array,
-): Float64Array {
-  const { outputs, inputs, group } = reader.weight;
-  const variance = new Float64Array(outputs);
-  for (const tap of normalizedWeights(reader, deviation, values)) {
-    const spread =
-      correlations && group === 1 ? product(tap, correlations, outputs, inputs, inputs) : tap;
-    for (let i = 0; i < tap.length; i++) variance[Math.floor(i / inputs)] += tap[i] * spread[i];
-  }
-  return variance;
 }
 
 /** The reader's own bias, or the one that a sum behind it adds, raised by `loss`. */

@@ -12,7 +12,7 @@ import type { Moments } from "../ops/operator.ts";
 import { channelOf, roleOf } from "../ops/roles.ts";
 import type { Structure } from "../structure/units.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
-import { identity, product, productWithTranspose } from "../tensor/linear-algebra.ts";
+import { identity, productWithTranspose } from "../tensor/linear-algebra.ts";
 import type { Reader } from "./readers.ts";
 import { momentRule } from "./statistics.ts";
 
@@ -20,7 +20,7 @@ import { momentRule } from "./statistics.ts";
 export type Correlations = ReadonlyMap<string, Float64Array>;
 
 /** Values with more channels than this are taken as uncorrelated: the work grows with the cube. */
-export const widestCorrelated = 1024;
+export const widestCorrelated = 512;
 
 /** The correlations between the channels of every value whose moments are known. */
 export function correlationsOf(
@@ -66,7 +66,10 @@ function throughWeights(
     const tap =
       group === 1
         ? productWithTranspose(
-            correlations ? product(scaled, correlations, outputs, inputs, inputs) : scaled,
+            // The matrix is symmetric, so it is its own transpose.
+            correlations
+              ? productWithTranspose(scaled, correlations, outputs, inputs, inputs)
+              : scaled,
             scaled,
             outputs,
             outputs,

@@ -107,13 +107,6 @@ export function batchNormAfter(
   return scale && mean && variance && { node: next, role, scale, mean, variance };
 }
 
-/** How strongly each result channel counts: (scale / standard deviation)² of the normalization, or 1. */
-export function gainsOf({ batchNorm, weight }: Reader): Float64Array {
-  if (batchNorm === undefined) return new Float64Array(weight.outputs).fill(1);
-  const { scale, variance, role } = batchNorm;
-  return scale.map((s, o) => (s * s) / (variance[o] + role.epsilon));
-}
-
 /** A node that sums over channels and is no linear layer with constant weights. */
 export interface OtherRead {
   readonly source: string;

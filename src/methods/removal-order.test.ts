@@ -4,8 +4,8 @@ import { chain } from "../../test/support/bn-network.ts";
 import { structureOf } from "../structure/units.ts";
 import { inverse, product, productWithTranspose, subMatrix } from "../tensor/linear-algebra.ts";
 import { randomOf } from "../tensor/random.ts";
-import { normalizedWeights, type Source, substitutes } from "./channel-model.ts";
-import { gainsOf, readersOf } from "./readers.ts";
+import { normalizedWeights, resultVariance, type Source, substitutes } from "./channel-model.ts";
+import { readersOf } from "./readers.ts";
 import { damageModel, removalOrder } from "./removal-order.ts";
 
 const width = 6;
@@ -23,15 +23,18 @@ function correlations(): Float64Array {
 }
 
 function source(between: Float64Array | undefined): Source {
-  const readers = readersOf(structure).filter((reader) => reader.source === "h");
-  return {
-    name: "h",
-    units: readers[0].sourceUnits,
-    mean: new Float64Array(width),
+  const channels = {
     deviation: Float64Array.of(1, 0.5, 2, 0.1, 1.5, 0.7),
     correlations: between,
-    readers,
   };
+  const readers = readersOf(structure)
+    .filter((reader) => reader.source === "h")
+    .map((reader) => ({
+      ...reader,
+      resultVariance: resultVariance(reader, channels, reader.weight.values),
+    }));
+  const { sourceUnits: units } = readers[0];
+  return { name: "h", units, mean: new Float64Array(width), ...channels, readers };
 }
 
 /** Σ over outputs and taps of gain · w_R (C_RR - C_RK C_KK⁻¹ C_KR) w_Rᵀ. */
@@ -48,7 +51,8 @@ function expectedDamage({ readers, deviation }: Source, between: Float64Array, g
   );
   const untold = subMatrix(between, width, gone, gone).map((x, i) => x - told[i]);
   const [reader] = readers;
-  const gains = gainsOf(reader);
+  const scales = reader.batchNorm?.scale ?? new Float64Array();
+  const gains = scales.map((scale, o) => scale ** 2 / (reader.resultVariance[o] + 1e-5));
   let damage = 0;
   for (const tap of normalizedWeights(reader, deviation))
     for (const [o, gain] of gains.entries())
@@ -64,24 +68,28 @@ describe("the damage model", () => {
   it("gives the damage of one removal, and step by step that of several", () => {
     const of = source(between);
     const model = damageModel(structure.units.length, [of], []);
+    const total = expectedDamage(of, between, [0, 1, 2, 3, 4, 5]);
     let sum = 0;
     const gone: number[] = [];
     for (const channel of [4, 1, 3, 0]) {
-      sum += model.damageOf(of.units[channel]);
+      // Damage counts in proportion to what is left, squared.
+      sum += model.damageOf(of.units[channel]) * (1 - sum / total) ** 2;
       model.remove(of.units[channel]);
       gone.push(channel);
       expect(sum).toBeCloseTo(expectedDamage(of, between, gone), 8);
     }
   });
 
-  it("without correlations counts each channel alone, and removals change nothing", () => {
+  it("without correlations counts each channel alone, relative to what is left", () => {
     const of = source(undefined);
     const model = damageModel(structure.units.length, [of], []);
     const identity = between.map((_, i) => Number(i % (width + 1) === 0));
     const before = model.damageOf(of.units[2]);
     expect(before).toBeCloseTo(expectedDamage(of, identity, [2]), 10);
-    expect(model.remove(of.units[0]).size).toBe(0);
-    expect(model.damageOf(of.units[2])).toBe(before);
+    model.remove(of.units[0]);
+    const total = expectedDamage(of, identity, [0, 1, 2, 3, 4, 5]);
+    const left = 1 - expectedDamage(of, identity, [0]) / total;
+    expect(model.damageOf(of.units[2])).toBeCloseTo(before / left ** 2, 10);
   });
 
   it("orders the candidates so that each step does the least damage", () => {

@@ -6,13 +6,20 @@
  * normalized weights' Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of
  * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. That is the step of
  * Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in place of a Hessian of data.
- * After each step the weights, and so H, are those that the removal leaves.
+ * After each step the weights, and so H, are those that the removal leaves; and since the running
+ * variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which
+ * keeps any layer from being emptied.
  */
 
 import { channelOf } from "../ops/roles.ts";
 import { inverse, productWithTranspose } from "../tensor/linear-algebra.ts";
-import { normalizedWeights, type Source } from "./channel-model.ts";
-import { gainsOf, type OtherRead, type Reader } from "./readers.ts";
+import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
+import type { OtherRead } from "./readers.ts";
+
+/** The power of the variance correction: 1/share² for what is left of a layer. */
+const remainingPower = 2;
+/** A layer counts no more than (1 / this)² times as much, however little is left of it. */
+const leastRemaining = 0.01;
 
 /** One value with what removing its channels costs. */
 interface Ledger {
@@ -22,6 +29,9 @@ interface Ledger {
   /** H, and P where channels are correlated; without them H holds its diagonal only. */
   readonly gram: Float64Array;
   readonly precision: Float64Array | undefined;
+  /** What all channels together give the readers, and what of that is lost. */
+  readonly total: number;
+  lost: number;
 }
 
 /** The expected damage of each unit, kept up to date while units are removed. */
@@ -63,7 +73,7 @@ export function damageModel(
     remove(unit) {
       const touched = new Set<number>();
       for (const [s, channel] of places[unit]) {
-        if (!removeChannel(ledgers[s], channel)) continue;
+        removeChannel(ledgers[s], channel);
         for (const other of sources[s].units) if (other >= 0) touched.add(other);
       }
       return touched;
@@ -95,6 +105,19 @@ export function removalOrder(
   return order;
 }
 
+/**
+ * How strongly each result counts. Behind batch normalization its power is scale², whatever its
+ * variance: the modelled variance takes the place of the running one, which also holds what the model
+ * does not know, so that damage is a share of what the model explains. Without normalization, 1.
+ */
+function gainsOf({ batchNorm, weight, resultVariance }: ModelledReader): Float64Array {
+  if (batchNorm === undefined) return new Float64Array(weight.outputs).fill(1);
+  return batchNorm.scale.map((s, o) => {
+    const variance = resultVariance[o] + batchNorm.role.epsilon;
+    return (s * s) / variance;
+  });
+}
+
 function ledgerOf({ units, deviation, correlations, readers }: Source): Ledger {
   const width = units.length;
   const alone = new Float64Array(width);
@@ -103,11 +126,14 @@ function ledgerOf({ units, deviation, correlations, readers }: Source): Ledger {
     if (reader.weight.group > 1) addOwnSquares(reader, deviation, alone);
     else addGram(reader, deviation, gram, correlations !== undefined);
   }
-  return { width, alone, gram, precision: correlations && inverse(correlations, width) };
+  let total = 0;
+  for (let i = 0; i < gram.length; i++) total += gram[i] * (correlations?.[i] ?? 1);
+  const precision = correlations && inverse(correlations, width);
+  return { width, alone, gram, precision, total, lost: 0 };
 }
 
 /** Squares of the weights of each channel, but for outputs that go together with the channel. */
-function addOwnSquares(reader: Reader, deviation: Float64Array, out: Float64Array): void {
+function addOwnSquares(reader: ModelledReader, deviation: Float64Array, out: Float64Array): void {
   const gains = gainsOf(reader);
   const { weight, sourceUnits, resultUnits } = reader;
   const { outputs, inputs } = weight;
@@ -121,7 +147,7 @@ function addOwnSquares(reader: Reader, deviation: Float64Array, out: Float64Arra
 }
 
 function addGram(
-  reader: Reader,
+  reader: ModelledReader,
   deviation: Float64Array,
   out: Float64Array,
   isMatrix: boolean,
@@ -141,16 +167,30 @@ function addGram(
   }
 }
 
-function channelDamage({ width, alone, gram, precision }: Ledger, c: number): number {
-  if (precision === undefined) return alone[c] + gram[c];
-  return alone[c] + gram[c * width + c] / precision[c * width + c];
+/** The damage of the next removal, in proportion to what is left. */
+function channelDamage(ledger: Ledger, c: number): number {
+  const { alone, total, lost } = ledger;
+  const remaining = total > 0 ? Math.max(leastRemaining, 1 - lost / total) : 1;
+  return alone[c] + lossOf(ledger, c) / remaining ** remainingPower;
 }
 
-/** Takes a channel out; false where that changes nothing for the others. */
-function removeChannel({ width, gram, precision }: Ledger, c: number): boolean {
-  if (precision === undefined) return false;
+/** What the readers lose with a channel when no other can tell it. */
+function lossOf({ width, gram, precision }: Ledger, c: number): number {
+  if (precision === undefined) return gram[c];
+  const untold = precision[c * width + c];
+  return untold > 0 ? gram[c * width + c] / untold : 0;
+}
+
+/** Takes a channel out. */
+function removeChannel(ledger: Ledger, c: number): void {
+  ledger.lost += lossOf(ledger, c);
+  const { width, gram, precision } = ledger;
+  if (precision === undefined) {
+    gram[c] = 0;
+    return;
+  }
   const pivot = precision[c * width + c];
-  if (!(pivot > 0)) return false; // it was taken out before: a unit may have several places
+  if (!(pivot > 0)) return; // it was taken out before: a unit may have several places
   const own = gram[c * width + c];
   const share = Float64Array.from({ length: width }, (_, d) =>
     d === c ? 0 : -precision[c * width + d] / pivot,
@@ -168,5 +208,4 @@ function removeChannel({ width, gram, precision }: Ledger, c: number): boolean {
     gram[c * width + d] = gram[d * width + c] = 0;
     precision[c * width + d] = precision[d * width + c] = 0;
   }
-  return true;
 }

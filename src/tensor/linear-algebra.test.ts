@@ -8,6 +8,7 @@ import {
   product,
   productWithTranspose,
   subMatrix,
+  transposed,
 } from "./linear-algebra.ts";
 import { randomOf } from "./random.ts";
 
@@ -30,6 +31,24 @@ describe("products", () => {
     const b = Float64Array.of(7, 8, 9, 10, 11, 12);
     expect([...product(a, b, 2, 2, 3)]).toEqual([58, 64, 139, 154]);
     expect([...productWithTranspose(a, b, 2, 2, 3)]).toEqual([50, 68, 122, 167]);
+  });
+
+  it.each([
+    [1, 1, 1],
+    [4, 2, 3],
+    [5, 3, 7],
+    [9, 8, 2],
+    [3, 1, 5],
+  ])("equal the sums of products for sizes %d, %d, %d", (n, m, k) => {
+    const [a, b] = [normals(n * k, "a"), normals(k * m, "b")];
+    const want = new Float64Array(n * m);
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j < m; j++)
+        for (let p = 0; p < k; p++) want[i * m + j] += a[i * k + p] * b[p * m + j];
+    expect(distance(product(a, b, n, m, k), want)).toBeLessThan(1e-12);
+    expect(distance(productWithTranspose(a, transposed(b, k, m), n, m, k), want)).toBeLessThan(
+      1e-12,
+    );
   });
 
   it("select rows and columns", () => {

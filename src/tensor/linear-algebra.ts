@@ -1,7 +1,7 @@
 /** @file Dense matrices in float64, row-major: products, and what Cholesky's factorisation solves. */
 import { assert } from "../errors.ts";
 
-/** A Bᵀ of A [n, k] and B [m, k]: [n, m]. Both are read along rows. */
+/** A Bᵀ of A [n, k] and B [m, k]: [n, m]. Both are read along rows, 4 by 2 of them at a time. */
 export function productWithTranspose(
   a: Float64Array,
   b: Float64Array,
@@ -10,9 +10,54 @@ export function productWithTranspose(
   k: number,
 ): Float64Array {
   const out = new Float64Array(n * m);
+  const wholeRows = n - (n % 4);
+  const wholeColumns = m - (m % 2);
+  for (let j = 0; j < wholeColumns; j += 2)
+    for (let i = 0; i < wholeRows; i += 4) addTile(out, i, j, m, a, b, k);
   for (let i = 0; i < n; i++)
-    for (let j = 0; j < m; j++) out[i * m + j] = dot(a, i * k, b, j * k, k);
+    for (let j = i < wholeRows ? wholeColumns : 0; j < m; j++)
+      out[i * m + j] = dot(a, i * k, b, j * k, k);
   return out;
+}
+
+/** Eight dot products at once: each element read serves several, and sums stay in registers. */
+function addTile(
+  out: Float64Array,
+  i: number,
+  j: number,
+  m: number,
+  a: Float64Array,
+  b: Float64Array,
+  k: number,
+): void {
+  const [a0, a1, a2, a3] = [i * k, (i + 1) * k, (i + 2) * k, (i + 3) * k];
+  const [b0, b1] = [j * k, (j + 1) * k];
+  let [s00, s01, s10, s11, s20, s21, s30, s31] = [0, 0, 0, 0, 0, 0, 0, 0];
+  for (let p = 0; p < k; p++) {
+    const x = b[b0 + p];
+    const y = b[b1 + p];
+    const u = a[a0 + p];
+    const v = a[a1 + p];
+    const w = a[a2 + p];
+    const z = a[a3 + p];
+    s00 += u * x;
+    s01 += u * y;
+    s10 += v * x;
+    s11 += v * y;
+    s20 += w * x;
+    s21 += w * y;
+    s30 += z * x;
+    s31 += z * y;
+  }
+  const at = i * m + j;
+  out[at] = s00;
+  out[at + 1] = s01;
+  out[at + m] = s10;
+  out[at + m + 1] = s11;
+  out[at + 2 * m] = s20;
+  out[at + 2 * m + 1] = s21;
+  out[at + 3 * m] = s30;
+  out[at + 3 * m + 1] = s31;
 }
 
 /** A B of A [n, k] and B [k, m]: [n, m]. */
@@ -23,9 +68,13 @@ export function product(
   m: number,
   k: number,
 ): Float64Array {
-  const out = new Float64Array(n * m);
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < k; j++) addRow(out, i * m, a[i * k + j], b, j * m, m);
+  return productWithTranspose(a, transposed(b, k, m), n, m, k);
+}
+
+/** The transpose of A [n, m]: [m, n]. */
+export function transposed(a: Float64Array, n: number, m: number): Float64Array {
+  const out = new Float64Array(a.length);
+  for (let i = 0; i < n; i++) for (let j = 0; j < m; j++) out[j * n + i] = a[i * m + j];
   return out;
 }
 
