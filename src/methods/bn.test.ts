@@ -6,6 +6,7 @@ import { applyEdits } from "../structure/edits.ts";
 import { removeNothing } from "../structure/removal.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
+import { toNumbers } from "../tensor/host-tensor.ts";
 import { bn } from "./bn.ts";
 import type { Proposal } from "./method.ts";
 
@@ -119,6 +120,12 @@ describe("compensation", () => {
     // And so one of the twins is the first to go.
     const scores = innerScores(structure);
     expect([1, 2]).toContain(scores.indexOf(Math.min(...scores)));
+  });
+
+  it("stays finite next to all but dead channels", () => {
+    const structure = structureOf(chain({ scale: [1, 1, 1e-3, 1], shift: [0, 0.3, -0.03, -38] }));
+    for (const { tensor } of propose(structure).edits(remove(structure, [0, 1])))
+      expect(toNumbers(tensor).every((x) => Math.abs(x) < 100)).toBe(true);
   });
 
   it("changes nothing when it is off, or nothing is removed", () => {

@@ -16,6 +16,11 @@ import type { Reader } from "./readers.ts";
 
 /** How far computed correlations are trusted: the rest is taken as noise of each channel's own. */
 const trust = 0.9;
+/**
+ * A channel whose deviation is less than this share of the layer's stands in for no other: it would
+ * have to be amplified, and so would all that the model does not know of it.
+ */
+const deadShare = 0.01;
 
 /** The channels of one value, and the linear layers that read them. */
 export interface Source {
@@ -51,13 +56,27 @@ export function sourcesOf(
   return [...byName].flatMap(([name, own]): Source[] => {
     const known = moments.get(name);
     if (known === undefined) return [];
-    const width = known.mean.length;
-    const between = correlations.get(name)?.map((r, i) => (i % (width + 1) === 0 ? 1 : trust * r));
+    const deviation = known.variance.map(Math.sqrt);
     const channels = {
-      ...{ name, units: own[0].sourceUnits, mean: known.mean, correlations: between },
-      deviation: known.variance.map(Math.sqrt),
+      ...{ name, units: own[0].sourceUnits, mean: known.mean, deviation },
+      correlations: trusted(correlations.get(name), deviation),
     };
     return [{ ...channels, readers: own.map((reader) => modelled(reader, channels)) }];
+  });
+}
+
+/** Correlations as far as they are trusted: positive definite, and none of all but dead channels. */
+function trusted(
+  correlations: Float64Array | undefined,
+  deviation: Float64Array,
+): Float64Array | undefined {
+  const width = deviation.length;
+  const power = deviation.reduce((sum, s) => sum + s * s, 0) / width;
+  const isDead = deviation.map((s) => Number(s < deadShare * Math.sqrt(power)));
+  return correlations?.map((r, i) => {
+    const [a, b] = [Math.floor(i / width), i % width];
+    if (a === b) return 1;
+    return isDead[a] || isDead[b] ? 0 : trust * r;
   });
 }
 
