@@ -70,7 +70,10 @@ export async function refit(
     options.signal?.throwIfAborted();
     const edited = applyEdits(original, [...current.values()]);
     const repaired = removeUnits(structureOf(edited, { dims }), removed);
-    const sums = await patchSums(repaired, original, reader, batches, options);
+    const now = repaired.nodes.find(({ name }) => name === reader.node.name);
+    if (now === undefined) continue; // nothing reads its result any more
+    const source = now.inputs[reader.role.dataInput];
+    const sums = await patchSums({ repaired, original, source, reader }, batches, options);
     for (const edit of fit(edited, reader, removed, sums, options.ridge ?? defaultRidge))
       current.set(keyOf(edit), edit);
     options.onProgress?.({ done: done + 1, total: readers.length });
@@ -117,18 +120,21 @@ interface PatchSums {
 }
 
 async function patchSums(
-  repaired: Graph,
-  original: Graph,
-  reader: Reader,
+  layer: {
+    readonly repaired: Graph;
+    readonly original: Graph;
+    readonly source: string;
+    readonly reader: Reader;
+  },
   batches: readonly Feeds[],
   options: RefitOptions,
 ): Promise<PatchSums> {
-  const { node, role, axes, result } = reader;
-  const source = repaired.nodes.find(({ name }) => name === node.name)?.inputs[role.dataInput];
+  const { repaired, original, source } = layer;
+  const { axes, result } = layer.reader;
   const widest = Math.max(1, ...axes.map(({ output }) => output));
   const perAxis = Math.ceil(mostPositions ** (1 / Math.max(1, axes.length)));
   const positionStep = Math.ceil(widest / perAxis);
-  const site: PatchSite = { source: source ?? reader.source, target: result, axes, positionStep };
+  const site: PatchSite = { source, target: result, axes, positionStep };
   const model = concatBytes(emitModel(patchGraph(repaired, original, site)));
   const perImage = sizeOf(axes.map(({ output }) => Math.ceil(output / positionStep)));
   return withSession(model, options, async (session) => {
