@@ -6,7 +6,7 @@ import { applyEdits } from "../structure/edits.ts";
 import { removeNothing } from "../structure/removal.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
-import { toNumbers } from "../tensor/host-tensor.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { bn } from "./bn.ts";
 import type { Proposal } from "./method.ts";
 
@@ -132,6 +132,108 @@ describe("compensation", () => {
     const structure = structureOf(chain({ scale: [1, 1], shift: [0, 0] }));
     expect(propose(structure, { compensate: "off" }).edits(remove(structure, [0]))).toEqual([]);
     expect(propose(structure).edits(removeNothing(structure))).toEqual([]);
+  });
+});
+
+/** x [N, 2, 4, 4] → BN → Relu, channel 1 constant 2 → what `read` makes of it. */
+function readBy(read: (b: GraphBuilder, h: string) => string): Structure {
+  const b = new GraphBuilder();
+  const vector = (values: readonly number[]) =>
+    b.constant(undefined, tensorOf("float32", [values.length], values));
+  const x = b.input("x", "float32", ["N", 2, 4, 4]);
+  const [z] = b.node("Conv", [x, b.constant("w0", normals([3, 2, 1, 1], "w0"))]);
+  const [n] = b.node("BatchNormalization", [
+    ...[z, vector([1, 0, 1]), vector([0.1, 2, 0.2]), vector([0, 0, 0]), vector([1, 1, 1])],
+  ]);
+  const [h] = b.node("Relu", [n], {}, { outputs: ["h"] });
+  b.output(read(b, h), { dtype: "float32", shape: undefined });
+  return structureOf(b.build());
+}
+
+const flattened = (b: GraphBuilder, h: string) => b.node("Flatten", [h])[0];
+const readers: readonly (readonly [string, (b: GraphBuilder, h: string) => string])[] = [
+  [
+    "Gemm with a bias and beta",
+    (b, h) =>
+      b.node(
+        "Gemm",
+        [
+          flattened(b, h),
+          b.constant("w", normals([5, 48], "w")),
+          b.constant("c", normals([1, 5], "c")),
+        ],
+        { transB: 1, beta: { kind: "float", value: 2 } },
+      )[0],
+  ],
+  [
+    "Gemm without a bias",
+    (b, h) => b.node("Gemm", [flattened(b, h), b.constant("w", normals([48, 5], "w"))])[0],
+  ],
+  [
+    "Gemm with a scalar bias",
+    (b, h) =>
+      b.node("Gemm", [
+        ...[
+          flattened(b, h),
+          b.constant("w", normals([48, 5], "w")),
+          b.constant("c", normals([], "c")),
+        ],
+      ])[0],
+  ],
+  [
+    "MatMul and Add",
+    (b, h) => {
+      const [y] = b.node("MatMul", [flattened(b, h), b.constant("w", normals([48, 5], "w"))]);
+      return b.node("Add", [b.constant("c", normals([5], "c")), y])[0];
+    },
+  ],
+  [
+    "a pointwise convolution with a bias",
+    (b, h) =>
+      b.node("Conv", [
+        ...[h, b.constant("w", normals([5, 3, 1, 1], "w")), b.constant("c", normals([5], "c"))],
+      ])[0],
+  ],
+  [
+    "a transposed convolution of one tap per result",
+    (b, h) => b.node("ConvTranspose", [h, b.constant("w", normals([3, 5, 1, 1], "w"))])[0],
+  ],
+  [
+    "a depthwise convolution and a pointwise one",
+    (b, h) => {
+      const depthwise = b.constant("w", normals([3, 1, 1, 1], "w"));
+      const [d] = b.node("Conv", [h, depthwise], { group: 3 });
+      return b.node("Conv", [d, b.constant("v", normals([5, 3, 1, 1], "v"))])[0];
+    },
+  ],
+  [
+    "two layers",
+    (b, h) => {
+      const branches = ["w", "v"].map(
+        (name) => b.node("Conv", [h, b.constant(name, normals([5, 3, 1, 1], name))])[0],
+      );
+      return b.node("Concat", branches, { axis: 1 })[0];
+    },
+  ],
+];
+
+describe("compensation of a constant channel that is read by", () => {
+  it.each(readers)("%s is exact", async (_, read) => {
+    const structure = readBy(read);
+    const x = normals([2, 2, 4, 4], "x");
+    const want = await runGraph(structure.analysis.graph, x);
+    const got = await runGraph(pruned(structure, [1], propose(structure)), x);
+    const off = propose(structure, { compensate: "off" });
+    expect(distance(got, want)).toBeLessThan(2e-5);
+    expect(distance(await runGraph(pruned(structure, [1], off), x), want)).toBeGreaterThan(0.1);
+  });
+
+  it("a bare MatMul is left out: there is no bias to raise", async () => {
+    const structure = readBy(
+      (b, h) => b.node("MatMul", [flattened(b, h), b.constant("w", normals([48, 5], "w"))])[0],
+    );
+    const edits = propose(structure).edits(remove(structure, [1]));
+    expect(edits.every(({ input }) => input === 1)).toBe(true);
   });
 });
 

@@ -10,7 +10,9 @@
  * - `next`: the expected square of the change in what the readers compute, with their own batch
  *   normalization's scale, after compensation (`removal-order.ts`).
  *
- * What goes is made up for in the readers' parameters (`compensation.ts`).
+ * What goes is made up for in the readers' parameters (`compensation.ts`). Defaults, and the constants
+ * of the model, were chosen by the accuracy of two CIFAR-10 residual networks on the first 5,000 test
+ * images (`bench/bn-table.ts`).
  */
 import { EspalierError } from "../errors.ts";
 import type { Moments } from "../ops/operator.ts";
