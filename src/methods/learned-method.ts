@@ -1,0 +1,66 @@
+/**
+ * @file What a method that learns is: it trains the network in a form of its own, reads off what each
+ * unit is worth, and hands the network back in its original form.
+ */
+import type { Dataset } from "../data/dataset.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Model } from "../onnx/read.ts";
+import type { TrainOptions } from "../train/options.ts";
+import type { Method, MethodContext, Proposal } from "./method.ts";
+
+/** How the run that a method serves trains. The method adds what its own training needs. */
+export interface LearningOptions
+  extends Pick<
+    TrainOptions,
+    | "batchSize"
+    | "objective"
+    | "teacher"
+    | "output"
+    | "limit"
+    | "augment"
+    | "clipNorm"
+    | "providers"
+    | "threads"
+    | "signal"
+    | "onProgress"
+    | "onEpoch"
+  > {
+  /** Where the method keeps its checkpoint; it goes on from one that is there. */
+  readonly checkpoint: TrainOptions["checkpoint"];
+}
+
+/** What a method that learns is given. */
+export interface LearningContext extends MethodContext {
+  /** The network to prune; `structure` is that of its graph. */
+  readonly model: Model;
+  /** Trains on `fit`. */
+  readonly dataset: Dataset;
+  readonly training: LearningOptions;
+}
+
+/** What a method that learns answers. */
+export interface LearnedProposal extends Proposal {
+  /**
+   * The network that is to be pruned: nodes, names and shapes of the context's, with the weights that
+   * were learnt. What the method added is folded into them, or gone.
+   */
+  readonly graph: Graph;
+}
+
+/** One pruning method that trains. Found by its name, as others are. */
+export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
+  readonly needs: { readonly batchNorm: boolean; readonly data: true };
+  /**
+   * Trains and scores. The same context gives the same bytes, interrupted or not.
+   * Throws what `train` throws, and `MODEL_UNSUPPORTED` where the method has nothing to hold on to.
+   */
+  readonly learn: (context: LearningContext) => Promise<LearnedProposal>;
+}
+
+/** Any method, with data or without. */
+export type AnyMethod = Method | LearnedMethod;
+
+/** Whether a method has to learn first. */
+export function isLearned(method: AnyMethod): method is LearnedMethod {
+  return "learn" in method;
+}
