@@ -1,0 +1,189 @@
+/**
+ * @file What came of a compression, in figures: `report.json`, from which `report.html` is drawn.
+ * It holds no times but the latencies, which are measured once and kept with the run: a resumed run
+ * has the same report.
+ */
+import { z } from "zod";
+
+const interval = z.tuple([z.number(), z.number()]);
+const figures = { macs: z.number(), params: z.number(), sizeBytes: z.number() };
+
+/** A metric on a role: `top1`, `miou`, `agreement` with the original, or the user's own. */
+const measured = z.object({
+  value: z.number(),
+  ci95: interval,
+  loss: z.number().optional(),
+  samples: z.number(),
+});
+
+/** One side of the comparison. `value` is on `test`; null where there is no such data. */
+const side = z.object({
+  value: z.number().nullable(),
+  ci95: interval.nullable(),
+  loss: z.number().nullable(),
+  samples: z.number(),
+  select: measured,
+  ...figures,
+  latencyMs: z.number(),
+});
+
+/** One try of a round: so many units removed, and what that did. */
+const attempt = z.object({
+  units: z.number(),
+  /** Shares of the original's figures that remain. */
+  remaining: z.object({ macs: z.number(), params: z.number() }),
+  /** On `select`, right after the removal and after fine-tuning. */
+  removed: measured,
+  tuned: measured.nullable(),
+  /** Original minus this one, on `select`, in the metric's units. */
+  drop: z.number(),
+  isAccepted: z.boolean(),
+  /** Why it was not accepted. */
+  reason: z.string().optional(),
+});
+
+const epoch = z.object({
+  epoch: z.number(),
+  step: z.number(),
+  rate: z.number(),
+  loss: z.number(),
+  accuracy: z.number().optional(),
+  select: z.object({ metric: z.string(), value: z.number(), loss: z.number() }).optional(),
+});
+
+const round = z.object({
+  /** From 1. */
+  round: z.number(),
+  /** The share of the original's figures that remain after it. */
+  remaining: z.object({ macs: z.number(), params: z.number() }),
+  attempts: z.array(attempt),
+  isAccepted: z.boolean(),
+  /** What the search on `select` tried, before any fine-tuning: units removed, and the drop. */
+  search: z.array(z.object({ units: z.number(), macs: z.number(), drop: z.number() })),
+  /** Learning of the method, and fine-tuning of the accepted attempt, epoch by epoch. */
+  learning: z.array(epoch),
+  tuning: z.array(epoch),
+  verification: z.object({ maxError: z.number(), passed: z.boolean() }),
+  notes: z.array(z.string()),
+});
+
+/** One consultation of `certify`. */
+const look = z.object({
+  round: z.number(),
+  /** The one-sided level of its test. */
+  level: z.number(),
+  drop: z.number(),
+  /** The upper bound of the drop at that level. */
+  upper: z.number(),
+  samples: z.number(),
+  passed: z.boolean(),
+  ladder: z.enum(["main", "milder"]),
+});
+
+/** The border at which a report that was written is read again. */
+export const compressReport = z.object({
+  command: z.literal("compress"),
+  version: z.literal(1),
+  network: z.string(),
+  method: z.string(),
+  methodOptions: z.record(z.string(), z.string()),
+  seed: z.number(),
+  task: z.enum(["classification", "segmentation", "custom"]),
+  metric: z.string(),
+  /** False where the metric is agreement with the original, as there are no labels. */
+  hasLabels: z.boolean(),
+  classNames: z.array(z.string()).nullable(),
+  asked: z.object({
+    /** Shares of the original that may remain. */
+    macs: z.number().optional(),
+    params: z.number().optional(),
+    bytes: z.number().optional(),
+    latency: z.number().optional(),
+    /** Largest drop of the metric, absolute. */
+    maxDrop: z.number().optional(),
+    confidence: z.number(),
+  }),
+  samples: z.object({
+    fit: z.number(),
+    select: z.number(),
+    certify: z.number(),
+    test: z.number(),
+  }),
+  baseline: side,
+  result: side,
+  /** Result / baseline, measured interleaved. */
+  latency: z.object({
+    ratio: z.number(),
+    ci95: interval,
+    threads: z.number(),
+    provider: z.string(),
+  }),
+  /** Baseline minus result on `test`, paired; `certified` is what the guard says. */
+  drop: z.object({
+    value: z.number().nullable(),
+    ci95: interval.nullable(),
+    certified: z.boolean(),
+    /** In words: certified and how, or why not, and how many images it would take. */
+    words: z.string(),
+  }),
+  looks: z.array(look),
+  rounds: z.array(round),
+  /** The round whose network is the result; 0 is the original. */
+  chosenRound: z.number(),
+  /** How the result reaches the targets and the tolerance, in one sentence. */
+  outcome: z.object({ isReached: z.boolean(), words: z.string() }),
+  groups: z.array(
+    z.object({
+      id: z.string(),
+      layers: z.array(z.string()),
+      before: z.number(),
+      after: z.number(),
+    }),
+  ),
+  layers: z.array(
+    z.object({
+      name: z.string(),
+      opType: z.string(),
+      before: z.object({ macs: z.number(), params: z.number() }),
+      after: z.object({ macs: z.number(), params: z.number() }),
+    }),
+  ),
+  /** Removal = zeroing what is read, round by round; the largest error of all. */
+  verification: z.object({ maxError: z.number(), samples: z.number(), passed: z.boolean() }),
+  /** Classification: reliability on `test`, 15 bins of confidence, before and after. */
+  calibration: z
+    .object({
+      before: z.object({ ece: z.number(), bins: z.array(calibrationBin()) }),
+      after: z.object({ ece: z.number(), bins: z.array(calibrationBin()) }),
+    })
+    .nullable(),
+  /** Per class on `test`: accuracy of its samples, or its IoU. */
+  classes: z.array(
+    z.object({
+      label: z.number(),
+      name: z.string().nullable(),
+      samples: z.number(),
+      before: z.number().nullable(),
+      after: z.number().nullable(),
+    }),
+  ),
+  /** Drop on `select` against the share of a group that is removed, without fine-tuning. */
+  sensitivity: z
+    .array(
+      z.object({
+        id: z.string(),
+        points: z.array(z.object({ share: z.number(), drop: z.number() })),
+      }),
+    )
+    .nullable(),
+  digests: z.object({ original: z.string(), model: z.string(), data: z.string() }),
+  notes: z.array(z.string()),
+  warnings: z.array(z.string()),
+});
+
+function calibrationBin() {
+  return z.object({ confidence: z.number(), accuracy: z.number(), samples: z.number() });
+}
+
+/** The report of a compression. */
+export type CompressReport = Readonly<z.output<typeof compressReport>>;
