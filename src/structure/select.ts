@@ -52,13 +52,10 @@ export function selectUnits(
       throw new EspalierError("TARGET_INVALID", `--${name} is ${fraction}`, {
         hint: "A target is the share that may remain: a number above 0 and up to 1.",
       });
-  const candidates = candidateUnits(structure, rules).sort(
-    (a, b) => scores[a] - scores[b] || a - b,
-  );
-  const choose = prefixChooser(structure, scores, candidates, rules);
+  const { count, choose } = removalsInOrder(structure, scores, rules);
   const isMet = (removed: Removed) => budgets.every((b) => b.remaining(removed) <= b.fraction);
   let low = 0;
-  let high = candidates.length;
+  let high = count;
   const most = choose(high);
   const isReached = isMet(most);
   let best = most;
@@ -72,6 +69,29 @@ export function selectUnits(
   }
   const remaining = new Map(budgets.map(({ name, remaining: of }) => [name, of(best)]));
   return { removed: best, isReached, remaining };
+}
+
+/** Removals of more and more units, the lowest scores first. */
+export interface RemovalOrder {
+  /** How many units may go at most. */
+  readonly count: number;
+  /** Removes the first `count` units as far as the rules allow, in [0, count]. */
+  readonly choose: (count: number) => Removed;
+}
+
+/** The removals that a ranking (ascending `scores`, one per unit) gives. */
+export function removalsInOrder(
+  structure: Structure,
+  scores: Float64Array,
+  rules: SelectionRules = {},
+): RemovalOrder {
+  const candidates = candidateUnits(structure, rules).sort(
+    (a, b) => scores[a] - scores[b] || a - b,
+  );
+  return {
+    count: candidates.length,
+    choose: prefixChooser(structure, scores, candidates, rules),
+  };
 }
 
 /** The units that the rules and their own prunability allow to be removed. */
