@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import type { BenchResult } from "../measure/bench.ts";
+import { formatMs } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import {
   addJsonOption,
@@ -12,7 +13,6 @@ import {
 } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
 import { drawTable } from "./table.ts";
-import { formatMs } from "./text.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
 interface Flags extends ModelFlags {

@@ -2,6 +2,7 @@
 import { Command, Option } from "commander";
 import type { Role } from "../data/splits.ts";
 import type { Evaluation } from "../measure/tally.ts";
+import { formatInteger, formatPercent } from "../report/text.ts";
 import { addDataOptions, type DataFlags, open } from "./data-options.ts";
 import { type Io, writeJson } from "./io.ts";
 import {
@@ -13,7 +14,6 @@ import {
 } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
 import { drawFacts, drawTable } from "./table.ts";
-import { formatInteger, formatPercent } from "./text.ts";
 import { integerFrom } from "./values.ts";
 
 interface Flags extends ModelFlags, DataFlags {

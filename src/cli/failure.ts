@@ -1,9 +1,9 @@
 /** @file What went wrong, as a message and an exit code. */
 import { CommanderError } from "commander";
 import { EspalierError } from "../errors.ts";
+import { escapeForTerminal } from "../report/text.ts";
 import { version } from "../runtime/versions.ts";
 import { type Io, writeJson } from "./io.ts";
-import { escapeForTerminal } from "./text.ts";
 
 /** What the process ends with. */
 export const exitCodes = {

@@ -1,9 +1,5 @@
 /** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
 import { Command } from "commander";
-import type { GroupSummary, Inspection, Port } from "../structure/inspect.ts";
-import { type Io, writeJson } from "./io.ts";
-import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
-import { drawFacts, drawTable, type TableOptions } from "./table.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -12,7 +8,11 @@ import {
   formatPercent,
   shorten,
   wrap,
-} from "./text.ts";
+} from "../report/text.ts";
+import type { GroupSummary, Inspection, Port } from "../structure/inspect.ts";
+import { type Io, writeJson } from "./io.ts";
+import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
+import { drawFacts, drawTable, type TableOptions } from "./table.ts";
 
 interface Flags extends ModelFlags {
   readonly json?: true;

@@ -1,9 +1,9 @@
 /** @file `espalier methods`: what there is, and what each needs. */
 import { Command } from "commander";
 import type { Method } from "../methods/method.ts";
+import { wrap } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
-import { wrap } from "./text.ts";
 
 const examples = `
 Examples:

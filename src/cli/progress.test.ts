@@ -1,8 +1,8 @@
 /** @file Progress with and without a terminal. */
 import { expect, it } from "vitest";
+import { displayWidth } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { newProgress } from "./progress.ts";
-import { displayWidth } from "./text.ts";
 
 /** What takes the line before away. */
 const erase = "\r\x1b[2K";

@@ -1,6 +1,7 @@
 /** @file Progress on stderr: one live line on a terminal, one plain line per phase otherwise. */
+
+import { displayWidth, formatDuration, shorten } from "../report/text.ts";
 import type { Io } from "./io.ts";
-import { displayWidth, formatDuration, shorten } from "./text.ts";
 
 /** How far a phase is. */
 export interface Step {

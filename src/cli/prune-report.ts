@@ -2,7 +2,6 @@
 import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
 import type { Verification } from "../measure/compare.ts";
-import { drawTable, type TableOptions } from "./table.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -10,7 +9,8 @@ import {
   formatMs,
   formatPercent,
   formatScientific,
-} from "./text.ts";
+} from "../report/text.ts";
+import { drawTable, type TableOptions } from "./table.ts";
 
 /** Cost before and after, and the groups that lost channels. */
 export function describePruned(

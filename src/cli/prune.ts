@@ -7,6 +7,7 @@ import type { Verification } from "../measure/compare.ts";
 import type { Method } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
+import { escapeForTerminal } from "../report/text.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { type Io, writeJson } from "./io.ts";
@@ -19,7 +20,6 @@ import {
 } from "./model-options.ts";
 import { newProgress, type Progress } from "./progress.ts";
 import { describePruned, describeVerification } from "./prune-report.ts";
-import { escapeForTerminal } from "./text.ts";
 import { addPair, addText, integerFrom, shareValue } from "./values.ts";
 
 interface Flags extends ModelFlags, DataFlags {

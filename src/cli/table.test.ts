@@ -1,7 +1,7 @@
 /** @file Tables in a narrow terminal. */
 import { describe, expect, it } from "vitest";
+import { displayWidth } from "../report/text.ts";
 import { drawFacts, drawTable } from "./table.ts";
-import { displayWidth } from "./text.ts";
 
 const columns = [
   { title: "layer", isFlexible: true },

@@ -1,5 +1,5 @@
 /** @file Tables of text that fit a terminal. */
-import { displayWidth, escapeForTerminal, shorten } from "./text.ts";
+import { displayWidth, escapeForTerminal, shorten } from "../report/text.ts";
 
 /** A column. */
 export interface Column {

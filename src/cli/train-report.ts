@@ -2,18 +2,18 @@
 import { join } from "node:path";
 import type { TrainReport } from "../compress/train-report.ts";
 import type { RunHooks } from "../compress/train-run.ts";
-import type { EpochRecord } from "../train/checkpoint.ts";
-import type { TrainProgress } from "../train/options.ts";
-import { type Io, writeJson } from "./io.ts";
-import { newProgress, type Step } from "./progress.ts";
-import { drawFacts } from "./table.ts";
 import {
   escapeForTerminal,
   formatBytes,
   formatCount,
   formatInteger,
   formatPercent,
-} from "./text.ts";
+} from "../report/text.ts";
+import type { EpochRecord } from "../train/checkpoint.ts";
+import type { TrainProgress } from "../train/options.ts";
+import { type Io, writeJson } from "./io.ts";
+import { newProgress, type Step } from "./progress.ts";
+import { drawFacts } from "./table.ts";
 
 /** Runs `work`, shows how far it is, and prints what came of it. */
 export async function follow(

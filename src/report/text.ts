@@ -1,4 +1,4 @@
-/** @file Numbers and names as a person reads them in a terminal. */
+/** @file Numbers and names as a person reads them, in a terminal and on a page. */
 
 /**
  * A name or message that came from a file, safe to print: whatever a terminal would obey (control
