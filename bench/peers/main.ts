@@ -2,18 +2,24 @@
  * @file `npm run bench:peers [-- gradients|losses|speed [NETWORK ...]]`: training beside PyTorch, from
  * the same weights and batches, on the same two threads. Ends with 1 where gradients or losses
  * differ by more than they may.
+ *
+ * `npm run bench:peers -- training --data DIR [--epochs N] [--limit N] [--threads N] [--run DIR]`:
+ * ResNet-20 from scratch on CIFAR-10, to the end; about an hour. With `--run` it can be interrupted,
+ * and goes on when it is run again.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { compareGradients, compareLosses, threads } from "./accuracy.ts";
 import { gradientCases, lossCases, speedCases } from "./cases.ts";
 import { compareSpeed, type SideResult, type SpeedResult } from "./speed.ts";
 import { torchVersion } from "./torch.ts";
+import { compareTraining } from "./training.ts";
 
-const parts = ["gradients", "losses", "speed"] as const;
+const parts = ["gradients", "losses", "speed", "training"] as const;
 
 async function main([part, ...names]: readonly string[]): Promise<number> {
   const found = torchVersion();
@@ -28,6 +34,7 @@ async function main([part, ...names]: readonly string[]): Promise<number> {
   const isWanted = (of: { readonly network: string }) =>
     names.length === 0 || names.includes(of.network);
   print(`PyTorch ${found.version}, Node ${process.version}, ${cpus()[0].model}`);
+  if (part === "training") return training(names);
   const folder = mkdtempSync(join(tmpdir(), "espalier-peers-"));
   let isGood = true;
   try {
@@ -52,6 +59,32 @@ async function main([part, ...names]: readonly string[]): Promise<number> {
     rmSync(folder, { recursive: true });
   }
   return isGood ? 0 : 1;
+}
+
+async function training(args: readonly string[]): Promise<number> {
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: { data: text, epochs: text, limit: text, threads: text, run: text },
+  });
+  const { data, run } = values;
+  if (data === undefined) {
+    print("Say where CIFAR-10 lies, in its binary form: --data DIR.");
+    return 2;
+  }
+  const folder = run ?? mkdtempSync(join(tmpdir(), "espalier-peers-"));
+  mkdirSync(folder, { recursive: true });
+  try {
+    await compareTraining({
+      ...{ data, folder },
+      epochs: Number(values.epochs ?? 15),
+      limit: values.limit === undefined ? undefined : Number(values.limit),
+      threads: values.threads === undefined ? threads : Number(values.threads),
+    });
+  } finally {
+    if (run === undefined) rmSync(folder, { recursive: true });
+  }
+  return 0;
 }
 
 /** Measures a network in a process of its own. */

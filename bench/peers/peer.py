@@ -8,6 +8,10 @@ Arrays travel as files: NAME.json lists {name, dtype, shape, offset} and NAME.bi
   {"do": "gradients", "to"}: of the first batch; writes them, and the running statistics after it
   {"do": "train", "steps", "rate", "momentum"}: answers the losses
   {"do": "time", "steps", "rate", "momentum"}: answers the milliseconds of every step
+  {"do": "begin", "train", "test": CIFAR-10 files, "fit": numbers of the samples to train on, "batch",
+   "mean", "std", "momentum", "decay", "seed", "state": a file to go on from}: answers the epochs done
+  {"do": "epoch", "rates": of its steps}: answers mean loss and accuracy
+  {"do": "predict"}: answers labels and predictions of the test files
   {"do": "memory"}: answers the peak resident bytes, and those before PyTorch was asked anything
 """
 import json
@@ -20,6 +24,7 @@ import torch
 import torch.nn.functional as F
 
 from networks import NETWORKS, Form
+from recipe import Recipe
 
 
 def resident(key):
@@ -140,6 +145,16 @@ class Peer:
             self.step(ask)
             times.append(1000 * (time.perf_counter() - start))
         return {"times": times}
+
+    def begin(self, ask):
+        self.recipe = Recipe(self.net, ask)
+        return {"epochs": self.recipe.epochs}
+
+    def epoch(self, ask):
+        return self.recipe.epoch(ask["rates"])
+
+    def predict(self, _):
+        return self.recipe.predict()
 
     def memory(self, _):
         return {"peak": resident("VmHWM"), "start": self.at_start}

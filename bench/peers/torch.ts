@@ -15,6 +15,9 @@ export const answers = {
   gradients: z.object({ loss: z.number() }),
   train: z.object({ losses: z.array(z.number()) }),
   time: z.object({ times: z.array(z.number()) }),
+  begin: z.object({ epochs: z.number() }),
+  epoch: z.object({ loss: z.number(), accuracy: z.number() }),
+  predict: z.object({ labels: z.array(z.number()), predicted: z.array(z.number()) }),
   memory: z.object({ peak: z.number(), start: z.number() }),
 };
 
