@@ -8,7 +8,6 @@ import { dirname, join, relative } from "node:path";
 import { processIo } from "../src/cli/io.ts";
 import { newProgress } from "../src/cli/progress.ts";
 import { drawTable } from "../src/cli/table.ts";
-import { formatBytes, formatInteger, formatMs, formatPercent } from "../src/report/text.ts";
 import { stepOf } from "../src/cli/train-report.ts";
 import {
   bench,
@@ -32,6 +31,7 @@ import {
   verifyPruned,
 } from "../src/index.ts";
 import { Layers } from "../src/models/layers.ts";
+import { formatBytes, formatInteger, formatMs, formatPercent } from "../src/report/text.ts";
 
 /** Images that the network is trained on, once; and the pruned network after that. */
 const images = { training: 30_000, tuning: 10_000 };
@@ -118,8 +118,8 @@ for (const { name, bytes } of rows) {
   progress.phase(`testing: ${name}`);
   const evaluation = await evaluate(bytes.chunks, dataset, {
     signal: controller.signal,
-    onProgress: ({ done, total, top1 }) =>
-      progress.step({ done, total, unit: "images", note: `right ${formatPercent(top1, 2)}` }),
+    onProgress: ({ done, total, value }) =>
+      progress.step({ done, total, unit: "images", note: `right ${formatPercent(value, 2)}` }),
   });
   evaluations.push(evaluation);
 }

@@ -52,9 +52,31 @@ export {
 } from "./measure/bench.ts";
 export type { Verification, VerificationCheck, VerifyOptions } from "./measure/compare.ts";
 export { type DataFeedOptions, dataFeeds } from "./measure/data-feeds.ts";
-export { type EvaluateOptions, type EvaluateProgress, evaluate } from "./measure/evaluate.ts";
+export {
+  type EvaluateOptions,
+  type EvaluateProgress,
+  type Evaluation,
+  type ExamineOptions,
+  evaluate,
+  evaluateClasses,
+  evaluateMaps,
+} from "./measure/evaluate.ts";
+export {
+  type DropOptions,
+  examine,
+  type MeasuredMetric,
+  metricOf,
+  type Outcomes,
+  type PairedDrop,
+  pairedDrop,
+} from "./measure/outcomes.ts";
+export type {
+  ClassOverlap,
+  MapPredictions,
+  SegmentationEvaluation,
+} from "./measure/segmentation.ts";
 export type { Estimate, Interval } from "./measure/statistics.ts";
-export type { ClassCount, Evaluation, Predictions } from "./measure/tally.ts";
+export type { ClassCount, ClassificationEvaluation, Predictions } from "./measure/tally.ts";
 export {
   type Feeds,
   type ModelSource,

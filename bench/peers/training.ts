@@ -6,7 +6,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Dataset, openDataset } from "../../src/data/dataset.ts";
-import { evaluate } from "../../src/measure/evaluate.ts";
+import { evaluateClasses } from "../../src/measure/evaluate.ts";
 import { comparePaired } from "../../src/measure/paired.ts";
 import { type Interval, median, wilsonInterval } from "../../src/measure/statistics.ts";
 import type { Predictions } from "../../src/measure/tally.ts";
@@ -109,7 +109,10 @@ async function trainOurs(
     },
   });
   const test = await openDataset(data, pixels);
-  const { predictions } = await evaluate(final.bytes.chunks, test, { split: "test", threads });
+  const { predictions } = await evaluateClasses(final.bytes.chunks, test, {
+    split: "test",
+    threads,
+  });
   return { predictions, epochs };
 }
 

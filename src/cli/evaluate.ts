@@ -1,9 +1,9 @@
 /** @file `espalier evaluate`: how good a network is on a data set. */
 import { Command, Option } from "commander";
 import type { Role } from "../data/splits.ts";
-import type { Evaluation } from "../measure/tally.ts";
-import { formatInteger, formatPercent } from "../report/text.ts";
+import { formatPercent } from "../report/text.ts";
 import { addDataOptions, type DataFlags, open } from "./data-options.ts";
+import { describeEvaluation } from "./evaluate-report.ts";
 import { type Io, writeJson } from "./io.ts";
 import {
   addJsonOption,
@@ -13,7 +13,6 @@ import {
   type ModelFlags,
 } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
-import { drawFacts, drawTable } from "./table.ts";
 import { integerFrom } from "./values.ts";
 
 interface Flags extends ModelFlags, DataFlags {
@@ -28,8 +27,13 @@ interface Flags extends ModelFlags, DataFlags {
 }
 
 const explanation = `
+Of a classifier: accuracy, loss and calibration. With label maps: mean IoU over
+the classes that occur, Dice and pixel accuracy, with intervals over images, and
+IoU and Dice of each class. A network with a single output channel tells two
+classes apart.
+
 What lies in DIR is recognised: IDX files (MNIST and kin), CIFAR binary batches,
-class folders of images, npz files with x and y. A file dataset.json beside the
+class folders of images, images/ beside masks/, npz files with x and y. A file dataset.json beside the
 data may hold the data flags. A model that \`train\` wrote knows how samples
 become its inputs, which wins over dataset.json; flags win over both.
 
@@ -38,13 +42,14 @@ Examples:
   espalier evaluate net.onnx --data cifar10 --mean 0.485,0.456,0.406 \\
       --std 0.229,0.224,0.225
   espalier evaluate net.onnx --data photos --resize 256 --crop 224x224 --json
-  espalier evaluate net.onnx --data pixels --scale 1 --layout nhwc --limit 1000`;
+  espalier evaluate net.onnx --data pixels --scale 1 --layout nhwc --limit 1000
+  espalier evaluate unet.onnx --data camvid --ignore-label 11`;
 
 /** The command. */
 export function evaluateCommand(io: Io): Command {
   const command = new Command("evaluate")
     .argument("<MODEL>", "ONNX file")
-    .description("Measures a classifier: accuracy, loss and calibration, each with its interval.")
+    .description("Measures a network on a data set, each figure with its interval.")
     .requiredOption("--data <DIR>", "the data set")
     .addOption(
       new Option("--split <role>", "which samples")
@@ -53,8 +58,8 @@ export function evaluateCommand(io: Io): Command {
     )
     .option("--limit <n>", "only the first n samples of the split", integerFrom(1))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
-    .option("--output <name>", "the output that holds the classes")
-    .option("--per-class", "show the accuracy of each class")
+    .option("--output <name>", "the output to measure")
+    .option("--per-class", "show the accuracy of each class too")
     .addHelpText("after", explanation);
   addJsonOption(addThreadsOption(addModelOptions(command)));
   return addDataOptions(command).action((path: string, flags: Flags) => run(path, flags, io));
@@ -77,65 +82,17 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
       output: flags.output,
       threads: flags.threads,
       signal: io.signal,
-      onProgress: ({ done, total, top1 }) =>
-        progress.step({ done, total, unit: "samples", note: `top-1 ${formatPercent(top1, 2)}` }),
+      onProgress({ done, total, metric, value }) {
+        const name = metric === "miou" ? "mean IoU" : "top-1";
+        progress.step({ done, total, unit: "samples", note: `${name} ${formatPercent(value, 2)}` });
+      },
     });
     progress.end();
     if (flags.json) {
       const { predictions, ...figures } = evaluation;
       writeJson(io, figures);
-    } else io.out(describe(evaluation, flags.perClass ?? false, io));
+    } else io.out(describeEvaluation(evaluation, flags.perClass ?? false, io));
   } finally {
     progress.end();
   }
-}
-
-function describe(evaluation: Evaluation, showsClasses: boolean, io: Io): string {
-  const { top1, top5, crossEntropy, calibrationError, samples, split, classes } = evaluation;
-  const share = ({ value, ci95 }: typeof top1) => [
-    formatPercent(value, 2),
-    `${formatPercent(ci95[0], 2)} to ${formatPercent(ci95[1], 2)}`,
-  ];
-  const number = ({ value, ci95 }: typeof top1) => [
-    value.toFixed(4),
-    `${ci95[0].toFixed(4)} to ${ci95[1].toFixed(4)}`,
-  ];
-  const table = drawTable(
-    [
-      { title: "metric" },
-      { title: "value", align: "right" },
-      { title: "95 % interval", align: "right" },
-    ],
-    [
-      ["top-1", ...share(top1)],
-      ...(classes > 5 ? [["top-5", ...share(top5)]] : []),
-      ["loss (nats)", ...number(crossEntropy)],
-      ["calibration error", ...share(calibrationError)],
-    ],
-    io,
-  );
-  const facts = drawFacts(
-    [
-      ["samples", `${formatInteger(samples)} (${split})`],
-      ["output", `${evaluation.output}, ${classes} classes, ${evaluation.outputKind}`],
-    ],
-    io.columns,
-  );
-  return [table, facts, ...(showsClasses ? [describeClasses(evaluation, io)] : [])].join("\n");
-}
-
-function describeClasses({ perClass }: Evaluation, io: Io): string {
-  return drawTable(
-    [
-      { title: "class", isFlexible: true },
-      { title: "samples", align: "right" },
-      { title: "right", align: "right" },
-    ],
-    perClass.map(({ label, name, samples, correct }) => [
-      name ?? String(label),
-      formatInteger(samples),
-      samples === 0 ? "" : formatPercent(correct / samples),
-    ]),
-    io,
-  );
 }

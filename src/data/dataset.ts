@@ -40,6 +40,8 @@ export interface Dataset {
    * samples, and `ABORTED`.
    */
   batches(role: Role, options: BatchOptions): AsyncIterable<Batch>;
+  /** The file that holds a sample's label map, or the sample itself, by its number; for messages. */
+  fileOf(index: number): string;
   /** A digest of samples and labels, wherever they lie. Reads every file once more. */
   digest(): Promise<string>;
 }
@@ -77,6 +79,7 @@ async function datasetOf(path: string, raw: RawData, options: DatasetOptions): P
       if (cut[role].length === 0) throw emptyRole(path, role);
       return serve(source, cut[role].subarray(0, batchOptions.limit), batchOptions);
     },
+    fileOf: (index) => (samples.labelMaps ?? samples.images).fileOf(index),
     digest: () => digestOfSamples(tables),
   };
 }

@@ -19,7 +19,7 @@ export interface Scored {
 }
 
 /** The smallest normal float32: a probability of 0 costs 87.3 nats rather than infinitely many. */
-const smallestProbability = 2 ** -126;
+export const smallestProbability = 2 ** -126;
 
 /**
  * Tells probabilities (no entry below 0, rows that sum to 1 within `tolerance`) from logits. What

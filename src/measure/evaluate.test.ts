@@ -7,7 +7,7 @@ import type { DatasetOptions } from "../data/options.ts";
 import type { Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { int64Vector, tensorOf } from "../tensor/host-tensor.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluateClasses as evaluate } from "./evaluate.ts";
 import { comparePaired } from "./paired.ts";
 
 /** Samples [N, classes] with labels, so that a network that passes them on has known outputs. */

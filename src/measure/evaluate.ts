@@ -1,6 +1,5 @@
-/** @file How good a classifier is on a data set: accuracy, loss and calibration, with intervals. */
+/** @file How good a network is on a data set: a classifier, or one that segments images. */
 import type { Dataset } from "../data/dataset.ts";
-import type { Batch } from "../data/serve.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import {
@@ -10,47 +9,68 @@ import {
   type SessionValue,
   withSession,
 } from "../runtime/session.ts";
-import { fitInput, type InputFit } from "./fit-input.ts";
+import type { OutputKind } from "./classification.ts";
+import { declaredKind } from "./declared-kind.ts";
+import { passOver, samplesIn } from "./pass.ts";
 import {
-  type Evaluation,
+  type MapTally,
+  miouSoFar,
+  newMapTally,
+  recordMaps,
+  type SegmentationEvaluation,
+  summarizeMaps,
+} from "./segmentation.ts";
+import {
+  type ClassificationEvaluation,
   newTally,
-  type Rows,
   record,
   summarize,
   type Tally,
-  withoutClasses,
+  withoutLabels,
 } from "./tally.ts";
 
-/** What to measure, and on what. */
-export interface EvaluateOptions extends SessionOptions {
+/** How good a network is: `metric` tells which of the two it is. */
+export type Evaluation = ClassificationEvaluation | SegmentationEvaluation;
+
+/** Which samples to run a network on, and how. */
+export interface ExamineOptions extends SessionOptions {
   /** The samples to take. Default `test`. */
   readonly split?: Role;
   /** Only the first so many samples of the split. */
   readonly limit?: number;
-  /** Samples per run, where the network's shape leaves it open. Default 128. */
+  /** Samples per run, where the network's shape leaves it open. Default 128; 16 with label maps. */
   readonly batchSize?: number;
-  /** The output that holds the classes. Default: the first of shape [N, C] or [N, C, 1, 1]. */
+  /**
+   * The output to measure. Default: the first of shape [N, C] or [N, C, 1, 1]; with label maps the
+   * first of shape [N, C, H, W].
+   */
   readonly output?: string;
-  /** Keeps every sample's outputs in `predictions.outputs`. Default false. */
+  /** Called after every batch. */
+  readonly onProgress?: (progress: EvaluateProgress) => void;
+}
+
+/** What to measure, and on what. */
+export interface EvaluateOptions extends ExamineOptions {
+  /** Keeps every sample's outputs in `predictions.outputs`; of classifiers only. Default false. */
   readonly keepOutputs?: boolean;
   /** Seed of the bootstrap. Default 0. */
   readonly seed?: number;
-  /** Called after every batch. */
-  readonly onProgress?: (progress: EvaluateProgress) => void;
 }
 
 /** How far an evaluation is. */
 export interface EvaluateProgress {
   readonly done: number;
   readonly total: number;
-  /** Share of right answers so far. */
-  readonly top1: number;
+  readonly metric: Evaluation["metric"];
+  /** The metric of the samples so far. */
+  readonly value: number;
 }
 
-const defaultBatchSize = 128;
+const defaultBatchSize = { classes: 128, maps: 16 } as const;
 
 /**
- * Evaluates a classifier on one split of a data set.
+ * Evaluates a network on one split of a data set: a classifier where samples have a class each, a
+ * network that segments where they have label maps.
  * @throws EspalierError `DATA_MISMATCH` where samples or labels do not fit the network, `DATA_INVALID`,
  * `DATA_NOT_FOUND`, `RUNTIME_FAILED`, `PROVIDER_MISSING`, `ABORTED`.
  */
@@ -59,84 +79,106 @@ export async function evaluate(
   dataset: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  return withSession(model, options, (session) => evaluateSession(session, dataset, options));
+  return dataset.labelKind === "maps"
+    ? evaluateMaps(model, dataset, options)
+    : evaluateClasses(model, dataset, options);
 }
 
-/** The same as {@link evaluate} with a network that is already loaded. The session stays open. */
-export async function evaluateSession(
-  session: Session,
+/** As {@link evaluate}; fails with `DATA_INVALID` where samples do not have a class each. */
+export async function evaluateClasses(
+  model: ModelSource,
   dataset: Dataset,
   options: EvaluateOptions = {},
-): Promise<Evaluation> {
-  const { split = "test", limit, signal } = options;
-  requireCount("limit", limit);
-  requireCount("batchSize", options.batchSize);
-  if (dataset.labelKind !== "classes") throw withoutClasses(dataset);
-  const input = fitInput(session.inputs, dataset);
-  const output = chooseOutput(session.outputs, options.output);
-  const total = Math.min(dataset.size(split), limit ?? Number.POSITIVE_INFINITY);
-  const tally = newTally(total, output, dataset, options.keepOutputs ?? false);
-  const { fixedBatch } = input;
-  const wanted = options.batchSize ?? defaultBatchSize;
-  // A fixed batch is run at its size, but loaded in larger pieces.
-  const batchSize = fixedBatch === undefined ? wanted : Math.ceil(wanted / fixedBatch) * fixedBatch;
-  let waiting: Promise<() => void> | undefined;
-  for await (const batch of dataset.batches(split, { batchSize, limit, signal })) {
-    const ready = runBatch(session, input, output.name, batch).then((rows) => () => {
-      for (const part of rows) record(tally, batch, part);
-    });
-    // Awaited in the next round, so that onnxruntime computes while the batch before is scored.
-    ready.catch(() => undefined);
-    (await waiting)?.();
-    waiting = ready;
-    if (tally.done > 0) report(tally, total, options);
-  }
-  (await waiting)?.();
-  report(tally, total, options);
-  return summarize(tally, split, dataset, options.seed ?? 0);
+): Promise<ClassificationEvaluation> {
+  return withSession(model, options, async (session) => {
+    const tally = await tallyClasses(session, dataset, options);
+    return summarize(tally, options.split ?? "test", dataset, options.seed ?? 0);
+  });
 }
 
-async function runBatch(
+/** As {@link evaluate}; fails with `DATA_INVALID` where samples do not have a label map each. */
+export async function evaluateMaps(
+  model: ModelSource,
+  dataset: Dataset,
+  options: EvaluateOptions = {},
+): Promise<SegmentationEvaluation> {
+  return withSession(model, options, async (session) => {
+    const tally = await tallyMaps(session, model, dataset, options);
+    return summarizeMaps(tally, options.split ?? "test", options.seed ?? 0);
+  });
+}
+
+/** Counts what a classifier does on one split, sample by sample. Fails as {@link evaluate}. */
+export async function tallyClasses(
   session: Session,
-  input: InputFit,
-  output: string,
-  batch: Batch,
-): Promise<readonly Rows[]> {
-  const count = batch.indices.length;
-  const step = input.fixedBatch ?? count;
-  const rows: Rows[] = [];
-  for (let from = 0; from < count; from += step) {
-    const to = Math.min(count, from + step);
-    const feeds = new Map([[input.name, input.tensor(batch, from, to)]]);
-    const tensor = (await session.run(feeds, [output])).get(output);
-    if (tensor !== undefined) rows.push({ from, to, tensor });
-  }
-  return rows;
+  dataset: Dataset,
+  options: EvaluateOptions,
+): Promise<Tally> {
+  const { split = "test", limit, signal, batchSize = defaultBatchSize.classes } = options;
+  const total = samplesIn(dataset, split, limit, batchSize);
+  if (dataset.labelKind !== "classes") throw withoutLabels(dataset, "classes");
+  const output = chooseOutput(session.outputs, options.output, "classes");
+  const tally = newTally(total, output, dataset, options.keepOutputs ?? false);
+  await passOver(session, dataset, {
+    ...{ split, limit, batchSize, signal, output: output.name },
+    record: (batch, rows) => record(tally, batch, rows),
+    onBatch() {
+      const { done, correct } = tally;
+      options.onProgress?.({ done, total, metric: "top1", value: correct / done });
+    },
+  });
+  return tally;
 }
 
-function requireCount(name: string, value: number | undefined): void {
-  if (value === undefined || (Number.isInteger(value) && value > 0)) return;
-  throw new EspalierError("USAGE", `${name} is ${value}; expected a whole number of at least 1`);
+/** Counts what a network that segments does on one split, image by image. Fails as {@link evaluate}. */
+export async function tallyMaps(
+  session: Session,
+  model: ModelSource,
+  dataset: Dataset,
+  options: ExamineOptions,
+): Promise<MapTally> {
+  const { split = "test", limit, signal, batchSize = defaultBatchSize.maps, onProgress } = options;
+  const total = samplesIn(dataset, split, limit, batchSize);
+  if (dataset.labelKind !== "maps") throw withoutLabels(dataset, "maps");
+  const output = chooseOutput(session.outputs, options.output, "maps");
+  const tally = newMapTally(total, output, dataset, await kindOf(model, output));
+  await passOver(session, dataset, {
+    ...{ split, limit, batchSize, signal, output: output.name },
+    record: (batch, rows) => recordMaps(tally, batch, rows),
+    onBatch: () =>
+      onProgress?.({ done: tally.done, total, metric: "miou", value: miouSoFar(tally) }),
+  });
+  return tally;
 }
 
-function chooseOutput(outputs: readonly SessionValue[], wanted: string | undefined): SessionValue {
+/** What the graph says of a single channel; of several the values tell. */
+async function kindOf(model: ModelSource, output: SessionValue): Promise<OutputKind | undefined> {
+  const [, channels] = output.shape;
+  return typeof channels === "number" && channels > 1
+    ? undefined
+    : declaredKind(model, output.name);
+}
+
+function chooseOutput(
+  outputs: readonly SessionValue[],
+  wanted: string | undefined,
+  kind: "classes" | "maps",
+): SessionValue {
   const hasClasses = ({ shape }: SessionValue) =>
     (shape.length === 2 || shape.slice(2).every((dim) => dim === 1)) && shape.length > 1;
+  const fits = kind === "classes" ? hasClasses : ({ shape }: SessionValue) => shape.length === 4;
   const found =
     wanted === undefined
-      ? (outputs.find(hasClasses) ?? (outputs.length === 1 ? outputs[0] : undefined))
+      ? (outputs.find(fits) ?? (outputs.length === 1 ? outputs[0] : undefined))
       : outputs.find(({ name }) => name === wanted);
   if (found !== undefined) return found;
   const list = outputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
+  const expected = kind === "classes" ? "[N, classes]" : "[N, classes, H, W]";
   throw new EspalierError(
     "DATA_MISMATCH",
     wanted === undefined
-      ? `the network has no output of shape [N, classes]; it has ${list}`
+      ? `the network has no output of shape ${expected}; it has ${list}`
       : `the network has no output ${wanted}; it has ${list}`,
     { hint: "Name the output that holds the classes: --output NAME.", data: { outputs: list } },
   );
-}
-
-function report(tally: Tally, total: number, { onProgress }: EvaluateOptions): void {
-  onProgress?.({ done: tally.done, total, top1: tally.correct / Math.max(1, tally.done) });
 }

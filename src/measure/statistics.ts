@@ -71,17 +71,44 @@ export function bootstrapIntervals(
   statistics: readonly ((indices: Int32Array) => number)[],
   options: BootstrapOptions = {},
 ): readonly Interval[] {
-  const { confidence = 0.95, resamples = 2000, seed = 0 } = options;
+  const { confidence = 0.95 } = options;
+  const all = (indices: Int32Array) => statistics.map((statistic) => statistic(indices));
+  return bootstrapSeries(count, statistics.length, all, options).map((series) =>
+    percentileInterval(series, confidence),
+  );
+}
+
+/**
+ * What `width` figures are in each of the resamples: [width] series of [resamples].
+ * @param figures Of the samples with these indices, [count], which repeat; gives [width] values.
+ */
+export function bootstrapSeries(
+  count: number,
+  width: number,
+  figures: (indices: Int32Array) => ArrayLike<number>,
+  { resamples = 2000, seed = 0 }: BootstrapOptions = {},
+): readonly Float64Array[] {
   assert(count > 0, "a bootstrap needs a sample");
   const random = randomOf(seed, "bootstrap");
   const indices = new Int32Array(count);
-  const values = statistics.map(() => new Float64Array(resamples));
+  const series = Array.from({ length: width }, () => new Float64Array(resamples));
   for (let r = 0; r < resamples; r++) {
     for (let i = 0; i < count; i++) indices[i] = random.integer(count);
-    for (const [k, statistic] of statistics.entries()) values[k][r] = statistic(indices);
+    const values = figures(indices);
+    for (let k = 0; k < width; k++) series[k][r] = values[k];
   }
+  return series;
+}
+
+/** The middle `confidence` of a series. */
+export function percentileInterval(series: ArrayLike<number>, confidence = 0.95): Interval {
   const tail = (1 - confidence) / 2;
-  return values.map((series) => [quantile(series, tail), quantile(series, 1 - tail)]);
+  return [quantile(series, tail), quantile(series, 1 - tail)];
+}
+
+/** 1000, fewer beyond 5,000 samples, so that drawing never takes longer than a second or two. */
+export function resamplesFor(samples: number): number {
+  return Math.round(Math.min(1000, Math.max(200, 5e6 / samples)));
 }
 
 /** A value with the interval that it was measured to. */

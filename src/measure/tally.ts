@@ -7,7 +7,14 @@ import type { SessionValue } from "../runtime/session.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { calibrationError, type OutputKind, outputKindOf, scoreRow } from "./classification.ts";
-import { bootstrapIntervals, type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
+import type { Rows } from "./pass.ts";
+import {
+  bootstrapIntervals,
+  type Estimate,
+  type Interval,
+  resamplesFor,
+  wilsonInterval,
+} from "./statistics.ts";
 
 /** What the network said about each sample, in the order in which the samples were read. */
 export interface Predictions {
@@ -31,8 +38,8 @@ export interface ClassCount {
   readonly correct: number;
 }
 
-/** How good the classifier is. */
-export interface Evaluation {
+/** How good a classifier is. */
+export interface ClassificationEvaluation {
   /** What `value` is. */
   readonly metric: "top1";
   /** Share of samples whose right class has the largest output. */
@@ -60,13 +67,6 @@ export interface Evaluation {
   readonly classes: number;
   readonly perClass: readonly ClassCount[];
   readonly predictions: Predictions;
-}
-
-/** Outputs of samples `from` to `to` of a batch. */
-export interface Rows {
-  readonly from: number;
-  readonly to: number;
-  readonly tensor: HostTensor;
 }
 
 /** What has been counted so far. Filled in place: one entry per sample. */
@@ -115,7 +115,7 @@ export function record(tally: Tally, batch: Batch, { from, to, tensor }: Rows): 
   const values = toNumbers(tensor);
   if (tally.done === 0) begin(tally, classes, values.subarray(0, (to - from) * classes));
   const { labels } = batch;
-  if (labels === undefined) throw withoutClasses(tally.dataset);
+  if (labels === undefined) throw withoutLabels(tally.dataset, "classes");
   for (let i = from; i < to; i++) {
     const row = values.subarray((i - from) * classes, (i - from + 1) * classes);
     if (row.some(Number.isNaN)) throw notANumber(tally.output, batch.indices[i]);
@@ -151,17 +151,17 @@ function begin(tally: Tally, classes: number, rows: Float64Array): void {
 }
 
 /** How far from 1 the sum of a row of probabilities may be. */
-function roundingOf(dtype: DType): number {
+export function roundingOf(dtype: DType): number {
   return dtype === "float16" ? 1e-2 : 1e-3;
 }
 
-/** 1000, fewer beyond 5,000 samples, so that drawing never takes longer than a second or two. */
-function resamplesFor(samples: number): number {
-  return Math.round(Math.min(1000, Math.max(200, 5e6 / samples)));
-}
-
 /** The figures, with their intervals. */
-export function summarize(tally: Tally, split: Role, dataset: Dataset, seed: number): Evaluation {
+export function summarize(
+  tally: Tally,
+  split: Role,
+  dataset: Dataset,
+  seed: number,
+): ClassificationEvaluation {
   const { done: samples, classes, losses, confidences, isCorrect, ranks } = tally;
   const all = Int32Array.from({ length: samples }, (_, i) => i);
   const meanLoss = (indices: Int32Array) => {
@@ -186,11 +186,14 @@ export function summarize(tally: Tally, split: Role, dataset: Dataset, seed: num
     outputKind: tally.kind,
     output: tally.output.name,
     perClass: countByClass(tally, dataset),
-    predictions: {
-      ...{ indices: tally.indices, labels: tally.labels, predicted: tally.predicted },
-      ...{ isCorrect, losses, outputs: tally.outputs },
-    },
+    predictions: predictionsOf(tally),
   };
+}
+
+/** What was said about each sample. */
+export function predictionsOf(tally: Tally): Predictions {
+  const { indices, labels, predicted, isCorrect, losses, outputs } = tally;
+  return { indices, labels, predicted, isCorrect, losses, outputs };
 }
 
 function proportion(count: number, samples: number): Estimate {
@@ -222,18 +225,24 @@ function classesOf(output: SessionValue, { shape }: HostTensor, atLeast: number)
   );
 }
 
-/** The error for samples that have no class each. */
-export function withoutClasses(dataset: Dataset): EspalierError {
-  return new EspalierError(
-    "DATA_INVALID",
-    dataset.labelKind === "maps"
-      ? `${dataset.path}: the labels are maps of classes, not one class per sample`
-      : `${dataset.path}: the samples have no labels`,
-    { hint: "Accuracy needs a class for every sample.", data: { path: dataset.path } },
-  );
+/** The error for samples that have no labels of the kind that is needed. */
+export function withoutLabels(dataset: Dataset, needed: "classes" | "maps"): EspalierError {
+  const { labelKind, path } = dataset;
+  const what =
+    labelKind === "none"
+      ? "the samples have no labels"
+      : labelKind === "maps"
+        ? "the labels are maps of classes, not one class per sample"
+        : "the labels are one class per sample, not maps of classes";
+  const hint =
+    needed === "classes"
+      ? "Accuracy needs a class for every sample."
+      : "IoU needs a map of classes for every sample.";
+  return new EspalierError("DATA_INVALID", `${path}: ${what}`, { hint, data: { path } });
 }
 
-function notANumber(output: SessionValue, index: number): EspalierError {
+/** The error for an output that is NaN. */
+export function notANumber(output: SessionValue, index: number): EspalierError {
   return new EspalierError(
     "RUNTIME_FAILED",
     `the network's output ${output.name} is not a number for sample ${index}`,

@@ -1,0 +1,94 @@
+/** @file What `evaluate` shows a person. */
+import type { Evaluation } from "../measure/evaluate.ts";
+import type { SegmentationEvaluation } from "../measure/segmentation.ts";
+import type { Estimate } from "../measure/statistics.ts";
+import type { ClassificationEvaluation } from "../measure/tally.ts";
+import { formatInteger, formatPercent } from "../report/text.ts";
+import type { Io } from "./io.ts";
+import { drawFacts, drawTable } from "./table.ts";
+
+/** The figures as tables; those of single classes where they are asked for. */
+export function describeEvaluation(evaluation: Evaluation, showsClasses: boolean, io: Io): string {
+  const { samples, split, output, classes, outputKind } = evaluation;
+  const isMaps = evaluation.metric === "miou";
+  const table = drawTable(
+    [
+      { title: "metric" },
+      { title: "value", align: "right" },
+      { title: "95 % interval", align: "right" },
+    ],
+    isMaps ? mapRows(evaluation) : classRows(evaluation),
+    io,
+  );
+  const facts = drawFacts(
+    [
+      [isMaps ? "images" : "samples", `${formatInteger(samples)} (${split})`],
+      ["output", `${output}, ${classes} classes, ${outputKind}`],
+    ],
+    io.columns,
+  );
+  if (isMaps) return [table, facts, describeOverlaps(evaluation, io)].join("\n");
+  return [table, facts, ...(showsClasses ? [describeClasses(evaluation, io)] : [])].join("\n");
+}
+
+function classRows(evaluation: ClassificationEvaluation): string[][] {
+  const { top1, top5, crossEntropy, calibrationError, classes } = evaluation;
+  return [
+    ["top-1", ...share(top1)],
+    ...(classes > 5 ? [["top-5", ...share(top5)]] : []),
+    ["loss (nats)", ...number(crossEntropy)],
+    ["calibration error", ...share(calibrationError)],
+  ];
+}
+
+function mapRows({ miou, dice, pixelAccuracy, crossEntropy }: SegmentationEvaluation): string[][] {
+  return [
+    ["mean IoU", ...share(miou)],
+    ["mean Dice", ...share(dice)],
+    ["pixel accuracy", ...share(pixelAccuracy)],
+    ["loss (nats)", ...number(crossEntropy)],
+  ];
+}
+
+function share({ value, ci95 }: Estimate): string[] {
+  return [formatPercent(value, 2), `${formatPercent(ci95[0], 2)} to ${formatPercent(ci95[1], 2)}`];
+}
+
+function number({ value, ci95 }: Estimate): string[] {
+  return [value.toFixed(4), `${ci95[0].toFixed(4)} to ${ci95[1].toFixed(4)}`];
+}
+
+function describeClasses({ perClass }: ClassificationEvaluation, io: Io): string {
+  return drawTable(
+    [
+      { title: "class", isFlexible: true },
+      { title: "samples", align: "right" },
+      { title: "right", align: "right" },
+    ],
+    perClass.map(({ label, name, samples, correct }) => [
+      name ?? String(label),
+      formatInteger(samples),
+      samples === 0 ? "" : formatPercent(correct / samples),
+    ]),
+    io,
+  );
+}
+
+function describeOverlaps({ perClass }: SegmentationEvaluation, io: Io): string {
+  const percent = (value: number | null) => (value === null ? "" : formatPercent(value, 2));
+  return drawTable(
+    [
+      { title: "class", isFlexible: true },
+      { title: "pixels", align: "right" },
+      { title: "IoU", align: "right" },
+      { title: "Dice", align: "right" },
+    ],
+    perClass.map(({ label, name, pixels, iou, dice }) => [
+      name ?? String(label),
+      formatInteger(pixels),
+      percent(iou),
+      percent(dice),
+    ]),
+    io,
+  );
+}

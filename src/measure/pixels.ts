@@ -1,0 +1,148 @@
+/** @file Scores the pixels of one image: which class, right or wrong, and at what cross-entropy. */
+import { type OutputKind, smallestProbability } from "./classification.ts";
+
+type Numbers = Float32Array | Float64Array;
+
+/** One image, scored. */
+export interface ScoredImage {
+  /** Mean cross-entropy of its pixels in nats: 0 where none counts, NaN where an output is. */
+  readonly loss: number;
+  /** A label that is none of the classes; `undefined` where all are. */
+  readonly strange: number | undefined;
+}
+
+/** Scores images of one size. It keeps its work space from image to image. */
+export interface Scorer {
+  readonly classes: number;
+  /**
+   * @param scores [channels, pixels]
+   * @param labels [pixels]
+   * @param confusion [classes, classes], truth by prediction, to which pixels are added
+   */
+  score(scores: Numbers, labels: Int32Array, confusion: Float64Array): ScoredImage;
+}
+
+/** What is scored. */
+export interface ScorerOptions {
+  /** A single one tells class 1 from class 0: a logit (above 0), or a probability (above 0.5). */
+  readonly channels: number;
+  readonly pixels: number;
+  readonly kind: OutputKind;
+  /** Pixels with this label don't count, and a class of this number is never predicted. */
+  readonly ignored: number;
+}
+
+/** A scorer for images of one size. */
+export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): Scorer {
+  const classes = Math.max(2, channels);
+  const losses = new Float64Array(pixels);
+  const predicted = new Int32Array(pixels);
+  const best = new Float64Array(pixels);
+  const judge = channels === 1 ? judgeTwo : judgeAll;
+  return {
+    classes,
+    score(scores, labels, confusion) {
+      judge(scores, labels);
+      let loss = 0;
+      let counted = 0;
+      for (let i = 0; i < pixels; i++) {
+        const label = labels[i];
+        if (label === ignored) continue;
+        if (label < 0 || label >= classes) return { loss: 0, strange: label };
+        confusion[label * classes + predicted[i]]++;
+        loss += losses[i];
+        counted++;
+      }
+      return { loss: loss / Math.max(1, counted), strange: undefined };
+    },
+  };
+
+  /** -log of the probability of label 1 is softplus(-z), of label 0 softplus(z). */
+  function judgeTwo(scores: Numbers, labels: Int32Array): void {
+    const isLogit = kind === "logits";
+    for (let i = 0; i < pixels; i++) {
+      const score = scores[i];
+      predicted[i] = score > (isLogit ? 0 : 0.5) ? 1 : 0;
+      losses[i] = isLogit
+        ? softplus(labels[i] === 1 ? -score : score)
+        : costOf(labels[i] === 1 ? score : 1 - score);
+    }
+  }
+
+  function judgeAll(scores: Numbers, labels: Int32Array): void {
+    best.fill(Number.NEGATIVE_INFINITY);
+    predicted.fill(ignored === 0 ? 1 : 0);
+    // The largest of all scores steadies the exponentials; the prediction leaves the ignored class out.
+    losses.fill(Number.NEGATIVE_INFINITY);
+    for (let k = 0; k < channels; k++) {
+      const plane = k * pixels;
+      for (let i = 0; i < pixels; i++) {
+        const score = scores[plane + i];
+        if (!(score <= losses[i])) losses[i] = score; // NaN stays
+        if (k !== ignored && score > best[i]) {
+          best[i] = score;
+          predicted[i] = k;
+        }
+      }
+    }
+    if (kind === "probabilities") {
+      for (let i = 0; i < pixels; i++)
+        losses[i] = Number.isNaN(losses[i]) ? losses[i] : costOf(rightScore(scores, labels[i], i));
+      return;
+    }
+    best.fill(0);
+    for (let k = 0; k < channels; k++) {
+      const plane = k * pixels;
+      for (let i = 0; i < pixels; i++) best[i] += Math.exp(scores[plane + i] - losses[i]);
+    }
+    for (let i = 0; i < pixels; i++)
+      losses[i] = cap(Math.log(best[i]) + losses[i] - rightScore(scores, labels[i], i));
+  }
+
+  /** 0 for a label that is no class, which does not count anyway. */
+  function rightScore(scores: Numbers, label: number, pixel: number): number {
+    return label >= 0 && label < channels ? scores[label * pixels + pixel] : 0;
+  }
+}
+
+/** No pixel costs more than the smallest probability does; NaN stays. */
+function cap(loss: number): number {
+  return Math.min(loss, -Math.log(smallestProbability));
+}
+
+function costOf(probability: number): number {
+  return Number.isNaN(probability)
+    ? probability
+    : -Math.log(Math.max(probability, smallestProbability));
+}
+
+function softplus(z: number): number {
+  return cap(Math.max(z, 0) + Math.log1p(Math.exp(-Math.abs(z))));
+}
+
+/**
+ * Tells probabilities from logits: no entry below 0, and over the classes a sum of 1 within
+ * `tolerance`; of a single channel, no entry above 1.
+ *
+ * @param values [N, channels, pixels]
+ */
+export function outputKindOfMaps(
+  values: Numbers,
+  channels: number,
+  pixels: number,
+  tolerance: number,
+): OutputKind {
+  const sums = new Float64Array(pixels);
+  for (let image = 0; image < values.length; image += channels * pixels) {
+    sums.fill(0);
+    for (let k = 0; k < channels; k++)
+      for (let i = 0; i < pixels; i++) {
+        const value = values[image + k * pixels + i];
+        if (!(value >= 0)) return "logits";
+        sums[i] += value;
+      }
+    if (channels === 1 && sums.some((value) => value > 1)) return "logits";
+    if (channels > 1 && sums.some((sum) => Math.abs(sum - 1) > tolerance)) return "logits";
+  }
+  return "probabilities";
+}

@@ -1,0 +1,230 @@
+/** @file How good a segmentation network is: mean IoU, Dice and pixel accuracy, with intervals. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Batch } from "../data/serve.ts";
+import type { Role } from "../data/splits.ts";
+import { EspalierError } from "../errors.ts";
+import type { SessionValue } from "../runtime/session.ts";
+import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
+import type { OutputKind } from "./classification.ts";
+import {
+  allImages,
+  type Confusions,
+  estimateMaps,
+  figuresOf,
+  overlapOf,
+  overlapsOf,
+  sumOfRows,
+} from "./confusion.ts";
+import type { Rows } from "./pass.ts";
+import { newScorer, outputKindOfMaps, type Scorer } from "./pixels.ts";
+import type { Estimate, Interval } from "./statistics.ts";
+import { notANumber, roundingOf, withoutLabels } from "./tally.ts";
+
+/** How well one class is found. */
+export interface ClassOverlap {
+  readonly label: number;
+  readonly name: string | undefined;
+  /** Intersection over union; null where neither truth nor prediction holds a pixel of the class. */
+  readonly iou: number | null;
+  /** 2 |A and B| / (|A| + |B|); null as `iou`. */
+  readonly dice: number | null;
+  /** Pixels that truly are of the class. */
+  readonly pixels: number;
+}
+
+/** How good a segmentation network is. Pixels with the ignored label count nowhere. */
+export interface SegmentationEvaluation {
+  /** What `value` is. */
+  readonly metric: "miou";
+  /** Mean intersection over union, over the classes that occur in truth or prediction of the role. */
+  readonly value: number;
+  /** Interval of `value` at 95 %: percentile bootstrap over images. */
+  readonly ci95: Interval;
+  /** Mean cross-entropy of a pixel in nats. */
+  readonly loss: number;
+  readonly samples: number;
+  readonly split: Role;
+  readonly miou: Estimate;
+  /** Mean over the same classes. */
+  readonly dice: Estimate;
+  readonly pixelAccuracy: Estimate;
+  /** The same as `loss`, with its interval. */
+  readonly crossEntropy: Estimate;
+  /** What the output's pixels were taken for. */
+  readonly outputKind: OutputKind;
+  readonly output: string;
+  /** Classes that the network tells apart: two where it has a single output channel. */
+  readonly classes: number;
+  readonly perClass: readonly ClassOverlap[];
+  readonly predictions: MapPredictions;
+}
+
+/** What the network did on each image, in the order in which they were read. */
+export interface MapPredictions extends Confusions {
+  /** [N] numbers of the samples in the data set. */
+  readonly indices: Int32Array;
+}
+
+/** What has been counted so far. Filled in place: one entry per image. */
+export interface MapTally {
+  readonly output: SessionValue;
+  readonly dataset: Dataset;
+  readonly total: number;
+  done: number;
+  /** Known from the first batch on; until then `declared` is what the graph tells, if anything. */
+  readonly declared: OutputKind | undefined;
+  kind: OutputKind;
+  scorer: Scorer | undefined;
+  confusions: Float64Array;
+  readonly losses: Float64Array;
+  readonly indices: Int32Array;
+}
+
+/** A tally that awaits `total` images. */
+export function newMapTally(
+  total: number,
+  output: SessionValue,
+  dataset: Dataset,
+  declared: OutputKind | undefined,
+): MapTally {
+  return {
+    ...{ output, dataset, total, declared, done: 0, scorer: undefined },
+    kind: declared ?? "logits",
+    confusions: new Float64Array(0),
+    losses: new Float64Array(total),
+    indices: new Int32Array(total),
+  };
+}
+
+/**
+ * Counts the pixels of some images of a batch.
+ * Fails with `DATA_MISMATCH` where output and label map differ in size, `DATA_INVALID` for a label that
+ * the network does not know, `RUNTIME_FAILED` for outputs that are not numbers.
+ */
+export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: Rows): void {
+  const { labelMaps } = batch;
+  if (labelMaps === undefined) throw withoutLabels(tally.dataset, "maps");
+  const [, height, width] = labelMaps.shape;
+  const pixels = height * width;
+  const channels = channelsOf(tally.output, tensor, to - from, height, width);
+  const values = tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
+  tally.scorer ??= begin(
+    tally,
+    channels,
+    pixels,
+    values.subarray(0, (to - from) * channels * pixels),
+  );
+  const { scorer, dataset } = tally;
+  const cells = scorer.classes ** 2;
+  for (let i = from; i < to; i++) {
+    const scores = values.subarray(
+      (i - from) * channels * pixels,
+      (i - from + 1) * channels * pixels,
+    );
+    const labels = labelMaps.data.subarray(i * pixels, (i + 1) * pixels);
+    const at = tally.done++;
+    const row = tally.confusions.subarray(at * cells, (at + 1) * cells);
+    const { loss, strange } = scorer.score(scores, labels, row);
+    if (strange !== undefined)
+      throw new EspalierError(
+        "DATA_INVALID",
+        `${dataset.fileOf(batch.indices[i])}: the label map of sample ${batch.indices[i]} holds the ` +
+          `label ${strange}; the network tells ${scorer.classes} classes apart`,
+        {
+          hint: "If these pixels are not to count, say so: --ignore-label N.",
+          data: { sample: batch.indices[i], expected: scorer.classes, got: strange },
+        },
+      );
+    if (Number.isNaN(loss)) throw notANumber(tally.output, batch.indices[i]);
+    tally.indices[at] = batch.indices[i];
+    tally.losses[at] = loss;
+  }
+}
+
+function begin(
+  tally: MapTally,
+  channels: number,
+  pixels: number,
+  values: Float32Array | Float64Array,
+): Scorer {
+  const { dataset, output, total, declared } = tally;
+  tally.kind = declared ?? outputKindOfMaps(values, channels, pixels, roundingOf(output.dtype));
+  const scorer = newScorer({ channels, pixels, kind: tally.kind, ignored: dataset.ignoreLabel });
+  if (dataset.classes > scorer.classes)
+    throw new EspalierError(
+      "DATA_MISMATCH",
+      `the network's output ${output.name} tells ${scorer.classes} classes apart, ` +
+        `the labels name ${dataset.classes}`,
+      { data: { output: output.name, expected: scorer.classes, got: dataset.classes } },
+    );
+  tally.confusions = new Float64Array(total * scorer.classes ** 2);
+  return scorer;
+}
+
+/** The C of [N, C, H, W], whose H and W are those of the label map. */
+function channelsOf(
+  { name }: SessionValue,
+  { shape }: HostTensor,
+  atLeast: number,
+  height: number,
+  width: number,
+): number {
+  const [images, channels, ...size] = shape;
+  const data = { output: name, expected: [height, width], got: shape };
+  if (shape.length !== 4 || images < atLeast || channels < 1)
+    throw new EspalierError(
+      "DATA_MISMATCH",
+      `the network's output ${name} has shape [${shape.join(", ")}] for ${atLeast} images; ` +
+        `expected [N, classes, ${height}, ${width}]`,
+      { hint: "Name the output that holds the maps: --output NAME.", data },
+    );
+  if (size[0] !== height || size[1] !== width)
+    throw new EspalierError(
+      "DATA_MISMATCH",
+      `the network's output ${name} is ${size[1]}x${size[0]} pixels, the label maps are ` +
+        `${width}x${height}`,
+      { hint: "Export the network with an output as large as its input.", data },
+    );
+  return channels;
+}
+
+/** The mean IoU of what has been counted so far. */
+export function miouSoFar(tally: MapTally): number {
+  const classes = tally.scorer?.classes;
+  if (classes === undefined || tally.done === 0) return 0;
+  const overlaps = overlapsOf({
+    classes,
+    confusions: tally.confusions.subarray(0, tally.done * classes ** 2),
+    losses: tally.losses.subarray(0, tally.done),
+  });
+  return figuresOf(sumOfRows(overlaps, allImages(overlaps)), classes).miou;
+}
+
+/** What was counted for each image. */
+export function mapPredictionsOf({
+  scorer,
+  confusions,
+  losses,
+  indices,
+}: MapTally): MapPredictions {
+  return { classes: scorer?.classes ?? 0, confusions, losses, indices };
+}
+
+/** The figures, with their intervals. */
+export function summarizeMaps(tally: MapTally, split: Role, seed: number): SegmentationEvaluation {
+  const { dataset, output, kind, done: samples } = tally;
+  const predictions = mapPredictionsOf(tally);
+  const { classes } = predictions;
+  const overlaps = overlapsOf(predictions);
+  const { miou, dice, pixelAccuracy, loss } = estimateMaps(overlaps, seed);
+  const sum = sumOfRows(overlaps, allImages(overlaps));
+  return {
+    ...{ metric: "miou", value: miou.value, ci95: miou.ci95, loss: loss.value, samples, split },
+    ...{ miou, dice, pixelAccuracy, crossEntropy: loss },
+    ...{ outputKind: kind, output: output.name, classes, predictions },
+    perClass: Array.from({ length: classes }, (_, label) => ({
+      ...{ label, name: dataset.classNames?.[label] },
+      ...overlapOf(sum, classes, label),
+    })),
+  };
+}
