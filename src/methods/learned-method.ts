@@ -5,6 +5,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
+import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
 
@@ -45,6 +46,8 @@ export interface LearnedProposal extends Proposal {
    * were learnt. What the method added is folded into them, or gone.
    */
   readonly graph: Graph;
+  /** The epochs of its training, those before an interruption included. */
+  readonly history: readonly EpochRecord[];
 }
 
 /** One pruning method that trains. Found by its name, as others are. */
