@@ -4,6 +4,7 @@ import {
   calibrationError,
   outputKindOf,
   pairedDifferenceInterval,
+  reliability,
   scoreRow,
 } from "./classification.ts";
 
@@ -102,5 +103,24 @@ describe("pairedDifferenceInterval", () => {
     const [low, high] = pairedDifferenceInterval(counts);
     expect(Math.abs(low + half) / half).toBeLessThan(1e-3);
     expect(Math.abs(high - half) / half).toBeLessThan(1e-3);
+  });
+});
+
+describe("reliability", () => {
+  it("adds up to the calibration error", () => {
+    const confidences = Float64Array.from({ length: 200 }, (_, i) => 0.1 + (0.9 * i) / 199);
+    const isCorrect = Uint8Array.from(confidences, (c, i) => (i % 3 === 0 || c > 0.8 ? 1 : 0));
+    const error = reliability(confidences, isCorrect).reduce(
+      (sum, bin) => sum + Math.abs(bin.accuracy - bin.confidence) * (bin.samples / 200),
+      0,
+    );
+    const all = Int32Array.from({ length: 200 }, (_, i) => i);
+    expect(error).toBeCloseTo(calibrationError(confidences, isCorrect)(all), 12);
+  });
+
+  it("has the right end of a bin in it", () => {
+    const bins = reliability([1, 1 / 15, 0], [1, 0, 1]);
+    expect(bins.map(({ samples }) => samples)).toEqual([2, ...Array(13).fill(0), 1]);
+    expect(bins[0]).toMatchObject({ accuracy: 0.5, confidence: 1 / 30 });
   });
 });

@@ -74,7 +74,7 @@ export function calibrationError(
   const bins = new Uint8Array(confidences.length);
   const gaps = new Float64Array(confidences.length);
   for (let i = 0; i < bins.length; i++) {
-    bins[i] = Math.max(0, Math.ceil(confidences[i] * calibrationBins) - 1);
+    bins[i] = binOf(confidences[i]);
     gaps[i] = isCorrect[i] - confidences[i];
   }
   return (indices) => {
@@ -82,6 +82,37 @@ export function calibrationError(
     for (let i = 0; i < indices.length; i++) sums[bins[indices[i]]] += gaps[indices[i]];
     return sums.reduce((sum, gap) => sum + Math.abs(gap), 0) / indices.length;
   };
+}
+
+/** The samples whose confidence lies in one bin. */
+export interface CalibrationBin {
+  /** Means over the samples; 0 where there are none. */
+  readonly confidence: number;
+  readonly accuracy: number;
+  readonly samples: number;
+}
+
+/** What the expected calibration error is made of: confidence and accuracy, bin by bin. */
+export function reliability(
+  confidences: ArrayLike<number>,
+  isCorrect: ArrayLike<number>,
+): readonly CalibrationBin[] {
+  const bins = Array.from({ length: calibrationBins }, () => ({ sum: 0, correct: 0, samples: 0 }));
+  for (let i = 0; i < confidences.length; i++) {
+    const bin = bins[binOf(confidences[i])];
+    bin.sum += confidences[i];
+    bin.correct += isCorrect[i];
+    bin.samples++;
+  }
+  return bins.map(({ sum, correct, samples }) => ({
+    confidence: samples === 0 ? 0 : sum / samples,
+    accuracy: samples === 0 ? 0 : correct / samples,
+    samples,
+  }));
+}
+
+function binOf(confidence: number): number {
+  return Math.max(0, Math.ceil(confidence * calibrationBins) - 1);
 }
 
 /** Pairs of outcomes on the same samples. */

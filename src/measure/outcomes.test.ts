@@ -24,6 +24,7 @@ function pairOf(lost: number, won: number, both: number, neither: number) {
         labels,
         predicted: Int32Array.from(bits, (bit) => 1 - bit),
         isCorrect: Uint8Array.from(bits),
+        confidences: new Float64Array(bits.length).fill(0.9),
         losses: new Float64Array(samples).fill(0.5),
         outputs: undefined,
       },

@@ -26,6 +26,8 @@ export interface Predictions {
   readonly isCorrect: Uint8Array;
   /** Cross-entropy in nats. */
   readonly losses: Float64Array;
+  /** Probability of the predicted class. */
+  readonly confidences: Float64Array;
   /** [N, classes] outputs, where they were asked for. */
   readonly outputs: Float32Array | undefined;
 }
@@ -192,8 +194,8 @@ export function summarize(
 
 /** What was said about each sample. */
 export function predictionsOf(tally: Tally): Predictions {
-  const { indices, labels, predicted, isCorrect, losses, outputs } = tally;
-  return { indices, labels, predicted, isCorrect, losses, outputs };
+  const { indices, labels, predicted, isCorrect, losses, confidences, outputs } = tally;
+  return { indices, labels, predicted, isCorrect, losses, confidences, outputs };
 }
 
 function proportion(count: number, samples: number): Estimate {
