@@ -171,6 +171,7 @@ function predictionsOf(
     predicted: Int32Array.from(predicted),
     isCorrect: Uint8Array.from(predicted, (label, i) => (label === labels[i] ? 1 : 0)),
     losses: new Float64Array(),
+    confidences: new Float64Array(),
     outputs: undefined,
   };
 }
