@@ -48,8 +48,13 @@ export interface AddRole {
   readonly kind: "add";
 }
 
+/** A product of two tensors with broadcasting, element by element. */
+export interface ProductRole {
+  readonly kind: "product";
+}
+
 /** What a node computes, as far as methods must know. */
-export type Role = LinearRole | BatchNormRole | AddRole | { readonly kind: "other" };
+export type Role = LinearRole | BatchNormRole | AddRole | ProductRole | { readonly kind: "other" };
 
 const plain = {
   kind: "linear",
@@ -95,6 +100,8 @@ export function roleOf(node: Node): Role {
       return { ...plain, biasInput: undefined, layout: "inOut", dataAxis: -1, resultAxis: -1 };
     case "Add":
       return { kind: "add" };
+    case "Mul":
+      return { kind: "product" };
     case "BatchNormalization":
       if (raw.int("training_mode", 0) !== 0) return { kind: "other" };
       return {
