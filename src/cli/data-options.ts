@@ -12,6 +12,7 @@ export interface DataFlags
     DatasetOptions,
     "scale" | "mean" | "std" | "layout" | "color" | "resize" | "crop" | "pad" | "format"
   > {
+  readonly ignoreLabel?: number;
   readonly splitSeed?: number;
   readonly heldOut?: true;
 }
@@ -19,7 +20,7 @@ export interface DataFlags
 /** The names of {@link DataFlags}, as commander gives them. */
 const names = [
   ...["scale", "mean", "std", "layout", "color", "resize", "crop", "pad", "format"],
-  ...["splitSeed", "heldOut"],
+  ...["ignoreLabel", "splitSeed", "heldOut"],
 ];
 
 const formats = ["idx", "cifar10", "cifar100", "npz", "images-masks", "class-folders", "images"];
@@ -37,6 +38,7 @@ export function addDataOptions(command: Command): Command {
     .option("--crop <size>", "WIDTHxHEIGHT from the middle, after resizing", sizeValue)
     .option("--pad <pixels>", "black pixels on every side, before all else", integerFrom(0))
     .addOption(new Option("--format <format>", "default: recognised").choices(formats))
+    .option("--ignore-label <n>", "label-map pixels that don't count (default 255)", integerFrom(0))
     .option("--split-seed <n>", "seed of the cut into roles (default 0)", integerFrom(0))
     .option("--held-out", "the network was not trained on data of this folder")
     .optionsGroup("Options:");

@@ -31,6 +31,7 @@ interface Flags extends DataFlags {
   readonly clip?: number;
   readonly seed?: number;
   readonly limit?: number;
+  readonly loss?: TrainSettingsInput["loss"];
   readonly labelSmoothing?: number;
   readonly augment?: TrainSettingsInput["augment"];
   readonly distill?: string;
@@ -62,6 +63,13 @@ test as it is. For a network that was trained elsewhere on these very files,
 select would measure what it knows by heart: give --held-out, which cuts
 select, certify and test from the test file.
 
+Losses: ce is cross-entropy, binary for a network with one output channel, which
+bce insists on; dice and jaccard (1 - soft overlap) are for label maps; a sum has
+both with weight 1. Label maps (IDX, npz, images/ beside masks/) are scored by
+mean IoU. Their classes are counted in the data unless dataset.json names them;
+pixels with the label 255, or --ignore-label, don't count. Masks that hold 0 and
+255 alone are two classes.
+
 RUN will hold model.onnx (the best epoch on select, for inference, with its
 preprocessing), original.onnx, report.json, events.jsonl, config.json and a
 checkpoint. Stop with Ctrl-C; \`espalier resume RUN\` goes on to the same bytes.
@@ -72,8 +80,8 @@ Examples:
       --schedule one-cycle --decay 5e-4 --augment crop,flip
   espalier train small.onnx --data cifar10 -o tuned --epochs 5
   espalier train small.onnx --data photos -o tuned --distill net.onnx
-  espalier train unet --classes 2 --base-width 16 --data cells -o run \\
-      --optimizer adam
+  espalier train unet --base-width 16 --data cells -o run --optimizer adam \\
+      --loss ce+dice --augment flip
   espalier train net.onnx --data photos -o run --recalibrate-only`;
 
 /** The command. */
@@ -103,6 +111,14 @@ export function trainCommand(io: Io): Command {
     .option("--decay <number>", "weight decay (default 0; adamw 0.01)", nonNegativeValue)
     .option("--clip <norm>", "largest norm of all gradients together", positiveValue)
     .optionsGroup("What is learnt")
+    .addOption(
+      new Option("--loss <name>", "of labels (default ce)")
+        .choices([
+          ...["ce", "dice", "jaccard", "ce+dice", "ce+jaccard"],
+          ...["bce", "bce+dice", "bce+jaccard"],
+        ])
+        .conflicts("distill"),
+    )
     .option("--label-smoothing <share>", "of the target, over all classes", fractionBelowOne)
     .option("--augment <list>", "crop[=PIXELS],flip: at random; crop alone is 4", augmentValue)
     .option("--distill <MODEL>", "follow this network's outputs; needs no labels")
@@ -121,7 +137,7 @@ export function trainCommand(io: Io): Command {
       new Option("--recalibrate-only", "measure batch normalization anew, train nothing").conflicts(
         [
           ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
-          ...["clip", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
+          ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
           ...["timeBudget"],
         ],
       ),
@@ -159,10 +175,10 @@ function requestOf(network: string, flags: Flags): TrainRunRequest {
 /** The flags that were given, by the names of the settings. */
 function settingsOf(flags: Flags): TrainSettingsInput {
   const { epochs, schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit } = flags;
-  const { labelSmoothing, augment, temperature, provider, threads, checkpointEvery } = flags;
+  const { loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery } = flags;
   const given = {
     ...{ epochs, schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit },
-    ...{ labelSmoothing, augment, temperature, provider, threads, checkpointEvery },
+    ...{ loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery },
     ...{ batchSize: flags.batch, learningRate: flags.lr, clipNorm: flags.clip },
     ...{ patience: flags.earlyStop, timeBudgetSeconds: flags.timeBudget },
     freeze: [...flags.freeze],

@@ -52,7 +52,7 @@ export async function networkFor(
     architectureNamed(network); // fails before the data are read
     const dataOptions = { ...taught, ...request.dataOptions };
     const dataset = await openDataset(data, dataOptions);
-    const graph = buildNetwork(network, networkOptions(request, dataset, teacher, seed));
+    const graph = buildNetwork(network, await networkOptions(request, dataset, teacher, seed));
     return { original: emitModel(graph), dataset, dataOptions };
   }
   for (const [name, value] of Object.entries({ classes: request.classes, width: request.width }))
@@ -63,16 +63,16 @@ export async function networkFor(
   const model = await loadModel(network, { externalData });
   const dataOptions = { ...taught, ...storedPreprocessing(model.metadata), ...request.dataOptions };
   const dataset = await openDataset(data, dataOptions);
-  requireClasses(network, classesOf(model), dataset);
+  await requireClasses(network, classesOf(model), dataset);
   return { original: writeModel(model), dataset, dataOptions };
 }
 
-function networkOptions(
+async function networkOptions(
   { network, classes: wanted, width }: NetworkRequest,
   dataset: Dataset,
   teacher: Model | undefined,
   seed: number,
-): NetworkOptions {
+): Promise<NetworkOptions> {
   const { sampleShape, preprocessing } = dataset;
   if (sampleShape.length !== 3 || preprocessing.layout !== "nchw")
     throw new EspalierError(
@@ -81,13 +81,9 @@ function networkOptions(
       { hint: "Use --layout nchw and data that are images.", data: { got: sampleShape } },
     );
   const [channels, height, across] = sampleShape;
-  const known = dataset.classes > 0 ? dataset.classes : undefined;
-  const classes = wanted ?? known ?? (teacher && classesOf(teacher));
-  if (classes === undefined && dataset.labelKind === "maps")
-    throw new EspalierError("USAGE", "label maps do not say how many classes there are", {
-      hint: "Say it: --classes N (1 for a mask of yes and no).",
-    });
-  requireClasses(network, classes, dataset);
+  const counted = wanted === undefined ? await dataset.countClasses() : 0;
+  const classes = wanted ?? (counted > 0 ? counted : teacher && classesOf(teacher));
+  await requireClasses(network, classes, dataset);
   return {
     ...{ channels, size: [height, across], seed },
     ...(classes === undefined ? {} : { classes }),
@@ -101,10 +97,15 @@ function classesOf({ graph }: Model): number | undefined {
   return typeof classes === "number" ? classes : undefined;
 }
 
-function requireClasses(network: string, classes: number | undefined, dataset: Dataset): void {
-  // One score per sample tells two classes apart.
+async function requireClasses(
+  network: string,
+  classes: number | undefined,
+  dataset: Dataset,
+): Promise<void> {
+  if (classes === undefined) return;
+  // One score per sample or pixel tells two classes apart.
   const most = classes === 1 ? 2 : classes;
-  if (most === undefined || dataset.classes <= most) return;
+  if (dataset.classes <= most) return dataset.requireLabelsBelow(most);
   throw new EspalierError(
     "DATA_MISMATCH",
     `${network} tells ${most} classes apart, the labels name ${dataset.classes}`,

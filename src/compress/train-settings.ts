@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Dataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import { labels, teacher } from "../train/objectives.ts";
+import { labels, type Objective, overlap, sumOf, teacher } from "../train/objectives.ts";
 import { adam, adamW, type Optimizer, sgd } from "../train/optimizers.ts";
 import type { TrainOptions } from "../train/options.ts";
 import {
@@ -20,6 +20,16 @@ import {
 export const scheduleNames = ["constant", "cosine", "linear", "step", "one-cycle"] as const;
 /** Optimizers that have a name. */
 export const optimizerNames = ["sgd", "adam", "adamw"] as const;
+/**
+ * Losses of labels that have a name: cross-entropy (binary for a network of one output channel, which
+ * `bce` insists on), soft Dice, soft Jaccard, and sums of two with equal weights.
+ */
+export const lossNames = [
+  ...(["ce", "dice", "jaccard", "ce+dice", "ce+jaccard"] as const),
+  ...(["bce", "bce+dice", "bce+jaccard"] as const),
+] as const;
+/** One of {@link lossNames}. */
+export type LossName = (typeof lossNames)[number];
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -41,6 +51,9 @@ export const trainSettings = z.strictObject({
   /** Of the initial weights, the order of samples, augmentation and noise. */
   seed: z.int().nonnegative().default(0),
   limit: count.optional(),
+  /** What labels are learnt by. Default `ce`. */
+  loss: z.enum(lossNames).optional(),
+  /** Of the cross-entropy in it. */
   labelSmoothing: z.number().min(0).lt(1).default(0),
   augment: z
     .strictObject({ crop: z.int().nonnegative().optional(), flip: z.boolean().optional() })
@@ -91,8 +104,11 @@ export function trainOptionsOf(
 ): TrainOptions {
   const { epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds } =
     settings;
-  const { labelSmoothing: smoothing, temperature, provider, threads } = settings;
-  const ignored = dataset.labelKind === "maps" ? { ignoreIndex: dataset.ignoreLabel } : {};
+  const { temperature, provider, threads } = settings;
+  if (teacherGraph !== undefined && settings.loss !== undefined)
+    throw new EspalierError("USAGE", "a teacher is followed by its own loss", {
+      hint: "Leave the loss away, or the teacher.",
+    });
   return {
     ...{ epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds },
     learningRate: settings.learningRate ?? (settings.optimizer === "sgd" ? 0.01 : 0.001),
@@ -101,7 +117,7 @@ export function trainOptionsOf(
     teacher: teacherGraph,
     objective:
       teacherGraph === undefined
-        ? labels({ smoothing, ...ignored })
+        ? objectiveOf(settings, dataset)
         : teacher(temperature === undefined ? {} : { temperature }),
     groups: [
       ...settings.freeze.map((match) => ({ match, isFrozen: true })),
@@ -110,6 +126,37 @@ export function trainOptionsOf(
     providers: [provider],
     ...(threads === undefined ? {} : { threads }),
   };
+}
+
+function objectiveOf(settings: TrainSettings, dataset: Dataset): Objective {
+  const { loss = "ce", labelSmoothing: smoothing } = settings;
+  const ignored = dataset.labelKind === "maps" ? { ignoreIndex: dataset.ignoreLabel } : {};
+  const ce = labels({ smoothing, ...ignored });
+  const bce: Objective = (context) => {
+    const [, channels] = context.prediction.shape;
+    if (channels === 1) return ce(context);
+    throw new EspalierError("USAGE", `bce is for one output channel; the network has ${channels}`, {
+      hint: "Use ce, which is the same for networks of one channel.",
+    });
+  };
+  const terms = { ce, bce, dice: overlap("dice", ignored), jaccard: overlap("jaccard", ignored) };
+  switch (loss) {
+    case "ce":
+    case "bce":
+    case "dice":
+    case "jaccard":
+      return terms[loss];
+    case "ce+dice":
+      return sumOf([1, ce], [1, terms.dice]);
+    case "ce+jaccard":
+      return sumOf([1, ce], [1, terms.jaccard]);
+    case "bce+dice":
+      return sumOf([1, bce], [1, terms.dice]);
+    case "bce+jaccard":
+      return sumOf([1, bce], [1, terms.jaccard]);
+    default:
+      return loss satisfies never;
+  }
 }
 
 function scheduleOf({ schedule, warmUp: share }: TrainSettings): Schedule {

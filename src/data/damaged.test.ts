@@ -276,6 +276,11 @@ const cases: Readonly<Record<string, Case>> = {
     files: { "images/a.png": large, "masks/a.png": gray },
     message: /a.png: is 16x16, its image 20x16/,
   },
+  "images: a mask of another shape, though both are resized": {
+    files: { "images/a.png": large, "masks/a.png": gray },
+    options: { resize: [8, 8] },
+    message: /a.png: is 16x16, its image 20x16/,
+  },
   "a crop larger than the image": {
     files: { [images]: idxFile([1, 2, 2]) },
     options: { crop: [3, 2] },

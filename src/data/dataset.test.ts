@@ -245,6 +245,19 @@ describe("folders of images", () => {
     expect([...(await batchOf(dataset)).input.data]).toEqual([1, 2, 3, 250, 0, 255, 7, 200]);
   });
 
+  it("with masks of black and white are two classes", async () => {
+    const path = await folderOf({
+      "images/a.png": await grayPng(2, 1, [10, 11]),
+      "masks/a.png": await grayPng(2, 1, [0, 255]),
+    });
+    const dataset = await openDataset(path);
+    expect(dataset).toMatchObject({ format: "images-masks", labelKind: "maps" });
+    expect(await dataset.countClasses()).toBe(2);
+    const role = dataset.size("fit") > 0 ? "fit" : "test";
+    for await (const { labelMaps } of dataset.batches(role, { batchSize: 1 }))
+      expect([...(labelMaps?.data ?? [])]).toEqual([0, 1]);
+  });
+
   it("with masks pair by name", async () => {
     const path = await folderOf({
       "images/b.png": await png(2, 1, [9, 9, 9]),

@@ -2,11 +2,19 @@
 import { EspalierError } from "../errors.ts";
 import { digestOfSamples } from "./digest.ts";
 import { list } from "./files.ts";
+import { type LabelMaps, labelMapsOf, requireLabelsBelow } from "./label-maps.ts";
 import { type DatasetOptions, readOptions } from "./options.ts";
 import { joinStores } from "./packed.ts";
 import { type Preprocessing, preprocessingOf } from "./preprocessing.ts";
 import { readRaw } from "./recognize.ts";
-import { type Batch, type BatchOptions, type Samples, serve, sourceOf } from "./serve.ts";
+import {
+  type Batch,
+  type BatchOptions,
+  type Samples,
+  type Source,
+  serve,
+  sourceOf,
+} from "./serve.ts";
 import { cutRoles, type Role, type SplitSizes } from "./splits.ts";
 import {
   type DataFormat,
@@ -24,14 +32,21 @@ export interface Dataset {
   readonly path: string;
   readonly format: DataFormat;
   readonly labelKind: LabelKind;
-  /** Number of classes; 0 where there are no labels, or label maps and nothing that tells. */
+  /** Number of classes; 0 where there are no labels, or label maps and nobody said it. */
   readonly classes: number;
   readonly classNames: readonly string[] | undefined;
   /** The shape of one input: [C, H, W], [H, W, C] or [D]. All samples have it. */
   readonly sampleShape: readonly number[];
   readonly preprocessing: Preprocessing;
-  /** The value of label-map pixels that do not count. */
+  /**
+   * The value of label-map pixels that do not count: 255 unless another was said. Maps of 0 and 255 alone
+   * are masks of yes and no, whose 255 is served as class 1 unless it was said to be ignored.
+   */
   readonly ignoreLabel: number;
+  /** `classes`; where nobody said it, all label maps are read, once, for the largest label. */
+  countClasses(): Promise<number>;
+  /** `DATA_INVALID` with the file of the first label map that holds a label of `classes` or more. */
+  requireLabelsBelow(classes: number): Promise<void>;
   /** Number of samples that serve as `role`; 0 where there are none. */
   size(role: Role): number;
   /**
@@ -61,7 +76,11 @@ async function datasetOf(path: string, raw: RawData, options: DatasetOptions): P
   const tables = inOrder(raw.tables);
   const samples = samplesOf(path, tables);
   const how = preprocessingOf(options, samples.images.isWhole);
-  const source = await sourceOf(samples, how, options.ignoreLabel ?? 255);
+  const ignoreLabel = options.ignoreLabel ?? 255;
+  const classes = countClasses(path, samples, options, raw.classes);
+  const source = await sourceOf(samples, how, ignoreLabel, classes);
+  const { labelMaps: store } = samples;
+  const maps = store && labelMapsOf(store, options.ignoreLabel, ignoreLabel);
   const cut = cutRoles(sizesOf(tables), {
     seed: options.splitSeed ?? 0,
     heldOut: options.heldOut ?? false,
@@ -70,18 +89,39 @@ async function datasetOf(path: string, raw: RawData, options: DatasetOptions): P
   const classNames = named ?? raw.classNames;
   return {
     ...{ path, format: raw.format, labelKind: samples.labelKind, classNames },
-    classes: countClasses(path, samples, options, raw.classes),
+    classes,
     sampleShape: source.sampleShape,
     preprocessing: how,
     ignoreLabel: source.ignoreLabel,
     size: (role) => cut[role].length,
     batches(role, batchOptions) {
       if (cut[role].length === 0) throw emptyRole(path, role);
-      return serve(source, cut[role].subarray(0, batchOptions.limit), batchOptions);
+      const indices = cut[role].subarray(0, batchOptions.limit);
+      return maps === undefined
+        ? serve(source, indices, batchOptions)
+        : serveWith(source, maps, indices, batchOptions);
+    },
+    async countClasses() {
+      if (maps === undefined || classes > 0) return classes;
+      return Math.max(-1, ...(await maps.labels()).keys()) + 1;
+    },
+    async requireLabelsBelow(most) {
+      if (store !== undefined && maps !== undefined) await requireLabelsBelow(store, maps, most);
     },
     fileOf: (index) => (samples.labelMaps ?? samples.images).fileOf(index),
     digest: () => digestOfSamples(tables),
   };
+}
+
+/** Serves images with their maps as class indices. */
+async function* serveWith(
+  source: Source,
+  maps: LabelMaps,
+  indices: Int32Array,
+  options: BatchOptions,
+): AsyncGenerator<Batch> {
+  const samples = { ...source.samples, labelMaps: await maps.coded() };
+  yield* serve({ ...source, samples }, indices, options);
 }
 
 function inOrder(tables: readonly SampleTable[]): readonly SampleTable[] {

@@ -16,7 +16,10 @@ export interface DatasetOptions extends PreprocessingOptions {
   readonly heldOut?: boolean | undefined;
   /** Names of the classes in the order of their indices, or their number. */
   readonly classes?: readonly string[] | number | undefined;
-  /** The value of label-map pixels that do not count. Default 255. */
+  /**
+   * The value of label-map pixels that do not count. Default 255, but where maps hold 0 and 255 alone:
+   * there 255 is class 1.
+   */
   readonly ignoreLabel?: number | undefined;
 }
 

@@ -4,6 +4,7 @@ import { EspalierError } from "../errors.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
 import { type Augmentation, augmenterOf, type Move, type Moves, moveRaster } from "./augment.ts";
+import { strangeLabel } from "./label-maps.ts";
 import {
   arrangeImage,
   arrangeMap,
@@ -61,6 +62,8 @@ export interface Source {
   readonly channels: number;
   readonly normalizer: Normalizer;
   readonly ignoreLabel: number;
+  /** Labels of maps must lie below; 0 where nobody said how many classes there are. */
+  readonly classes: number;
 }
 
 /** A source over samples. The first sample says what shape all must have. */
@@ -68,6 +71,7 @@ export async function sourceOf(
   samples: Samples,
   how: Preprocessing,
   ignoreLabel: number,
+  classes: number,
 ): Promise<Source> {
   const { images } = samples;
   const first = arrangeImage(await images.read(0), how, images.fileOf(0));
@@ -78,7 +82,9 @@ export async function sourceOf(
       ? [channels, height, width]
       : [height, width, channels];
   const normalizer = normalizerOf(how, channels);
-  return { ...{ samples, how, sampleShape, height, width, channels, normalizer, ignoreLabel } };
+  return {
+    ...{ samples, how, sampleShape, height, width, channels, normalizer, ignoreLabel, classes },
+  };
 }
 
 /** The samples at `all`, batch by batch, `ahead` batches in advance. */
@@ -130,20 +136,16 @@ async function load(source: Source, indices: Int32Array, moves: Moves): Promise<
   const lane = async () => {
     while (next < indices.length) {
       const i = next++;
-      const image = samples.images.read(indices[i]);
+      const reading = samples.images.read(indices[i]);
+      const image = reading instanceof Promise ? await reading : reading;
       const move = moves(indices[i]);
-      writeImage(
-        source,
-        image instanceof Promise ? await image : image,
-        indices[i],
-        input,
-        i,
-        move,
-      );
+      writeImage(source, image, indices[i], input, i, move);
       if (labelMaps !== undefined && maps !== undefined) {
-        const map = labelMaps.read(indices[i]);
-        const raster = map instanceof Promise ? await map : map;
-        writeMap(source, labelMaps, raster, indices[i], maps, i, move);
+        const readingMap = labelMaps.read(indices[i]);
+        const map = readingMap instanceof Promise ? await readingMap : readingMap;
+        if (map.height !== image.height || map.width !== image.width)
+          throw otherSize(labelMaps.fileOf(indices[i]), map, image);
+        writeMap(source, labelMaps, map, indices[i], maps, i, move);
       }
     }
   };
@@ -158,6 +160,10 @@ async function load(source: Source, indices: Int32Array, moves: Moves): Promise<
         : { dtype: "int32", shape: [count, height, width], data: maps },
     indices,
   };
+}
+
+function otherSize(file: string, map: Raster, image: Raster): EspalierError {
+  return invalid(file, `is ${map.width}x${map.height}, its image ${image.width}x${image.height}`);
 }
 
 function writeImage(
@@ -194,14 +200,16 @@ function writeMap(
   position: number,
   move: Move | undefined,
 ): void {
-  const { how, height, width, ignoreLabel } = source;
+  const { how, height, width, ignoreLabel, classes } = source;
   const file = store.fileOf(index);
   const arranged = arrangeMap(raster, how, file, ignoreLabel);
-  if (arranged.height !== height || arranged.width !== width)
-    throw invalid(file, `is ${arranged.width}x${arranged.height}, its image ${width}x${height}`);
   const map = move === undefined ? arranged : moveRaster(arranged, move, ignoreLabel);
   let to = position * height * width;
   for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++)
-      out[to++] = map.data[map.offset + y * map.rowStride + x * map.columnStride];
+    for (let x = 0; x < width; x++) {
+      const label = map.data[map.offset + y * map.rowStride + x * map.columnStride];
+      if (classes > 0 && (label < 0 || label >= classes) && label !== ignoreLabel)
+        throw strangeLabel(file, label, classes);
+      out[to++] = label;
+    }
 }

@@ -223,6 +223,19 @@ describe("binary cross-entropy", () => {
       closed(positiveWeight),
     ),
   );
+  it("leaves out what does not count", () => {
+    const marked = Array.from(truth, (t, i) => (i % 3 === 0 ? 255 : t));
+    const zs = toNumbers(z);
+    const costs = marked.flatMap((t, i) =>
+      t === 255 ? [] : [-Math.log(t === 1 ? sigmoid(zs[i]) : 1 - sigmoid(zs[i]))],
+    );
+    return expectLoss(
+      (e, p, t) => binaryCrossEntropy(e, p, t, { ignoreIndex: 255 }),
+      z,
+      tensorOf("int32", [2, 2, 2], marked),
+      mean(costs),
+    );
+  });
   it("of probabilities", async () => {
     const p = tensorOf("float32", z.shape, toNumbers(z).map(sigmoid));
     const made = lossGraph(

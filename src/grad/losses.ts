@@ -76,10 +76,12 @@ export interface BinaryCrossEntropyOptions {
   readonly form?: PredictionForm;
   /** Weight of positive targets; default 1. */
   readonly positiveWeight?: number;
+  /** Label of what does not count. */
+  readonly ignoreIndex?: number;
 }
 
 /**
- * Binary cross-entropy, the mean over all elements of
+ * Binary cross-entropy, the mean over all elements that count (0 where none does) of
  *
  *     (1 - t) · z + (1 + (positiveWeight - 1) · t) · ln(1 + e^-z)
  *
@@ -89,21 +91,30 @@ export const binaryCrossEntropy: Loss<BinaryCrossEntropyOptions> = (
   emit,
   prediction,
   target,
-  { form = "logits", positiveWeight = 1 },
+  { form = "logits", positiveWeight = 1, ignoreIndex },
 ) => {
   const z = asFloat32(emit, prediction);
   const t = algebraOf(emit, z);
-  const truth = emit.reshape(t.cast(target), z.shape);
+  const labels = emit.reshape(t.cast(target), z.shape);
+  const counted =
+    ignoreIndex === undefined
+      ? undefined
+      : t.sub(1, t.cast(emit.op("Equal", [labels, emit.scalar(ignoreIndex)])));
+  const truth = counted ? t.mul(labels, counted) : labels;
+  const mean = (losses: Value) =>
+    counted
+      ? t.neg(perCount(t, sumAll(emit, t.mul(losses, counted)), sumAll(emit, counted)))
+      : meanAll(emit, losses);
   if (form === "probabilities") {
     const log = (p: Value) => t.apply("Log", t.max(p, smallestProbability));
     const positive = t.mul(t.mul(truth, positiveWeight), log(z));
     const negative = t.mul(t.sub(1, truth), log(t.sub(1, z)));
-    return t.neg(meanAll(emit, t.add(positive, negative)));
+    return mean(t.neg(t.add(positive, negative)));
   }
-  if (positiveWeight === 1) return meanAll(emit, t.sub(t.apply("Softplus", z), t.mul(z, truth)));
+  if (positiveWeight === 1) return mean(t.sub(t.apply("Softplus", z), t.mul(z, truth)));
   const weight = t.add(t.mul(truth, positiveWeight - 1), 1);
   const missed = t.mul(weight, t.apply("Softplus", t.neg(z)));
-  return meanAll(emit, t.add(t.mul(t.sub(1, truth), z), missed));
+  return mean(t.add(t.mul(t.sub(1, truth), z), missed));
 };
 
 /** How overlap is measured. */

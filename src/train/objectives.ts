@@ -5,7 +5,10 @@ import {
   binaryCrossEntropy,
   type CrossEntropyOptions,
   crossEntropy,
+  dice,
   distillation,
+  jaccard,
+  type OverlapOptions,
   type PredictionForm,
 } from "../grad/losses.ts";
 import { algebraOf } from "../ops/algebra.ts";
@@ -34,8 +37,24 @@ export type Objective = (context: ObjectiveContext) => Value;
 export function labels(options: Omit<CrossEntropyOptions, "form"> = {}): Objective {
   return ({ emit, prediction, form, target }) => {
     if (target === undefined) throw withoutTargets();
-    if (prediction.shape[1] === 1) return binaryCrossEntropy(emit, prediction, target, { form });
+    const { ignoreIndex } = options;
+    if (prediction.shape[1] === 1)
+      return binaryCrossEntropy(emit, prediction, target, {
+        ...{ form, ...(ignoreIndex !== undefined && { ignoreIndex }) },
+      });
     return crossEntropy(emit, prediction, target, { ...options, form });
+  };
+}
+
+/** How far prediction and labels are from covering each other, by soft Dice or soft Jaccard. */
+export function overlap(
+  measure: "dice" | "jaccard",
+  options: Omit<OverlapOptions, "form"> = {},
+): Objective {
+  const loss = measure === "dice" ? dice : jaccard;
+  return ({ emit, prediction, form, target }) => {
+    if (target === undefined) throw withoutTargets();
+    return loss(emit, prediction, target, { ...options, form });
   };
 }
 
