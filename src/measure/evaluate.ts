@@ -1,7 +1,6 @@
 /** @file How good a network is on a data set: a classifier, or one that segments images. */
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
-import { EspalierError } from "../errors.ts";
 import {
   type ModelSource,
   type Session,
@@ -11,6 +10,7 @@ import {
 } from "../runtime/session.ts";
 import type { OutputKind } from "./classification.ts";
 import { declaredKind } from "./declared-kind.ts";
+import { chooseOutput } from "./outputs.ts";
 import { passOver, samplesIn } from "./pass.ts";
 import {
   type MapTally,
@@ -157,28 +157,4 @@ async function kindOf(model: ModelSource, output: SessionValue): Promise<OutputK
   return typeof channels === "number" && channels > 1
     ? undefined
     : declaredKind(model, output.name);
-}
-
-function chooseOutput(
-  outputs: readonly SessionValue[],
-  wanted: string | undefined,
-  kind: "classes" | "maps",
-): SessionValue {
-  const hasClasses = ({ shape }: SessionValue) =>
-    (shape.length === 2 || shape.slice(2).every((dim) => dim === 1)) && shape.length > 1;
-  const fits = kind === "classes" ? hasClasses : ({ shape }: SessionValue) => shape.length === 4;
-  const found =
-    wanted === undefined
-      ? (outputs.find(fits) ?? (outputs.length === 1 ? outputs[0] : undefined))
-      : outputs.find(({ name }) => name === wanted);
-  if (found !== undefined) return found;
-  const list = outputs.map(({ name, shape }) => `${name} [${shape.join(", ")}]`).join(", ");
-  const expected = kind === "classes" ? "[N, classes]" : "[N, classes, H, W]";
-  throw new EspalierError(
-    "DATA_MISMATCH",
-    wanted === undefined
-      ? `the network has no output of shape ${expected}; it has ${list}`
-      : `the network has no output ${wanted}; it has ${list}`,
-    { hint: "Name the output that holds the classes: --output NAME.", data: { outputs: list } },
-  );
 }

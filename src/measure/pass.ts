@@ -61,7 +61,8 @@ export async function passOver(session: Session, dataset: Dataset, pass: Pass): 
   (await waiting)?.();
 }
 
-async function runBatch(
+/** Runs the network on one batch; several times where its shape fixes a smaller one. */
+export async function runBatch(
   session: Session,
   input: InputFit,
   output: string,

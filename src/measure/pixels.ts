@@ -20,6 +20,8 @@ export interface Scorer {
    * @param confusion [classes, classes], truth by prediction, to which pixels are added
    */
   score(scores: Numbers, labels: Int32Array, confusion: Float64Array): ScoredImage;
+  /** [pixels] classes; overwritten by the next call of either. */
+  predict(scores: Numbers): Int32Array;
 }
 
 /** What is scored. */
@@ -35,14 +37,15 @@ export interface ScorerOptions {
 /** A scorer for images of one size. */
 export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): Scorer {
   const classes = Math.max(2, channels);
-  const losses = new Float64Array(pixels);
   const predicted = new Int32Array(pixels);
+  /** Of several channels, the largest score of a pixel. */
   const best = new Float64Array(pixels);
-  const judge = channels === 1 ? judgeTwo : judgeAll;
+  const losses = new Float64Array(pixels);
   return {
     classes,
     score(scores, labels, confusion) {
-      judge(scores, labels);
+      predictAll(scores);
+      costAll(scores, labels);
       let loss = 0;
       let counted = 0;
       for (let i = 0; i < pixels; i++) {
@@ -55,53 +58,57 @@ export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): S
       }
       return { loss: loss / Math.max(1, counted), strange: undefined };
     },
+    predict(scores) {
+      predictAll(scores);
+      return predicted;
+    },
   };
 
-  /** -log of the probability of label 1 is softplus(-z), of label 0 softplus(z). */
-  function judgeTwo(scores: Numbers, labels: Int32Array): void {
-    const isLogit = kind === "logits";
-    for (let i = 0; i < pixels; i++) {
-      const score = scores[i];
-      predicted[i] = score > (isLogit ? 0 : 0.5) ? 1 : 0;
-      losses[i] = isLogit
-        ? softplus(labels[i] === 1 ? -score : score)
-        : costOf(labels[i] === 1 ? score : 1 - score);
+  function predictAll(scores: Numbers): void {
+    if (channels === 1) {
+      const threshold = kind === "logits" ? 0 : 0.5;
+      for (let i = 0; i < pixels; i++) predicted[i] = scores[i] > threshold ? 1 : 0;
+      return;
     }
-  }
-
-  function judgeAll(scores: Numbers, labels: Int32Array): void {
     best.fill(Number.NEGATIVE_INFINITY);
     predicted.fill(ignored === 0 ? 1 : 0);
-    // The largest of all scores steadies the exponentials; the prediction leaves the ignored class out.
-    losses.fill(Number.NEGATIVE_INFINITY);
     for (let k = 0; k < channels; k++) {
+      if (k === ignored) continue;
       const plane = k * pixels;
       for (let i = 0; i < pixels; i++) {
         const score = scores[plane + i];
-        if (!(score <= losses[i])) losses[i] = score; // NaN stays
-        if (k !== ignored && score > best[i]) {
+        if (score > best[i]) {
           best[i] = score;
           predicted[i] = k;
         }
       }
     }
-    if (kind === "probabilities") {
-      for (let i = 0; i < pixels; i++)
-        losses[i] = Number.isNaN(losses[i]) ? losses[i] : costOf(rightScore(scores, labels[i], i));
-      return;
-    }
-    best.fill(0);
-    for (let k = 0; k < channels; k++) {
-      const plane = k * pixels;
-      for (let i = 0; i < pixels; i++) best[i] += Math.exp(scores[plane + i] - losses[i]);
-    }
-    for (let i = 0; i < pixels; i++)
-      losses[i] = cap(Math.log(best[i]) + losses[i] - rightScore(scores, labels[i], i));
   }
 
-  /** 0 for a label that is no class, which does not count anyway. */
-  function rightScore(scores: Numbers, label: number, pixel: number): number {
-    return label >= 0 && label < channels ? scores[label * pixels + pixel] : 0;
+  function costAll(scores: Numbers, labels: Int32Array): void {
+    const isLogit = kind === "logits";
+    // -log of the probability of label 1 is softplus(-z), of label 0 softplus(z).
+    if (channels === 1) {
+      for (let i = 0; i < pixels; i++) {
+        const score = scores[i];
+        const isOne = labels[i] === 1;
+        losses[i] = isLogit ? softplus(isOne ? -score : score) : costOf(isOne ? score : 1 - score);
+      }
+      return;
+    }
+    losses.fill(0);
+    for (let k = 0; k < channels; k++) {
+      const plane = k * pixels;
+      // The largest score of all but the ignored class steadies the exponentials well enough.
+      for (let i = 0; i < pixels; i++)
+        losses[i] += isLogit ? Math.exp(scores[plane + i] - best[i]) : scores[plane + i];
+    }
+    for (let i = 0; i < pixels; i++) {
+      const label = labels[i];
+      const right = label >= 0 && label < channels ? scores[label * pixels + i] : 0;
+      if (Number.isNaN(losses[i])) continue; // an output is NaN
+      losses[i] = isLogit ? cap(Math.log(losses[i]) + best[i] - right) : costOf(right);
+    }
   }
 }
 
