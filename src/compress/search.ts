@@ -33,7 +33,7 @@ export interface Found {
 /**
  * The largest k in 0..count within the tolerance, where removing more does more harm: galloping from
  * `start` (steps of 1, 2, 4, ...) until the answer turns, then bisection. At most
- * 2 log₂(count) + 2 tests; each k is tested once at most, and 0 never, since nothing is removed.
+ * 2 log₂(count) + 1 tests; each k is tested once at most, and 0 never, since nothing is removed.
  *
  * Where the curve is not monotone, k is still one that was found within, with k + 1 found not to be (or
  * k = count); it need not be the largest. With `verify` it then backs off step by step to one that
