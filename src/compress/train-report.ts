@@ -2,7 +2,7 @@
 import { z } from "zod";
 
 const score = {
-  /** `top1`, `accuracy` (of pixels), or `objective` (the negative loss, where there are no labels). */
+  /** `top1`, `miou` (label maps), or `objective` (the negative loss, where there are no labels). */
   metric: z.string(),
   value: z.number(),
   loss: z.number(),

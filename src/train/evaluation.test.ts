@@ -46,7 +46,7 @@ describe("label maps", () => {
   it("are scored pixel by pixel, those without a class left out, in batches of any size", async () => {
     const evaluator = evaluatorOf(dataset, options);
     const right = await evaluator(network(pixelNetwork(100, -50)), "fit");
-    expect(right.metric).toBe("accuracy");
+    expect(right.metric).toBe("miou");
     expect(right.value).toBeCloseTo(1, 6);
     const wrong = await evaluator(network(pixelNetwork(-100, 50)), "fit");
     expect(wrong.value).toBeCloseTo(0, 6);
@@ -59,7 +59,7 @@ describe("label maps", () => {
     const result = await train(pixelNetwork(0.1, 0), dataset, {
       ...{ epochs: 20, batchSize: 8, learningRate: 0.5, threads: 1 },
     });
-    expect(result.history[19].select).toMatchObject({ metric: "accuracy" });
+    expect(result.history[19].select).toMatchObject({ metric: "miou" });
     expect(result.best.score?.value).toBeGreaterThan(0.9);
     expect(result.history[19].accuracy).toBeGreaterThan(0.9);
   });

@@ -1,4 +1,4 @@
-/** @file How good a network is between epochs: accuracy of a classifier, else what it is trained for. */
+/** @file How good a network is between epochs: by its labels, else by what it is trained for. */
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { GraphEmitter } from "../grad/emitter.ts";
@@ -17,7 +17,7 @@ import type { TrainedNetwork } from "./network.ts";
 import type { Objective } from "./objectives.ts";
 import { parametersOf } from "./parameters.ts";
 import { rebatch } from "./rebatch.ts";
-import { emitAccuracy, emptyGraph, outputOf, requireScalar, teacherScores } from "./step-parts.ts";
+import { emptyGraph, outputOf, requireScalar, teacherScores } from "./step-parts.ts";
 
 /** Scores a network on one role of a data set; larger values are better. */
 export type Evaluator = (network: TrainedNetwork, role: Role, limit?: number) => Promise<Score>;
@@ -31,12 +31,12 @@ export interface EvaluationOptions extends SessionOptions {
 }
 
 /**
- * The evaluator for a data set. With one class per sample it is accuracy (`top1`); with label maps the
- * share of pixels that are right; without labels the objective alone, whose negative is the value.
+ * The evaluator for a data set. With one class per sample it is accuracy (`top1`), with label maps the
+ * mean IoU (`miou`); without labels the objective alone, whose negative is the value.
  */
 export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evaluator {
   const { objective, batchSize, output, teacher, ...session } = options;
-  if (dataset.labelKind !== "classes")
+  if (dataset.labelKind === "none")
     return (network, role, limit) => scoreObjective(network, dataset, role, limit, options);
   return async ({ bytes }, split, limit) => {
     const chosen = {
@@ -51,6 +51,7 @@ export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evalu
   };
 }
 
+/** The mean objective of samples without labels. */
 async function scoreObjective(
   { graph }: TrainedNetwork,
   dataset: Dataset,
@@ -59,41 +60,34 @@ async function scoreObjective(
   options: EvaluationOptions,
 ): Promise<Score> {
   const total = Math.min(dataset.size(role), limit ?? Number.POSITIVE_INFINITY);
-  const sums = { loss: 0, accuracy: 0 };
-  let hasLabels = false;
+  let sum = 0;
   /** Scores `count` samples from `skip` on; a graph has one size of batch. */
   const score = async (skip: number, count: number, batchSize: number): Promise<void> => {
     if (count === 0) return;
     const feeding = feedingOf(graph, dataset, batchSize);
-    const step = emitEvaluation(graph, feeding, dataset, options);
-    const fetches = [step.loss, step.accuracy].filter((name) => name !== undefined);
-    hasLabels = step.accuracy !== undefined;
-    await withSession(emitModel(step.graph).chunks, options, async (session) => {
+    const step = emitEvaluation(graph, feeding, options);
+    await withSession(emitModel(step).chunks, options, async (session) => {
       const batches = { batchSize, skip, limit: skip + count, signal: options.signal };
       for await (const batch of dataset.batches(role, batches)) {
-        const feeds = feeding.feeds(batch, step.target);
-        const results = await session.run(feeds, fetches, { handOver: true });
-        const [loss, accuracy = 0] = fetches.map((name) => Number(results.get(name)?.data[0]));
-        sums.loss += loss * batchSize;
-        sums.accuracy += accuracy * batchSize;
+        const feeds = feeding.feeds(batch, undefined);
+        const results = await session.run(feeds, step.outputs, { handOver: true });
+        sum += Number(results.get(step.outputs[0])?.data[0]) * batchSize;
       }
     });
   };
   const rest = total % options.batchSize;
   await score(0, total - rest, options.batchSize);
   await score(total - rest, rest, rest);
-  const loss = sums.loss / total;
-  if (hasLabels) return { metric: "accuracy", value: sums.accuracy / total, loss };
+  const loss = sum / total;
   return { metric: "objective", value: -loss, loss };
 }
 
 /** The network at inference with its loss, for one size of batch. */
 function emitEvaluation(
   graph: Graph,
-  { inputShapes, target: targetType }: Feeding,
-  dataset: Dataset,
+  { inputShapes }: Feeding,
   { objective, output: outputName = graph.outputs[0], teacher: teacherGraph }: EvaluationOptions,
-) {
+): Graph {
   const empty = emptyGraph("evaluation");
   const emit = new GraphEmitter(empty, inferTypes(empty));
   const values = new Map<string, Value>();
@@ -102,7 +96,6 @@ function emitEvaluation(
     values.set(name, value);
     return value;
   });
-  const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
   const asFed = rebatch(graph, inputShapes);
   for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
   const nodes = nodesBehind(asFed.nodes, [outputName]);
@@ -115,15 +108,8 @@ function emitEvaluation(
     }),
   );
   const teacher = teacherScores(emit, teacherGraph, inputs);
+  const target = undefined;
   const loss = objective({ emit, prediction, form, target, teacher, parameters, values });
   requireScalar(loss);
-  const ignored = dataset.labelKind === "maps" ? dataset.ignoreLabel : undefined;
-  const accuracy = emitAccuracy(emit, prediction, target, ignored);
-  const outputs = [loss.name, ...(accuracy === undefined ? [] : [accuracy.name])];
-  return {
-    graph: withoutDead(emit.build(outputs)),
-    target: target?.name,
-    loss: loss.name,
-    accuracy: accuracy?.name,
-  };
+  return withoutDead(emit.build([loss.name]));
 }
