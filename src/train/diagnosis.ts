@@ -1,8 +1,8 @@
 /** @file What went wrong when a step was not finite. */
 import { EspalierError } from "../errors.ts";
-import { emitModel } from "../onnx/emit.ts";
 import { type Feeds, type SessionOptions, withSession } from "../runtime/session.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
+import { emitFor } from "./provider-form.ts";
 import type { TrainingStep } from "./step.ts";
 
 /**
@@ -17,7 +17,7 @@ export async function diagnosisOf(
 ): Promise<EspalierError> {
   const { graph, output, suspects } = step.probe();
   const wanted = new Map([...feeds].filter(([name]) => graph.inputs.includes(name)));
-  const results = await withSession(emitModel(graph).chunks, options, (session) =>
+  const results = await withSession(emitFor(graph, options), options, (session) =>
     session.run(wanted, [output]),
   );
   const zeros = results.get(output);

@@ -6,7 +6,6 @@ import { GraphEmitter } from "../grad/emitter.ts";
 import type { Graph, Node } from "../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { freshNames } from "../ir/names.ts";
-import { emitModel } from "../onnx/emit.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
 import { runningStatistics, trainingForm } from "../ops/training.ts";
@@ -16,6 +15,7 @@ import { embedNodes } from "./embed.ts";
 import { feedingOf } from "./feeding.ts";
 import { graphOf, type TrainedNetwork, type TrainSource, trainedNetwork } from "./network.ts";
 import { ownStatistics, type Statistics, statisticsOf } from "./parameters.ts";
+import { emitFor } from "./provider-form.ts";
 import { rebatch } from "./rebatch.ts";
 import { emptyGraph } from "./step-parts.ts";
 
@@ -65,7 +65,7 @@ export async function recalibrate(
     variance: new Float64Array(sizeOf(mean.shape)),
   }));
   let batches = 0;
-  await withSession(emitModel(graph).chunks, options, async (session) => {
+  await withSession(emitFor(graph, options), options, async (session) => {
     const wanted = { batchSize, limit: samples, dropsLast: true, signal };
     for await (const batch of dataset.batches(role, wanted)) {
       const feeds = feeding.feeds(batch, undefined);

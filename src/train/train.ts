@@ -10,7 +10,6 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Batch } from "../data/serve.ts";
 import { EspalierError } from "../errors.ts";
 import { digestOf } from "../files/tensor-file.ts";
-import { emitModel } from "../onnx/emit.ts";
 import type { Feeds } from "../runtime/session.ts";
 import { openTrainer, type StepResult, type Trainer } from "../runtime/trainer.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
@@ -27,6 +26,7 @@ import {
   type TrainProgress,
   type TrainResult,
 } from "./options.ts";
+import { emitFor } from "./provider-form.ts";
 import { buildStep, type TrainingStep } from "./step.ts";
 
 /** Steps that are posted before the first of them is waited for. */
@@ -132,9 +132,9 @@ class Run {
     const { step } = this.#position;
     if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
     const { graph, guard } = this.#step;
-    this.#trainer = await openTrainer(emitModel(graph).chunks, {
-      ...this.#session(),
-      ...{ state: this.#step.state, initial: state, guard },
+    const session = this.#session();
+    this.#trainer = await openTrainer(emitFor(graph, session), {
+      ...{ ...session, state: this.#step.state, initial: state, guard },
     });
   }
 
