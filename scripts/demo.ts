@@ -8,7 +8,7 @@ import { dirname, join, relative } from "node:path";
 import { processIo } from "../src/cli/io.ts";
 import { newProgress } from "../src/cli/progress.ts";
 import { drawTable } from "../src/cli/table.ts";
-import { stepOf } from "../src/cli/train-report.ts";
+import { stepOf } from "../src/cli/follow.ts";
 import {
   bench,
   concatBytes,

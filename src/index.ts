@@ -20,14 +20,13 @@ export {
   pruneToLatency,
 } from "./compress/latency.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
+export type { CompressReport } from "./compress/compress-report.ts";
+export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
+export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";
+export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
+export type { RunHooks } from "./compress/run-hooks.ts";
 export type { TrainReport } from "./compress/train-report.ts";
-export {
-  type ResumeOptions,
-  type RunHooks,
-  resumeRun,
-  type TrainRunRequest,
-  trainRun,
-} from "./compress/train-run.ts";
+export { type TrainRunRequest, trainRun } from "./compress/train-run.ts";
 export type { TrainSettings, TrainSettingsInput } from "./compress/train-settings.ts";
 export { verifyFiles, verifyPruned } from "./compress/verify.ts";
 export * from "./core.ts";

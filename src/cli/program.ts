@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { version } from "../runtime/versions.ts";
 import { benchCommand } from "./bench.ts";
+import { compressCommand } from "./compress.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exitCodes, reportFailure } from "./failure.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -21,6 +22,7 @@ Examples:
   espalier inspect net.onnx
   espalier train lenet5 --data mnist -o run
   espalier prune net.onnx -o small.onnx --macs 0.6
+  espalier compress net.onnx --data cifar10 --max-drop 0.01 -o run
   espalier verify net.onnx small.onnx
   espalier bench net.onnx small.onnx
 
@@ -69,6 +71,7 @@ const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[
   verifyCommand,
   evaluateCommand,
   trainCommand,
+  compressCommand,
   resumeCommand,
   benchCommand,
   methodsCommand,

@@ -1,8 +1,10 @@
 /** @file `espalier resume`: goes on with a run that was stopped. */
 import { Command } from "commander";
-import type { Io } from "./io.ts";
+import { describeCompression, exitCodeOf } from "./compress-report.ts";
+import { follow } from "./follow.ts";
+import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
-import { follow } from "./train-report.ts";
+import { describeTraining } from "./train-report.ts";
 
 interface Flags {
   readonly data?: string;
@@ -10,25 +12,29 @@ interface Flags {
 }
 
 const explanation = `
-The run goes on from its last checkpoint with the settings that it began with,
-to the same model.onnx and report.json that it would have given undisturbed (on
-the same machine, with the same versions and threads). It does not matter how
-it was stopped. The data must be the same, byte for byte; they may have moved.
-A run that is over shows its report again.
+The run goes on where it stood with the settings that it began with, to the same
+model.onnx and report.json that it would have given undisturbed (on the same
+machine, with the same versions and threads). It does not matter how it was
+stopped. The data must be the same, byte for byte; they may have moved. A run
+that is over shows its report again.
 
 Examples:
   espalier resume run
   espalier resume run --data /new/place/of/mnist --json`;
 
 /** The command. */
-export function resumeCommand(io: Io): Command {
+export function resumeCommand(io: Io, end: (exitCode: number) => void): Command {
   const command = new Command("resume")
     .argument("<RUN>", "folder of the run")
     .description("Goes on with a run that was stopped.")
     .option("--data <DIR>", "where the data lie now, if they were moved")
     .addHelpText("after", explanation);
   return addJsonOption(command).action(async (run: string, { data, json }: Flags) => {
-    const { resumeRun } = await import("../compress/train-run.ts");
-    await follow(run, json ?? false, io, (hooks) => resumeRun(run, { ...hooks, data }));
+    const { resumeRun } = await import("../compress/resume-run.ts");
+    const report = await follow(io, (hooks) => resumeRun(run, { ...hooks, data }));
+    if (report.command === "compress") end(exitCodeOf(report));
+    if (json) writeJson(io, report);
+    else if (report.command === "train") io.out(describeTraining(run, report, io.columns));
+    else io.out(describeCompression(run, report, io));
   });
 }

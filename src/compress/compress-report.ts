@@ -9,7 +9,7 @@ const interval = z.tuple([z.number(), z.number()]);
 const figures = { macs: z.number(), params: z.number(), sizeBytes: z.number() };
 
 /** A metric on a role: `top1`, `miou`, `agreement` with the original, or the user's own. */
-const measured = z.object({
+export const measured = z.object({
   value: z.number(),
   ci95: interval,
   loss: z.number().optional(),
@@ -27,22 +27,8 @@ const side = z.object({
   latencyMs: z.number(),
 });
 
-/** One try of a round: so many units removed, and what that did. */
-const attempt = z.object({
-  units: z.number(),
-  /** Shares of the original's figures that remain. */
-  remaining: z.object({ macs: z.number(), params: z.number() }),
-  /** On `select`, right after the removal and after fine-tuning. */
-  removed: measured,
-  tuned: measured.nullable(),
-  /** Original minus this one, on `select`, in the metric's units. */
-  drop: z.number(),
-  isAccepted: z.boolean(),
-  /** Why it was not accepted. */
-  reason: z.string().optional(),
-});
-
-const epoch = z.object({
+/** One epoch of learning or tuning; the first is 1. */
+export const epochEntry = z.object({
   epoch: z.number(),
   step: z.number(),
   rate: z.number(),
@@ -51,19 +37,37 @@ const epoch = z.object({
   select: z.object({ metric: z.string(), value: z.number(), loss: z.number() }).optional(),
 });
 
-const round = z.object({
+/** One try of a round: so many units removed, and what that did. */
+export const attemptRecord = z.object({
+  units: z.number(),
+  /** Shares of the original's figures that remain. */
+  remaining: z.object({ macs: z.number(), params: z.number() }),
+  /** On `select`, right after the removal and after fine-tuning. */
+  removed: measured,
+  tuned: measured.nullable(),
+  /** Original minus this one, on `select`, in the metric's units, and its one-sided upper bound. */
+  drop: z.number(),
+  upper: z.number(),
+  /** Epoch by epoch. */
+  tuning: z.array(epochEntry),
+  verification: z.object({ maxError: z.number(), samples: z.number(), passed: z.boolean() }),
+  isAccepted: z.boolean(),
+  /** Why it was not accepted. */
+  reason: z.string().optional(),
+});
+
+/** One round. */
+export const roundRecord = z.object({
   /** From 1. */
   round: z.number(),
   /** The share of the original's figures that remain after it. */
   remaining: z.object({ macs: z.number(), params: z.number() }),
-  attempts: z.array(attempt),
+  attempts: z.array(attemptRecord),
   isAccepted: z.boolean(),
   /** What the search on `select` tried, before any fine-tuning: units removed, and the drop. */
   search: z.array(z.object({ units: z.number(), macs: z.number(), drop: z.number() })),
-  /** Learning of the method, and fine-tuning of the accepted attempt, epoch by epoch. */
-  learning: z.array(epoch),
-  tuning: z.array(epoch),
-  verification: z.object({ maxError: z.number(), passed: z.boolean() }),
+  /** Learning of the method, epoch by epoch. */
+  learning: z.array(epochEntry),
   notes: z.array(z.string()),
 });
 
@@ -127,11 +131,11 @@ export const compressReport = z.object({
     words: z.string(),
   }),
   looks: z.array(look),
-  rounds: z.array(round),
+  rounds: z.array(roundRecord),
   /** The round whose network is the result; 0 is the original. */
   chosenRound: z.number(),
   /** How the result reaches the targets and the tolerance, in one sentence. */
-  outcome: z.object({ isReached: z.boolean(), words: z.string() }),
+  outcome: z.object({ isReached: z.boolean(), isTimeSpent: z.boolean(), words: z.string() }),
   groups: z.array(
     z.object({
       id: z.string(),
@@ -185,5 +189,11 @@ function calibrationBin() {
   return z.object({ confidence: z.number(), accuracy: z.number(), samples: z.number() });
 }
 
+/** A metric on a role. */
+export type Measured = z.output<typeof measured>;
+/** One try of a round. */
+export type AttemptRecord = z.output<typeof attemptRecord>;
+/** One round. */
+export type RoundRecord = z.output<typeof roundRecord>;
 /** The report of a compression. */
 export type CompressReport = Readonly<z.output<typeof compressReport>>;

@@ -53,6 +53,11 @@ export class Journal {
     return this.#seconds + (this.#clock() - this.#since) / 1000;
   }
 
+  /** Whether nothing was recorded. */
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
   /**
    * The result of `work`, which is done only if the journal does not hold it. Files that the work
    * writes must be whole before it returns, and the same if it is done again. What it recorded under

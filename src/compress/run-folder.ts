@@ -3,10 +3,14 @@
  *
  *     config.json        everything that reproduces the run
  *     original.onnx      the network as it was; for a built-in one, its untrained form
- *     teacher.onnx       the network to learn from, where there is one
- *     checkpoint/        where the run stands
+ *     teacher.onnx       of training: the network to learn from, where there is one
+ *     checkpoint/        where the run stands: the state of training, the journal of a compression
+ *     rounds/NN/         of compression: the network before the round, its removal, and the tuned result
+ *     predictions/       of compression: what both networks said about each sample of `test`
  *     events.jsonl       what happened when, one JSON object a line
  *     model.onnx         the result
+ *     plan.json          of compression: the channels that stayed, in the original's indices
+ *     report.html        of compression: the result for people
  *     report.json        the result in figures; written last, so its presence says that the run is over
  */
 import { randomUUID } from "node:crypto";
@@ -18,32 +22,53 @@ import { type DatasetOptions, datasetOptions } from "../data/options.ts";
 import { EspalierError } from "../errors.ts";
 import { writeAtomically } from "../files/model-file.ts";
 import { clearLeftovers } from "../files/tensor-file.ts";
+import { compressSettings } from "./compress-settings.ts";
 import { trainSettings } from "./train-settings.ts";
 
-const runConfig = z.strictObject({
+const common = {
   version: z.literal(1),
-  command: z.literal("train"),
   versions: z.record(z.string(), z.string()),
   /** The architecture or the file, as it was named. */
   network: z.string(),
-  hasTeacher: z.boolean(),
   externalData: z.boolean(),
   data: z.strictObject({
     path: z.string(),
     digest: z.string(),
     options: datasetOptions,
   }),
+};
+const trainConfig = z.strictObject({
+  ...common,
+  command: z.literal("train"),
+  hasTeacher: z.boolean(),
   settings: trainSettings,
 });
+const compressConfig = z.strictObject({
+  ...common,
+  command: z.literal("compress"),
+  /** False where the original's own answers serve as labels. */
+  hasLabels: z.boolean(),
+  settings: compressSettings,
+});
+const runConfig = z.discriminatedUnion("command", [trainConfig, compressConfig]);
 
-/** Everything that reproduces a run, together with `original.onnx`, `teacher.onnx` and the data. */
-export interface RunConfig extends Readonly<Omit<z.output<typeof runConfig>, "data">> {
-  readonly data: {
-    readonly path: string;
-    readonly digest: string;
-    readonly options: DatasetOptions;
-  };
+/** The data of a run. */
+interface RunData {
+  readonly path: string;
+  readonly digest: string;
+  readonly options: DatasetOptions;
 }
+
+/** Everything that reproduces a training run, together with `original.onnx`, `teacher.onnx` and the data. */
+export interface TrainConfig extends Readonly<Omit<z.output<typeof trainConfig>, "data">> {
+  readonly data: RunData;
+}
+/** Everything that reproduces a compression, together with `original.onnx` and the data. */
+export interface CompressConfig extends Readonly<Omit<z.output<typeof compressConfig>, "data">> {
+  readonly data: RunData;
+}
+/** Everything that reproduces a run. */
+export type RunConfig = TrainConfig | CompressConfig;
 
 /** Where the parts of a run lie. */
 export function runPaths(run: string) {
@@ -53,9 +78,29 @@ export function runPaths(run: string) {
     original: path("original.onnx"),
     teacher: path("teacher.onnx"),
     checkpoint: path("checkpoint/state.safetensors"),
+    journal: path("checkpoint/journal.json"),
     events: path("events.jsonl"),
     model: path("model.onnx"),
+    plan: path("plan.json"),
+    html: path("report.html"),
     report: path("report.json"),
+    predictions: {
+      original: path("predictions/original.safetensors"),
+      result: path("predictions/result.safetensors"),
+      examples: path("predictions/examples.safetensors"),
+    },
+  } as const;
+}
+
+/** Where the parts of a round of compression lie; the first round is 1. */
+export function roundPaths(run: string, round: number) {
+  const path = (name: string) => join(run, "rounds", String(round).padStart(2, "0"), name);
+  return {
+    /** The network that is pruned, with the weights that the method learnt. */
+    before: path("before.onnx"),
+    pruned: path("pruned.onnx"),
+    plan: path("plan.json"),
+    tuned: path("tuned.onnx"),
   } as const;
 }
 
@@ -120,8 +165,8 @@ export async function discardRun(run: string): Promise<void> {
 
 /** What a run is, whose leftovers of a sudden end are removed. Fails with `RUN_INVALID`. */
 export async function readConfig(run: string): Promise<RunConfig> {
-  const { config, model, report } = runPaths(run);
-  for (const path of [model, report]) await clearLeftovers(path);
+  const { config, model, plan, html, report } = runPaths(run);
+  for (const path of [model, plan, html, report]) await clearLeftovers(path);
   const parsed = runConfig.safeParse(await readJson(config));
   if (parsed.success) return parsed.data;
   throw new EspalierError("RUN_INVALID", `${config} does not describe a run`, {
@@ -162,7 +207,7 @@ async function readJson(path: string): Promise<unknown> {
   } catch (cause) {
     if (codeOf(cause) !== "ENOENT" && codeOf(cause) !== "ENOTDIR") throw damaged(path, cause);
     throw new EspalierError("RUN_INVALID", `${dirname(path)} holds no run`, {
-      hint: "Give the folder that `train -o RUN` made.",
+      hint: "Give the folder that `train` or `compress` made with -o RUN.",
       data: { path },
       cause,
     });

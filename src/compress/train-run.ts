@@ -1,6 +1,6 @@
 /** @file Training in a folder that can be resumed: the `train` and `resume` of the command line. */
 import { resolve } from "node:path";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
 import { EspalierError } from "../errors.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
@@ -8,11 +8,10 @@ import { evaluate } from "../measure/evaluate.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { versions } from "../runtime/versions.ts";
-import type { EpochRecord } from "../train/checkpoint.ts";
 import { evaluatorOf } from "../train/evaluation.ts";
 import type { TrainedNetwork } from "../train/network.ts";
 import { labels } from "../train/objectives.ts";
-import type { TrainOptions, TrainProgress, TrainResult } from "../train/options.ts";
+import type { TrainOptions, TrainResult } from "../train/options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
 import {
@@ -20,15 +19,14 @@ import {
   discardRun,
   hasCheckpoint,
   logEvent,
-  type RunConfig,
-  readConfig,
-  readReport,
   requireFree,
   runPaths,
+  type TrainConfig,
   writeReport,
 } from "./run-folder.ts";
+import type { RunHooks } from "./run-hooks.ts";
 import { isModelFile, type NetworkRequest, networkFor } from "./train-network.ts";
-import { type TrainReport, trainReport } from "./train-report.ts";
+import type { TrainReport } from "./train-report.ts";
 import { settingsOf, type TrainSettingsInput, trainOptionsOf } from "./train-settings.ts";
 
 /** What to train, on what, and where to. */
@@ -40,16 +38,6 @@ export interface TrainRunRequest extends NetworkRequest {
   /** A model with the same input whose scores are to be followed, instead of labels. */
   readonly teacher?: string | undefined;
   readonly settings?: TrainSettingsInput;
-}
-
-/** What is told on the way. */
-export interface RunHooks {
-  readonly signal?: AbortSignal;
-  readonly onPhase?: (phase: "reading" | "training" | "recalibrating" | "testing") => void;
-  readonly onProgress?: (progress: TrainProgress) => void;
-  readonly onEpoch?: (record: EpochRecord, isBest: boolean) => void;
-  readonly onTest?: (progress: { readonly done: number; readonly total: number }) => void;
-  readonly onWarning?: (warning: string) => void;
 }
 
 /**
@@ -69,7 +57,7 @@ export async function trainRun(
   hooks.onPhase?.("reading");
   const teacher = request.teacher === undefined ? undefined : await loadModel(request.teacher);
   const { original, dataset, dataOptions } = await networkFor(request, teacher, settings.seed);
-  const config: RunConfig = {
+  const config: TrainConfig = {
     version: 1,
     command: "train",
     versions: { ...versions() },
@@ -85,60 +73,20 @@ export async function trainRun(
   });
   logEvent(run, "started");
   try {
-    return await goOn(run, config, dataset, hooks);
+    return await continueTraining(run, config, dataset, hooks);
   } catch (error) {
     if (!hooks.signal?.aborted && !(await hasCheckpoint(run))) await discardRun(run);
     throw error;
   }
 }
 
-/** How to go on with a run. */
-export interface ResumeOptions extends RunHooks {
-  /** Where the data lie now, if they were moved. */
-  readonly data?: string | undefined;
-}
-
 /**
- * Goes on with a run where its last checkpoint is, to the same bytes that it would have given without
- * the interruption (on the same machine, with the same versions and threads). A run that is over gives
- * its report.
- *
- * Fails with `RUN_INVALID`, `DATA_MISMATCH` where the data are not those of the run, and as
- * {@link trainRun}.
+ * Goes on with a run where its last checkpoint is, or begins it.
+ * Fails as {@link trainRun}.
  */
-export async function resumeRun(run: string, options: ResumeOptions = {}): Promise<TrainReport> {
-  const config = await readConfig(run);
-  const written = await readReport(run);
-  if (written !== undefined) {
-    const report = trainReport.safeParse(written);
-    if (report.success) return report.data;
-    const { report: path } = runPaths(run);
-    throw new EspalierError("RUN_INVALID", `${path} is no report`, { data: { path } });
-  }
-  options.onPhase?.("reading");
-  const path = options.data ?? config.data.path;
-  const dataset = await openDataset(path, config.data.options);
-  if ((await dataset.digest()) !== config.data.digest)
-    throw new EspalierError("DATA_MISMATCH", `${path} does not hold the data of this run`, {
-      hint: "Put the data back as they were, or begin a new run.",
-      data: { path },
-    });
-  warnOfVersions(config, options);
-  logEvent(run, "resumed");
-  return goOn(run, config, dataset, options);
-}
-
-/** The same versions, or a warning that names the others. */
-function warnOfVersions({ versions: before }: RunConfig, { onWarning }: RunHooks): void {
-  const changed = Object.entries(versions()).filter(([name, now]) => before[name] !== now);
-  if (changed.length === 0) return;
-  const list = changed.map(([name, now]) => `${name} was ${before[name]}, is ${now}`).join("; ");
-  onWarning?.(`the run began elsewhere, so its result may differ in the last bits: ${list}`);
-}
-
-async function goOn(
+export async function continueTraining(
   run: string,
-  config: RunConfig,
+  config: TrainConfig,
   dataset: Dataset,
   hooks: RunHooks,
 ): Promise<TrainReport> {
@@ -174,7 +122,7 @@ async function goOn(
 
 async function trained(
   run: string,
-  { settings, network }: RunConfig,
+  { settings, network }: TrainConfig,
   model: Model,
   dataset: Dataset,
   options: TrainOptions,
@@ -237,7 +185,7 @@ async function test(
     ...(threads !== undefined && { threads }),
     ...(signal && { signal }),
   };
-  if (dataset.labelKind !== "classes") {
+  if (dataset.labelKind === "none") {
     const evaluator = evaluatorOf(dataset, { ...session, objective, teacher, batchSize });
     return { split: "test", ...(await evaluator(network, "test")), samples };
   }
@@ -249,7 +197,7 @@ async function test(
 }
 
 function reportOf(
-  { network, settings }: RunConfig,
+  { network, settings }: TrainConfig,
   { history, steps, end, best, warnings }: TrainResult,
   final: TrainReport["final"],
 ): TrainReport {

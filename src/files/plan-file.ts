@@ -93,6 +93,11 @@ export function planText(plan: Plan): string {
   return `${text.replace(/\[\n\s+([\d,\s]+?)\n\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, " ")}]`)}\n`;
 }
 
+/** Writes a plan alone. The file appears whole or not at all. */
+export async function savePlan(path: string, plan: Plan): Promise<void> {
+  await writeAtomically(path, [new TextEncoder().encode(planText(plan))]);
+}
+
 /**
  * Writes a model and its plan. Both appear whole or not at all, and what stood there stays until
  * both are written.

@@ -1,0 +1,66 @@
+/** @file What `compress` tells a person at the end. */
+import { join } from "node:path";
+import type { CompressReport } from "../compress/compress-report.ts";
+import {
+  formatBytes,
+  formatInteger,
+  formatMs,
+  formatPercent,
+  formatScientific,
+} from "../report/text.ts";
+import { exitCodes } from "./failure.ts";
+import { drawFacts, drawTable, type TableOptions } from "./table.ts";
+
+/** 0, or 3 where a target or the tolerance was not reached though there was time. */
+export function exitCodeOf({ outcome }: CompressReport): number {
+  return outcome.isReached || outcome.isTimeSpent ? exitCodes.done : exitCodes.targetMissed;
+}
+
+/** Before and after, what the guard says, and where the result lies. */
+export function describeCompression(run: string, report: CompressReport, io: TableOptions): string {
+  const { baseline, result, latency, drop, outcome, verification } = report;
+  const row = (name: string, a: number, b: number, show: (value: number) => string) => [
+    name,
+    show(a),
+    show(b),
+    formatPercent(b / a),
+  ];
+  const points = (value: number) => `${(100 * value).toFixed(2)}`;
+  const metric = (name: string, a: number | null, b: number | null) =>
+    a === null || b === null ? [] : [[name, formatPercent(a, 2), formatPercent(b, 2), ""]];
+  const table = drawTable(
+    [
+      { title: "" },
+      { title: "before", align: "right" },
+      { title: "after", align: "right" },
+      { title: "left", align: "right" },
+    ],
+    [
+      ...metric(`${report.metric} (test)`, baseline.value, result.value),
+      row("MACs", baseline.macs, result.macs, formatInteger),
+      row("params", baseline.params, result.params, formatInteger),
+      row("size", baseline.sizeBytes, result.sizeBytes, formatBytes),
+      row("latency", baseline.latencyMs, result.latencyMs, formatMs),
+    ],
+    io,
+  );
+  const interval = (ci95: readonly [number, number], show: (value: number) => string) =>
+    `95 % ${show(ci95[0])} to ${show(ci95[1])}`;
+  const facts: [string, string][] = [];
+  if (drop.value !== null && drop.ci95 !== null)
+    facts.push(["drop", `${points(drop.value)} points on test (${interval(drop.ci95, points)})`]);
+  const ratio = (value: number) => value.toFixed(3);
+  facts.push(
+    [
+      "latency",
+      `ratio ${ratio(latency.ratio)} (${interval(latency.ci95, ratio)}), ${latency.threads} threads`,
+    ],
+    [
+      "verified",
+      `${verification.passed ? "exact removal" : "FAILED"}, error ${formatScientific(verification.maxError)} of the range`,
+    ],
+    ["model", join(run, "model.onnx")],
+    ["report", join(run, "report.html")],
+  );
+  return `${table}\n${outcome.words}\n\n${drawFacts(facts, io.columns)}`;
+}

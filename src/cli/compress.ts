@@ -1,0 +1,161 @@
+/** @file `espalier compress`: as small as targets ask, or as a tolerance allows. */
+import { Command } from "commander";
+import type { CompressRunRequest } from "../compress/compress-run.ts";
+import type { CompressSettingsInput } from "../compress/compress-settings.ts";
+import { EspalierError } from "../errors.ts";
+import { describeCompression, exitCodeOf } from "./compress-report.ts";
+import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
+import { follow } from "./follow.ts";
+import { type Io, writeJson } from "./io.ts";
+import { addJsonOption, addThreadsOption } from "./model-options.ts";
+import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
+import {
+  addPair,
+  addText,
+  fractionBelowOne,
+  integerFrom,
+  positiveValue,
+  shareValue,
+} from "./values.ts";
+
+interface Flags extends DataFlags, TrainingFlags {
+  readonly data: string;
+  readonly output?: string;
+  readonly method?: string;
+  readonly option: ReadonlyMap<string, string>;
+  readonly macs?: number;
+  readonly params?: number;
+  readonly bytes?: number;
+  readonly latency?: number;
+  readonly maxDrop?: number;
+  readonly confidence?: number;
+  readonly rounds?: number;
+  readonly roundDrop?: number;
+  readonly attempts?: number;
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly roundTo?: number;
+  readonly minWidth?: number;
+  readonly distill?: true;
+  readonly finalEpochs?: number;
+  readonly timeBudget?: number;
+  readonly externalData?: true;
+  readonly json?: true;
+}
+
+const explanation = `
+Rounds of scoring, removal and fine-tuning. With --max-drop alone, each round
+removes as much as costs at most --round-drop on select before tuning, and the
+result is the smallest network whose drop is certified. With targets, each round
+goes its share of the way. With both, a round that loses more is taken back.
+
+Samples are used by role: fit trains, select chooses, certify guards, test is
+read once, at the end. The tolerance is a claim about images that the network has
+not seen: for a network that was trained on the train files of DIR elsewhere,
+give --held-out, which cuts select, certify and test from the test file.
+Images without labels will do: the original then says what is right, and teaches.
+
+RUN will hold model.onnx, plan.json, report.json, report.html, original.onnx,
+every round, the predictions on test, events.jsonl and config.json. Stop with
+Ctrl-C; \`espalier resume RUN\` goes on to the same bytes.
+
+Exit code 3: done, but a target was missed or the drop could not be certified;
+the best allowed result is written all the same.
+
+Examples:
+  espalier compress net.onnx --data cifar10 --max-drop 0.01 -o run
+  espalier compress net.onnx --data cifar10 --held-out --method bn \\
+      --macs 0.5 --epochs 10 --lr 0.02 --augment crop,flip -o run
+  espalier compress net.onnx --data photos --latency 0.6 --distill -o run`;
+
+/** The command. */
+export function compressCommand(io: Io, end: (exitCode: number) => void): Command {
+  const command = new Command("compress")
+    .argument("<MODEL>", "ONNX file")
+    .description("Prunes and fine-tunes in rounds, within a tolerance that is certified.")
+    .requiredOption("--data <DIR>", "the data set")
+    .option("-o, --output <RUN>", "folder of the run; it must be empty or not exist")
+    .option("--method <name>", "`espalier methods` lists them (default importance)")
+    .option("--option <name=value>", "of the method (repeatable)", addPair, new Map())
+    .optionsGroup("What may be lost, what may remain")
+    .option("--max-drop <share>", "largest drop of the metric: 0.01 is one point", fractionBelowOne)
+    .option("--confidence <share>", "of that claim (default 0.95)", fractionBelowOne)
+    .option("--macs <share>", "multiply-accumulates that may remain", shareValue)
+    .option("--params <share>", "parameters", shareValue)
+    .option("--bytes <share>", "bytes of parameters", shareValue)
+    .option("--latency <share>", "latency on this machine", shareValue)
+    .optionsGroup("Rounds")
+    .option("--rounds <n>", "at most (default 5)", integerFrom(1))
+    .option(
+      "--round-drop <share>",
+      "on select, before tuning (default 4 x --max-drop)",
+      fractionBelowOne,
+    )
+    .option("--attempts <n>", "smaller and smaller ones in a round (default 3)", integerFrom(1))
+    .option("--final-epochs <n>", "of tuning after the last round (default 0)", integerFrom(0))
+    .option("--distill", "the original teaches in place of labels")
+    .option("--time-budget <seconds>", "no round begins after it", positiveValue)
+    .optionsGroup("What may go")
+    .option("--only <pattern>", "these groups or layers; * matches anything", addText, [])
+    .option("--except <pattern>", "not these; `stream`: residual streams", addText, [])
+    .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
+    .option("--min-width <n>", "no layer gets narrower", integerFrom(1));
+  addTrainingOptions(command, {
+    epochs: "of tuning in each round (default 2)",
+    fewestEpochs: 0,
+    seed: "of the method and of tuning (default 0)",
+  })
+    .optionsGroup("Options:")
+    .option("--external-data", "allow weights in other files of the model's folder")
+    .addHelpText("after", explanation);
+  addJsonOption(addThreadsOption(command));
+  return addDataOptions(command).action(async (network: string, flags: Flags) => {
+    const run = requireOutput(flags.output);
+    const { compressRun } = await import("../compress/compress-run.ts");
+    const report = await follow(io, (hooks) => compressRun(requestOf(network, run, flags), hooks));
+    end(exitCodeOf(report));
+    if (flags.json) writeJson(io, report);
+    else io.out(describeCompression(run, report, io));
+  });
+}
+
+function requireOutput(run: string | undefined): string {
+  if (run !== undefined) return run;
+  throw new EspalierError("USAGE", "no folder for the run was named", { hint: "Give -o RUN." });
+}
+
+function requestOf(network: string, run: string, flags: Flags): CompressRunRequest {
+  return {
+    ...{ network, run, data: flags.data, externalData: flags.externalData ?? false },
+    dataOptions: dataOptionsOf(flags),
+    settings: settingsOf(flags),
+  };
+}
+
+/** The flags that were given, by the names of the settings. */
+function settingsOf(flags: Flags): CompressSettingsInput {
+  const { method, macs, params, bytes, latency, only, except, roundTo, minWidth } = flags;
+  const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
+  const { timeBudget: timeBudgetSeconds, distill: distills } = flags;
+  const given = {
+    ...{ method, maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs },
+    ...{ timeBudgetSeconds, distills },
+  };
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    methodOptions: Object.fromEntries(flags.option),
+    targets: {
+      ...(macs !== undefined && { macs }),
+      ...(params !== undefined && { params }),
+      ...(bytes !== undefined && { bytes }),
+      ...(latency !== undefined && { latency }),
+    },
+    rules: {
+      ...(only.length > 0 && { only: [...only] }),
+      ...(except.length > 0 && { except: [...except] }),
+      ...(roundTo !== undefined && { roundTo }),
+      ...(minWidth !== undefined && { minWidth }),
+    },
+    tuning: trainingSettingsOf(flags),
+  };
+}

@@ -1,0 +1,70 @@
+/** @file Commands that work in a run folder: they show how far the work is, and can be stopped. */
+import type { RunHooks } from "../compress/run-hooks.ts";
+import { escapeForTerminal, formatCount, formatPercent } from "../report/text.ts";
+import type { EpochRecord } from "../train/checkpoint.ts";
+import type { TrainProgress } from "../train/options.ts";
+import type { Io } from "./io.ts";
+import { newProgress, type Step } from "./progress.ts";
+
+/** Runs `work` and shows how far it is. */
+export async function follow<Report>(
+  io: Io,
+  work: (hooks: RunHooks) => Promise<Report>,
+): Promise<Report> {
+  const progress = newProgress(io);
+  let epochs = 0;
+  try {
+    return await work({
+      signal: io.signal,
+      onPhase: progress.phase,
+      onProgress(training) {
+        epochs = training.epochs;
+        progress.step(stepOf(training));
+      },
+      onEpoch: (record, isBest) => progress.note(describeEpoch(record, epochs, isBest)),
+      onTest: ({ done, total }) => progress.step({ done, total, unit: "samples" }),
+      onNote: (note) => progress.note(escapeForTerminal(note)),
+      onWarning: (warning) => progress.warn(escapeForTerminal(warning)),
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+/** How far training is, for a progress line. */
+export function stepOf(progress: TrainProgress): Step {
+  const { phase, epoch, epochs, step, steps, loss, accuracy, imagesPerSecond } = progress;
+  const notes = [
+    `epoch ${Math.min(epoch + 1, epochs)}/${epochs}`,
+    phase === "evaluate" ? "evaluating" : `loss ${loss.toPrecision(3)}`,
+    accuracy === undefined ? undefined : formatPercent(accuracy),
+  ];
+  return {
+    ...{ done: step, total: steps, unit: "steps" },
+    rate: `${formatCount(imagesPerSecond)} img/s`,
+    note: notes.filter((note) => note !== undefined).join("  "),
+    secondsLeft: progress.secondsLeft,
+  };
+}
+
+function describeEpoch(record: EpochRecord, epochs: number, isBest: boolean): string {
+  const { epoch, loss, accuracy, select } = record;
+  const parts = [
+    `loss ${loss.toPrecision(4)}`,
+    ...(accuracy === undefined ? [] : [`right ${formatPercent(accuracy, 2)}`]),
+    ...(select === undefined ? [] : [`select ${describeScore(select)}${isBest ? " (best)" : ""}`]),
+  ];
+  return `epoch ${epoch + 1}/${epochs}: ${parts.join(", ")}`;
+}
+
+/** A score as a person reads it. */
+export function describeScore({
+  metric,
+  value,
+}: {
+  readonly metric: string;
+  readonly value: number;
+}): string {
+  if (metric === "objective") return `loss ${(-value).toPrecision(4)}`;
+  return formatPercent(value, 2);
+}

@@ -1,0 +1,58 @@
+/** @file Several rounds of removal as one, in the indices of the original. */
+import { EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Plan, PlanAxis } from "../structure/plan.ts";
+import { type Removed, removeNothing } from "../structure/removal.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import type { FilterAxis, Structure } from "../structure/units.ts";
+
+/**
+ * The units of the original that are gone after all plans, each of which speaks of what the one before
+ * it left. Fails with `PLAN_INVALID` where a plan does not fit what was left.
+ */
+export function composeRemovals(original: Structure, plans: readonly Plan[]): Removed {
+  const removed = removeNothing(original);
+  for (const axis of original.filterAxes) {
+    let kept = Array.from({ length: axis.width }, (_, index) => index);
+    for (const plan of plans) {
+      const cut = axisIn(plan, axis);
+      if (cut === undefined) continue;
+      if (cut.width !== kept.length)
+        throw new EspalierError(
+          "PLAN_INVALID",
+          `"${cut.tensor}" of "${cut.node}" has ${kept.length} channels left; the plan says ${cut.width}`,
+        );
+      kept = cut.kept.map((index) => kept[index]);
+    }
+    const isKept = new Set(kept);
+    for (const [index, unit] of axis.units.entries()) if (!isKept.has(index)) removed[unit] = 1;
+  }
+  return removed;
+}
+
+/** Removal may give a shared parameter another name, so axes are found by their node. */
+function axisIn({ groups }: Plan, { node, axis }: FilterAxis): PlanAxis | undefined {
+  for (const { axes } of groups)
+    for (const cut of axes) if (cut.node === node.name && cut.axis === axis) return cut;
+  return undefined;
+}
+
+/**
+ * What is wrong, in words, unless `small` has the shape that the removal gives the original: the same
+ * nodes, and parameters of the same sizes.
+ */
+export function mismatchAfter(
+  original: Structure,
+  removed: Removed,
+  small: Graph,
+): string | undefined {
+  const expected = removeUnits(original, removed);
+  const shapes = (graph: Graph) =>
+    graph.nodes.map(({ name, inputs }) =>
+      [name, ...inputs.map((input) => graph.constants.get(input)?.shape.join("x") ?? "")].join(),
+    );
+  const [wanted, found] = [shapes(expected), shapes(small)];
+  const at = wanted.findIndex((text, i) => text !== found[i]);
+  if (at >= 0) return `${expected.nodes[at].name} has other parameters than the plan says`;
+  return found.length === wanted.length ? undefined : "it has more nodes than the plan leaves";
+}

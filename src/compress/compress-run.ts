@@ -1,0 +1,252 @@
+/**
+ * @file Compression in a folder that can be resumed: baseline, rounds, guard, final measurement.
+ *
+ * It is written as straight code. Whatever takes long is done once: decisions and figures are in the
+ * journal, networks in files that were whole before the journal spoke of them, training in checkpoints.
+ */
+import { readdir, rm } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { DatasetOptions } from "../data/options.ts";
+import { storedPreprocessing } from "../data/stored-preprocessing.ts";
+import { EspalierError } from "../errors.ts";
+import { loadModel, saveModel } from "../files/model-file.ts";
+import { examine, metricOf, samplesOf } from "../measure/outcomes.ts";
+import { withLabelsFrom } from "../measure/pseudo-labels.ts";
+import { anyMethodNamed } from "../methods/learned-registry.ts";
+import { writeModel } from "../onnx/write.ts";
+import type { SessionOptions } from "../runtime/session.ts";
+import { versions } from "../runtime/versions.ts";
+import { costOf } from "../structure/cost.ts";
+import { structureOf } from "../structure/units.ts";
+import { chooseRound } from "./certify.ts";
+import { type CompressReport, type RoundRecord, roundRecord } from "./compress-report.ts";
+import { type CompressSettingsInput, compressSettingsOf, hasTargets } from "./compress-settings.ts";
+import type { CompressContext, Original } from "./context.ts";
+import { finish } from "./finish.ts";
+import { Journal } from "./journal.ts";
+import { runRound, runTuning } from "./round.ts";
+import {
+  type CompressConfig,
+  createRun,
+  discardRun,
+  logEvent,
+  requireFree,
+  roundPaths,
+  runPaths,
+  writeReport,
+} from "./run-folder.ts";
+import type { RunHooks } from "./run-hooks.ts";
+import { trainOptionsOf } from "./train-settings.ts";
+
+/** What to compress, with what data, and where to. */
+export interface CompressRunRequest {
+  /** An ONNX file. */
+  readonly network: string;
+  /** Allow weights in other files of the model's folder. */
+  readonly externalData?: boolean;
+  /** The folder of the run; it must be empty, or not there. */
+  readonly run: string;
+  readonly data: string;
+  readonly dataOptions?: DatasetOptions;
+  readonly settings: CompressSettingsInput;
+}
+
+/**
+ * Compresses in a new folder, and leaves it as described in `run-folder.ts`. A run that is stopped can
+ * be resumed. The report says whether targets and tolerance were met.
+ *
+ * Fails with `RUN_NOT_EMPTY`, `USAGE`, `TARGET_INVALID`, `METHOD_UNKNOWN`, `VERIFY_FAILED`, everything
+ * that `loadModel`, `openDataset` and `train` fail with, and `ABORTED`.
+ */
+export async function compressRun(
+  request: CompressRunRequest,
+  hooks: RunHooks = {},
+): Promise<CompressReport> {
+  const { run, network, externalData = false } = request;
+  const settings = compressSettingsOf(request.settings);
+  anyMethodNamed(settings.method); // fails before anything is read
+  await requireFree(run);
+  hooks.onPhase?.("reading");
+  const model = await loadModel(network, { externalData });
+  const options = { ...storedPreprocessing(model.metadata), ...request.dataOptions };
+  const dataset = await openDataset(request.data, options);
+  for (const role of ["fit", "select"] as const)
+    if (dataset.size(role) === 0)
+      throw new EspalierError("DATA_NOT_FOUND", `${request.data}: no images serve as \`${role}\``, {
+        hint: "Compression needs images to tune and to choose on: give a train file, or --held-out.",
+      });
+  const config: CompressConfig = {
+    ...{ version: 1, command: "compress", versions: { ...versions() } },
+    ...{ network, externalData, hasLabels: dataset.labelKind !== "none" },
+    data: { path: resolve(request.data), digest: await dataset.digest(), options },
+    settings,
+  };
+  if (hooks.signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the run began.");
+  await createRun(run, config, (folder) => saveModel(runPaths(folder).original, writeModel(model)));
+  logEvent(run, "started");
+  try {
+    return await continueCompression(run, config, dataset, hooks);
+  } catch (error) {
+    const isEmpty = (await Journal.open(runPaths(run).journal)).isEmpty;
+    if (!hooks.signal?.aborted && isEmpty) await discardRun(run);
+    throw error;
+  }
+}
+
+/** Goes on with a run where its journal ends, or begins it. Fails as {@link compressRun}. */
+export async function continueCompression(
+  run: string,
+  config: CompressConfig,
+  dataset: Dataset,
+  hooks: RunHooks,
+): Promise<CompressReport> {
+  try {
+    const report = await compress(run, config, dataset, hooks);
+    logEvent(run, "finished", { isReached: report.outcome.isReached });
+    return report;
+  } catch (error) {
+    const isStopped = hooks.signal?.aborted ?? false;
+    logEvent(run, isStopped ? "stopped" : "failed", { message: String(error) });
+    if (!isStopped) throw error;
+    throw new EspalierError("ABORTED", "Compression was stopped.", {
+      hint: `\`espalier resume ${run}\` goes on`,
+      data: { run },
+      cause: error,
+    });
+  }
+}
+
+async function compress(
+  run: string,
+  config: CompressConfig,
+  dataset: Dataset,
+  hooks: RunHooks,
+): Promise<CompressReport> {
+  const { settings } = config;
+  const context = await contextOf(run, config, dataset, hooks);
+  const { journal } = context;
+  const warnings = await journal.once("warnings", z.array(z.string()), () =>
+    warningsOf(context, config),
+  );
+  for (const warning of warnings) hooks.onWarning?.(warning);
+
+  const rounds: RoundRecord[] = [];
+  let path = runPaths(run).original;
+  let isTimeSpent = false;
+  for (let round = 1; round <= settings.rounds && !isTimeSpent; round++) {
+    const record = await journal.once(`round ${round}`, roundRecord, () =>
+      runRound(context, round, path),
+    );
+    logEvent(run, "round", { round, isAccepted: record.isAccepted, remaining: record.remaining });
+    rounds.push(record);
+    await clearCheckpoints(run);
+    if (!record.isAccepted || isEnough(context, rounds)) break;
+    path = roundPaths(run, round).tuned;
+    isTimeSpent = await journal.once(`time after round ${round}`, z.boolean(), () =>
+      isSpent(context),
+    );
+  }
+  const last = rounds.findLast(({ isAccepted }) => isAccepted);
+  if (last !== undefined && settings.finalEpochs > 0 && !isTimeSpent) {
+    const round = rounds.length + 1;
+    const record = await journal.once(`round ${round}`, roundRecord, () =>
+      runTuning(context, round, roundPaths(run, last.round).tuned, last),
+    );
+    rounds.push(record);
+    await clearCheckpoints(run);
+  }
+  hooks.onPhase?.("choosing");
+  const choice = await chooseRound(context, rounds);
+  const report = await finish(context, config, { rounds, choice, isTimeSpent, warnings });
+  await writeReport(run, report);
+  return report;
+}
+
+async function contextOf(
+  run: string,
+  { settings, hasLabels, externalData }: CompressConfig,
+  data: Dataset,
+  hooks: RunHooks,
+): Promise<CompressContext> {
+  const { provider, threads } = settings.tuning;
+  const session: SessionOptions = {
+    providers: [provider],
+    ...(threads !== undefined && { threads }),
+    ...(hooks.signal && { signal: hooks.signal }),
+  };
+  const model = await loadModel(runPaths(run).original, { externalData });
+  hooks.onPhase?.("measuring the baseline");
+  const dataset = hasLabels ? data : await withLabelsFrom(data, writeModel(model).chunks, session);
+  const structure = structureOf(model.graph);
+  const teacher = settings.distills || !hasLabels ? model.graph : undefined;
+  const examineOn: CompressContext["examine"] = (network, split) =>
+    examine(network, dataset, { ...session, split });
+  const original: Original = {
+    ...{ model, structure, cost: costOf(model.graph, structure.analysis.dims) },
+    select: await examineOn(writeModel(model).chunks, "select"),
+  };
+  return {
+    ...{ run, settings, dataset, original, session, hooks, examine: examineOn },
+    method: anyMethodNamed(settings.method),
+    tuning: {
+      ...trainOptionsOf(
+        { ...settings.tuning, epochs: Math.max(1, settings.epochs) },
+        dataset,
+        teacher,
+      ),
+      ...session,
+    },
+    journal: await Journal.open(runPaths(run).journal),
+  };
+}
+
+/** What the user should know before anything is done: above all, that `select` was trained on. */
+async function warningsOf(
+  { original, dataset, examine: examineOn }: CompressContext,
+  { hasLabels }: CompressConfig,
+): Promise<string[]> {
+  const { model, select } = original;
+  if (!hasLabels || select.kind === "values" || dataset.size("certify") === 0) return [];
+  const certify = await examineOn(writeModel(model).chunks, "certify");
+  const [a, b] = [metricOf(select), metricOf(certify)];
+  const halfWidths = [a, b].map(({ ci95 }) => (ci95[1] - ci95[0]) / 2);
+  if (a.value - b.value <= Math.max(0.02, Math.hypot(...halfWidths))) return [];
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+  return [
+    `The network reaches ${percent(a.value)} on the ${samplesOf(select)} images for selection but ` +
+      `${percent(b.value)} on the ${samplesOf(certify)} for certification: it may have been trained ` +
+      "on the former. Give held-out data (--held-out).",
+  ];
+}
+
+/** Whether the targets are met, or a round without targets brought next to nothing. */
+function isEnough({ settings }: CompressContext, rounds: readonly RoundRecord[]): boolean {
+  const last = rounds[rounds.length - 1];
+  const { macs, params, bytes, latency } = settings.targets;
+  if (hasTargets(settings)) {
+    // Bytes and latency are measured at the end: all rounds work towards them.
+    const isMet = (target: number | undefined, share: number) =>
+      target === undefined || share <= target;
+    if (bytes !== undefined || latency !== undefined) return false;
+    return isMet(macs, last.remaining.macs) && isMet(params, last.remaining.params);
+  }
+  const before = rounds.at(-2)?.remaining.macs ?? 1;
+  return last.remaining.macs > before * (1 - leastGain);
+}
+
+/** A round that removes a smaller share than this of what was there is not worth another. */
+const leastGain = 0.01;
+
+function isSpent({ settings, journal }: CompressContext): boolean {
+  return journal.seconds >= (settings.timeBudgetSeconds ?? Number.POSITIVE_INFINITY);
+}
+
+/** Rounds that are over need no checkpoints. */
+async function clearCheckpoints(run: string): Promise<void> {
+  const { journal } = runPaths(run);
+  const folder = dirname(journal);
+  for (const name of await readdir(folder))
+    if (name.endsWith(".safetensors")) await rm(join(folder, name), { force: true });
+}

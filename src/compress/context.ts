@@ -1,0 +1,54 @@
+/** @file What all steps of a compression have in common: the original, how networks are judged and tuned. */
+import type { Dataset } from "../data/dataset.ts";
+import type { Role } from "../data/splits.ts";
+import type { Outcomes } from "../measure/outcomes.ts";
+import type { AnyMethod } from "../methods/learned-method.ts";
+import { type Model, readModel } from "../onnx/read.ts";
+import { concatBytes, type ModelBytes } from "../onnx/write.ts";
+import type { ModelSource, SessionOptions } from "../runtime/session.ts";
+import type { Cost } from "../structure/cost.ts";
+import type { Structure } from "../structure/units.ts";
+import type { TrainOptions } from "../train/options.ts";
+import type { CompressSettings } from "./compress-settings.ts";
+import type { Journal } from "./journal.ts";
+import type { RunHooks } from "./run-hooks.ts";
+
+/** The network as it was given. */
+export interface Original {
+  readonly model: Model;
+  readonly structure: Structure;
+  readonly cost: Cost;
+  /** What it does on `select`. */
+  readonly select: Outcomes;
+}
+
+/** What all steps of a compression have in common. */
+export interface CompressContext {
+  /** The folder. */
+  readonly run: string;
+  readonly settings: CompressSettings;
+  /** With labels: the user's, or what the original says. */
+  readonly dataset: Dataset;
+  readonly method: AnyMethod;
+  readonly original: Original;
+  /** What a network does on each sample of a role. */
+  readonly examine: (network: ModelSource, role: Role) => Promise<Outcomes>;
+  /** How networks are tuned; the epochs are those of a round. */
+  readonly tuning: TrainOptions;
+  readonly session: SessionOptions;
+  readonly journal: Journal;
+  readonly hooks: RunHooks;
+}
+
+/** Shares of the original's figures that a network of this cost has left. */
+export function remainingOf(
+  cost: Pick<Cost, "macs" | "params">,
+  { cost: whole }: Original,
+): { readonly macs: number; readonly params: number } {
+  return { macs: cost.macs / whole.macs, params: cost.params / whole.params };
+}
+
+/** A model that was written just now. */
+export function reread(bytes: ModelBytes): Model {
+  return readModel(concatBytes(bytes));
+}
