@@ -1,3 +1,4 @@
+/** @file Rounds composed into one removal, against the rounds done one by one. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";

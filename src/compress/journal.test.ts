@@ -1,3 +1,4 @@
+/** @file The journal of a run: work is done once, whatever happens in between. */
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
