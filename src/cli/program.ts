@@ -9,6 +9,7 @@ import { inspectCommand } from "./inspect.ts";
 import type { Io } from "./io.ts";
 import { methodsCommand } from "./methods.ts";
 import { pruneCommand } from "./prune.ts";
+import { reportCommand } from "./report.ts";
 import { resumeCommand } from "./resume.ts";
 import { trainCommand } from "./train.ts";
 import { verifyCommand } from "./verify.ts";
@@ -73,6 +74,7 @@ const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[
   trainCommand,
   compressCommand,
   resumeCommand,
+  reportCommand,
   benchCommand,
   methodsCommand,
 ];

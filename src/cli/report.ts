@@ -1,0 +1,29 @@
+/** @file `espalier report`: draws the page of a run. */
+import { Command } from "commander";
+import { escapeForTerminal } from "../report/text.ts";
+import { type Io, writeJson } from "./io.ts";
+import { addJsonOption } from "./model-options.ts";
+
+const explanation = `
+The page is one file, report.html in the run's folder: charts, tables, and what
+to know about the result. It opens without a network, on a phone and in print,
+runs no scripts and loads nothing, so it can be sent to others as it is. It is
+drawn from the run's report.json; the run must be over.
+
+Examples:
+  espalier report run
+  espalier report run --json`;
+
+/** The command. */
+export function reportCommand(io: Io): Command {
+  const command = new Command("report")
+    .argument("<RUN>", "folder of the run")
+    .description("Draws report.html of a run, and prints its path.")
+    .addHelpText("after", explanation);
+  return addJsonOption(command).action(async (run: string, { json }: { readonly json?: true }) => {
+    const { writeReportHtml } = await import("../report/write.ts");
+    const path = await writeReportHtml(run);
+    if (json) writeJson(io, { path });
+    else io.out(`${escapeForTerminal(path)}\n`);
+  });
+}

@@ -1,0 +1,81 @@
+/** @file The page of a training run. */
+import type { TrainReport } from "../compress/train-report.ts";
+import { footer } from "./draw.ts";
+import { counted, metricWords, sentence, spaced } from "./figures.ts";
+import { titleOf } from "./headline.ts";
+import { type Html, html } from "./html.ts";
+import { documentOf, type Section } from "./page.ts";
+import { reproductionOf } from "./reproduction.ts";
+import { formatBytes, formatInteger } from "./text.ts";
+import { curvesOf } from "./training.ts";
+
+const ends = {
+  completed: "all epochs were done",
+  "early-stop": "it ended early, as nothing got better any more",
+  "time-budget": "it ended when the time was spent",
+} as const;
+
+/** `report.html` of a training run. The same arguments give the same text. */
+export function drawTrainReport(
+  report: TrainReport,
+  { config }: { readonly config: unknown },
+): string {
+  const { network, seed, history, warnings } = report;
+  const remarks: Section = {
+    id: "remarks",
+    title: "What to know",
+    body: html`<div class="verdict bad">${warnings.map((text) => html`<p>${sentence(text)}</p>`)}</div>`,
+  };
+  const curves: Section = {
+    id: "training",
+    title: "Training",
+    body: curvesOf([{ name: "training", isLearning: false, epochs: history }], "top1"),
+  };
+  return documentOf({
+    title: `${titleOf(network)} trained: report of Espalier`,
+    header: headerOf(report),
+    sections: [
+      ...(warnings.length > 0 ? [remarks] : []),
+      ...(history.length > 0 ? [curves] : []),
+      reproductionOf(
+        config,
+        [
+          ["network", network],
+          ["seed", String(seed)],
+        ],
+        html`All figures of this page are in <code>report.json</code> beside it.`,
+      ),
+    ],
+    footer,
+  });
+}
+
+function headerOf(report: TrainReport): Html {
+  const { network, epochs, steps, end, best, final, sizeBytes } = report;
+  const score = final ?? best;
+  const words = metricWords(score?.metric ?? "");
+  const where =
+    final !== null
+      ? `on ${counted(final.samples, "test sample")}`
+      : best !== null
+        ? "on select, which also chose it"
+        : "";
+  const interval =
+    final?.ci95 === undefined ? "" : ` (95 %: ${final.ci95.map(words.value).join(" to ")})`;
+  return html`<p class="kicker">Espalier · training</p>
+<h1>${titleOf(network)}</h1>
+<p class="lead">${counted(epochs, "epoch")}; ${ends[end]}.${
+    score === null
+      ? " There were no data to measure it on."
+      : html` ${sentence(words.name).slice(0, -1)} ${where}: <b>${words.value(score.value)}</b>${interval}.`
+  }</p>
+<dl class="cards">
+${card("Steps", formatInteger(steps))}
+${best !== null && card("Best epoch", formatInteger(best.epoch))}
+${score !== null && card("Loss", score.loss.toPrecision(4))}
+${card("File size", spaced(formatBytes(sizeBytes)))}</dl>`;
+}
+
+function card(title: string, value: string): Html {
+  return html`<div class="card"><dt>${title}</dt><dd class="value">${value}</dd></div>`;
+}

@@ -1,0 +1,165 @@
+/** @file What a reader of a compression's report sees first: what was reached, in a sentence and five figures. */
+import type { CompressReport } from "../compress/compress-report.ts";
+import {
+  counted,
+  formatShare,
+  metricWords,
+  sentence,
+  signed,
+  signedInterval,
+  spaced,
+  timesOf,
+} from "./figures.ts";
+import { type Html, html, type Part, plainName } from "./html.ts";
+import { formatBytes, formatCount, formatMs } from "./text.ts";
+
+/** The name of a network for people: of a file its name without folder and ending; of a run's that of the run. */
+export function titleOf(network: string): string {
+  const parts = network.split(/[/\\]/).filter((part) => part !== "");
+  const file = (parts.at(-1) ?? network).replace(/\.onnx$/i, "");
+  const name = file === "model" ? (parts.at(-2) ?? file) : file;
+  return plainName(name || network, 60);
+}
+
+/** Whether the result is the original, as nothing that was tried was accepted. */
+export function isUnchanged({ chosenRound }: CompressReport): boolean {
+  return chosenRound === 0;
+}
+
+/** The title, the sentence that says it all, the verdict and the figures. */
+export function headlineOf(report: CompressReport): Html {
+  const name = titleOf(report.network);
+  return html`<p class="kicker">Espalier · compression with method ${plainName(report.method, 40)}</p>
+<h1>${name}</h1>
+<p class="lead">${isUnchanged(report) ? unchangedSentence(name) : changedSentence(report)}</p>
+${verdictOf(report)}
+<dl class="cards">
+${[qualityCard(report), ...sizeCards(report), latencyCard(report)]}</dl>`;
+}
+
+function unchangedSentence(name: string): Html {
+  return html`<b>${name} is as it was.</b> No smaller network that was tried was accepted, so the result is the
+original.`;
+}
+
+function changedSentence(report: CompressReport): Html {
+  const { baseline, result, latency } = report;
+  const speed = latency.ratio < 1 ? 1 / latency.ratio : latency.ratio;
+  const word = latency.ratio < 1 ? "fast" : "slow";
+  const runs =
+    Math.abs(latency.ratio - 1) < 0.005
+      ? html`runs <b>as fast as before</b>`
+      : html`runs <b>${speed.toFixed(2)} times as ${word}</b>`;
+  return html`The compressed network keeps <b>${formatShare(result.macs / baseline.macs)}</b> of its multiply-accumulates (MACs) and
+<b>${formatShare(result.params / baseline.params)}</b> of its parameters, and ${runs}. ${qualitySentence(report)}`;
+}
+
+function qualitySentence(report: CompressReport): Html {
+  const { baseline, result, metric, task } = report;
+  const words = metricWords(metric);
+  const name = sentence(words.name).slice(0, -1);
+  if (baseline.value === null || result.value === null) {
+    const { samples } = result.select;
+    return html`${name} on the ${counted(samples, imageNoun(task))} that the search used:
+<b>${words.value(baseline.select.value)} → ${words.value(result.select.value)}</b>. There was no test data, so this figure
+flatters the result.`;
+  }
+  return html`${name} on ${counted(result.samples, `test ${imageNoun(task)}`)}:
+<b>${words.value(baseline.value)} → ${words.value(result.value)}</b>.`;
+}
+
+/** What a sample of a task is called. */
+export function imageNoun(task: CompressReport["task"]): string {
+  return task === "custom" ? "sample" : "image";
+}
+
+/** What was promised, and whether it was kept. */
+function verdictOf({ drop, asked, outcome }: CompressReport): Html {
+  const isAsked = asked.maxDrop !== undefined;
+  const isGood = outcome.isReached && (drop.certified || !isAsked);
+  const verdict = drop.certified ? "Certified" : "Not certified";
+  // The outcome may repeat what was said of the drop.
+  const rest = outcome.words.replace(drop.words, "").trim();
+  return html`<div class="verdict ${!isGood ? "bad" : drop.certified && "good"}">
+<p>${isAsked ? emphasised(sentence(drop.words), verdict) : sentence(drop.words)}</p>
+${rest !== "" && html`<p>${outcome.isReached ? sentence(rest) : emphasised(sentence(rest), "Not all was reached")}</p>`}
+</div>`;
+}
+
+/** A sentence whose beginning stands out: `start`, which is put before it unless it is there. */
+function emphasised(text: string, start: string): Html {
+  return text.startsWith(start)
+    ? html`<b>${start}</b>${text.slice(start.length)}`
+    : html`<b>${start}.</b> ${text}`;
+}
+
+interface Card {
+  readonly title: Part;
+  readonly after: string;
+  readonly before: string;
+  readonly change: Part;
+  /** Share of the original that is left; draws a bar. */
+  readonly share?: number;
+}
+
+function drawCard({ title, after, before, change, share }: Card): Html {
+  const width = share === undefined ? 0 : Math.min(100, Math.max(0.5, 100 * share));
+  return html`<div class="card"><dt>${title}</dt>
+<dd class="value">${after}</dd>
+<dd class="was">was ${before}</dd>
+<dd class="change">${change}${
+    share !== undefined &&
+    html`<div class="share" aria-hidden="true"><i style="width:${width.toFixed(1)}%"></i></div>`
+  }</dd></div>
+`;
+}
+
+function qualityCard(report: CompressReport): Html {
+  const { baseline, result, metric, drop } = report;
+  const words = metricWords(metric);
+  const isOnTest = baseline.value !== null && result.value !== null;
+  const [before, after] = isOnTest ? [baseline, result] : [baseline.select, result.select];
+  const change = (after.value ?? 0) - (before.value ?? 0);
+  const interval =
+    isOnTest && drop.ci95 !== null ? ([-drop.ci95[1], -drop.ci95[0]] as const) : undefined;
+  return drawCard({
+    title: `${sentence(words.name).slice(0, -1)}, ${isOnTest ? "test" : "search data"}`,
+    after: words.value(after.value ?? 0),
+    before: words.value(before.value ?? 0),
+    change: [
+      html`<b>${signed(change, words.difference)}</b>`,
+      interval &&
+        html`<br><span class="muted">95 %: ${signedInterval(interval, words.difference)}</span>`,
+    ],
+  });
+}
+
+function sizeCards({ baseline, result }: CompressReport): readonly Html[] {
+  const card = (title: string, write: (value: number) => string, before: number, after: number) =>
+    drawCard({
+      ...{ title, before: spaced(write(before)), after: spaced(write(after)) },
+      share: after / before,
+      change: html`<b>${formatShare(after / before)}</b> left · ${timesOf(before, after)}× less`,
+    });
+  return [
+    card("MACs", formatCount, baseline.macs, result.macs),
+    card("Parameters", formatCount, baseline.params, result.params),
+    card("File size", formatBytes, baseline.sizeBytes, result.sizeBytes),
+  ];
+}
+
+function latencyCard({ baseline, result, latency }: CompressReport): Html {
+  const { ratio, ci95, threads } = latency;
+  return drawCard({
+    title: `Latency, ${counted(threads, "thread")}`,
+    before: spaced(formatMs(baseline.latencyMs)),
+    after: spaced(formatMs(result.latencyMs)),
+    share: ratio,
+    change: html`<b>${formatTimes(1 / ratio)}×</b> as fast<br><span class="muted">95 %: ${formatTimes(1 / ci95[1])}
+to ${formatTimes(1 / ci95[0])}</span>`,
+  });
+}
+
+function formatTimes(times: number): string {
+  return times.toFixed(2);
+}

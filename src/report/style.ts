@@ -1,0 +1,135 @@
+/** @file How a report looks: one style sheet for screens of any size, light and dark, and for paper. */
+
+/** Colours by role. Blue and orange are told apart by the colour-blind; text keeps 4.5 : 1 and more. */
+const light = `
+  --page: #ffffff; --card: #f5f7f9; --line: #d9dee4; --grid: #e8ebef;
+  --ink: #161b22; --muted: #586271; --link: #0a5c9e;
+  --before: #b4bdc8; --after: #1170b8; --bad: #b94708; --good: #0b7a53;
+  --bad-soft: #fdf1e8; --good-soft: #e8f5ef; --note-soft: #eef4fa;
+  --s1: #1170b8; --s2: #c4500c; --s3: #0b7a53; --s4: #9c4285; --s5: #8a6d00;`;
+const dark = `
+  --page: #11151a; --card: #191f26; --line: #343d48; --grid: #252d36;
+  --ink: #e7ebf0; --muted: #a0abb8; --link: #7cc0f5;
+  --before: #5d6875; --after: #5cb3f0; --bad: #f29a5c; --good: #4fc795;
+  --bad-soft: #2c2018; --good-soft: #15281f; --note-soft: #182430;
+  --s1: #5cb3f0; --s2: #f29a5c; --s3: #4fc795; --s4: #d990c6; --s5: #d9bd4a;`;
+
+/** The style sheet. Charts take their colours from the same variables. */
+export const styleSheet = `
+:root { color-scheme: light dark; ${light} }
+@media (prefers-color-scheme: dark) { :root { ${dark} } }
+@media print { :root { color-scheme: light; ${light} } }
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main, header, footer { max-width: 60rem; margin: 0 auto; padding: 0 1rem; }
+header { padding-top: 2.5rem; }
+p, li, dd, h1, h2, h3, figcaption, summary { overflow-wrap: anywhere; }
+p { margin: .6rem 0; max-width: 46rem; }
+a { color: var(--link); }
+h1 { font-size: clamp(1.5rem, 5vw, 2.1rem); line-height: 1.2; letter-spacing: -.015em; margin: .2rem 0 .8rem; }
+h2 { font-size: 1.3rem; line-height: 1.3; letter-spacing: -.01em; margin: 0 0 .4rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .2rem; }
+section { margin-top: 2.6rem; padding-top: 1.4rem; border-top: 1px solid var(--line); }
+code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
+code { overflow-wrap: anywhere; }
+small, .muted, figcaption { color: var(--muted); }
+small, figcaption { font-size: .875rem; }
+.kicker { color: var(--muted); font-size: .875rem; margin: 0; }
+.lead { font-size: clamp(1.08rem, 2.6vw, 1.25rem); line-height: 1.5; max-width: 44rem; margin: 0 0 1rem; }
+.lead b, .figure b { font-weight: 650; }
+b, .value, td, .nowrap { font-variant-numeric: tabular-nums; }
+.nowrap { white-space: nowrap; }
+.verdict { border-left: 4px solid var(--muted); background: var(--note-soft); border-radius: 0 6px 6px 0;
+  padding: .7rem 1rem; margin: 1rem 0; }
+.verdict p { margin: .1rem 0; }
+.verdict.good { border-color: var(--good); background: var(--good-soft); }
+.verdict.bad { border-color: var(--bad); background: var(--bad-soft); }
+.good b:first-child, b.good { color: var(--good); }
+.bad b:first-child, b.bad { color: var(--bad); }
+nav { margin: 1.4rem 0 0; font-size: .9rem; }
+nav ul { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; margin: 0; padding: 0; list-style: none; }
+nav a { display: inline-block; padding: .3rem 0; text-decoration: none; }
+nav a:hover { text-decoration: underline; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.4rem, 1fr)); gap: .7rem; margin: 1.2rem 0 0;
+  padding: 0; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem .9rem .9rem;
+  min-width: 0; display: flex; flex-direction: column; }
+.card dt { color: var(--muted); font-size: .875rem; }
+.card dd { margin: 0; }
+.card .value { font-size: 1.5rem; font-weight: 650; letter-spacing: -.02em; line-height: 1.35; }
+.card .was { color: var(--muted); font-size: .875rem; }
+.card .change { font-size: .875rem; margin-top: auto; padding-top: .45rem; line-height: 1.45; }
+.share { height: 6px; background: var(--before); border-radius: 3px; margin-top: .5rem; overflow: hidden; }
+.share i { display: block; height: 100%; background: var(--after); }
+figure { margin: 1rem 0; }
+figcaption { margin: .3rem 0; max-width: 46rem; }
+.chart svg { display: block; width: 100%; height: auto; font-size: 12px; }
+.chart .narrow { display: none; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem; }
+.pair > * { min-width: 0; }
+.keys { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; list-style: none; margin: .5rem 0 .2rem; padding: 0;
+  font-size: .875rem; }
+.keys li { display: inline-flex; align-items: center; gap: .4rem; min-width: 0; }
+.keys svg { flex: none; display: block; }
+.swatch { flex: none; width: .9rem; height: .9rem; border-radius: 3px; border: 1px solid var(--muted); }
+.scroll { overflow-x: auto; margin: .6rem 0; border: 1px solid var(--line); border-radius: 8px; }
+.scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem; line-height: 1.4; }
+th, td { padding: .42rem .75rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
+thead th { border-top: 0; background: var(--card); color: var(--muted); font-weight: 600; white-space: nowrap; }
+tbody th { font-weight: 400; }
+th.number, td.number { text-align: right; white-space: nowrap; }
+td.words { min-width: 12.5rem; }
+td.words b:first-child { white-space: nowrap; }
+details { margin: .6rem 0; }
+summary { cursor: pointer; color: var(--link); font-size: .9rem; padding: .25rem 0; }
+pre { margin: 0; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anywhere; background: var(--card); }
+.facts { display: grid; grid-template-columns: minmax(7rem, max-content) 1fr; gap: .3rem 1.4rem; margin: .8rem 0;
+  font-size: .92rem; }
+.facts dt { color: var(--muted); overflow-wrap: anywhere; }
+.facts dd { margin: 0; min-width: 0; }
+.strip { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .5rem; }
+.strip figure { margin: 0; }
+.strip img { display: block; width: 100%; height: auto; border-radius: 4px; image-rendering: pixelated;
+  border: 1px solid var(--line); }
+.example { margin: 1.2rem 0; }
+footer { margin: 3rem auto 2rem; color: var(--muted); font-size: .875rem; }
+@media (max-width: 40rem) {
+  header { padding-top: 1.4rem; }
+  .cards { grid-template-columns: 1fr 1fr; gap: .6rem; }
+  .card { padding: .65rem .75rem .75rem; }
+  .card:first-child { grid-column: 1 / -1; }
+  .chart .wide { display: none; }
+  .chart .narrow { display: block; max-width: 30rem; }
+  .pair, .facts { grid-template-columns: 1fr; }
+  .facts { gap: 0; }
+  .facts dd { margin-bottom: .6rem; }
+  .strip { grid-template-columns: repeat(6, 1fr); }
+  .strip figure { grid-column: span 2; }
+  .strip figure:nth-child(-n+2), .strip.unlabelled figure { grid-column: span 3; }
+}
+@media print {
+  @page { margin: 14mm; }
+  body { font-size: 10.5pt; -webkit-print-color-adjust: exact; print-color-adjust: exact; }
+  main, header, footer { max-width: none; padding: 0; }
+  header { padding-top: 0; }
+  nav, details { display: none; }
+  section { margin-top: 1.4rem; padding-top: .8rem; }
+  h2, h3, figcaption { break-after: avoid; }
+  figure, .card, .verdict, tr, .example { break-inside: avoid; }
+  .scroll { overflow: visible; }
+  table { font-size: .78rem; }
+  th, td { padding: .25rem .45rem; }
+  thead th { white-space: normal; }
+  td.words { min-width: 0; }
+  .chart .narrow { display: none; }
+  .chart .wide { display: block; }
+  .cards { grid-template-columns: repeat(5, 1fr); gap: .4rem; }
+  .card { padding: .5rem .6rem; }
+  .card:first-child { grid-column: auto; }
+  .card .value { font-size: 1.15rem; }
+  a { color: inherit; text-decoration: none; }
+}
+`;

@@ -1,0 +1,237 @@
+/** @file The way from the original to the result: what each round gave up, and what it got for it. */
+import type { EChartsOption, SeriesOption } from "echarts";
+import type { CompressReport } from "../compress/compress-report.ts";
+import { type Canvas, drawChart, ink, levelLine, planeOf, roundScale, still } from "./chart.ts";
+import {
+  counted,
+  formatDrop,
+  formatShare,
+  type MetricWords,
+  metricWords,
+  sentence,
+} from "./figures.ts";
+import { imageNoun } from "./headline.ts";
+import { html, type Part } from "./html.ts";
+import { dataTable, folded, keysOf, type Section } from "./page.ts";
+import { formatInteger } from "./text.ts";
+
+type Round = CompressReport["rounds"][number];
+type Attempt = Round["attempts"][number];
+/** MACs that are left in percent, and the metric. */
+type Point = readonly [x: number, y: number];
+
+/** The curve, and every attempt in a table. */
+export function tradeOffOf(report: CompressReport): Section {
+  const body =
+    report.rounds.length === 0
+      ? html`<p>No round was run: there is nothing between the original and the result.</p>`
+      : [introductionOf(report), figureOf(report), attemptsOf(report)];
+  return { id: "trade-off", title: "What each step cost", body };
+}
+
+function introductionOf({ rounds, chosenRound, baseline, task }: CompressReport): Part {
+  const attempts = rounds.reduce((sum, round) => sum + round.attempts.length, 0);
+  const accepted = rounds.filter((round) => round.isAccepted).length;
+  return html`<p>${counted(rounds.length, "round")} with ${counted(attempts, "attempt")};
+${accepted === 0 ? "none was" : accepted === 1 ? "one was" : `${accepted} were`} accepted${
+    chosenRound > 0 && html`, and the result is the network after round ${chosenRound}`
+  }. These figures are from the ${counted(baseline.select.samples, imageNoun(task))} of the role
+<code>select</code>, on which the search decides; the figures above are from data that it never saw.</p>`;
+}
+
+interface Points {
+  readonly accepted: readonly Point[];
+  /** From each accepted point down to the bound of its drop: line pieces with gaps between them. */
+  readonly bounds: readonly (readonly [x: number, y: number | null])[];
+  readonly removed: readonly Point[];
+  readonly rejected: readonly Point[];
+  readonly searched: readonly Point[];
+}
+
+function pointsOf({ rounds, baseline: { select } }: CompressReport): Points {
+  const attempts = rounds.flatMap((round) => round.attempts);
+  const taken = attempts.filter((attempt) => attempt.isAccepted);
+  const xOf = ({ remaining }: Attempt) => 100 * remaining.macs;
+  const end = (attempt: Attempt): Point => [xOf(attempt), (attempt.tuned ?? attempt.removed).value];
+  return {
+    accepted: [[100, select.value], ...taken.map(end)],
+    bounds: taken.flatMap((attempt) => [
+      end(attempt),
+      [xOf(attempt), select.value - attempt.upper] as const,
+      [xOf(attempt), null] as const,
+    ]),
+    removed: attempts
+      .filter(({ tuned }) => tuned !== null)
+      .map((attempt) => [xOf(attempt), attempt.removed.value]),
+    rejected: attempts.filter((attempt) => !attempt.isAccepted).map(end),
+    searched: rounds.flatMap(({ search }) =>
+      search.map(({ macs, drop }): Point => [100 * macs, select.value - drop]),
+    ),
+  };
+}
+
+function figureOf(report: CompressReport): Part {
+  const points = pointsOf(report);
+  const { asked, baseline, metric } = report;
+  const words = metricWords(metric);
+  const tolerated = asked.maxDrop === undefined ? undefined : baseline.select.value - asked.maxDrop;
+  const scale = scaleOf(points, tolerated);
+  const below = [...points.removed, ...points.searched, ...points.rejected].filter(
+    ([, y]) => y < scale.min,
+  ).length;
+  const last = points.accepted[points.accepted.length - 1];
+  const chart = drawChart({
+    ...{ id: "trade-off-chart", span: "full" },
+    label: `${words.name} on select against the multiply-accumulates that are left: from ${words.value(baseline.select.value)} at 100 % to ${words.value(last[1])} at ${last[0].toFixed(1)} %`,
+    height: ({ isNarrow }) => (isNarrow ? 280 : 340),
+    option: (canvas) => optionOf(canvas, points, scale, words, asked.maxDrop),
+  });
+  const { removed, rejected, searched } = points;
+  return html`<figure>
+${keysOf([
+  { mark: "dot", color: "after", text: "accepted, with a line down to the bound of its drop" },
+  ...(rejected.length > 0
+    ? [{ mark: "cross" as const, color: "bad", text: "tried and not accepted" }]
+    : []),
+  ...(removed.length > 0
+    ? [{ mark: "ring" as const, color: "muted", text: "right after removal, before fine-tuning" }]
+    : []),
+  ...(searched.length > 0
+    ? [{ mark: "speck" as const, color: "muted", text: "looked at in the search, no fine-tuning" }]
+    : []),
+])}
+${chart}
+<figcaption>To the right the network gets smaller.${
+    below > 0 &&
+    ` ${sentence(`${counted(below, "point")} ${below === 1 ? "lies" : "lie"} below the scale, drawn at its lower edge as triangles`)}`
+  }</figcaption>
+</figure>`;
+}
+
+/**
+ * The scale: what was accepted and the tolerance fill it. Networks right after a removal may lie far
+ * below; they do not squeeze the rest.
+ */
+function scaleOf(
+  { accepted, bounds, rejected, removed, searched }: Points,
+  tolerated: number | undefined,
+): ReturnType<typeof roundScale> {
+  const wanted = accepted.map(([, y]) => y);
+  if (tolerated !== undefined) wanted.push(tolerated);
+  const high = Math.max(...wanted);
+  const spread = Math.max(high - Math.min(...wanted), 0.005 * Math.abs(high), 1e-6);
+  const others = [...bounds, ...rejected, ...removed, ...searched].map(([, y]) => y ?? high);
+  const low = Math.max(Math.min(...wanted, ...others), Math.min(...wanted) - 3.5 * spread);
+  return roundScale(low - 0.1 * spread, high + 0.1 * spread);
+}
+
+const cross = "path://M-4,-5L0,-1L4,-5L5,-4L1,0L5,4L4,5L0,1L-4,5L-5,4L-1,0L-5,-4Z";
+
+function optionOf(
+  canvas: Canvas,
+  points: Points,
+  scale: ReturnType<typeof roundScale>,
+  words: MetricWords,
+  maxDrop: number | undefined,
+): EChartsOption {
+  const scatter = (
+    data: readonly Point[],
+    symbol: string,
+    size: number,
+    style: object,
+  ): SeriesOption => ({
+    ...{ type: "scatter", ...still, itemStyle: style },
+    data: data.map(([x, y]) =>
+      y < scale.min
+        ? {
+            value: [x, scale.min],
+            symbol: "triangle",
+            symbolRotate: 180,
+            symbolSize: 7,
+            symbolOffset: [0, -4],
+          }
+        : { value: [x, y], symbol, symbolSize: size },
+    ),
+  });
+  const xs = [...points.accepted, ...points.rejected, ...points.removed].map(([x]) => x);
+  const interval = Math.min(...xs) < (canvas.isNarrow ? 60 : 40) ? 20 : 10;
+  return {
+    ...planeOf(
+      {
+        title: "MACs left, % of the original",
+        write: (value) => `${value} %`,
+        ...{ min: Math.max(0, interval * Math.floor((Math.min(...xs) - 2) / interval)), max: 100 },
+        ...{ interval, isInverse: true },
+      },
+      { title: `${words.name} on select`, write: words.tick, ...scale },
+      canvas,
+    ),
+    series: [
+      scatter(points.searched, "circle", 4, { color: ink("muted"), opacity: 0.55 }),
+      scatter(points.removed, "circle", 7, {
+        color: "none",
+        borderColor: ink("muted"),
+        borderWidth: 1.5,
+      }),
+      {
+        ...{ type: "line", ...still, showSymbol: false },
+        data: points.bounds.map(([x, y]) => [x, y === null ? null : Math.max(scale.min, y)]),
+        lineStyle: { color: ink("after"), width: 5, opacity: 0.3 },
+      },
+      {
+        ...{ type: "line", ...still, symbol: "circle", symbolSize: 10 },
+        data: points.accepted.map((point) => [...point]),
+        lineStyle: { color: ink("after"), width: 2.5 },
+        itemStyle: { color: ink("after") },
+        ...(maxDrop !== undefined && {
+          markLine: levelLine(
+            points.accepted[0][1] - maxDrop,
+            `tolerance: ${words.difference(maxDrop)} lower`,
+            "insideEndBottom",
+          ),
+        }),
+      },
+      scatter(points.rejected, cross, 11, { color: ink("bad") }),
+    ],
+  };
+}
+
+function attemptsOf(report: CompressReport): Part {
+  const words = metricWords(report.metric);
+  const rows = report.rounds.flatMap(({ round, attempts, notes }) =>
+    attempts.map((attempt, i): readonly Part[] => [
+      i === 0 ? `${round}` : html`<span class="muted">${round}</span>`,
+      formatInteger(attempt.units),
+      formatShare(attempt.remaining.macs),
+      formatShare(attempt.remaining.params),
+      words.value(attempt.removed.value),
+      attempt.tuned === null ? "—" : words.value(attempt.tuned.value),
+      formatDrop(attempt.drop, words.amount),
+      formatDrop(attempt.upper, words.amount),
+      verdictOf(attempt, i === 0 ? notes : []),
+    ]),
+  );
+  const table = dataTable(
+    "Attempts of all rounds",
+    [
+      { title: "round" },
+      { title: "channels out", kind: "number" },
+      { title: "MACs left", kind: "number" },
+      { title: "params left", kind: "number" },
+      { title: "removed", kind: "number" },
+      { title: "tuned", kind: "number" },
+      { title: `drop, ${words.unit}`, kind: "number" },
+      { title: "at most", kind: "number" },
+      { title: "verdict", kind: "words" },
+    ],
+    rows,
+  );
+  return rows.length > 12 ? folded(`All ${rows.length} attempts`, table) : table;
+}
+
+function verdictOf({ isAccepted, reason }: Attempt, notes: readonly string[]): Part {
+  const remarks = [...(reason === undefined ? [] : [reason]), ...notes].map(sentence).join(" ");
+  return isAccepted
+    ? html`<b class="good">accepted</b> ${remarks}`
+    : html`<b class="bad">not accepted</b> ${remarks}`;
+}
