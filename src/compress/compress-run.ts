@@ -142,8 +142,9 @@ async function compress(
     logEvent(run, "round", { round, isAccepted: record.isAccepted, remaining: record.remaining });
     rounds.push(record);
     await clearCheckpoints(run);
-    if (!record.isAccepted || isEnough(context, rounds)) break;
-    path = roundPaths(run, round).tuned;
+    // A later round may lose more, so one that lost too much is not the end; one that found nothing is.
+    if (record.attempts.length === 0 || isEnough(context, rounds)) break;
+    if (record.isAccepted) path = roundPaths(run, round).tuned;
     isTimeSpent = await journal.once(`time after round ${round}`, z.boolean(), () =>
       isSpent(context),
     );
@@ -224,6 +225,7 @@ async function warningsOf(
 /** Whether the targets are met, or a round without targets brought next to nothing. */
 function isEnough({ settings }: CompressContext, rounds: readonly RoundRecord[]): boolean {
   const last = rounds[rounds.length - 1];
+  if (!last.isAccepted) return false;
   const { macs, params, bytes, latency } = settings.targets;
   if (hasTargets(settings)) {
     // Bytes and latency are measured at the end: all rounds work towards them.

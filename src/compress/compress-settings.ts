@@ -84,6 +84,18 @@ export function roundDropOf({ roundDrop, maxDrop = 0 }: CompressSettings): numbe
   return roundDrop ?? Math.max(0.02, 4 * maxDrop);
 }
 
+/**
+ * The drop on `select` up to which a round is accepted: a share of the tolerance that grows from round to
+ * round, so that the guard finds a ladder of milder and less mild networks. Infinity without a tolerance.
+ */
+export function acceptedDropOf({ maxDrop, rounds }: CompressSettings, round: number): number {
+  if (maxDrop === undefined) return Number.POSITIVE_INFINITY;
+  return maxDrop * Math.max(firstShare, Math.min(1, round / rounds));
+}
+
+/** Of the tolerance, for the first rounds: less is not told from noise on few images. */
+const firstShare = 0.4;
+
 /** The rules without what was not given. */
 export function rulesOf({ rules }: CompressSettings): SelectionRules {
   const { only, except, roundTo, minWidth } = rules;

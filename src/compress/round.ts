@@ -26,7 +26,7 @@ import {
   type Measured,
   type RoundRecord,
 } from "./compress-report.ts";
-import { hasTargets, roundDropOf, rulesOf } from "./compress-settings.ts";
+import { acceptedDropOf, hasTargets, roundDropOf, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, remainingOf, reread } from "./context.ts";
 import { levelOf } from "./ladder.ts";
 import { finishPruning, type Pruned } from "./prune.ts";
@@ -67,7 +67,7 @@ export async function runRound(
     const attempt = await context.journal.once(name, attemptRecord, () =>
       tryOut(context, candidate, {
         ...{ round, name, count, epochs: settings.epochs },
-        largestDrop: settings.maxDrop ?? Number.POSITIVE_INFINITY,
+        largestDrop: acceptedDropOf(settings, round),
       }),
     );
     attempts.push(attempt);
