@@ -133,8 +133,8 @@ describe("train", () => {
     expect(json((await espalier(taught)).out).value).toBeGreaterThan(0.8);
   });
 
-  it("trains a network that gives every pixel a class, and asks for their number", async () => {
-    const { folder, run } = await workplace();
+  it("trains a network that gives every pixel a class, counting classes in the data", async () => {
+    const { folder, run, model } = await workplace();
     const data = join(folder, "pixels");
     const { mkdir } = await import("node:fs/promises");
     await mkdir(data);
@@ -152,12 +152,51 @@ describe("train", () => {
     }
     const flags = ["--base-width", "2", "--epochs", "8", "--batch", "4", "--optimizer", "adam"];
     const argv = ["train", "unet", "--data", data, "-o", run, ...flags, "--json"];
-    const asked = await espalier(argv);
-    expect(asked).toMatchObject({ exitCode: 2, err: expect.stringContaining("--classes N") });
-    const { out, exitCode } = await espalier([...argv, "--classes", "2", "--lr", "0.02"]);
+    const { out, exitCode } = await espalier([...argv, "--loss", "ce+dice", "--lr", "0.02"]);
     expect(exitCode).toBe(0);
-    expect(json(out)).toMatchObject({ epochs: 8, final: { metric: "accuracy", samples: 8 } });
-    expect(json(out).final.value).toBeGreaterThan(0.9);
+    const { epochs, final, best } = json(out);
+    expect({ epochs, final, best }).toMatchObject({
+      epochs: 8,
+      best: { metric: "miou" },
+      final: { metric: "miou", samples: 8 },
+    });
+    expect(final.value).toBeGreaterThan(0.8);
+    // The same figures from the file that it wrote, also for people.
+    const asked = ["evaluate", model, "--data", data];
+    const evaluation = json((await espalier([...asked, "--json"])).out);
+    const { metric, value, loss, ci95, samples, perClass } = evaluation;
+    const { split, ...figures } = final;
+    expect({ metric, value, loss, ci95, samples }).toEqual(figures);
+    expect([split, evaluation.split]).toEqual(["test", "test"]);
+    expect(perClass).toHaveLength(2);
+    expect(value).toBeCloseTo((perClass[0].iou + perClass[1].iou) / 2, 12);
+    const { out: text } = await espalier(asked);
+    expect(text).toMatch(/mean IoU .* %/);
+    expect(text).toMatch(/class +pixels +IoU +Dice/);
+    // All pixels of class 1 out of account.
+    const { out: rest } = await espalier([...asked, "--ignore-label", "1", "--json"]);
+    expect(json(rest)).toMatchObject({ value: 1, pixelAccuracy: { value: 1 } });
+  });
+
+  it("refuses a label that the network does not know, naming its file", async () => {
+    const { folder, run } = await workplace();
+    const pixels = new Uint8Array(6 * 256);
+    await writeFile(join(folder, "images-idx3-ubyte"), idxFile([6, 16, 16], pixels));
+    await writeFile(join(folder, "labels-idx3-ubyte"), idxFile([6, 16, 16], pixels.fill(7, 900)));
+    const argv = ["train", "unet", "--data", folder, "-o", run, "--classes", "2"];
+    const { exitCode, err } = await espalier(argv);
+    expect(exitCode).toBe(2);
+    expect(err).toMatch(/labels-idx3-ubyte: the label map holds the label 7; expected 0 to 1/);
+  });
+
+  it("refuses a loss that is not the network's", async () => {
+    const { data, run } = await workplace();
+    const argv = [...dense, "--data", data, "-o", run, "--loss"];
+    expect(await espalier([...argv, "bce"])).toMatchObject({
+      exitCode: 2,
+      err: expect.stringMatching(/bce is for one output channel; the network has 4/),
+    });
+    expect((await espalier([...argv, "mse"])).exitCode).toBe(2);
   });
 
   it("recalibrates batch normalization without training", async () => {

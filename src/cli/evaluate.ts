@@ -32,10 +32,11 @@ the classes that occur, Dice and pixel accuracy, with intervals over images, and
 IoU and Dice of each class. A network with a single output channel tells two
 classes apart.
 
-What lies in DIR is recognised: IDX files (MNIST and kin), CIFAR binary batches,
-class folders of images, images/ beside masks/, npz files with x and y. A file dataset.json beside the
-data may hold the data flags. A model that \`train\` wrote knows how samples
-become its inputs, which wins over dataset.json; flags win over both.
+What lies in DIR is recognised: IDX files (MNIST and kin, and images with label
+maps), CIFAR binary batches, class folders of images, images/ beside masks/, npz
+files with x and y. A file dataset.json beside the data may hold the data flags.
+A model that \`train\` wrote knows how samples become its inputs, which wins over
+dataset.json; flags win over both.
 
 Examples:
   espalier evaluate net.onnx --data mnist
