@@ -13,6 +13,10 @@
  * const { best } = await train(small, data, { epochs: 5, schedule: schedules.cosine() });
  * await saveModel("tuned.onnx", best.bytes);
  */
+
+export type { CompressReport } from "./compress/compress-report.ts";
+export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
+export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";
 export {
   type LatencyTarget,
   type MeasuredLatency,
@@ -20,9 +24,6 @@ export {
   pruneToLatency,
 } from "./compress/latency.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
-export type { CompressReport } from "./compress/compress-report.ts";
-export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
-export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export type { RunHooks } from "./compress/run-hooks.ts";
 export type { TrainReport } from "./compress/train-report.ts";
@@ -69,6 +70,8 @@ export {
   type PairedDrop,
   pairedDrop,
 } from "./measure/outcomes.ts";
+export { loadOutcomes, saveOutcomes } from "./measure/outcomes-file.ts";
+export { type LabellingOptions, withLabelsFrom } from "./measure/pseudo-labels.ts";
 export type {
   ClassOverlap,
   MapPredictions,

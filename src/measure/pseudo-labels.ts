@@ -70,7 +70,7 @@ export async function withLabelsFrom(
     const opened = await session();
     const input = fitInput(opened.inputs, dataset);
     for (const { from, to, tensor } of await runBatch(opened, input, output, batch)) {
-      const scores = toNumbers(tensor);
+      const scores = tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
       const width = scores.length / tensor.shape[0];
       for (let i = from; i < to; i++) {
         const own = scorer.predict(scores.subarray((i - from) * width, (i - from + 1) * width));

@@ -6,15 +6,7 @@ import { EspalierError } from "../errors.ts";
 import type { SessionValue } from "../runtime/session.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import type { OutputKind } from "./classification.ts";
-import {
-  allImages,
-  type Confusions,
-  estimateMaps,
-  figuresOf,
-  overlapOf,
-  overlapsOf,
-  sumOfRows,
-} from "./confusion.ts";
+import { type Confusions, estimateMaps, figuresOf, overlapOf, overlapsOf } from "./confusion.ts";
 import type { Rows } from "./pass.ts";
 import { newScorer, outputKindOfMaps, type Scorer } from "./pixels.ts";
 import type { Estimate, Interval } from "./statistics.ts";
@@ -76,6 +68,8 @@ export interface MapTally {
   kind: OutputKind;
   scorer: Scorer | undefined;
   confusions: Float64Array;
+  /** What `figuresOf` takes, of all images so far. */
+  sum: Float64Array;
   readonly losses: Float64Array;
   readonly indices: Int32Array;
 }
@@ -91,6 +85,7 @@ export function newMapTally(
     ...{ output, dataset, total, declared, done: 0, scorer: undefined },
     kind: declared ?? "logits",
     confusions: new Float64Array(0),
+    sum: new Float64Array(0),
     losses: new Float64Array(total),
     indices: new Int32Array(total),
   };
@@ -138,6 +133,8 @@ export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: 
     if (Number.isNaN(loss)) throw notANumber(tally.output, batch.indices[i]);
     tally.indices[at] = batch.indices[i];
     tally.losses[at] = loss;
+    const own = overlapsOf({ ...scorer, confusions: row, losses: Float64Array.of(loss) });
+    for (let k = 0; k < own.width; k++) tally.sum[k] += own.rows[k];
   }
 }
 
@@ -158,6 +155,7 @@ function begin(
       { data: { output: output.name, expected: scorer.classes, got: dataset.classes } },
     );
   tally.confusions = new Float64Array(total * scorer.classes ** 2);
+  tally.sum = new Float64Array(3 * scorer.classes + 2);
   return scorer;
 }
 
@@ -189,15 +187,8 @@ function channelsOf(
 }
 
 /** The mean IoU of what has been counted so far. */
-export function miouSoFar(tally: MapTally): number {
-  const classes = tally.scorer?.classes;
-  if (classes === undefined || tally.done === 0) return 0;
-  const overlaps = overlapsOf({
-    classes,
-    confusions: tally.confusions.subarray(0, tally.done * classes ** 2),
-    losses: tally.losses.subarray(0, tally.done),
-  });
-  return figuresOf(sumOfRows(overlaps, allImages(overlaps)), classes).miou;
+export function miouSoFar({ scorer, sum }: MapTally): number {
+  return scorer === undefined ? 0 : figuresOf(sum, scorer.classes).miou;
 }
 
 /** What was counted for each image. */
@@ -212,12 +203,11 @@ export function mapPredictionsOf({
 
 /** The figures, with their intervals. */
 export function summarizeMaps(tally: MapTally, split: Role, seed: number): SegmentationEvaluation {
-  const { dataset, output, kind, done: samples } = tally;
+  const { dataset, output, kind, sum, done: samples } = tally;
   const predictions = mapPredictionsOf(tally);
   const { classes } = predictions;
   const overlaps = overlapsOf(predictions);
   const { miou, dice, pixelAccuracy, loss } = estimateMaps(overlaps, seed);
-  const sum = sumOfRows(overlaps, allImages(overlaps));
   return {
     ...{ metric: "miou", value: miou.value, ci95: miou.ci95, loss: loss.value, samples, split },
     ...{ miou, dice, pixelAccuracy, crossEntropy: loss },
