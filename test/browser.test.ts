@@ -1,17 +1,11 @@
 /** @file The core runs in a browser, and gives the same bytes there as in Node. */
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as core from "../src/core.ts";
+import { chromiumPath } from "./chromium.ts";
 import { residualNetwork } from "./residual-network.ts";
-
-const candidates = [
-  process.env.CHROMIUM_PATH,
-  ...["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"],
-];
-const executablePath = candidates.find((path) => path !== undefined && existsSync(path));
 
 /** What the page and Node both do. Base64, because pages and tests exchange JSON. */
 function pruneInspected(library: typeof core, modelBase64: string) {
@@ -29,7 +23,7 @@ function pruneInspected(library: typeof core, modelBase64: string) {
   };
 }
 
-describe.skipIf(executablePath === undefined)(
+describe.skipIf(chromiumPath === undefined)(
   "in headless Chromium (skipped where none is installed; CHROMIUM_PATH names another)",
   () => {
     let browser: Browser;
@@ -37,7 +31,7 @@ describe.skipIf(executablePath === undefined)(
 
     beforeAll(async () => {
       script = await bundle();
-      browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+      browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
     }, 60_000);
     afterAll(() => browser?.close());
 

@@ -335,3 +335,50 @@ export const someConfig = {
   data: { path: "/data/cifar10", digest: "7be3".repeat(16), options: { heldOut: true } },
   settings: { method: "importance", targets: {}, maxDrop: 0.01, confidence: 0.95, rounds: 5 },
 };
+
+/** A compression without test data that accepted nothing, on data without labels. */
+export function emptyReport(): CompressReport {
+  const report = certifiedReport();
+  const { select } = report.baseline;
+  const side = { ...report.baseline, value: null, ci95: null, loss: null, samples: 0, select };
+  return compressReport.parse({
+    ...report,
+    ...{
+      baseline: side,
+      result: side,
+      hasLabels: false,
+      metric: "agreement",
+      asked: { confidence: 0.95 },
+    },
+    latency: { ...report.latency, ratio: 1, ci95: [0.99, 1.01] },
+    drop: { value: null, ci95: null, certified: false, words: "No tolerance was asked for." },
+    ...{ looks: [], rounds: [], chosenRound: 0, groups: [], layers: [], classes: [] },
+    outcome: {
+      ...{ isReached: false, isTimeSpent: false },
+      words: "The original is returned as it was: nothing smaller held.",
+    },
+    ...{ calibration: null, sensitivity: null, notes: [], warnings: [] },
+  });
+}
+
+/** What a hostile file could bring as a name. */
+export const hostileName =
+  `<script>alert(1)</script>"'><img src=x onerror=alert(2)>\u202egnp.\u2066 ]]></style></svg><!-- ` +
+  `\u0000\ud800 &amp; \${7*7} ${"x".repeat(10_000)}end`;
+
+/** A report in which every text is {@link hostileName}. */
+export function hostileReport(report: CompressReport): CompressReport {
+  const kept = new Set(["command", "task", "metric", "ladder"]);
+  const poison = (value: unknown, key: string): unknown => {
+    if (typeof value === "string") return kept.has(key) ? value : hostileName;
+    if (Array.isArray(value)) return value.map((item) => poison(item, key));
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+      Object.entries(value).map(([name, inner]) => [name, poison(inner, name)]),
+    );
+  };
+  return compressReport.parse({
+    ...Object(poison(report, "")),
+    methodOptions: { [hostileName]: hostileName },
+  });
+}

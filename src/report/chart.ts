@@ -13,6 +13,7 @@ import {
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { type Html, html, trusted } from "./html.ts";
+import { shorten } from "./text.ts";
 
 /** What a chart is drawn for. */
 export interface Canvas {
@@ -36,6 +37,9 @@ export interface Chart {
 /** Width of a chart on a narrow screen: a phone of 360 pixels less its margins. */
 const narrowWidth = 328;
 const wideWidth = { full: 928, half: 448 } as const;
+
+/** Pixels that a letter of a chart takes at most on average: ECharts cannot measure the reader's font. */
+export const letterWidth = 7.6;
 
 /** The value of a style variable. */
 export function ink(name: string): string {
@@ -109,7 +113,7 @@ export function roundScale(
 
 /** Room for axes and titles. */
 export const grid = {
-  ...{ left: 6, right: 18, top: 34, bottom: 30 },
+  ...{ left: 10, right: 18, top: 34, bottom: 30 },
   outerBoundsMode: "same",
   outerBoundsContain: "axisLabel",
 } as const;
@@ -120,7 +124,7 @@ const label = { color: ink("muted"), fontSize: 12, hideOverlap: true } as const;
 export function planeOf(
   x: NumberAxis,
   y: NumberAxis,
-  { isNarrow }: Canvas,
+  { width, isNarrow }: Canvas,
 ): Pick<EChartsOption, "grid" | "title" | "xAxis" | "yAxis"> {
   const axis = ({ write, min, max, isInverse, interval, isWhole }: NumberAxis) =>
     ({
@@ -139,11 +143,15 @@ export function planeOf(
     }) as const;
   return {
     grid,
-    title: titleOf(y.title),
+    title: titleOf(shorten(y.title, Math.floor(width / letterWidth))),
     xAxis: {
       ...axis(x),
       splitNumber: isNarrow ? 3 : 6,
-      ...{ name: x.title, nameLocation: "middle", nameGap: 28 },
+      ...{
+        name: shorten(x.title, Math.floor(width / letterWidth)),
+        nameLocation: "middle",
+        nameGap: 28,
+      },
       nameTextStyle: { color: ink("muted"), fontSize: 12 },
       axisLine: { show: true, lineStyle: { color: ink("muted") }, onZero: false },
       splitLine: { show: false },

@@ -1,5 +1,6 @@
 /** @file Figures in words: how each metric is called and written, and how two sides compare. */
-import { formatInteger, formatPercent } from "./text.ts";
+import { plainName } from "./html.ts";
+import { formatInteger, formatPercent, shorten } from "./text.ts";
 
 /** How a metric reads. */
 export interface MetricWords {
@@ -44,11 +45,11 @@ export function metricWords(metric: string): MetricWords {
       amountTick: (value) => minus(String(round(100 * value))),
     };
   return {
-    name: metric === "objective" ? "negative loss" : metric,
+    name: metric === "objective" ? "negative loss" : plainName(metric, 40),
     value: (value) => minus(String(Number(value.toPrecision(4)))),
     tick: (value) => minus(String(round(value))),
     difference: (value) => String(Number(value.toPrecision(3))),
-    unit: metric,
+    unit: plainName(metric, 16),
     amount: (value) => String(Number(value.toPrecision(3))),
     amountTick: (value) => minus(String(round(value))),
   };
@@ -101,9 +102,12 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
   return spaced(`${formatInteger(count)} ${count === 1 ? noun : plural}`);
 }
 
+/** Longer sentences hold names from a file that do not end; they lose their middle. */
+const longestSentence = 1000;
+
 /** A text that begins a sentence and ends it. */
 export function sentence(text: string): string {
-  const trimmed = text.trim();
+  const trimmed = shorten(text.trim(), longestSentence);
   const ended = /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
   return ended.charAt(0).toUpperCase() + ended.slice(1);
 }

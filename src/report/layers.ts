@@ -1,11 +1,11 @@
 /** @file Where a network became smaller: channels group by group, and cost layer by layer. */
 import type { BarSeriesOption, EChartsOption } from "echarts";
 import type { CompressReport } from "../compress/compress-report.ts";
-import { type Canvas, drawChart, grid, ink, still, titleOf } from "./chart.ts";
+import { type Canvas, drawChart, grid, ink, letterWidth, still, titleOf } from "./chart.ts";
 import { counted, formatShare } from "./figures.ts";
 import { html, nameOf, type Part, plainName } from "./html.ts";
 import { dataTable, folded, keysOf, type Section } from "./page.ts";
-import { formatCount, formatInteger } from "./text.ts";
+import { displayWidth, formatCount, formatInteger } from "./text.ts";
 
 /** One thing before and after. */
 interface Row {
@@ -155,14 +155,23 @@ function namedBars(
   const textOf = ({ before, after }: Row) =>
     before === after ? write(before) : `${write(before)} → ${write(after)}`;
   const longest = Math.max(...rows.map((row) => textOf(row).length));
+  const names = rows.map((row) => plainName(row.name, isNarrow ? 14 : 36));
+  const room = Math.ceil(letterWidth * Math.max(...names.map(displayWidth)));
   return {
     title: titleOf(what),
-    grid: { ...grid, top: 24, bottom: 4, right: 14 + Math.ceil(6.8 * longest) },
+    grid: {
+      ...grid,
+      top: 24,
+      bottom: 4,
+      right: 14 + Math.ceil(0.9 * letterWidth * longest),
+      left: 12 + room,
+      outerBoundsMode: "none",
+    },
     xAxis: { type: "value", show: false, min: 0, max: Math.max(...rows.map((row) => row.before)) },
     yAxis: {
       type: "category",
       inverse: true,
-      data: rows.map((row) => plainName(row.name, isNarrow ? 14 : 36)),
+      data: names,
       axisLine: { show: false },
       axisTick: { show: false },
       axisLabel: { color: ink("ink"), fontSize: 12, interval: 0 },

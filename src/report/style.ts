@@ -65,7 +65,7 @@ nav a:hover { text-decoration: underline; }
 .share i { display: block; height: 100%; background: var(--after); }
 figure { margin: 1rem 0; }
 figcaption { margin: .3rem 0; max-width: 46rem; }
-.chart svg { display: block; width: 100%; height: auto; font-size: 12px; }
+.chart svg { display: block; width: 100%; height: auto; font-size: 12px; overflow: visible; }
 .chart .narrow { display: none; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 2rem; }
 .pair > * { min-width: 0; }
@@ -78,10 +78,12 @@ figcaption { margin: .3rem 0; max-width: 46rem; }
 .scroll:focus-visible, summary:focus-visible, a:focus-visible { outline: 2px solid var(--link); outline-offset: 2px; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; line-height: 1.4; }
 th, td { padding: .42rem .75rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
-thead th { border-top: 0; background: var(--card); color: var(--muted); font-weight: 600; white-space: nowrap; }
+thead th { border-top: 0; background: var(--card); color: var(--muted); font-weight: 600;
+  vertical-align: bottom; }
 tbody th { font-weight: 400; }
-th.number, td.number { text-align: right; white-space: nowrap; }
-td.words { min-width: 12.5rem; }
+th.number, td.number { text-align: right; }
+td.number { white-space: nowrap; }
+td.words { min-width: 12.5rem; overflow-wrap: anywhere; }
 td.words b:first-child { white-space: nowrap; }
 details { margin: .6rem 0; }
 summary { cursor: pointer; color: var(--link); font-size: .9rem; padding: .25rem 0; }
@@ -122,7 +124,6 @@ footer { margin: 3rem auto 2rem; color: var(--muted); font-size: .875rem; }
   .scroll { overflow: visible; }
   table { font-size: .78rem; }
   th, td { padding: .25rem .45rem; }
-  thead th { white-space: normal; }
   td.words { min-width: 0; }
   .chart .narrow { display: none; }
   .chart .wide { display: block; }

@@ -1,0 +1,178 @@
+/** @file The page of a compression: what it says, and that it is safe and always the same. */
+import { describe, expect, it } from "vitest";
+import {
+  cellExamples,
+  certifiedReport,
+  emptyReport,
+  hostileName,
+  hostileReport,
+  someConfig,
+  uncertifiedReport,
+} from "../../test/reports.ts";
+import type { CompressReport } from "../compress/compress-report.ts";
+import { drawReport, type Extras } from "./draw.ts";
+
+/** Text of a page as a reader sees it, without markup. */
+function textOf(page: string): string {
+  return page
+    .replace(/<style>[\s\S]*?<\/style>|<svg[\s\S]*?<\/svg>/g, "")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))
+    .replace(/[\s\u00a0]+/g, " ");
+}
+
+const draw = (report: CompressReport, extras: Partial<Extras> = {}) =>
+  drawReport(report, { config: someConfig, ...extras });
+const headings = (page: string) =>
+  [...page.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, heading]) => heading);
+
+describe("the page of a certified classifier", () => {
+  const report = certifiedReport();
+  const page = draw(report);
+  const text = textOf(page);
+
+  it("says what was reached", () => {
+    expect(text).toContain("akamaster_resnet56_bn");
+    expect(text).toContain(
+      "keeps 47 % of its multiply-accumulates (MACs) and 47 % of its parameters",
+    );
+    expect(text).toContain("runs 1.90 times as fast");
+    expect(text).toContain("Accuracy on 1,500 test images: 92.93 % → 92.73 %");
+    expect(text).toContain("Certified with 95 % confidence: the drop is at most 1 point");
+    expect(text).toContain("−0.20 points 95 %: −0.93 points to +0.53 points");
+    expect(text).not.toContain("Not all was reached");
+  });
+
+  it("has a section for each thing that was measured", () => {
+    expect(headings(page)).toEqual([
+      "What each step cost",
+      "Channels, layer by layer",
+      "Cost, layer by layer",
+      "Training",
+      "What the network can do without",
+      "Class by class",
+      "Calibration",
+      "How sure the tolerance is",
+      "Verification",
+      "To repeat it",
+    ]);
+  });
+
+  it("shows charts in two sizes, each with what it shows in words", () => {
+    const charts = [
+      ...page.matchAll(/<svg class="(wide|narrow)" role="img" aria-label="([^"]+)"/g),
+    ];
+    expect(charts).toHaveLength(16);
+    expect(charts[0][2]).toContain("accuracy on select against the multiply-accumulates");
+  });
+
+  it("tells why an attempt was not accepted, and how to repeat it", () => {
+    expect(text).toContain("not accepted The drop of 1.90 points is beyond the tolerance.");
+    expect(text).toContain("0.16 0.83 97.5 % 2,500 within");
+    for (const part of [
+      report.digests.model,
+      "importance initial=l2",
+      "v20.20.2",
+      "data.options.heldOut",
+    ])
+      expect(text).toContain(part);
+  });
+
+  it("is the same text each time, and all its identifiers differ", () => {
+    expect(draw(report)).toBe(page);
+    const ids = [...page.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const uses = [...page.matchAll(/url\(#([^)]+)\)|href="#([^"]+)"/g)].map(([, a, b]) => a ?? b);
+    expect(uses.filter((id) => !ids.includes(id))).toEqual([]);
+  });
+
+  it("loads and runs nothing", () => {
+    expect(page).toContain(
+      `content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;`,
+    );
+    expect(page).not.toMatch(/<script|<iframe|<object|<embed|\son\w+=|@import|javascript:/i);
+    const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address);
+    expect(addresses.filter((address) => !/^(#|data:)/.test(address))).toEqual([]);
+    expect(page).not.toMatch(/url\((?!#)/);
+  });
+});
+
+describe("the page of an uncertified segmenter", () => {
+  const page = draw(uncertifiedReport(), { examples: cellExamples(3, 48) });
+  const text = textOf(page);
+
+  it("says what went wrong in plain words", () => {
+    expect(text).toContain("Not certified : 0.21 points observed on 107 images");
+    expect(text).toContain("Not all was reached. The time budget was spent.");
+    expect(headings(page)[0]).toBe("What went wrong, and what to know");
+    expect(text).toContain(
+      "Round 3 failed: none of 2 attempts was accepted. The last one: the drop of 1.50",
+    );
+    expect(text).toContain("it may have seen these images in its training.");
+  });
+
+  it("leaves out what was not measured", () => {
+    expect(headings(page)).not.toContain("Calibration");
+    expect(headings(page)).not.toContain("What the network can do without");
+  });
+
+  it("shows image, truth, both predictions and their difference, with texts", () => {
+    const images = [
+      ...page.matchAll(/<img src="data:image\/png;base64,[^"]+"[^>]*\salt="([^"]+)"/g),
+    ];
+    expect(images).toHaveLength(3 * 5);
+    const described = images.slice(5, 10).map(([, alt]) => alt);
+    expect(described[1]).toBe("Example 2: the true classes");
+    expect(described[3]).toMatch(
+      /^Example 2: prediction of the compressed network, [\d.]+.% of pixels right$/,
+    );
+  });
+
+  it("counts right pixels without those that do not count", () => {
+    const size = { count: 1, height: 1, width: 4, images: new Uint8Array(12) };
+    const examples = {
+      ...size,
+      truth: Uint8Array.of(0, 1, 1, 255),
+      original: Uint8Array.of(0, 1, 1, 0),
+      compressed: Uint8Array.of(0, 1, 0, 0),
+    };
+    const shown = textOf(draw(uncertifiedReport(), { examples }));
+    expect(shown).toContain("original, 100.0 % right");
+    expect(shown).toContain("result, 66.7 % right");
+    expect(shown).toContain("ignored");
+  });
+
+  it("compares the networks where there is no truth", () => {
+    const { truth: _, ...unlabelled } = cellExamples(1, 16);
+    const shown = draw(uncertifiedReport(), { examples: unlabelled });
+    expect([...shown.matchAll(/<img /g)]).toHaveLength(4);
+    expect(textOf(shown)).toContain("the same different");
+  });
+});
+
+describe("the page of a compression that gave nothing", () => {
+  it("says so, and has no empty chart", () => {
+    const page = draw(emptyReport());
+    const text = textOf(page);
+    expect(text).toContain("akamaster_resnet56_bn is as it was.");
+    expect(text).toContain("No round was run");
+    expect(text).toContain("The data have no labels");
+    expect(text).toContain("There are no test data");
+    expect(page).not.toContain('role="img"');
+    expect(text).not.toMatch(/NaN|Infinity|undefined|null/);
+  });
+});
+
+describe("names from files", () => {
+  const hostile = { ...hostileReport(certifiedReport()), metric: hostileName };
+  const page = draw(hostile, { config: { [hostileName]: [hostileName] } });
+
+  it("stay text, and short", () => {
+    expect(page).not.toMatch(/<script|<img|<!--|onerror=alert\(2\)>/);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(page).not.toMatch(/[\u0000-\u0008\u202a-\u202e\u2066-\u2069\ud800-\udfff]/u);
+    expect(page).toContain("&#60;script&#62;");
+    expect(page).not.toContain("x".repeat(1001));
+    expect(page.length).toBeLessThan(1_000_000);
+  });
+});
