@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errorCodes } from "../src/errors.ts";
-import { methods } from "../src/methods/registry.ts";
+import { allMethods } from "../src/methods/learned-registry.ts";
 import { operators } from "../src/ops/index.ts";
 import { noMacs, type Operator } from "../src/ops/operator.ts";
 
@@ -51,7 +51,7 @@ function gradientOf({ gradient }: Operator): string {
 }
 
 function methodsPage(): string {
-  const sections = methods.map(({ name, summary, source, needs, options }) => {
+  const sections = allMethods.map(({ name, summary, source, needs, options }) => {
     const wants = [needs.batchNorm && "batch normalization", needs.data && "images"].filter(
       Boolean,
     );
@@ -63,7 +63,7 @@ function methodsPage(): string {
     ];
     const rows = options.map((option) => [
       `\`${option.name}\``,
-      option.values.map((value) => `\`${value}\``).join(" "),
+      option.values.map((value) => `\`${value}\``).join(" ") || "a number",
       `\`${option.default}\``,
       option.description,
     ]);
@@ -74,8 +74,9 @@ function methodsPage(): string {
   });
   return page(
     "Methods",
-    `How \`prune\` ranks channels: \`--method NAME\`, and \`--option NAME=VALUE\` for the options below.
-\`espalier methods\` prints the same.`,
+    `How channels are ranked: \`--method NAME\`, and \`--option NAME=VALUE\` for the options below.
+\`espalier methods\` prints the same. Methods that need images train before they rank; they serve
+\`compress\`, the others \`prune\` too.`,
     `${sections.join("\n")}\n${refitSection}`,
   );
 }

@@ -424,7 +424,18 @@ describe("methods", () => {
     expect(json(out).methods).toContainEqual(
       expect.objectContaining({ name: "magnitude", needs: { batchNorm: false, data: false } }),
     );
+    expect(json(out).methods).toContainEqual(
+      expect.objectContaining({ name: "importance", needs: { batchNorm: false, data: true } }),
+    );
     expect((await espalier(["methods"])).out).toContain("magnitude\n");
+  });
+
+  it("that train are refused by prune, with a way out", async () => {
+    const { net } = await workplace();
+    const flags = ["--macs", "0.5", "--dry-run", "--method", "importance"];
+    const { exitCode, err } = await espalier(["prune", net, ...flags]);
+    expect(exitCode).toBe(2);
+    expect(err).toContain("espalier compress");
   });
 });
 

@@ -1,6 +1,6 @@
 /** @file `espalier methods`: what there is, and what each needs. */
 import { Command } from "commander";
-import type { Method } from "../methods/method.ts";
+import type { AnyMethod } from "../methods/learned-method.ts";
 import { wrap } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
@@ -9,7 +9,8 @@ const examples = `
 Examples:
   espalier methods
   espalier prune net.onnx -o small.onnx --macs 0.6 --method magnitude
-  espalier prune net.onnx -o small.onnx --macs 0.6 --method bn --option mode=rms`;
+  espalier prune net.onnx -o small.onnx --macs 0.6 --method bn --option mode=rms
+  espalier compress net.onnx --data photos --macs 0.6 --method importance -o run`;
 
 /** The command. */
 export function methodsCommand(io: Io): Command {
@@ -17,18 +18,18 @@ export function methodsCommand(io: Io): Command {
     .description("Lists the pruning methods: what each does, needs and can be told.")
     .addHelpText("after", examples)
     .action(async ({ json }: { json?: true }) => {
-      const { methods } = await import("../methods/registry.ts");
+      const { allMethods } = await import("../methods/learned-registry.ts");
       if (json) {
         writeJson(io, {
-          methods: methods.map(({ name, summary, source, needs, options }) => ({
+          methods: allMethods.map(({ name, summary, source, needs, options }) => ({
             ...{ name, summary, source, needs, options },
           })),
         });
-      } else io.out(methods.map((method) => describe(method, io.columns)).join("\n"));
+      } else io.out(allMethods.map((method) => describe(method, io.columns)).join("\n"));
     });
 }
 
-function describe({ name, summary, source, needs, options }: Method, columns: number): string {
+function describe({ name, summary, source, needs, options }: AnyMethod, columns: number): string {
   const indent = "  ";
   const line = (text: string) => `${indent}${wrap(text, columns - indent.length, indent)}\n`;
   const wants = [needs.batchNorm && "batch normalization", needs.data && "images"].filter(Boolean);
@@ -39,7 +40,7 @@ function describe({ name, summary, source, needs, options }: Method, columns: nu
     line(`Source: ${source}`),
     ...options.map((option) =>
       line(
-        `--option ${option.name}=${option.values.join("|") || "VALUE"} (default ${option.default}): ${option.description}`,
+        `--option ${option.name}=${option.values.join("|") || "NUMBER"} (default ${option.default}): ${option.description}`,
       ),
     ),
   ].join("");

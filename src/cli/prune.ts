@@ -224,8 +224,7 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
   }
   const methodOptions = new Map(flags.option);
   if (mode !== undefined) methodOptions.set("mode", mode);
-  const { methodNamed } = await import("../methods/registry.ts");
-  const method = methodNamed(flags.method ?? "bn");
+  const method = await methodWithoutData(flags.method ?? "bn");
   requireOptions(method, methodOptions);
   return {
     method,
@@ -235,6 +234,21 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
     dims,
     seed: seed ?? 0,
   };
+}
+
+async function methodWithoutData(name: string): Promise<Method> {
+  const { anyMethodNamed } = await import("../methods/learned-registry.ts");
+  const { isLearned } = await import("../methods/learned-method.ts");
+  const method = anyMethodNamed(name);
+  if (!isLearned(method)) return method;
+  throw new EspalierError(
+    "METHOD_NEEDS_DATA",
+    `the method ${name} trains before it ranks channels`,
+    {
+      hint: `Use \`espalier compress MODEL --data DIR --method ${name} -o RUN\`.`,
+      data: { method: name },
+    },
+  );
 }
 
 /** An option that the method does not have would be ignored; a user means something by it. */

@@ -1,4 +1,5 @@
 /** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
+import { EspalierError } from "../errors.ts";
 import type { Edit } from "../structure/edits.ts";
 import type { Removed } from "../structure/removal.ts";
 import type { SelectionRules } from "../structure/select.ts";
@@ -31,6 +32,7 @@ export interface Proposal {
 /** An option of a method. */
 export interface MethodOption {
   readonly name: string;
+  /** What it may be; empty where it is a number. */
   readonly values: readonly string[];
   readonly default: string;
   readonly description: string;
@@ -56,9 +58,30 @@ export interface Method {
 /** The value of an option, or its default. */
 export function optionOf(
   method: Pick<Method, "options">,
-  context: MethodContext,
+  context: Pick<MethodContext, "options">,
   name: string,
 ): string {
   const option = method.options.find((candidate) => candidate.name === name);
   return context.options.get(name) ?? option?.default ?? "";
+}
+
+/**
+ * The value of an option that is a number, or its default. Fails with `USAGE` where it is none, below
+ * `least`, or not whole where it must be.
+ */
+export function numberOptionOf(
+  method: Pick<Method, "options" | "name">,
+  context: Pick<MethodContext, "options">,
+  name: string,
+  { least, isWhole = false }: { readonly least: number; readonly isWhole?: boolean },
+): number {
+  const text = optionOf(method, context, name);
+  const value = text.trim() === "" ? Number.NaN : Number(text);
+  if (Number.isFinite(value) && value >= least && (!isWhole || Number.isInteger(value)))
+    return value;
+  const kind = isWhole ? "whole number" : "number";
+  throw new EspalierError("USAGE", `the option ${name} of ${method.name} is "${text}"`, {
+    hint: `Expected a ${kind} of ${least} or more.`,
+    data: { option: name, value: text, least },
+  });
 }

@@ -126,16 +126,25 @@ export function planOf(dataset: Dataset, options: TrainOptions): TrainPlan {
   const samples = Math.min(dataset.size(role), limit ?? Number.POSITIVE_INFINITY);
   const batchSize = Math.max(1, Math.min(wanted, samples));
   const stepsPerEpoch = Math.floor(samples / batchSize);
-  const byLabels = labels(dataset.labelKind === "maps" ? { ignoreIndex: dataset.ignoreLabel } : {});
   return {
     ...options,
     ...{ batchSize, learningRate, samples, stepsPerEpoch, steps: epochs * stepsPerEpoch },
     schedule: options.schedule ?? constant(),
     optimizer: options.optimizer ?? sgd(),
-    objective: options.objective ?? (options.teacher === undefined ? byLabels : teacher()),
+    objective: objectiveFor(dataset, options),
     seed: options.seed ?? 0,
     clock: options.clock ?? (() => performance.now()),
   };
+}
+
+/** What a run minimises: its objective, or what follows from teacher and labels. */
+export function objectiveFor(
+  { labelKind, ignoreLabel }: Pick<Dataset, "labelKind" | "ignoreLabel">,
+  options: Pick<TrainOptions, "objective" | "teacher">,
+): Objective {
+  if (options.objective !== undefined) return options.objective;
+  if (options.teacher !== undefined) return teacher();
+  return labels(labelKind === "maps" ? { ignoreIndex: ignoreLabel } : {});
 }
 
 function requireThat(holds: boolean, message: string): void {

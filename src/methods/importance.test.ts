@@ -1,0 +1,382 @@
+/** @file The method `importance`: what it learns, what its scores mean, and that it is reproducible. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { normals } from "../../test/support/bn-network.ts";
+import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { quadrantNetwork } from "../../test/support/training.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import { constantOf, type Graph } from "../ir/graph.ts";
+import { emitModel } from "../onnx/emit.ts";
+import { readModel } from "../onnx/read.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
+import { withSession } from "../runtime/session.ts";
+import { costModel } from "../structure/cost.ts";
+import { structureOf } from "../structure/units.ts";
+import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
+import { feedingOf } from "../train/feeding.ts";
+import { foldGates, insertGates, scaleFilters } from "./filter-gates.ts";
+import { type Gate, gatesOf } from "./filter-gates-sites.ts";
+import { importance } from "./importance.ts";
+import { absoluteFactors, magnitudes } from "./importance-scores.ts";
+import { type Start, startOf } from "./importance-start.ts";
+import { taylorScores } from "./importance-taylor.ts";
+import type { LearningContext, LearningOptions } from "./learned-method.ts";
+import { allMethods, anyMethodNamed, learnedMethods } from "./learned-registry.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "espalier-importance-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let dataset: Dataset;
+beforeAll(async () => {
+  await writeQuadrants(join(folder, "data"));
+  dataset = await openDataset(join(folder, "data"));
+});
+
+const training: LearningOptions = { batchSize: 32, threads: 1, checkpoint: undefined };
+
+function contextOf(
+  graph: Graph,
+  options: Readonly<Record<string, string>> = {},
+  more: Partial<LearningContext> = {},
+): LearningContext {
+  const model = readModel(concatBytes(emitModel(graph)));
+  return {
+    ...{ structure: structureOf(model.graph), model, dataset, training, seed: 0, rules: {} },
+    options: new Map(Object.entries(options)),
+    ...more,
+  };
+}
+
+/** Two blocks of convolution, normalization and ReLU, whose second is added or concatenated. */
+function branched(join: "Add" | "Concat"): Graph {
+  const b = new GraphBuilder("branched");
+  const filled = (name: string, shape: readonly number[], value: number) =>
+    b.constant(name, tensorOf("float32", shape, new Float64Array(sizeOf(shape)).fill(value)));
+  const block = (x: string, name: string, from: number): string => {
+    const weight = b.constant(`${name}.w`, normals([6, from, 3, 3], `${name}.w`, 0.4));
+    const [y] = b.node("Conv", [x, weight], { pads: [1, 1, 1, 1] }, { name });
+    const inputs = [1, 0, 0, 1].map((value, i) => filled(`${name}.${i}`, [6], value));
+    return b.node("BatchNormalization", [y, ...inputs], {}, { name: `${name}.bn` })[0];
+  };
+  const x = b.input("input", "float32", ["N", 1, 8, 8]);
+  const [first] = b.node("Relu", [block(x, "a", 1)]);
+  const [second] = b.node("Relu", [block(first, "b", 6)]);
+  const [both] = b.node(join, [second, first], join === "Concat" ? { axis: 1 } : {});
+  const pool = { kernel_shape: [4, 4], strides: [4, 4] };
+  const [flat] = b.node("Flatten", b.node("AveragePool", [both], pool), { axis: 1 });
+  const features = (join === "Concat" ? 12 : 6) * 4;
+  const head = b.constant("head.w", normals([features, 4], "head", 0.2));
+  b.node("Gemm", [flat, head, filled("head.b", [4], 0)], {}, { outputs: ["logits"] });
+  b.output("logits", { dtype: "float32", shape: ["N", 4] });
+  return b.build();
+}
+
+function replaced(
+  graph: Graph,
+  name: string,
+  change: (values: Float64Array) => Float64Array,
+): Graph {
+  const old = graph.constants.get(name);
+  if (old === undefined) throw new Error(`no constant ${name}`);
+  const tensor = tensorOf(old.dtype, old.shape, change(toNumbers(old.read())));
+  return { ...graph, constants: new Map(graph.constants).set(name, constantOf(name, tensor)) };
+}
+
+const cases: readonly (readonly [string, Graph])[] = [
+  ["sequential", quadrantNetwork()],
+  ["residual", branched("Add")],
+  ["skip", branched("Concat")],
+];
+
+describe.each(cases)("importance on a %s network", (_, graph) => {
+  const fast = { epochs: "2", rate: "0.02" };
+
+  it("learns, and gives back the network that it was given, with other weights", async () => {
+    const context = contextOf(graph, fast);
+    const proposal = await importance.learn(context);
+    const { history, notes } = proposal;
+    expect(history[1].loss).toBeLessThan(history[0].loss);
+    expect(history[1].select?.value).toBeGreaterThan(0.4);
+    expect(notes).toEqual([]);
+    expect(proposal.graph.nodes).toEqual(context.model.graph.nodes);
+    expect([...proposal.graph.constants.keys()]).toEqual([...context.model.graph.constants.keys()]);
+    const cost = costModel(structureOf(proposal.graph));
+    const nothing = new Uint8Array(context.structure.units.length);
+    expect(cost(nothing)).toEqual(costModel(context.structure)(nothing));
+  });
+
+  it.each<Readonly<Record<string, string>>>([
+    { score: "taylor" },
+    { score: "magnitude" },
+    { score: "absolute" },
+    { score: "absolute", weights: "frozen", penalty: "0.01" },
+    { init: "uniform", statistics: "batch" },
+    { init: "normal" },
+    { init: "l1" },
+    { init: "l2", score: "magnitude" },
+    { init: "entropy" },
+    { init: "std", score: "absolute" },
+    { epochs: "0" },
+  ])("scores every unit that may go, with %o", async (options) => {
+    const context = contextOf(graph, { epochs: "1", ...options });
+    const { scores } = await importance.learn(context);
+    expect(scores.some(Number.isNaN)).toBe(false);
+    for (const { index, reason } of context.structure.units)
+      expect(Number.isFinite(scores[index])).toBe(reason === undefined);
+  });
+});
+
+describe("importance", () => {
+  it("is the same each time, and after interruptions", async () => {
+    const graph = branched("Add");
+    const resultOf = async (more: Partial<LearningOptions> = {}) => {
+      const context = contextOf(graph, {}, { training: { ...training, ...more } });
+      const proposal = await importance.learn(context);
+      const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
+      return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+    };
+    const whole = await resultOf();
+    expect(await resultOf()).toEqual(whole);
+    const checkpoint = { path: join(folder, "checkpoint"), everySteps: 5 };
+    for (const stop of [7, 13]) {
+      const controller = new AbortController();
+      const run = resultOf({
+        ...{ checkpoint, signal: controller.signal },
+        onProgress: ({ step }) => step >= stop && controller.abort(),
+      });
+      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
+    }
+    expect(await resultOf({ checkpoint })).toEqual(whole);
+    // A run that is over gives its result again.
+    expect(await resultOf({ checkpoint })).toEqual(whole);
+  });
+
+  it("leaves weights alone when told so, and moves factors by their penalty", async () => {
+    const graph = branched("Add");
+    const still = { weights: "frozen", rate: "0.1" };
+    const [free, pressed] = await Promise.all(
+      ["0", "0.05"].map((penalty) => importance.learn(contextOf(graph, { ...still, penalty }))),
+    );
+    const read = (of: Graph, name: string) => toNumbers(of.constants.get(name)?.read() ?? none);
+    expect(read(free.graph, "a.w")).toEqual(read(graph, "a.w"));
+    const size = (of: Graph) => read(of, "b.0").reduce((sum, value) => sum + Math.abs(value), 0);
+    expect(size(pressed.graph)).toBeLessThan(size(free.graph) - 0.5);
+  });
+
+  it("follows a teacher", async () => {
+    const teacher = quadrantNetwork();
+    const context = contextOf(branched("Add"), {}, { training: { ...training, teacher } });
+    const { history } = await importance.learn(context);
+    expect(history[1].loss).toBeLessThan(history[0].loss);
+  });
+
+  it.each(["epochs=1.5", "epochs=-1", "rate=0", "rate=fast", "penalty=-1", "images=0", "images="])(
+    "refuses %s",
+    async (option) => {
+      const [name, value] = option.split("=");
+      const learning = importance.learn(contextOf(branched("Add"), { [name]: value }));
+      await expect(learning).rejects.toMatchObject({ code: "USAGE", data: { option: name } });
+    },
+  );
+
+  it("refuses a network in which nothing can go", async () => {
+    const b = new GraphBuilder("dense");
+    b.input("input", "float32", ["N", 1, 8, 8]);
+    const weight = b.constant("w", normals([64, 4], "w"));
+    const flat = b.node("Flatten", ["input"], { axis: 1 });
+    b.output(b.node("MatMul", [...flat, weight])[0], { dtype: "float32", shape: ["N", 4] });
+    const learning = importance.learn(contextOf(b.build()));
+    await expect(learning).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+  });
+});
+
+const none = tensorOf("float32", [0], []);
+
+describe("the scores", () => {
+  /** Channels 1 and 4 of the first block, and 2 of the second, are read with weights of 0. */
+  const planted = replaced(
+    replaced(branched("Concat"), "head.w", (values) =>
+      // Four features for each of 12 channels, the second block's first; four classes.
+      values.map((value, i) => ([2, 7, 10].includes(Math.floor(i / 16)) ? 0 : value)),
+    ),
+    "b.w",
+    (values) => values.map((value, i) => ([1, 4].includes(Math.floor(i / 9) % 6) ? 0 : value)),
+  );
+
+  it.each<Readonly<Record<string, string>>>([
+    { epochs: "0" },
+    { epochs: "2", weights: "frozen" },
+    { epochs: "1", rate: "0.001" },
+  ])("are lowest for channels that nobody looks at, with %o", async (options) => {
+    const context = contextOf(planted, options);
+    const { scores } = await importance.learn(context);
+    const { units, filterAxes } = context.structure;
+    const dead = [...[1, 4].map((channel) => filterAxes[0].units[channel]), filterAxes[1].units[2]];
+    const order = units
+      .filter(({ reason }) => reason === undefined)
+      .map(({ index }) => index)
+      .sort((a, b) => scores[a] - scores[b]);
+    expect(order.slice(0, 3).sort()).toEqual(dead.sort());
+  });
+
+  it("by Taylor are the finite differences of each example's loss", async () => {
+    const graph = branched("Add");
+    const gates = gatesOf(structureOf(graph));
+    const images = 32;
+    const scores = await taylorScores(graph, gates, dataset, { training, images, seed: 5 });
+    const order = { batchSize: images, shuffle: { seed: 5, epoch: 0 } };
+    const batch = await dataset.batches("fit", order)[Symbol.asyncIterator]().next();
+    const step = 1 / 64;
+    for (const gate of gates)
+      for (const [i, score] of (scores.get(gate) ?? []).entries()) {
+        const lossesAt = async (factor: number) => {
+          const gated = insertGates(graph, gates, (own) =>
+            Array.from(own.units, (_, k) => (own === gate && k === i ? factor : 1)),
+          );
+          const feeds = feedingOf(graph, dataset, images).feeds(batch.value, undefined);
+          const results = await withSession(
+            emitModel(gated.graph).chunks,
+            { threads: 1 },
+            (session) => session.run(feeds),
+          );
+          const logits = toNumbers([...results.values()][0]);
+          return Array.from({ length: images }, (_, n) => {
+            const row = logits.slice(4 * n, 4 * n + 4);
+            const total = row.reduce((sum, z) => sum + Math.exp(z), 0);
+            return Math.log(total) - row[batch.value.labels[n]];
+          });
+        };
+        const [up, down] = [await lossesAt(1 + step), await lossesAt(1 - step)];
+        const slopes = up.map((loss, n) => (loss - down[n]) / (2 * step));
+        const expected = slopes.reduce((sum, slope) => sum + slope ** 2 / images, 0);
+        expect(Math.abs(score - expected)).toBeLessThan(0.02 * expected + 1e-9);
+      }
+  }, 60_000);
+
+  it("do not change when filters are scaled and factors undo it", () => {
+    for (const graph of [quadrantNetwork(), branched("Add")]) {
+      const gates = gatesOf(structureOf(graph));
+      const draw = (key: string) => (gate: Gate) =>
+        randomOf(key, gate.group)
+          .uniforms(gate.units.length)
+          .map((u) => 0.25 + u);
+      const [factors, scale] = [draw("factors"), draw("scale")];
+      const scoresFor = (start: Graph, own: (gate: Gate) => Float32Array) => {
+        const { graph: trained, names } = insertGates(start, gates, own);
+        const folded = foldGates(start, trained, gates, names);
+        return gates.map((gate) => [...magnitudes(folded, gate)]);
+      };
+      const plain = scoresFor(graph, factors);
+      const scaled = scoresFor(scaleFilters(graph, gates, scale), (gate) =>
+        factors(gate).map((factor, i) => factor / scale(gate)[i]),
+      );
+      for (const [g, values] of plain.entries())
+        for (const [i, value] of values.entries()) expect(scaled[g][i]).toBeCloseTo(value, 5);
+    }
+  });
+
+  it("by the factors alone are the factors, whatever became of the filters", () => {
+    const graph = branched("Add");
+    const gates = gatesOf(structureOf(graph));
+    const factors = (gate: Gate) => gate.units.map((_, i) => i - 2);
+    const { graph: gated, names } = insertGates(graph, gates, factors);
+    const folded = foldGates(graph, gated, gates, names);
+    for (const gate of gates)
+      for (const [i, value] of absoluteFactors(folded, graph, gate).entries())
+        expect(value).toBeCloseTo(Math.abs(i - 2), 6);
+  });
+});
+
+describe("the factors at the start", () => {
+  const graph = quadrantNetwork();
+  const gates = gatesOf(structureOf(graph));
+  const filters = toNumbers(graph.constants.get("conv.weight")?.read() ?? none);
+  const rows = [0, 1, 2, 3].map((o) => [...filters.slice(9 * o, 9 * o + 9)]);
+  const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  const deviation = (row: readonly number[]) =>
+    Math.sqrt(mean(row.map((value) => (value - mean(row)) ** 2)));
+
+  it.each<[Start, (row: readonly number[]) => number]>([
+    ["l1", (row) => mean(row.map(Math.abs))],
+    ["l2", (row) => Math.hypot(...row)],
+    ["std", deviation],
+  ])("%s are the filter's, relative to the layer's mean", (start, measure) => {
+    const expected = rows.map(measure);
+    const factors = [...startOf(graph, gates, start, 0).factors.values()][0];
+    for (const [i, factor] of factors.entries())
+      expect(factor).toBeCloseTo(expected[i] / mean(expected), 6);
+  });
+
+  it("entropy is that of the filter's histogram", () => {
+    // Ten bins from 0 to 9: one filter in one bin, one in two, one in three, one in nine.
+    const chosen = [
+      [0, 0, 0, 0, 0, 0, 0, 0, 0],
+      [0, 0, 0, 9, 9, 9, 9, 9, 9],
+      [0, 0, 0, 5, 5, 5, 9, 9, 9],
+      [1, 2, 3, 4, 5, 6, 7, 8, 9],
+    ];
+    const own = replaced(graph, "conv.weight", () => Float64Array.from(chosen.flat()));
+    const factors = [...startOf(own, gates, "entropy", 0).factors.values()][0];
+    const entropies = [0, Math.log(3) - (2 / 3) * Math.log(2), Math.log(3), Math.log(9)];
+    for (const [i, entropy] of entropies.entries())
+      expect(factors[i]).toBeCloseTo(Math.max(0.05, entropy / mean(entropies)), 6);
+  });
+
+  it.each<Start>(["ones", "l1", "l2", "entropy", "std"])(
+    "%s keep what the network computes",
+    async (start) => {
+      for (const network of [graph, branched("Add")]) {
+        const own = gatesOf(structureOf(network));
+        const started = startOf(network, own, start, 0);
+        const gated = insertGates(started.graph, own, (gate) => started.factors.get(gate) ?? []);
+        const feeds = new Map([["input", normals([3, 1, 8, 8], "x")]]);
+        const run = async (of: Graph) => {
+          const results = await withSession(emitModel(of).chunks, { threads: 1 }, (session) =>
+            session.run(structuredClone(feeds)),
+          );
+          return toNumbers([...results.values()][0]);
+        };
+        const [expected, actual] = [await run(network), await run(gated.graph)];
+        const largest = Math.max(...expected.map(Math.abs));
+        for (const [i, value] of actual.entries())
+          expect(Math.abs(value - expected[i]) / largest).toBeLessThan(2e-6);
+      }
+    },
+  );
+
+  it("are drawn by seed", () => {
+    const drawn = (start: Start, seed: number) => [
+      ...startOf(graph, gates, start, seed).factors.values(),
+    ];
+    for (const start of ["uniform", "normal"] as const) {
+      expect(drawn(start, 1)).toEqual(drawn(start, 1));
+      expect(drawn(start, 2)).not.toEqual(drawn(start, 1));
+    }
+    expect(drawn("uniform", 1)[0].every((factor) => factor >= 0 && factor < 1)).toBe(true);
+    expect(drawn("normal", 1)[0].every((factor) => Math.abs(factor - 1) < 0.6)).toBe(true);
+  });
+});
+
+describe("the registry of all methods", () => {
+  it("names each method once, with defaults that are allowed", () => {
+    expect(new Set(allMethods.map(({ name }) => name)).size).toBe(allMethods.length);
+    for (const { options } of learnedMethods)
+      for (const option of options)
+        if (option.values.length > 0) expect(option.values).toContain(option.default);
+        else expect(Number.isFinite(Number(option.default))).toBe(true);
+  });
+
+  it("finds those that train and those that do not, and knows what it lacks", () => {
+    expect(anyMethodNamed("importance")).toBe(importance);
+    expect(anyMethodNamed("bn").needs.data).toBe(false);
+    expect(() => anyMethodNamed("guess")).toThrow(
+      expect.objectContaining({
+        code: "METHOD_UNKNOWN",
+        hint: expect.stringContaining("importance"),
+      }),
+    );
+  });
+});

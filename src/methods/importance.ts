@@ -1,0 +1,193 @@
+/**
+ * @file Method `importance`: a trainable factor for each filter tells what the filter is worth.
+ *
+ * After the idea of Sawant et al. (Applied Sciences 12(21):11184, 2022); derivation ours. The factors stand behind normalization and before the activation, are trained with the task,
+ * optionally with a penalty on their size, and are folded into the filters in the end.
+ */
+import { EspalierError } from "../errors.ts";
+import { l1Penalty } from "../grad/losses.ts";
+import type { Graph } from "../ir/graph.ts";
+import { algebraOf } from "../ops/algebra.ts";
+import type { Structure } from "../structure/units.ts";
+import { type Objective, sumOf } from "../train/objectives.ts";
+import { objectiveFor } from "../train/options.ts";
+import { train } from "../train/train.ts";
+import { foldGates, type GatedGraph, insertGates } from "./filter-gates.ts";
+import { type Gate, gatesOf } from "./filter-gates-sites.ts";
+import { absoluteFactors, magnitudes } from "./importance-scores.ts";
+import { type Started, startOf, starts } from "./importance-start.ts";
+import { taylorScores } from "./importance-taylor.ts";
+import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
+import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+
+const name = "importance";
+const options: readonly MethodOption[] = [
+  {
+    name: "score",
+    values: ["taylor", "magnitude", "absolute"],
+    default: "taylor",
+    description:
+      "what counts: the loss that a factor of 0 would cost, the strength of factor and filter together, or the factor alone",
+  },
+  {
+    name: "init",
+    values: [...starts],
+    default: "ones",
+    description:
+      "how factors begin: as ones, at random, or as a measure of the filter, which is divided by it",
+  },
+  {
+    name: "epochs",
+    values: [],
+    default: "2",
+    description: "epochs in which factors are trained; 0: none",
+  },
+  { name: "rate", values: [], default: "0.001", description: "learning rate, above 0" },
+  {
+    name: "weights",
+    values: ["joint", "frozen"],
+    default: "joint",
+    description: "train the network with the factors, or the factors alone",
+  },
+  {
+    name: "statistics",
+    values: ["frozen", "batch"],
+    default: "frozen",
+    description: "whether batch normalization keeps its statistics in that training",
+  },
+  {
+    name: "penalty",
+    values: [],
+    default: "0.0001",
+    description: "weight of the sum of all |factors| in the loss",
+  },
+  {
+    name: "images",
+    values: [],
+    default: "1024",
+    description: "images on which the loss is looked at (score taylor)",
+  },
+];
+
+export const importance: LearnedMethod = {
+  name,
+  summary: "trains a factor for each filter and removes the filters whose factors matter least",
+  source:
+    "after the idea of Sawant et al.: Additional Importance-Weight-Based Filter Pruning, Applied Sciences 12(21):11184, 2022; derivation ours",
+  needs: { batchNorm: false, data: true },
+  options,
+  async learn(context) {
+    const settings = settingsOf(context);
+    const { structure, seed } = context;
+    const gates = gatesOf(structure);
+    if (gates.length === 0)
+      throw new EspalierError(
+        "MODEL_UNSUPPORTED",
+        "no layer's filters could have importance weights",
+        {
+          hint: "They stand behind layers with constant weights whose channels can be removed.",
+        },
+      );
+    const started = startOf(structure.analysis.graph, gates, settings.start, seed);
+    const gated = insertGates(started.graph, gates, (gate) => started.factors.get(gate) ?? []);
+    const { network, history } = await trainGates(context, settings, gated);
+    const graph = foldGates(started.graph, network, gates, gated.names);
+    const values = await scoresOf(context, settings, gates, started, graph);
+    const scores = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
+    for (const [gate, own] of values)
+      for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
+    return { graph, history, scores, edits: () => [], notes: notesOf(structure, scores) };
+  },
+};
+
+/** The options, read. */
+interface Settings {
+  readonly score: string;
+  readonly start: (typeof starts)[number];
+  readonly epochs: number;
+  readonly rate: number;
+  readonly trainsWeights: boolean;
+  readonly statistics: "frozen" | "batch";
+  readonly penalty: number;
+  readonly images: number;
+}
+
+function settingsOf(context: LearningContext): Settings {
+  const method = { name, options };
+  const number = (option: string, least: number, isWhole = false) =>
+    numberOptionOf(method, context, option, { least, isWhole });
+  const start = optionOf(method, context, "init");
+  return {
+    score: optionOf(method, context, "score"),
+    start: starts.find((candidate) => candidate === start) ?? "ones",
+    epochs: number("epochs", 0, true),
+    rate: number("rate", Number.MIN_VALUE),
+    trainsWeights: optionOf(method, context, "weights") === "joint",
+    statistics: optionOf(method, context, "statistics") === "batch" ? "batch" : "frozen",
+    penalty: number("penalty", 0),
+    images: number("images", 1, true),
+  };
+}
+
+async function trainGates(
+  { dataset, training, seed }: LearningContext,
+  { epochs, rate, trainsWeights, statistics, penalty }: Settings,
+  { graph, names, prefix }: GatedGraph,
+): Promise<{ readonly network: Graph; readonly history: LearnedProposal["history"] }> {
+  if (epochs === 0) return { network: graph, history: [] };
+  const task = objectiveFor(dataset, training);
+  const { final, history } = await train(graph, dataset, {
+    ...training,
+    ...{ epochs, learningRate: rate, seed, statistics, checksMemorisation: false },
+    objective: penalty === 0 ? task : sumOf([1, task], [penalty, sizeOfFactors(names)]),
+    groups: [
+      { match: `${prefix}*`, decay: 0 },
+      ...(trainsWeights ? [] : [{ match: "*", isFrozen: true }]),
+    ],
+    checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
+  });
+  return { network: final.graph, history };
+}
+
+/** Σ |a| over all factors. */
+function sizeOfFactors(names: readonly string[]): Objective {
+  return ({ emit, parameters }) => {
+    const zero = emit.scalar(0);
+    const t = algebraOf(emit, zero);
+    return names.reduce((sum, name) => {
+      const factors = parameters.get(name);
+      return factors === undefined ? sum : t.add(sum, t.cast(l1Penalty(emit, factors)));
+    }, zero);
+  };
+}
+
+async function scoresOf(
+  { dataset, training, seed }: LearningContext,
+  { score, images }: Settings,
+  gates: readonly Gate[],
+  started: Started,
+  folded: Graph,
+): Promise<ReadonlyMap<Gate, Float64Array>> {
+  if (score === "taylor") return taylorScores(folded, gates, dataset, { training, images, seed });
+  return new Map(
+    gates.map((gate) => [
+      gate,
+      score === "magnitude"
+        ? magnitudes(folded, gate)
+        : absoluteFactors(folded, started.graph, gate),
+    ]),
+  );
+}
+
+function notesOf({ units, groups }: Structure, scores: Float64Array): string[] {
+  const without = units.filter(
+    ({ index, reason }) => reason === undefined && scores[index] === Number.POSITIVE_INFINITY,
+  );
+  if (without.length === 0) return [];
+  const ids = [...new Set(without.map(({ group }) => groups[group].id))];
+  const rest = ids.length > 3 ? `, and ${ids.length - 3} more` : "";
+  return [
+    `${without.length} units stay because no factor can stand behind them ` +
+      `(${ids.slice(0, 3).join(", ")}${rest})`,
+  ];
+}

@@ -1,0 +1,22 @@
+/** @file The registry of all methods, those that train among them. Needs ONNX Runtime. */
+import { EspalierError } from "../errors.ts";
+import { importance } from "./importance.ts";
+import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
+import { methods } from "./registry.ts";
+
+/** The methods that train, in the order in which they are listed to users. */
+export const learnedMethods: readonly LearnedMethod[] = [importance];
+
+/** All methods, those without data first. */
+export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];
+
+/** The method of a name, whether it trains or not; `METHOD_UNKNOWN` lists the names there are. */
+export function anyMethodNamed(name: string): AnyMethod {
+  const method = allMethods.find((candidate) => candidate.name === name);
+  if (method !== undefined) return method;
+  const names = allMethods.map((candidate) => candidate.name);
+  throw new EspalierError("METHOD_UNKNOWN", `there is no method "${name}"`, {
+    hint: `Methods are ${names.join(", ")}; \`espalier methods\` describes them.`,
+    data: { name, names },
+  });
+}
