@@ -12,6 +12,7 @@ import { evaluatorOf } from "../train/evaluation.ts";
 import type { TrainedNetwork } from "../train/network.ts";
 import { labels } from "../train/objectives.ts";
 import type { TrainOptions, TrainResult } from "../train/options.ts";
+import { modelFor } from "../train/provider-form.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
 import {
@@ -189,7 +190,7 @@ async function test(
     const evaluator = evaluatorOf(dataset, { ...session, objective, teacher, batchSize });
     return { split: "test", ...(await evaluator(network, "test")), samples };
   }
-  const { metric, value, loss, ci95 } = await evaluate(network.bytes.chunks, dataset, {
+  const { metric, value, loss, ci95 } = await evaluate(modelFor(network, session), dataset, {
     ...session,
     ...(onTest && { onProgress: onTest }),
   });

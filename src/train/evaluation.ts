@@ -6,7 +6,6 @@ import { headOf } from "../grad/head.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { evaluate } from "../measure/evaluate.ts";
-import { emitModel } from "../onnx/emit.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
 import { type SessionOptions, withSession } from "../runtime/session.ts";
@@ -16,6 +15,7 @@ import { type Feeding, feedingOf } from "./feeding.ts";
 import type { TrainedNetwork } from "./network.ts";
 import type { Objective } from "./objectives.ts";
 import { parametersOf } from "./parameters.ts";
+import { emitFor, modelFor } from "./provider-form.ts";
 import { rebatch } from "./rebatch.ts";
 import { emptyGraph, outputOf, requireScalar, teacherScores } from "./step-parts.ts";
 
@@ -38,13 +38,13 @@ export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evalu
   const { objective, batchSize, output, teacher, ...session } = options;
   if (dataset.labelKind === "none")
     return (network, role, limit) => scoreObjective(network, dataset, role, limit, options);
-  return async ({ bytes }, split, limit) => {
+  return async (network, split, limit) => {
     const chosen = {
       ...session,
       ...(output === undefined ? {} : { output }),
       ...(limit === undefined ? {} : { limit }),
     };
-    const { metric, value, loss } = await evaluate(bytes.chunks, dataset, {
+    const { metric, value, loss } = await evaluate(modelFor(network, session), dataset, {
       ...{ ...chosen, split, batchSize },
     });
     return { metric, value, loss };
@@ -66,7 +66,7 @@ async function scoreObjective(
     if (count === 0) return;
     const feeding = feedingOf(graph, dataset, batchSize);
     const step = emitEvaluation(graph, feeding, options);
-    await withSession(emitModel(step).chunks, options, async (session) => {
+    await withSession(emitFor(step, options), options, async (session) => {
       const batches = { batchSize, skip, limit: skip + count, signal: options.signal };
       for await (const batch of dataset.batches(role, batches)) {
         const feeds = feeding.feeds(batch, undefined);

@@ -1,9 +1,10 @@
-/** @file What is emitted for a provider that lacks batch statistics, beside onnxruntime's own kernel. */
+/** @file What is emitted for WebGPU, beside the graph itself on the CPU. */
 import { expect, it } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { withComposedStatistics } from "../ops/batch-statistics.ts";
+import { withPaddedConvolutions } from "../ops/padded-convolutions.ts";
 import { withSession } from "../runtime/session.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
@@ -83,4 +84,44 @@ it("leaves the graph alone for other providers, and where nothing takes batch st
     const graph = normalized([4, 3, 2, 2], momentum);
     expect(withComposedStatistics(graph)).toBe(graph);
   }
+});
+
+/** A convolution with three batches of [inputs, 5, 5]. */
+function convolution(outputs: number, inputs: number, group = 1): Graph {
+  const b = new GraphBuilder("convolution");
+  const shape = [outputs, inputs / group, 3, 3];
+  const weight = tensorOf("float32", shape, randomOf(1, "weight").normals(sizeOf(shape)));
+  const bias = tensorOf("float32", [outputs], randomOf(1, "bias").normals(outputs));
+  b.input("x", "float32", ["N", inputs, 5, 5]);
+  b.node(
+    "Conv",
+    ["x", b.constant("weight", weight), b.constant("bias", bias)],
+    { group },
+    {
+      outputs: ["y"],
+    },
+  );
+  b.output("y", { dtype: "float32", shape: ["N", outputs, 3, 3] });
+  return b.build();
+}
+
+it("adds channels of zeros to convolutions, which changes no result", async () => {
+  for (const inputs of [6, 9]) {
+    const graph = convolution(8, inputs);
+    const x = tensorOf("float32", [3, inputs, 5, 5], randomOf(2).normals(75 * inputs));
+    const run = async (model: readonly Uint8Array[]) => {
+      const run = withSession(model, { threads: 1 }, (session) => session.run(new Map([["x", x]])));
+      return (await run).get("y")?.data;
+    };
+    const padded = await run(emitFor(graph, { providers: ["webgpu"] }));
+    const expected = await run(emitModel(graph).chunks);
+    expect(padded).toHaveLength(216);
+    for (const [i, value] of [...(expected ?? [])].entries())
+      expect(padded?.[i]).toBeCloseTo(Number(value), 4);
+  }
+  // No others: few channels, whole fours, outputs that are not fours, groups.
+  for (const graph of [convolution(8, 3), convolution(8, 12), convolution(6, 9)])
+    expect(withPaddedConvolutions(graph)).toBe(graph);
+  const grouped = convolution(8, 12, 2);
+  expect(withPaddedConvolutions(grouped)).toBe(grouped);
 });

@@ -1,18 +1,29 @@
-/** @file The form of a graph that an execution provider can train. */
+/** @file The form of a graph that an execution provider computes rightly. */
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { withComposedStatistics } from "../ops/batch-statistics.ts";
+import { withPaddedConvolutions } from "../ops/padded-convolutions.ts";
 import type { SessionOptions } from "../runtime/session.ts";
+import type { TrainedNetwork } from "./network.ts";
 
-/** Providers of onnxruntime 1.30 that have batch normalization in its inference form only. */
-const withoutBatchStatistics: ReadonlySet<string> = new Set(["webgpu"]);
+type Providers = Pick<SessionOptions, "providers">;
+
+/** What onnxruntime 1.30 needs: its WebGPU has no batch statistics, and errs in some convolutions. */
+const forms: Readonly<Record<string, (graph: Graph) => Graph>> = {
+  webgpu: (graph) => withPaddedConvolutions(withComposedStatistics(graph)),
+};
 
 /** A graph as the bytes of a model that the first of the providers (default `cpu`) runs. */
-export function emitFor(
-  graph: Graph,
-  { providers = ["cpu"] }: Pick<SessionOptions, "providers">,
-): readonly Uint8Array[] {
+export function emitFor(graph: Graph, options: Providers): readonly Uint8Array[] {
+  return emitModel(formOf(options)?.(graph) ?? graph).chunks;
+}
+
+/** The same of a network that was trained; its own file where the provider asks for nothing else. */
+export function modelFor(network: TrainedNetwork, options: Providers): readonly Uint8Array[] {
+  return formOf(options) === undefined ? network.bytes.chunks : emitFor(network.graph, options);
+}
+
+function formOf({ providers = ["cpu"] }: Providers): ((graph: Graph) => Graph) | undefined {
   const [provider] = providers;
-  const form = withoutBatchStatistics.has(provider) ? withComposedStatistics(graph) : graph;
-  return emitModel(form).chunks;
+  return Object.hasOwn(forms, provider) ? forms[provider] : undefined;
 }

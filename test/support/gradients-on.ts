@@ -30,7 +30,7 @@ function normals(random: Random, shape: readonly number[], deviation = 1): HostT
   return tensorOf("float32", shape, values);
 }
 
-/** Conv-BN-ReLU-MaxPool, strided Conv-BN-ReLU-AveragePool, grouped Conv-BN-ReLU, global pool, Gemm. */
+/** 6 → 12 channels are what WebGPU errs in. Conv-BN-ReLU-MaxPool, strided Conv-BN-ReLU-AveragePool, grouped Conv-BN-ReLU, global pool, Gemm. */
 function network(): Graph {
   const random = randomOf(1, "network");
   const b = new GraphBuilder("small");
@@ -51,9 +51,9 @@ function network(): Graph {
     [x] = b.node("Relu", [x], {}, { outputs: [`${name}.relu`] });
   };
   const pool = { kernel_shape: [2, 2], strides: [2, 2] };
-  block("one", [8, 3, 3, 3], 1);
+  block("one", [6, 3, 3, 3], 1);
   [x] = b.node("MaxPool", [x], pool, { outputs: ["max"] });
-  block("two", [12, 8, 3, 3], 2);
+  block("two", [12, 6, 3, 3], 2);
   [x] = b.node("AveragePool", [x], pool, { outputs: ["average"] });
   block("three", [12, 4, 3, 3], 1, 3);
   [x] = b.node("GlobalAveragePool", [x], {}, { outputs: ["global"] });
