@@ -112,7 +112,9 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
     const run = requireOutput(flags.output);
     const { compressRun } = await import("../compress/compress-run.ts");
+    const { writeReportHtml } = await import("../report/write.ts");
     const report = await follow(io, (hooks) => compressRun(requestOf(network, run, flags), hooks));
+    await writeReportHtml(run);
     end(exitCodeOf(report));
     if (flags.json) writeJson(io, report);
     else io.out(describeCompression(run, report, io));

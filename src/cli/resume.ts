@@ -32,7 +32,11 @@ export function resumeCommand(io: Io, end: (exitCode: number) => void): Command 
   return addJsonOption(command).action(async (run: string, { data, json }: Flags) => {
     const { resumeRun } = await import("../compress/resume-run.ts");
     const report = await follow(io, (hooks) => resumeRun(run, { ...hooks, data }));
-    if (report.command === "compress") end(exitCodeOf(report));
+    if (report.command === "compress") {
+      const { writeReportHtml } = await import("../report/write.ts");
+      await writeReportHtml(run);
+      end(exitCodeOf(report));
+    }
     if (json) writeJson(io, report);
     else if (report.command === "train") io.out(describeTraining(run, report, io.columns));
     else io.out(describeCompression(run, report, io));

@@ -21,6 +21,7 @@ import { composeRemovals, mismatchAfter } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { hasTargets } from "./compress-settings.ts";
 import type { CompressContext } from "./context.ts";
+import { saveExamples } from "./examples.ts";
 import { measuredOf } from "./round.ts";
 import { type CompressConfig, roundPaths, runPaths } from "./run-folder.ts";
 
@@ -71,7 +72,7 @@ export async function finish(
   hooks.onPhase?.("testing");
   const hasTest = dataset.size("test") > 0;
   const examine = async (network: Model, role: "select" | "test") =>
-    context.examine(writeModel(network).chunks, role);
+    context.examine(chunksOf(network), role);
   const before: Side = {
     ...{ cost: original.cost, sizeBytes: original.model.sizeBytes, select: original.select },
     test: hasTest ? await examine(original.model, "test") : undefined,
@@ -84,6 +85,11 @@ export async function finish(
   };
   const times = await timesOf(context, model);
   await savePredictions(context, before, after);
+  if (before.test?.kind === "maps") {
+    const { examples } = paths.predictions;
+    const networks = { original: chunksOf(original.model), compressed: chunksOf(model) };
+    await saveExamples(context, networks, config.hasLabels, examples);
+  }
   await saveModel(paths.model, writeModel(model));
   await savePlan(paths.plan, planOf(original.structure, removed, settings.method, []));
 
@@ -160,8 +166,8 @@ async function timesOf(
     hooks.onPhase?.("timing");
     const { models, ratios, threads, provider } = await bench(
       [
-        { name: "original", model: writeModel(original.model).chunks },
-        { name: "result", model: writeModel(model).chunks },
+        { name: "original", model: chunksOf(original.model) },
+        { name: "result", model: chunksOf(model) },
       ],
       { ...session, seconds: settings.benchSeconds },
     );
@@ -180,6 +186,10 @@ async function savePredictions(context: CompressContext, before: Side, after: Si
   await mkdir(dirname(predictions.original), { recursive: true });
   await saveOutcomes(predictions.original, before.test);
   await saveOutcomes(predictions.result, after.test);
+}
+
+function chunksOf(model: Model): readonly Uint8Array[] {
+  return writeModel(model).chunks;
 }
 
 function sideOf({ cost, sizeBytes, select, test }: Side, latencyMs: number) {
