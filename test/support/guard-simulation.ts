@@ -68,42 +68,81 @@ export function mostViolations(runs: number): number {
   return Math.floor(0.05 * runs + 2 * Math.sqrt(0.05 * 0.95 * runs));
 }
 
-const candidates = 40;
+/** Networks to choose from, besides the original. */
+export const candidates = 40;
 const confidence = 0.95;
 /** A round removes a quarter of what is left at most. */
 const perRound = 0.25;
 
 /** Runs all of it `runs` times. */
 export async function simulate(scenario: Scenario, runs: number, seed = 0): Promise<Outcome> {
-  const totals = { violations: 0, naiveViolations: 0, certified: 0, reach: 0 };
-  const work = { looks: 0, evaluations: 0 };
-  const { maxDrop } = scenario;
+  const { samples, maxDrop } = scenario;
+  const results: RunResult[] = [];
   for (let run = 0; run < runs; run++) {
     const random = randomOf(seed, "guard", JSON.stringify(scenario), run);
     const drops = trueDrops(scenario, random.split("drops"));
-    const select = role(
-      scenario,
-      drops,
-      Math.round(0.4 * scenario.samples),
-      random.split("select"),
-    );
-    const certify = role(scenario, drops, scenario.samples, random.split("certify"));
-    const { states, evaluations } = await searchRounds(select, maxDrop);
-    const ladder = declareLadder(states, { maxDrop, confidence, samples: scenario.samples });
-    const look = async ({ k }: Candidate, level: number) => certify(k, level);
-    const { certified, looks } = await climb(ladder, { maxDrop, confidence, look });
-
-    const last = states.at(-1);
-    if (last !== undefined && drops[last.k] > maxDrop) totals.naiveViolations++;
-    work.looks += looks.length / runs;
-    work.evaluations += evaluations / runs;
-    if (certified === undefined) continue;
-    totals.certified++;
-    if (drops[certified.k] > maxDrop) totals.violations++;
-    const best = drops.findLastIndex((drop) => drop <= maxDrop);
-    if (best > 0) totals.reach += Math.min(1, certified.k / best) / runs;
+    const select = role(scenario, drops, Math.round(0.4 * samples), random.split("select"));
+    const certify = role(scenario, drops, samples, random.split("certify"));
+    results.push(await guardedRun({ maxDrop, samples, drops, select, certify }));
   }
-  return { runs, ...totals, ...work };
+  return summarize(results);
+}
+
+/** One run, with all that it needs. */
+export interface SimulatedRun {
+  readonly maxDrop: number;
+  /** Samples of `certify`. */
+  readonly samples: number;
+  /** True drops of the candidates 0 (the original) to 40. */
+  readonly drops: readonly number[];
+  readonly select: Role;
+  readonly certify: Role;
+}
+
+/** What came of one run. */
+export interface RunResult {
+  readonly isCertified: boolean;
+  readonly isWrong: boolean;
+  readonly isSelectWrong: boolean;
+  readonly reach: number;
+  readonly looks: number;
+  readonly evaluations: number;
+}
+
+/** Searches on `select`, declares the ladder, climbs it on `certify`. */
+export async function guardedRun(run: SimulatedRun): Promise<RunResult> {
+  const { maxDrop, samples, drops, select, certify } = run;
+  const { states, evaluations } = await searchRounds(select, maxDrop);
+  const ladder = declareLadder(states, { maxDrop, confidence, samples });
+  const look = async ({ k }: Candidate, level: number) => certify(k, level);
+  const { certified, looks } = await climb(ladder, { maxDrop, confidence, look });
+  const best = drops.findLastIndex((drop) => drop <= maxDrop);
+  const isTooMuch = (state: Candidate | undefined) =>
+    state !== undefined && drops[state.k] > maxDrop;
+  return {
+    isCertified: certified !== undefined,
+    isWrong: isTooMuch(certified),
+    isSelectWrong: isTooMuch(states.at(-1)),
+    reach: certified === undefined || best === 0 ? 0 : Math.min(1, certified.k / best),
+    looks: looks.length,
+    evaluations,
+  };
+}
+
+/** Counts and means. */
+export function summarize(results: readonly RunResult[]): Outcome {
+  const sum = (of: (result: RunResult) => number) =>
+    results.reduce((total, result) => total + of(result), 0);
+  const runs = results.length;
+  return {
+    runs,
+    violations: sum(({ isWrong }) => (isWrong ? 1 : 0)),
+    naiveViolations: sum(({ isSelectWrong }) => (isSelectWrong ? 1 : 0)),
+    certified: sum(({ isCertified }) => (isCertified ? 1 : 0)),
+    reach: sum(({ reach }) => reach) / runs,
+    looks: sum(({ looks }) => looks) / runs,
+    evaluations: sum(({ evaluations }) => evaluations) / runs,
+  };
 }
 
 /** A state that knows which candidate it is. */
@@ -136,20 +175,25 @@ async function searchRounds(
   return { states, evaluations };
 }
 
-/** True drops of the candidates 0 (the original) to 40. */
-function trueDrops({ curve, maxDrop }: Scenario, random: Random): readonly number[] {
+/** Drops of the candidates 0 (the original) to 40, those of `noisy` without their noise. */
+export function shapeOf(curve: Curve, maxDrop: number): readonly number[] {
   return Array.from({ length: candidates + 1 }, (_, k) => {
     if (k === 0) return 0;
     if (curve === "above") return maxDrop * (1.001 + (0.1 * k) / candidates);
     // From 0 to twice the tolerance, densest at the tolerance.
     const x = (2 * k) / candidates - 1;
-    const noise = curve === "noisy" ? 0.2 * random.normal() : 0;
-    return maxDrop * (1 + x * Math.abs(x) + noise);
+    return maxDrop * (1 + x * Math.abs(x));
   });
 }
 
+function trueDrops({ curve, maxDrop }: Scenario, random: Random): readonly number[] {
+  const drops = shapeOf(curve, maxDrop);
+  if (curve !== "noisy") return drops;
+  return drops.map((drop, k) => (k === 0 ? 0 : drop + 0.2 * maxDrop * random.normal()));
+}
+
 /** The drop of candidate k on the samples of one role. */
-type Role = (k: number, level: number) => Drop;
+export type Role = (k: number, level: number) => Drop;
 
 function role(scenario: Scenario, drops: readonly number[], samples: number, random: Random): Role {
   const { discordance, maxDrop, churn } = scenario;
