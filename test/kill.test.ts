@@ -1,0 +1,93 @@
+/** @file Ctrl-C and `kill -9` of the command at several moments: nothing half-written is left. */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { expect, it } from "vitest";
+import { emptyFolder, espalier } from "./cli-io.ts";
+import { writeQuadrants } from "./support/quadrants.ts";
+import { expectWholeFiles } from "./support/run-files.ts";
+
+const root = resolve(import.meta.dirname, "..");
+
+/** How a command in a process of its own ended. */
+interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Sends a signal to the command so long after it says `text` on stderr, and waits for its end. */
+async function interrupted(
+  argv: readonly string[],
+  signal: NodeJS.Signals,
+  { text, afterMs }: { readonly text: string; readonly afterMs: number },
+): Promise<Ended> {
+  const args = ["--import", "tsx", join(root, "src/cli/main.ts"), ...argv];
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (part) => {
+    const before = said.includes(text);
+    said += part;
+    if (!before && said.includes(text)) wait(afterMs).then(() => child.kill(signal));
+  });
+  return new Promise((ended) => {
+    child.on("exit", (code, signal) => ended({ code, signal }));
+  });
+}
+
+/** While the run is made, and within epochs, of which checkpoints take a good part. */
+const moments = [
+  { text: "reading", afterMs: 0 },
+  { text: "epoch", afterMs: 0 },
+  { text: "epoch", afterMs: 7 },
+  { text: "epoch", afterMs: 23 },
+  { text: "epoch", afterMs: 61 },
+];
+
+it.each(["SIGINT", "SIGKILL"] as const)(
+  "%s leaves nothing half-written",
+  async (signal) => {
+    const folder = await emptyFolder();
+    const data = join(folder, "data");
+    await writeQuadrants(data);
+    const train = (run: string, epochs: number) => [
+      ...["train", "lenet-300-100", "--data", data, "-o", run, "--epochs", String(epochs)],
+      ...["--batch", "20", "--lr", "0.05", "--checkpoint-every", "1", "--threads", "1"],
+    ];
+    const run = join(folder, "run");
+    for (const moment of moments) {
+      const isNew = !existsSync(run);
+      const ended = await interrupted(
+        isNew ? train(run, 100_000) : ["resume", run],
+        signal,
+        moment,
+      );
+      expect(ended).toEqual(
+        signal === "SIGINT" ? { code: 130, signal: null } : { code: null, signal },
+      );
+      if (signal === "SIGINT") {
+        const isBegun = existsSync(run);
+        expect((await readdir(folder)).sort()).toEqual(isBegun ? ["data", "run"] : ["data"]);
+        if (isBegun) await expectWholeFiles(run);
+      }
+    }
+    // What `kill -9` left, the next one removes; it goes on from a checkpoint, not from the beginning.
+    const controller = new AbortController();
+    let said = "";
+    const { exitCode } = await espalier(["resume", run], {
+      signal: controller.signal,
+      err(text) {
+        said += text;
+        if (/epoch \d+\//.test(said)) controller.abort();
+      },
+    });
+    expect(exitCode).toBe(130);
+    expect(said).not.toContain("epoch 1/");
+    await expectWholeFiles(run);
+    expect((await readdir(folder)).sort()).toEqual(["data", "run"]);
+    const events = await readFile(join(run, "events.jsonl"), "utf8");
+    expect(events.match(/"resumed"/g)?.length).toBeGreaterThanOrEqual(3);
+  },
+  60_000,
+);
