@@ -7,8 +7,6 @@ import {
 import type { Examples } from "../src/report/examples.ts";
 import { randomOf } from "../src/tensor/random.ts";
 
-const random = randomOf("reports");
-
 function measuredOf(value: number, samples: number) {
   const half = 1.96 * Math.sqrt((value * (1 - value)) / samples);
   return {
@@ -20,6 +18,7 @@ function measuredOf(value: number, samples: number) {
 }
 
 function epochsOf(count: number, from: number, to: number, metric: string) {
+  const random = randomOf("epochs", count, from, to);
   return Array.from({ length: count }, (_, i) => {
     const share = 1 - Math.exp((-3 * (i + 1)) / count);
     const value = from + (to - from) * share + 0.003 * (random.uniform() - 0.5);
@@ -300,6 +299,7 @@ export function uncertifiedReport(): CompressReport {
 
 /** Round cells; the original misses a rim, the compressed network a wider one and sometimes a cell. */
 export function cellExamples(count = 4, side = 96): Examples {
+  const random = randomOf("cells", count, side);
   const images = new Uint8Array(count * side * side * 3);
   const maps = [0, 0, 0].map(() => new Uint8Array(count * side * side));
   for (let n = 0; n < count; n++) {

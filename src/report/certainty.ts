@@ -73,7 +73,10 @@ export function verificationOf({ verification, rounds }: CompressReport): Sectio
   return {
     id: "verification",
     title: "Verification",
-    body: html`<p><b class="${passed ? "good" : "bad"}">${passed ? "Passed." : "Failed."}</b> Before any fine-tuning,
+    body:
+      rounds.length === 0
+        ? html`<p>Nothing was removed, so there was nothing to verify.</p>`
+        : html`<p><b class="${passed ? "good" : "bad"}">${passed ? "Passed." : "Failed."}</b> Before any fine-tuning,
 each smaller network was run against the one that it came from with the same channels silenced; both must compute the
 same. On ${counted(samples, "sample")} the largest difference was <b>${formatScientific(maxError)}</b> of the output's
 range.</p>

@@ -81,16 +81,17 @@ function verdictOf({ drop, asked, outcome }: CompressReport): Html {
   // The outcome may repeat what was said of the drop.
   const rest = outcome.words.replace(drop.words, "").trim();
   return html`<div class="verdict ${!isGood ? "bad" : drop.certified && "good"}">
-<p>${isAsked ? emphasised(sentence(drop.words), verdict) : sentence(drop.words)}</p>
-${rest !== "" && html`<p>${outcome.isReached ? sentence(rest) : emphasised(sentence(rest), "Not all was reached")}</p>`}
+<p>${isAsked ? emphasised(sentence(drop.words), verdict, drop.certified) : sentence(drop.words)}</p>
+${rest !== "" && html`<p>${outcome.isReached ? sentence(rest) : emphasised(sentence(rest), "Not all was reached", false)}</p>`}
 </div>`;
 }
 
 /** A sentence whose beginning stands out: `start`, which is put before it unless it is there. */
-function emphasised(text: string, start: string): Html {
+function emphasised(text: string, start: string, isGood: boolean): Html {
+  const kind = isGood ? "good" : "bad";
   return text.startsWith(start)
-    ? html`<b>${start}</b>${text.slice(start.length)}`
-    : html`<b>${start}.</b> ${text}`;
+    ? html`<b class="${kind}">${start}</b>${text.slice(start.length)}`
+    : html`<b class="${kind}">${start}.</b> ${text}`;
 }
 
 interface Card {
@@ -139,7 +140,8 @@ function sizeCards({ baseline, result }: CompressReport): readonly Html[] {
     drawCard({
       ...{ title, before: spaced(write(before)), after: spaced(write(after)) },
       share: after / before,
-      change: html`<b>${formatShare(after / before)}</b> left · ${timesOf(before, after)}× less`,
+      change: html`<b>${formatShare(after / before)}</b> left<br><span
+class="muted">${timesOf(before, after)} times less</span>`,
     });
   return [
     card("MACs", formatCount, baseline.macs, result.macs),

@@ -1,6 +1,9 @@
 /** @file PNG pictures, held against a decoder. */
-import sharp from "sharp";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { emptyFolder } from "../../test/cli-io.ts";
+import { imageStore } from "../data/image-files.ts";
 import { randomOf } from "../tensor/random.ts";
 import { pngAddress } from "./png.ts";
 
@@ -8,9 +11,10 @@ import { pngAddress } from "./png.ts";
 async function decoded(address: string) {
   const [type, base64] = address.split(",");
   expect(type).toBe("data:image/png;base64");
-  const image = sharp(Buffer.from(base64, "base64")).toColourspace("srgb").removeAlpha();
-  const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-  return { pixels: [...data], width: info.width, height: info.height, channels: info.channels };
+  const file = join(await emptyFolder(), "image.png");
+  await writeFile(file, Buffer.from(base64, "base64"));
+  const { data, width, height, channels } = await (await imageStore([file])).read(0);
+  return { pixels: [...data], width, height, channels };
 }
 
 describe("pngAddress", () => {

@@ -10,7 +10,7 @@ const mostRemarks = 40;
 /** In plain words; nothing where all went well. */
 export function remarksOf(report: CompressReport): Section | undefined {
   const wrong = [...troublesOf(report), ...report.warnings.map(sentence)];
-  const notes = report.notes.map(sentence);
+  const notes = [...limitsOf(report), ...report.notes.map(sentence)];
   if (wrong.length + notes.length === 0) return undefined;
   return {
     id: "remarks",
@@ -29,7 +29,7 @@ ${shown.map((text) => html`<p>${text}</p>\n`)}${left > 0 && html`<p>${left} more
 
 /** What the figures say went wrong, where no warning says it. */
 function troublesOf(report: CompressReport): readonly string[] {
-  const { rounds, verification, result, hasLabels, metric } = report;
+  const { rounds, verification, metric } = report;
   const words = metricWords(metric);
   const troubles: string[] = [];
   if (!verification.passed)
@@ -42,13 +42,19 @@ function troublesOf(report: CompressReport): readonly string[] {
       attempts.length === 1 ? "its one attempt was not" : `none of ${attempts.length} attempts was`;
     troubles.push(sentence(`Round ${round} failed: ${failed} accepted. The last one: ${why}`));
   }
+  return troubles;
+}
+
+/** What the figures cannot say. */
+function limitsOf({ hasLabels, result }: CompressReport): readonly string[] {
+  const limits: string[] = [];
   if (!hasLabels)
-    troubles.push(
+    limits.push(
       "The data have no labels: the figures say how often the networks agree, not how often they are right.",
     );
   if (result.value === null)
-    troubles.push(
+    limits.push(
       "There are no test data, so no figure here is from data that had no part in the choice.",
     );
-  return troubles;
+  return limits;
 }

@@ -46,8 +46,8 @@ b, .value, td, .nowrap { font-variant-numeric: tabular-nums; }
 .verdict p { margin: .1rem 0; }
 .verdict.good { border-color: var(--good); background: var(--good-soft); }
 .verdict.bad { border-color: var(--bad); background: var(--bad-soft); }
-.good b:first-child, b.good { color: var(--good); }
-.bad b:first-child, b.bad { color: var(--bad); }
+b.good { color: var(--good); }
+b.bad { color: var(--bad); }
 nav { margin: 1.4rem 0 0; font-size: .9rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; margin: 0; padding: 0; list-style: none; }
 nav a { display: inline-block; padding: .3rem 0; text-decoration: none; }

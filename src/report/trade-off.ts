@@ -1,5 +1,5 @@
 /** @file The way from the original to the result: what each round gave up, and what it got for it. */
-import type { EChartsOption, SeriesOption } from "echarts";
+import type { EChartsOption, ScatterSeriesOption } from "echarts";
 import type { CompressReport } from "../compress/compress-report.ts";
 import { type Canvas, drawChart, ink, levelLine, planeOf, roundScale, still } from "./chart.ts";
 import {
@@ -41,6 +41,7 @@ ${accepted === 0 ? "none was" : accepted === 1 ? "one was" : `${accepted} were`}
 
 interface Points {
   readonly accepted: readonly Point[];
+  readonly chosen: Point;
   /** From each accepted point down to the bound of its drop: line pieces with gaps between them. */
   readonly bounds: readonly (readonly [x: number, y: number | null])[];
   readonly removed: readonly Point[];
@@ -48,13 +49,18 @@ interface Points {
   readonly searched: readonly Point[];
 }
 
-function pointsOf({ rounds, baseline: { select } }: CompressReport): Points {
+function pointsOf({ rounds, chosenRound, baseline: { select } }: CompressReport): Points {
   const attempts = rounds.flatMap((round) => round.attempts);
   const taken = attempts.filter((attempt) => attempt.isAccepted);
   const xOf = ({ remaining }: Attempt) => 100 * remaining.macs;
   const end = (attempt: Attempt): Point => [xOf(attempt), (attempt.tuned ?? attempt.removed).value];
+  const original: Point = [100, select.value];
+  const chosen = rounds
+    .filter(({ round }) => round === chosenRound)
+    .flatMap((round) => round.attempts.filter((attempt) => attempt.isAccepted));
   return {
-    accepted: [[100, select.value], ...taken.map(end)],
+    accepted: [original, ...taken.map(end)],
+    chosen: chosen.map(end).at(0) ?? original,
     bounds: taken.flatMap((attempt) => [
       end(attempt),
       [xOf(attempt), select.value - attempt.upper] as const,
@@ -139,7 +145,7 @@ function optionOf(
     symbol: string,
     size: number,
     style: object,
-  ): SeriesOption => ({
+  ): ScatterSeriesOption => ({
     ...{ type: "scatter", ...still, itemStyle: style },
     data: data.map(([x, y]) =>
       y < scale.min
@@ -190,6 +196,15 @@ function optionOf(
             "insideEndBottom",
           ),
         }),
+      },
+      {
+        ...scatter([points.chosen], "circle", 17, {
+          ...{ color: "none", borderColor: ink("after"), borderWidth: 1.5 },
+        }),
+        label: {
+          ...{ show: true, formatter: "result", position: "top", color: ink("ink"), fontSize: 12 },
+          ...{ textBorderWidth: 3, textBorderColor: ink("page") },
+        },
       },
       scatter(points.rejected, cross, 11, { color: ink("bad") }),
     ],
