@@ -33,11 +33,14 @@ export const batchNormGradient: GradientRule<BatchNormAttributes> = (context) =>
   const dScale = () => mul(r(), sub(channelSum(emit, mul(dy, x)), mul(statistic(3), sum())));
   const dx = () => {
     if (!attrs.isTraining) return affine(emit, dy, a(), undefined);
-    // dX = a (dY - mean(dY) - x̂ mean(dY x̂)), with x̂ = (X - mean) r: one affine map of dY and one of X.
+    // dX = a (dY - mean(dY) - x̂ mean(dY x̂)), with x̂ = (X - mean) r: one affine map of dY + slope X,
+    // which takes a pass less over the activations than one of dY and one of X.
     const count = sizeOf(x.shape) / x.shape[1];
-    const slope = mul(mul(a(), r()), div(dScale(), -count));
-    const shift = sub(mul(slope, mul(statistic(3), -1)), mul(a(), div(sum(), count)));
-    return add(affine(emit, dy, a(), undefined), affine(emit, x, slope, shift));
+    const slope = mul(r(), div(dScale(), -count));
+    const shift = mul(a(), sub(mul(slope, mul(statistic(3), -1)), div(sum(), count)));
+    const perChannel = x.shape.slice(1).map((size, axis) => (axis === 0 ? size : 1));
+    const leaning = add(dy, mul(x, emit.reshape(slope, perChannel)));
+    return affine(emit, leaning, a(), shift);
   };
   const isFixed = !attrs.isTraining;
   const dVariance = () => mul(mul(mul(a(), r()), -0.5), dScale());
