@@ -15,9 +15,9 @@ import type { Optimizer } from "../../src/train/optimizers.ts";
 import { emitFor } from "../../src/train/provider-form.ts";
 import { buildStep } from "../../src/train/step.ts";
 
-const batch = 8;
+const batch = 4;
 const classes = 5;
-const inputShape = [batch, 3, 16, 16];
+const inputShape = [batch, 3, 12, 12];
 
 /** In place of the next value of a parameter, its gradient: what a step computes, unrounded. */
 const gradientsThemselves: Optimizer = {
