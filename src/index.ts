@@ -26,6 +26,14 @@ export {
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export type { RunHooks } from "./compress/run-hooks.ts";
+export {
+  type GroupSensitivity,
+  type Sensitivity,
+  type SensitivityOptions,
+  type SensitivityPoint,
+  type SensitivityProgress,
+  sensitivity,
+} from "./compress/sensitivity.ts";
 export type { TrainReport } from "./compress/train-report.ts";
 export { type TrainRunRequest, trainRun } from "./compress/train-run.ts";
 export type { TrainSettings, TrainSettingsInput } from "./compress/train-settings.ts";

@@ -440,7 +440,7 @@ describe("methods", () => {
 });
 
 describe("espalier", () => {
-  it.each(["inspect", "prune", "verify", "evaluate", "bench", "methods"])(
+  it.each(["inspect", "prune", "verify", "evaluate", "bench", "sensitivity", "methods"])(
     "explains %s with examples, in 80 columns",
     async (command) => {
       const { exitCode, out, err } = await espalier([command, "--help"]);

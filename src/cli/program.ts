@@ -11,6 +11,7 @@ import { methodsCommand } from "./methods.ts";
 import { pruneCommand } from "./prune.ts";
 import { reportCommand } from "./report.ts";
 import { resumeCommand } from "./resume.ts";
+import { sensitivityCommand } from "./sensitivity.ts";
 import { trainCommand } from "./train.ts";
 import { verifyCommand } from "./verify.ts";
 
@@ -76,5 +77,6 @@ const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[
   resumeCommand,
   reportCommand,
   benchCommand,
+  sensitivityCommand,
   methodsCommand,
 ];
