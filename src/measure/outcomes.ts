@@ -7,7 +7,7 @@ import { EspalierError } from "../errors.ts";
 import { type ModelSource, withSession } from "../runtime/session.ts";
 import type { RandomKey } from "../tensor/random.ts";
 import { pairedDifferenceInterval } from "./classification.ts";
-import { allImages, type Confusions, estimateMaps, figuresOf, overlapsOf } from "./confusion.ts";
+import { type Confusions, estimateMaps, figuresOf, miouGradient, overlapsOf } from "./confusion.ts";
 import { type ExamineOptions, tallyClasses, tallyMaps } from "./evaluate.ts";
 import { comparePaired } from "./paired.ts";
 import { mapPredictionsOf } from "./segmentation.ts";
@@ -19,6 +19,7 @@ import {
   resamplesFor,
   wilsonInterval,
 } from "./statistics.ts";
+import { errorOf, studentized, type WithError } from "./studentized.ts";
 import { type Predictions, predictionsOf } from "./tally.ts";
 
 /** A class for every sample; the metric is `top1`. */
@@ -130,7 +131,7 @@ export interface PairedDrop {
   /** Two-sided. */
   readonly ci95: Interval;
   readonly samples: number;
-  /** Tango's score bound for right or wrong, the paired percentile bootstrap for all else. */
+  /** Tango's score bound for right or wrong, the paired, studentized bootstrap for all else. */
   readonly method: "tango" | "bootstrap";
 }
 
@@ -139,9 +140,10 @@ export interface PairedDrop {
  *
  * Right or wrong (classes, and values that are all 0 or 1) is compared by Tango's score interval, which
  * at confidence 1 - 2 level has its one-sided bound at its end. Maps and other values are resampled:
- * each resample takes the same samples of both networks, a map with its whole confusion matrix. A
- * percentile bootstrap knows only the differences that it has seen: with few samples its bound is
- * somewhat low, and where both networks do the same on every sample it is the drop itself, 0.
+ * each resample takes the same samples of both networks, a map with its whole confusion matrix, and is
+ * studentized. No bootstrap knows of differences that it has not seen: where one sample in a hundred is
+ * badly hurt, a hundred samples are too few, and where both networks do the same on every sample the
+ * bound is the drop itself, 0.
  *
  * Fails with `DATA_MISMATCH` where the outcomes are not of the same samples, truth and metric, and
  * `DATA_NOT_FOUND` where there are no samples.
@@ -190,16 +192,25 @@ function mapDrop(original: MapOutcomes, other: MapOutcomes, options: DropOptions
     pairs.set(first.rows.subarray(i * width, (i + 1) * width), 2 * i * width);
     pairs.set(second.rows.subarray(i * width, (i + 1) * width), (2 * i + 1) * width);
   }
-  const drop = (indices: Int32Array) => {
+  const drop = (indices: Int32Array): WithError => {
     const sum = new Float64Array(2 * width);
-    for (let i = 0; i < indices.length; i++) {
-      const from = indices[i] * 2 * width;
+    for (const image of indices) {
+      const from = image * 2 * width;
       for (let k = 0; k < 2 * width; k++) sum[k] += pairs[from + k];
     }
-    const before = figuresOf(sum.subarray(0, width), classes).miou;
-    return before - figuresOf(sum.subarray(width), classes).miou;
+    const [before, after] = [sum.subarray(0, width), sum.subarray(width)];
+    const slopes = miouGradient(before, classes);
+    const otherSlopes = miouGradient(after, classes);
+    const influences = new Float64Array(images);
+    for (let i = 0; i < images; i++) {
+      const from = indices[i] * 2 * width;
+      for (let k = 0; k < 3 * classes; k++)
+        influences[i] += slopes[k] * pairs[from + k] - otherSlopes[k] * pairs[from + width + k];
+    }
+    const value = figuresOf(before, classes).miou - figuresOf(after, classes).miou;
+    return [value, errorOf(influences)];
   };
-  return bootstrapDrop(allImages(first), drop, options);
+  return bootstrapDrop(images, drop, [-1, 1], options);
 }
 
 function valueDrop(
@@ -215,22 +226,29 @@ function valueDrop(
     const count = (sign: number) => differences.reduce((n, d) => n + (d === sign ? 1 : 0), 0);
     return tangoDrop(count(1), count(-1), differences.length, options.level);
   }
-  const all = Int32Array.from({ length: differences.length }, (_, i) => i);
-  return bootstrapDrop(all, (indices) => meanAt(differences, indices), options);
+  const count = differences.length;
+  const drop = (indices: Int32Array): WithError => {
+    const mean = meanAt(differences, indices);
+    const influences = Float64Array.from(indices, (i) => (differences[i] - mean) / count);
+    return [mean, errorOf(influences)];
+  };
+  // A mean is no larger than the largest of all; the largest seen stands for that.
+  const limits: Interval = [quantile(differences, 0), quantile(differences, 1)];
+  return bootstrapDrop(count, drop, limits, options);
 }
 
 function bootstrapDrop(
-  all: Int32Array,
-  drop: (indices: Int32Array) => number,
-  { level, seed = 0, resamples = 2000 }: DropOptions,
+  samples: number,
+  drop: (indices: Int32Array) => WithError,
+  limits: Interval,
+  { level, seed, resamples }: DropOptions,
 ): PairedDrop {
-  const listed = (indices: Int32Array) => [drop(indices)];
-  const [series] = bootstrapSeries(all.length, 1, listed, { seed, resamples });
+  const { value, upper, lower } = studentized(samples, drop, { seed, resamples, limits });
   return {
-    drop: drop(all),
-    upper: quantile(series, 1 - level),
-    ci95: percentileInterval(series),
-    samples: all.length,
+    drop: value,
+    upper: upper(level),
+    ci95: [lower(0.025), upper(0.025)],
+    samples,
     method: "bootstrap",
   };
 }

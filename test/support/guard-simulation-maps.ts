@@ -50,12 +50,13 @@ export async function simulateMaps(
     const role = (name: string, samples: number) => {
       const images = imagesOf(samples, scenario.harmed, root.split(name, run));
       const original = outcomesOf(images, 0, 0);
-      return (k: number, level: number) =>
-        pairedDrop(original, outcomesOf(images, strengths[k], k), { level, resamples: 500 });
+      const of = (resamples: number) => (k: number, level: number) =>
+        pairedDrop(original, outcomesOf(images, strengths[k], k), { level, resamples });
+      return { measure: of(500), dropOf: (k: number) => of(1)(k, 0.025).drop };
     };
-    const select = role("select", Math.round(0.4 * scenario.samples));
-    const certify = role("certify", scenario.samples);
-    results.push(await guardedRun({ ...scenario, drops, select, certify }));
+    const { measure: select, dropOf } = role("select", Math.round(0.4 * scenario.samples));
+    const { measure: certify } = role("certify", scenario.samples);
+    results.push(await guardedRun({ ...scenario, drops, dropOf, select, certify }));
   }
   return summarize(results);
 }

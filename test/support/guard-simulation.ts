@@ -83,7 +83,8 @@ export async function simulate(scenario: Scenario, runs: number, seed = 0): Prom
     const drops = trueDrops(scenario, random.split("drops"));
     const select = role(scenario, drops, Math.round(0.4 * samples), random.split("select"));
     const certify = role(scenario, drops, samples, random.split("certify"));
-    results.push(await guardedRun({ maxDrop, samples, drops, select, certify }));
+    const dropOf = (k: number) => select(k, levelOf(confidence)).drop;
+    results.push(await guardedRun({ maxDrop, samples, drops, dropOf, select, certify }));
   }
   return summarize(results);
 }
@@ -96,6 +97,8 @@ export interface SimulatedRun {
   /** True drops of the candidates 0 (the original) to 40. */
   readonly drops: readonly number[];
   readonly select: Role;
+  /** The drop of `select` alone, without its bound. */
+  readonly dropOf: (k: number) => number;
   readonly certify: Role;
 }
 
@@ -111,8 +114,8 @@ export interface RunResult {
 
 /** Searches on `select`, declares the ladder, climbs it on `certify`. */
 export async function guardedRun(run: SimulatedRun): Promise<RunResult> {
-  const { maxDrop, samples, drops, select, certify } = run;
-  const { states, evaluations } = await searchRounds(select, maxDrop);
+  const { maxDrop, samples, drops, certify } = run;
+  const { states, evaluations } = await searchRounds(run);
   const ladder = declareLadder(states, { maxDrop, confidence, samples });
   const look = async ({ k }: Candidate, level: number) => certify(k, level);
   const { certified, looks } = await climb(ladder, { maxDrop, confidence, look });
@@ -151,10 +154,10 @@ interface Candidate extends State {
 }
 
 /** Rounds on `select`, each searched for the largest step that holds; the tolerance rises in stages. */
-async function searchRounds(
-  select: Role,
-  maxDrop: number,
-): Promise<{ readonly states: readonly Candidate[]; readonly evaluations: number }> {
+async function searchRounds({ dropOf, select, maxDrop }: SimulatedRun): Promise<{
+  readonly states: readonly Candidate[];
+  readonly evaluations: number;
+}> {
   const level = levelOf(confidence);
   const states: Candidate[] = [];
   let at = 0;
@@ -164,7 +167,7 @@ async function searchRounds(
       const from = at;
       const found = await largestWithin(
         Math.ceil((candidates - from) * perRound),
-        async (k) => select(from + k, level).drop <= tolerance,
+        async (k) => dropOf(from + k) <= tolerance,
       );
       step = found.k;
       at += step;
