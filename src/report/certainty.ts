@@ -1,7 +1,7 @@
 /** @file Why the figures can be believed: the guard's looks at unseen data, and the check of the surgery. */
 import type { CompressReport } from "../compress/compress-report.ts";
 import { counted, formatDrop, metricWords } from "./figures.ts";
-import { imageNoun } from "./headline.ts";
+import { imageNoun, isUnchanged } from "./headline.ts";
 import { html, type Part } from "./html.ts";
 import { dataTable, type Section } from "./page.ts";
 import { formatInteger, formatPercent, formatScientific } from "./text.ts";
@@ -20,6 +20,7 @@ ${formatPercent(1 - asked.confidence, 0)}.</p>`
     : html`<p>No largest drop was asked for, so nothing was tested against one.</p>`;
   const onTest =
     drop.value !== null &&
+    !isUnchanged(report) &&
     html`<p>Afterwards, once, on ${counted(report.result.samples, `test ${imageNoun(task)}`)}: a drop of
 <b>${formatDrop(drop.value, words.difference)}</b>${
       drop.ci95 !== null &&
@@ -78,8 +79,11 @@ export function verificationOf({ verification, rounds }: CompressReport): Sectio
         ? html`<p>Nothing was removed, so there was nothing to verify.</p>`
         : html`<p><b class="${passed ? "good" : "bad"}">${passed ? "Passed." : "Failed."}</b> Before any fine-tuning,
 each smaller network was run against the one that it came from with the same channels silenced; both must compute the
-same. On ${counted(samples, "sample")} the largest difference was <b>${formatScientific(maxError)}</b> of the output's
-range.</p>
+same. ${
+            samples > 0 &&
+            html`On ${counted(samples, "sample")} the largest difference was <b>${formatScientific(maxError)}</b> of the
+output's range.`
+          }</p>
 ${
   rows.length > 0 &&
   dataTable(

@@ -182,7 +182,8 @@ export function levelLine(
   position: "insideStartTop" | "insideEndBottom",
 ): LineSeriesOption["markLine"] {
   return {
-    ...{ silent: true, symbol: "none", animation: false },
+    // ECharts would round the value to two places.
+    ...{ silent: true, symbol: "none", animation: false, precision: 12 },
     lineStyle: { color: ink("bad"), type: [6, 4], width: 1.5 },
     label: {
       ...{ formatter: name, position, color: ink("bad"), fontSize: 12 },

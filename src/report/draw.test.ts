@@ -38,6 +38,7 @@ describe("the page of a certified classifier", () => {
     );
     expect(text).toContain("runs 1.90 times as fast");
     expect(text).toContain("Accuracy on 1,500 test images: 92.93 % → 92.73 %");
+    expect(text).toContain("(95 % intervals: 91.50 % to 94.10 %, and 91.30 % to 93.90 %)");
     expect(text).toContain("Certified with 95 % confidence: the drop is at most 1 point");
     expect(text).toContain("−0.20 points 95 %: −0.93 points to +0.53 points");
     expect(text).not.toContain("Not all was reached");
@@ -64,6 +65,21 @@ describe("the page of a certified classifier", () => {
     ];
     expect(charts).toHaveLength(16);
     expect(charts[0][2]).toContain("accuracy on select against the multiply-accumulates");
+  });
+
+  it("draws the tolerance where it is on the scale", () => {
+    const [chart] = page.match(/<svg class="wide"[\s\S]*?<\/svg>/) ?? [""];
+    const tick = (label: string) => {
+      const [, y] =
+        new RegExp(`translate\\([\\d.]+ ([\\d.]+)\\)"[^>]*>${label}\u00a0%<`).exec(chart) ?? [];
+      return Number(y);
+    };
+    const [, line] =
+      /<path d="M[\d.]+ ([\d.]+)L[^"]*"[^>]*stroke-dasharray="6,4"/.exec(chart) ?? [];
+    const { baseline, asked } = report;
+    const value = 100 * (baseline.select.value - (asked.maxDrop ?? 0));
+    const expected = tick("92") + ((value - 92) / (94 - 92)) * (tick("94") - tick("92"));
+    expect(Math.abs(Number(line) - expected)).toBeLessThan(1);
   });
 
   it("tells why an attempt was not accepted, and how to repeat it", () => {

@@ -3,7 +3,7 @@ import type { CompressReport } from "../compress/compress-report.ts";
 import { guardOf, verificationOf } from "./certainty.ts";
 import { type Examples, examplesOf } from "./examples.ts";
 import { counted } from "./figures.ts";
-import { headlineOf, titleOf } from "./headline.ts";
+import { headlineOf, isUnchanged, titleOf } from "./headline.ts";
 import { html } from "./html.ts";
 import { costsOf, widthsOf } from "./layers.ts";
 import { documentOf } from "./page.ts";
@@ -28,12 +28,10 @@ export function drawReport(report: CompressReport, { config, examples }: Extras)
     remarksOf(report),
     tradeOffOf(report),
     examplesOf(report, examples),
-    widthsOf(report),
-    costsOf(report),
+    ...(isUnchanged(report) ? [] : [widthsOf(report), costsOf(report)]),
     trainingOf(report),
     sensitivityOf(report),
-    classesOf(report),
-    calibrationOf(report),
+    ...(isUnchanged(report) ? [] : [classesOf(report), calibrationOf(report)]),
     guardOf(report),
     verificationOf(report),
     reproductionOf(config, factsOf(report), files),

@@ -34,7 +34,7 @@ export function headlineOf(report: CompressReport): Html {
 <p class="lead">${isUnchanged(report) ? unchangedSentence(name) : changedSentence(report)}</p>
 ${verdictOf(report)}
 <dl class="cards">
-${[qualityCard(report), ...sizeCards(report), latencyCard(report)]}</dl>`;
+${cardsOf(report).map(drawCard)}</dl>`;
 }
 
 function unchangedSentence(name: string): Html {
@@ -65,7 +65,12 @@ function qualitySentence(report: CompressReport): Html {
 flatters the result.`;
   }
   return html`${name} on ${counted(result.samples, `test ${imageNoun(task)}`)}:
-<b>${words.value(baseline.value)} → ${words.value(result.value)}</b>.`;
+<b>${words.value(baseline.value)} → ${words.value(result.value)}</b>${
+    baseline.ci95 !== null &&
+    result.ci95 !== null &&
+    html` <small>(95 % intervals: ${baseline.ci95.map(words.value).join(" to ")}, and
+${result.ci95.map(words.value).join(" to ")})</small>`
+  }.`;
 }
 
 /** What a sample of a task is called. */
@@ -94,6 +99,13 @@ function emphasised(text: string, start: string, isGood: boolean): Html {
     : html`<b class="${kind}">${start}.</b> ${text}`;
 }
 
+/** The five figures; of a network that is as it was nothing is to be compared. */
+function cardsOf(report: CompressReport): readonly Card[] {
+  const cards = [qualityCard(report), ...sizeCards(report), latencyCard(report)];
+  if (!isUnchanged(report)) return cards;
+  return cards.map(({ title, before }) => ({ title, before, after: before, change: "unchanged" }));
+}
+
 interface Card {
   readonly title: Part;
   readonly after: string;
@@ -115,7 +127,7 @@ function drawCard({ title, after, before, change, share }: Card): Html {
 `;
 }
 
-function qualityCard(report: CompressReport): Html {
+function qualityCard(report: CompressReport): Card {
   const { baseline, result, metric, drop } = report;
   const words = metricWords(metric);
   const isOnTest = baseline.value !== null && result.value !== null;
@@ -123,7 +135,7 @@ function qualityCard(report: CompressReport): Html {
   const change = (after.value ?? 0) - (before.value ?? 0);
   const interval =
     isOnTest && drop.ci95 !== null ? ([-drop.ci95[1], -drop.ci95[0]] as const) : undefined;
-  return drawCard({
+  return {
     title: `${sentence(words.name).slice(0, -1)}, ${isOnTest ? "test" : "search data"}`,
     after: words.value(after.value ?? 0),
     before: words.value(before.value ?? 0),
@@ -132,17 +144,21 @@ function qualityCard(report: CompressReport): Html {
       interval &&
         html`<br><span class="muted">95 %: ${signedInterval(interval, words.difference)}</span>`,
     ],
-  });
+  };
 }
 
-function sizeCards({ baseline, result }: CompressReport): readonly Html[] {
-  const card = (title: string, write: (value: number) => string, before: number, after: number) =>
-    drawCard({
-      ...{ title, before: spaced(write(before)), after: spaced(write(after)) },
-      share: after / before,
-      change: html`<b>${formatShare(after / before)}</b> left<br><span
+function sizeCards({ baseline, result }: CompressReport): readonly Card[] {
+  const card = (
+    title: string,
+    write: (value: number) => string,
+    before: number,
+    after: number,
+  ): Card => ({
+    ...{ title, before: spaced(write(before)), after: spaced(write(after)) },
+    share: after / before,
+    change: html`<b>${formatShare(after / before)}</b> left<br><span
 class="muted">${timesOf(before, after)} times less</span>`,
-    });
+  });
   return [
     card("MACs", formatCount, baseline.macs, result.macs),
     card("Parameters", formatCount, baseline.params, result.params),
@@ -150,16 +166,16 @@ class="muted">${timesOf(before, after)} times less</span>`,
   ];
 }
 
-function latencyCard({ baseline, result, latency }: CompressReport): Html {
+function latencyCard({ baseline, result, latency }: CompressReport): Card {
   const { ratio, ci95, threads } = latency;
-  return drawCard({
+  return {
     title: `Latency, ${counted(threads, "thread")}`,
     before: spaced(formatMs(baseline.latencyMs)),
     after: spaced(formatMs(result.latencyMs)),
     share: ratio,
     change: html`<b>${formatTimes(1 / ratio)}×</b> as fast<br><span class="muted">95 %: ${formatTimes(1 / ci95[1])}
 to ${formatTimes(1 / ci95[0])}</span>`,
-  });
+  };
 }
 
 function formatTimes(times: number): string {

@@ -9,6 +9,8 @@ import { displayWidth, formatCount, formatInteger } from "./text.ts";
 
 /** One thing before and after. */
 interface Row {
+  /** In the table below its chart, from 1. */
+  readonly number: number;
   readonly name: string;
   readonly before: number;
   readonly after: number;
@@ -20,8 +22,8 @@ const mostNamed = 26;
 /** Widths of the groups. */
 export function widthsOf({ groups }: CompressReport): Section | undefined {
   if (groups.length === 0) return undefined;
-  const rows = groups.map(({ id, layers, before, after }) => ({
-    name: layers[0] ?? id,
+  const rows = groups.map(({ id, layers, before, after }, i) => ({
+    ...{ number: i + 1, name: layers[0] ?? id },
     ...{ before, after },
   }));
   const [before, after] = [totalOf(rows, "before"), totalOf(rows, "after")];
@@ -68,11 +70,16 @@ function layersOf(id: string, layers: readonly string[]): Part {
 export function costsOf({ layers }: CompressReport): Section | undefined {
   const costly = layers.filter(({ before }) => before.macs > 0 || before.params > 0);
   if (costly.length === 0) return undefined;
+  const hasMacs = costly.some(({ before }) => before.macs > 0);
+  // Normalization and the like would hide the layers that count; they are in the table.
+  const drawn = costly
+    .map((layer, i) => ({ ...layer, number: i + 1 }))
+    .filter(({ before }) => !hasMacs || before.macs > 0);
   const rowsBy = (figure: "macs" | "params") =>
-    costly
-      .map(({ name, before, after }) => ({ name, before: before[figure], after: after[figure] }))
-      .filter((row) => row.before > 0);
-  const macs = rowsBy("macs");
+    drawn.map(({ number, name, before, after }) => ({
+      ...{ number, name, before: before[figure], after: after[figure] },
+    }));
+  const macs = hasMacs ? rowsBy("macs") : [];
   const params = rowsBy("params");
   const dearest = macs.reduce((best, row) => (row.after > best.after ? row : best), macs[0]);
   return {
@@ -83,6 +90,7 @@ export function costsOf({ layers }: CompressReport): Section | undefined {
       html`<p>The dearest layer that is left is ${nameOf(dearest.name)} with
 ${formatShare(dearest.after / Math.max(1, totalOf(macs, "after")))} of all multiply-accumulates.</p>`
     }
+${drawn.length < costly.length && html`<p>Layers without multiply-accumulates are in the table only.</p>`}
 ${macs.length > 0 && barsFigure("macs", "multiply-accumulates", macs, formatCount)}
 ${params.length > 0 && barsFigure("params", "parameters", params, formatCount)}
 ${folded(
@@ -90,6 +98,7 @@ ${folded(
   dataTable(
     "Cost by layer",
     [
+      { title: "no.", kind: "number" },
       { title: "layer", kind: "words" },
       { title: "operator" },
       { title: "MACs before", kind: "number" },
@@ -97,7 +106,8 @@ ${folded(
       { title: "params before", kind: "number" },
       { title: "after", kind: "number" },
     ],
-    costly.map(({ name, opType, before, after }): readonly Part[] => [
+    costly.map(({ name, opType, before, after }, i): readonly Part[] => [
+      i + 1,
       nameOf(name),
       plainName(opType, 24),
       formatCount(before.macs),
@@ -199,7 +209,7 @@ function numberedBars(
     title: titleOf(what),
     grid: { ...grid, bottom: 34 },
     xAxis: {
-      ...{ type: "category", data: rows.map((_, i) => String(i + 1)) },
+      ...{ type: "category", data: rows.map((row) => String(row.number)) },
       ...{
         name: "number in the table below, from the input on",
         nameLocation: "middle",

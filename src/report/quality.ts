@@ -49,13 +49,16 @@ ${isLong ? folded(`All ${measured.length} classes`, table("Classes", measured)) 
   };
 }
 
+/** Bins of fewer samples are luck, and only in the table. */
+const fewestSamples = 10;
+
 /** Accuracy against confidence. */
 export function calibrationOf({ calibration }: CompressReport): Section | undefined {
   if (calibration === null) return undefined;
   const { before, after } = calibration;
   const pointsOf = ({ bins }: Calibration["before"]): [number, number][] =>
     bins
-      .filter(({ samples }) => samples > 0)
+      .filter(({ samples }) => samples >= fewestSamples)
       .map(({ confidence, accuracy }) => [100 * confidence, 100 * accuracy]);
   const percent = (value: number) => `${value} %`;
   const ece = (value: number) => spaced(formatPercent(value, 2));
@@ -114,7 +117,8 @@ ${chart}
 <div><p>Of the answers given with 80 % confidence, 80 % should be right: on the dashed line. Below it a network is
 surer than it should be.</p>
 <p>The expected calibration error is the mean distance from the line: <b>${ece(before.ece)}</b> before,
-<b>${ece(after.ece)}</b> after.</p></div></div>
+<b>${ece(after.ece)}</b> after.</p>
+<p><small>Points stand for at least ${fewestSamples} samples.</small></p></div></div>
 ${folded(
   "Calibration as a table",
   dataTable(
