@@ -9,11 +9,16 @@ import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { constantOf, type Graph } from "../ir/graph.ts";
+import { compareModels } from "../measure/compare.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { readModel } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
+import { applyEdits } from "../structure/edits.ts";
+import { maskReads } from "../structure/masks.ts";
+import { selectUnits } from "../structure/select.ts";
+import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
@@ -106,6 +111,29 @@ describe.each(cases)("importance on a %s network", (_, graph) => {
     const cost = costModel(structureOf(proposal.graph));
     const nothing = new Uint8Array(context.structure.units.length);
     expect(cost(nothing)).toEqual(costModel(context.structure)(nothing));
+  });
+
+  it("proposes a removal that computes what the masked network computes", async () => {
+    const context = contextOf(graph, { epochs: "1" });
+    const { scores, edits, graph: learnt } = await importance.learn(context);
+    const cost = costModel(context.structure);
+    const whole = cost(new Uint8Array(scores.length)).params;
+    const { removed } = selectUnits(context.structure, scores, [
+      { name: "params", fraction: 0.6, remaining: (of) => cost(of).params / whole },
+    ]);
+    expect(removed).toContain(1);
+    const own = edits(removed);
+    const edited = structureOf(applyEdits(learnt, own));
+    const [original, masked, small] = [
+      context.model,
+      writeModel(context.model, maskReads(edited, removed)),
+      writeModel(context.model, removeUnits(edited, removed)),
+    ];
+    const { dims } = context.structure.analysis;
+    expect((await compareModels(original, masked, small, dims, { samples: 1 })).passed).toBe(true);
+    expect(own.length).toBeGreaterThan(0);
+    const plain = await importance.learn(contextOf(graph, { epochs: "0", compensate: "off" }));
+    expect(plain.edits(removed)).toEqual([]);
   });
 
   it.each<Readonly<Record<string, string>>>([

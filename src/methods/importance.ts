@@ -8,10 +8,13 @@ import { EspalierError } from "../errors.ts";
 import { l1Penalty } from "../grad/losses.ts";
 import type { Graph } from "../ir/graph.ts";
 import { algebraOf } from "../ops/algebra.ts";
-import type { Structure } from "../structure/units.ts";
+import { type Structure, structureOf } from "../structure/units.ts";
 import { type Objective, sumOf } from "../train/objectives.ts";
 import { objectiveFor } from "../train/options.ts";
 import { train } from "../train/train.ts";
+import { sourcesOf } from "./channel-model.ts";
+import { compensate } from "./compensation.ts";
+import { correlationsOf } from "./correlations.ts";
 import { foldGates, type GatedGraph, insertGates } from "./filter-gates.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";
 import { absoluteFactors, magnitudes } from "./importance-scores.ts";
@@ -19,6 +22,8 @@ import { type Started, startOf, starts } from "./importance-start.ts";
 import { taylorScores } from "./importance-taylor.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+import { readersOf } from "./readers.ts";
+import { momentsOf } from "./statistics.ts";
 
 const name = "importance";
 const options: readonly MethodOption[] = [
@@ -67,6 +72,12 @@ const options: readonly MethodOption[] = [
     default: "1024",
     description: "images on which the loss is looked at (score taylor)",
   },
+  {
+    name: "compensate",
+    values: ["on", "off"],
+    default: "on",
+    description: "replace removed channels by the value that batch normalization lets expect",
+  },
 ];
 
 export const importance: LearnedMethod = {
@@ -96,7 +107,10 @@ export const importance: LearnedMethod = {
     const scores = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
     for (const [gate, own] of values)
       for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
-    return { graph, history, scores, edits: () => [], notes: notesOf(structure, scores) };
+    return {
+      ...{ graph, history, scores, notes: notesOf(structure, scores) },
+      edits: settings.isCompensated ? compensation(structure, graph) : () => [],
+    };
   },
 };
 
@@ -110,6 +124,7 @@ interface Settings {
   readonly statistics: "frozen" | "batch";
   readonly penalty: number;
   readonly images: number;
+  readonly isCompensated: boolean;
 }
 
 function settingsOf(context: LearningContext): Settings {
@@ -126,6 +141,7 @@ function settingsOf(context: LearningContext): Settings {
     statistics: optionOf(method, context, "statistics") === "batch" ? "batch" : "frozen",
     penalty: number("penalty", 0),
     images: number("images", 1, true),
+    isCompensated: optionOf(method, context, "compensate") === "on",
   };
 }
 
@@ -177,6 +193,18 @@ async function scoresOf(
         : absoluteFactors(folded, started.graph, gate),
     ]),
   );
+}
+
+/** How readers make up for what is removed, where statistics tell what it was worth. */
+function compensation({ analysis: { dims } }: Structure, graph: Graph): LearnedProposal["edits"] {
+  return (removed) => {
+    const structure = structureOf(graph, { dims });
+    const readers = readersOf(structure);
+    const moments = momentsOf(structure.analysis);
+    const correlations = correlationsOf(structure, readers, moments);
+    const sources = sourcesOf(readers, moments, correlations);
+    return compensate(graph, sources, removed, { variance: true });
+  };
 }
 
 function notesOf({ units, groups }: Structure, scores: Float64Array): string[] {
