@@ -39,6 +39,7 @@ interface Flags extends DataFlags, TrainingFlags {
   readonly distill?: true;
   readonly finalEpochs?: number;
   readonly timeBudget?: number;
+  readonly sensitivity?: true;
   readonly externalData?: true;
   readonly json?: true;
 }
@@ -95,6 +96,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .option("--final-epochs <n>", "of tuning after the last round (default 0)", integerFrom(0))
     .option("--distill", "the original teaches in place of labels")
     .option("--time-budget <seconds>", "no round begins after it", positiveValue)
+    .option("--sensitivity", "measure what each group is worth, for the report")
     .optionsGroup("What may go")
     .option("--only <pattern>", "these groups or layers; * matches anything", addText, [])
     .option("--except <pattern>", "not these; `stream`: residual streams", addText, [])
@@ -138,10 +140,10 @@ function requestOf(network: string, run: string, flags: Flags): CompressRunReque
 function settingsOf(flags: Flags): CompressSettingsInput {
   const { method, macs, params, bytes, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
-  const { timeBudget: timeBudgetSeconds, distill: distills } = flags;
+  const { timeBudget: timeBudgetSeconds, distill: distills, sensitivity } = flags;
   const given = {
     ...{ method, maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs },
-    ...{ timeBudgetSeconds, distills },
+    ...{ timeBudgetSeconds, distills, sensitivity },
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

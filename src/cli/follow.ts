@@ -22,7 +22,7 @@ export async function follow<Report>(
         progress.step(stepOf(training));
       },
       onEpoch: (record, isBest) => progress.note(describeEpoch(record, epochs, isBest)),
-      onTest: ({ done, total }) => progress.step({ done, total, unit: "samples" }),
+      onTest: ({ done, total, unit = "samples" }) => progress.step({ done, total, unit }),
       onNote: (note) => progress.note(escapeForTerminal(note)),
       onWarning: (warning) => progress.warn(escapeForTerminal(warning)),
     });

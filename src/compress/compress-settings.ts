@@ -47,6 +47,11 @@ export const compressSettings = z.strictObject({
   epochs: z.int().nonnegative().default(2),
   /** Epochs of fine-tuning after the last round. */
   finalEpochs: z.int().nonnegative().default(0),
+  /**
+   * Measures, at the end, what it costs to thin each group of the original by itself; not where the time
+   * budget is spent by then.
+   */
+  sensitivity: z.boolean().default(false),
   /** Seconds for the comparison of latencies. */
   benchSeconds: z.number().positive().default(5),
   /** Of the whole run. */

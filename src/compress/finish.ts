@@ -24,6 +24,7 @@ import type { CompressContext } from "./context.ts";
 import { saveExamples } from "./examples.ts";
 import { measuredOf } from "./round.ts";
 import { type CompressConfig, roundPaths, runPaths } from "./run-folder.ts";
+import { sensitivityOfRun } from "./sensitivity-of-run.ts";
 
 /** What a run has come to when its rounds are over. */
 export interface Outcome {
@@ -141,7 +142,7 @@ export async function finish(
     },
     calibration: calibrationOf(before.test, after.test),
     classes: classesOf(context, before.test, after.test),
-    sensitivity: null,
+    sensitivity: await sensitivityOfRun(context, outcome.isTimeSpent),
     digests: {
       original: await digestOf(paths.original),
       model: await digestOf(paths.model),

@@ -180,7 +180,8 @@ async function howFar(
       const drop = metricOf(original.select).value - metricOf(outcomes).value;
       const { macs } = remainingOf(costOf(graph, structure.analysis.dims), original);
       search.push({ units, macs, drop });
-      hooks.onTest?.({ done: search.length, total: Math.ceil(2 * Math.log2(order.count + 1)) });
+      const total = Math.ceil(2 * Math.log2(order.count + 1));
+      hooks.onTest?.({ done: search.length, total, unit: "networks" });
       return drop <= tolerance;
     };
     // Half of what may go is a better first guess than one unit: fewer and larger networks are run.

@@ -9,7 +9,12 @@ export interface RunHooks {
   readonly onPhase?: (phase: string) => void;
   readonly onProgress?: (progress: TrainProgress) => void;
   readonly onEpoch?: (record: EpochRecord, isBest: boolean) => void;
-  readonly onTest?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly onTest?: (progress: {
+    readonly done: number;
+    readonly total: number;
+    /** What is counted; default `samples`. */
+    readonly unit?: string;
+  }) => void;
   /** Something came out: a round was accepted, a look at `certify` was taken. */
   readonly onNote?: (note: string) => void;
   readonly onWarning?: (warning: string) => void;

@@ -9,7 +9,7 @@ import type { ExamineOptions } from "../measure/evaluate.ts";
 import { examine, metricOf, type Outcomes, pairedDrop, samplesOf } from "../measure/outcomes.ts";
 import { withLabelsFrom } from "../measure/pseudo-labels.ts";
 import type { Interval } from "../measure/statistics.ts";
-import { type AnyMethod, isLearned } from "../methods/learned-method.ts";
+import { isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import type { Method, Proposal } from "../methods/method.ts";
 import { methods } from "../methods/registry.ts";
@@ -170,11 +170,6 @@ export async function sensitivity(
   };
 }
 
-/** The method whose scores tell a sensitivity: the given one, or `magnitude` where that would train. */
-export function scoringMethodFor(method: AnyMethod): Method {
-  return isLearned(method) ? named(undefined) : method;
-}
-
 function named(name = "magnitude"): Method {
   const method = anyMethodNamed(name);
   if (!isLearned(method)) return method;
@@ -191,7 +186,8 @@ async function examinerOf(
   split: Role,
   options: SensitivityOptions,
 ): Promise<(network: readonly Uint8Array[]) => Promise<Outcomes>> {
-  const { limit = defaultLimit, batchSize, output, providers, threads, signal } = options;
+  const { limit = defaultLimit, batchSize, output } = options;
+  const { providers, threads, optimization, signal } = options;
   if (dataset.size(split) === 0)
     throw new EspalierError("DATA_NOT_FOUND", `${dataset.path}: no images serve as \`${split}\``, {
       hint: "Name another split, or cut roles from the test file with --held-out.",
@@ -199,6 +195,7 @@ async function examinerOf(
   const session = {
     ...(providers && { providers }),
     ...(threads !== undefined && { threads }),
+    ...(optimization && { optimization }),
     ...(signal && { signal }),
     ...(output !== undefined && { output }),
   };
