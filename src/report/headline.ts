@@ -38,8 +38,8 @@ ${cardsOf(report).map(drawCard)}</dl>`;
 }
 
 function unchangedSentence(name: string): Html {
-  return html`<b>${name} is as it was.</b> No smaller network that was tried was accepted, so the result is the
-original.`;
+  return html`<b>${name} is as it was.</b> No smaller network that was tried held what was asked for, so the result
+is the original.`;
 }
 
 function changedSentence(report: CompressReport): Html {

@@ -58,7 +58,7 @@ function pointsOf({ rounds, chosenRound, baseline: { select } }: CompressReport)
   const chosen = rounds
     .filter(({ round }) => round === chosenRound)
     .flatMap((round) => round.attempts.filter((attempt) => attempt.isAccepted));
-  return {
+  const tried = {
     accepted: [original, ...taken.map(end)],
     chosen: chosen.map(end).at(0) ?? original,
     bounds: taken.flatMap((attempt) => [
@@ -68,11 +68,17 @@ function pointsOf({ rounds, chosenRound, baseline: { select } }: CompressReport)
     ]),
     removed: attempts
       .filter(({ tuned }) => tuned !== null)
-      .map((attempt) => [xOf(attempt), attempt.removed.value]),
+      .map((attempt): Point => [xOf(attempt), attempt.removed.value]),
     rejected: attempts.filter((attempt) => !attempt.isAccepted).map(end),
-    searched: rounds.flatMap(({ search }) =>
-      search.map(({ macs, drop }): Point => [100 * macs, select.value - drop]),
-    ),
+  };
+  const { min } = sharesOf(tried);
+  return {
+    ...tried,
+    searched: rounds
+      .flatMap(({ search }) =>
+        search.map(({ macs, drop }): Point => [100 * macs, select.value - drop]),
+      )
+      .filter(([x]) => x >= min),
   };
 }
 
@@ -112,6 +118,17 @@ ${chart}
     ` ${sentence(`${counted(below, "point")} ${below === 1 ? "lies" : "lie"} below the scale, drawn at its lower edge as triangles`)}`
   }</figcaption>
 </figure>`;
+}
+
+/** The scale of the shares that are left: down to the smallest network that was tried in earnest. */
+function sharesOf({
+  accepted,
+  rejected,
+  removed,
+}: Pick<Points, "accepted" | "rejected" | "removed">) {
+  const smallest = Math.min(...[...accepted, ...rejected, ...removed].map(([x]) => x));
+  const interval = smallest < 60 ? 20 : 10;
+  return { interval, min: Math.max(0, interval * Math.floor((smallest - 2) / interval)) };
 }
 
 /**
@@ -159,15 +176,12 @@ function optionOf(
         : { value: [x, y], symbol, symbolSize: size },
     ),
   });
-  const xs = [...points.accepted, ...points.rejected, ...points.removed].map(([x]) => x);
-  const interval = Math.min(...xs) < (canvas.isNarrow ? 60 : 40) ? 20 : 10;
   return {
     ...planeOf(
       {
         title: "MACs left, % of the original",
         write: (value) => `${value} %`,
-        ...{ min: Math.max(0, interval * Math.floor((Math.min(...xs) - 2) / interval)), max: 100 },
-        ...{ interval, isInverse: true },
+        ...{ ...sharesOf(points), max: 100, isInverse: true },
       },
       { title: `${words.name} on select`, write: words.tick, ...scale },
       canvas,
