@@ -29,14 +29,14 @@ export function tradeOffOf(report: CompressReport): Section {
   return { id: "trade-off", title: "What each step cost", body };
 }
 
-function introductionOf({ rounds, chosenRound, baseline, task }: CompressReport): Part {
+function introductionOf({ rounds, chosenRound, baseline, result, task }: CompressReport): Part {
   const attempts = rounds.reduce((sum, round) => sum + round.attempts.length, 0);
   const accepted = rounds.filter((round) => round.isAccepted).length;
   return html`<p>${counted(rounds.length, "round")} with ${counted(attempts, "attempt")};
 ${accepted === 0 ? "none was" : accepted === 1 ? "one was" : `${accepted} were`} accepted${
     chosenRound > 0 && html`, and the result is the network after round ${chosenRound}`
   }. These figures are from the ${counted(baseline.select.samples, imageNoun(task))} of the role
-<code>select</code>, on which the search decides; the figures above are from data that it never saw.</p>`;
+<code>select</code>, on which the search decides${result.value !== null && "; the figures above are from data that it never saw"}.</p>`;
 }
 
 interface Points {
