@@ -15,12 +15,13 @@ import { loadModel, saveModel } from "../files/model-file.ts";
 import { examine, metricOf, samplesOf } from "../measure/outcomes.ts";
 import { withLabelsFrom } from "../measure/pseudo-labels.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
+import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import type { SessionOptions } from "../runtime/session.ts";
 import { versions } from "../runtime/versions.ts";
 import { costOf } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
-import { chooseRound } from "./certify.ts";
+import { chooseRound, describeLook, looksOf } from "./certify.ts";
 import { type CompressReport, type RoundRecord, roundRecord } from "./compress-report.ts";
 import { type CompressSettingsInput, compressSettingsOf, hasTargets } from "./compress-settings.ts";
 import type { CompressContext, Original } from "./context.ts";
@@ -69,14 +70,7 @@ export async function compressRun(
   anyMethodNamed(settings.method); // fails before anything is read
   await requireFree(run);
   hooks.onPhase?.("reading");
-  const model = await loadModel(network, { externalData });
-  const options = { ...storedPreprocessing(model.metadata), ...request.dataOptions };
-  const dataset = await openDataset(request.data, options);
-  for (const role of ["fit", "select"] as const)
-    if (dataset.size(role) === 0)
-      throw new EspalierError("DATA_NOT_FOUND", `${request.data}: no images serve as \`${role}\``, {
-        hint: "Compression needs images to tune and to choose on: give a train file, or --held-out.",
-      });
+  const { model, dataset, options } = await readRequest(request);
   const config: CompressConfig = {
     ...{ version: 1, command: "compress", versions: { ...versions() } },
     ...{ network, externalData, hasLabels: dataset.labelKind !== "none" },
@@ -93,6 +87,26 @@ export async function compressRun(
     if (!hooks.signal?.aborted && isEmpty) await discardRun(run);
     throw error;
   }
+}
+
+/** Reads what is to be compressed, and with what. Fails with `DATA_NOT_FOUND`, and as {@link compressRun}. */
+export async function readRequest(
+  request: Pick<CompressRunRequest, "network" | "externalData" | "data" | "dataOptions">,
+): Promise<{
+  readonly model: Model;
+  readonly dataset: Dataset;
+  /** How samples become inputs: as asked for, else as the network was trained. */
+  readonly options: DatasetOptions;
+}> {
+  const model = await loadModel(request.network, { externalData: request.externalData ?? false });
+  const options = { ...storedPreprocessing(model.metadata), ...request.dataOptions };
+  const dataset = await openDataset(request.data, options);
+  for (const role of ["fit", "select"] as const)
+    if (dataset.size(role) === 0)
+      throw new EspalierError("DATA_NOT_FOUND", `${request.data}: no images serve as \`${role}\``, {
+        hint: "Compression needs images to tune and to choose on: give a train file, or --held-out.",
+      });
+  return { model, dataset, options };
 }
 
 /** Goes on with a run where its journal ends, or begins it. Fails as {@link compressRun}. */
@@ -159,7 +173,11 @@ async function compress(
     await clearCheckpoints(run);
   }
   hooks.onPhase?.("choosing");
-  const choice = await chooseRound(context, rounds);
+  const choice = await chooseRound(rounds, {
+    ...{ maxDrop: settings.maxDrop, confidence: settings.confidence },
+    ...{ samples: dataset.size("certify"), look: looksOf(context) },
+  });
+  for (const look of choice.looks) hooks.onNote?.(describeLook(look));
   const report = await finish(context, config, { rounds, choice, isTimeSpent, warnings });
   await writeReport(run, report);
   return report;

@@ -35,9 +35,12 @@ export interface LadderOptions {
   readonly confidence?: number;
   /** Samples of `certify`. */
   readonly samples: number;
-  /** Rungs of each ladder at most; default 4. */
+  /** Rungs of each ladder at most; default {@link mostRungs}. */
   readonly rungs?: number;
 }
+
+/** Rungs of a ladder, unless another number is asked for. */
+export const mostRungs = 4;
 
 /** The one-sided level of each test: half of alpha = 1 - confidence, for there are two ladders. */
 export function levelOf(confidence: number): number {
@@ -82,7 +85,7 @@ export function declareLadder<S extends State>(
   states: readonly S[],
   options: LadderOptions,
 ): Ladder<S> {
-  const { maxDrop, confidence = 0.95, samples, rungs = 4 } = options;
+  const { maxDrop, confidence = 0.95, samples, rungs = mostRungs } = options;
   assert(Number.isInteger(rungs) && rungs >= 1, `a number of rungs, got ${rungs}`);
   const z = normalQuantile(1 - levelOf(confidence));
   const held = states.filter(({ drop }) => drop <= maxDrop).toSorted((a, b) => b.size - a.size);
