@@ -1,5 +1,4 @@
 /** @file Which round's network is the result: what the guard certifies, or the best that may be claimed. */
-
 import { z } from "zod";
 import { loadModel } from "../files/model-file.ts";
 import { type Outcomes, pairedDrop } from "../measure/outcomes.ts";
@@ -7,7 +6,7 @@ import { writeModel } from "../onnx/write.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import type { CompressContext } from "./context.ts";
 import { climb } from "./guard.ts";
-import { declareLadder, type State } from "./ladder.ts";
+import { type Drop, declareLadder, type State } from "./ladder.ts";
 import { logEvent, roundPaths } from "./run-folder.ts";
 
 /** A round that was accepted on `select`. */
@@ -26,17 +25,25 @@ export interface Choice {
 
 const drop = z.object({ drop: z.number(), upper: z.number(), samples: z.number() });
 
+/** What was asked for, and how a round's network is measured on `certify`. */
+export interface ChoiceOptions {
+  readonly maxDrop: number | undefined;
+  readonly confidence: number;
+  /** How many serve as `certify`. */
+  readonly samples: number;
+  /** The drop of a round's network, with its upper bound at this one-sided level. */
+  readonly look: (round: number, level: number) => Promise<Drop>;
+}
+
 /**
  * Without a tolerance the last accepted round. With one, the smallest network that `certify` lets
  * pass. Where too few samples are there to tell, the mildest that was asked for, uncertified; where
  * its drop is too large, the original.
  */
 export async function chooseRound(
-  context: CompressContext,
   rounds: readonly RoundRecord[],
+  { maxDrop, confidence, samples, look }: ChoiceOptions,
 ): Promise<Choice> {
-  const { settings, dataset, hooks, run, journal } = context;
-  const { maxDrop, confidence } = settings;
   const states = rounds.flatMap((record): RoundState[] => {
     const accepted = record.attempts.find(({ isAccepted }) => isAccepted);
     if (accepted === undefined) return [];
@@ -46,35 +53,21 @@ export async function chooseRound(
   const last = states.at(-1)?.round ?? 0;
   if (maxDrop === undefined)
     return { round: last, isCertified: false, words: "No tolerance was asked for.", looks: [] };
-  const samples = dataset.size("certify");
   if (samples === 0) {
     const words = "Not certified: no images serve as `certify`. The result held on `select` only.";
     return { round: last, isCertified: false, words, looks: [] };
   }
   const ladder = declareLadder(states, { maxDrop, confidence, samples });
-  let original: Outcomes | undefined;
   const rungs = { main: ladder.main, milder: ladder.milder };
   const result = await climb(ladder, {
     ...{ maxDrop, confidence },
-    look: ({ round }, level) =>
-      journal.once(`look at round ${round}`, drop, async () => {
-        hooks.onPhase?.(`certifying round ${round}`);
-        logEvent(run, "look", { role: "certify", round, level });
-        original ??= await context.examine(writeModel(context.original.model).chunks, "certify");
-        const { chunks } = writeModel(await loadModel(roundPaths(run, round).tuned));
-        return pairedDrop(original, await context.examine(chunks, "certify"), { level });
-      }),
+    look: ({ round }, level) => look(round, level),
   });
   const looks = result.looks.map(({ ladder: name, rung, level, ...found }) => ({
     ...{ round: rungs[name][rung].round, level, ladder: name },
     ...{ drop: found.drop, upper: found.upper, samples: found.samples, passed: found.passed },
   }));
   const { certified, verdict, words, decisive } = result;
-  for (const { round, drop: observed, upper, passed } of looks)
-    hooks.onNote?.(
-      `certify, round ${round}: drop ${(100 * observed).toFixed(2)}, at most ` +
-        `${(100 * upper).toFixed(2)} points: ${passed ? "passed" : "failed"}`,
-    );
   const mildest = decisive && rungs[decisive.ladder][decisive.rung].round;
   const fallback = verdict === "too-few-samples" ? (mildest ?? 0) : 0;
   return {
@@ -82,4 +75,32 @@ export async function chooseRound(
     isCertified: certified !== undefined,
     ...{ words, looks },
   };
+}
+
+/** Consults `certify` about a round's network, once in a run: it is on record before it is used. */
+export function looksOf(context: CompressContext): ChoiceOptions["look"] {
+  const { hooks, run, journal } = context;
+  let original: Outcomes | undefined;
+  return (round, level) =>
+    journal.once(`look at round ${round}`, drop, async () => {
+      hooks.onPhase?.(`certifying round ${round}`);
+      logEvent(run, "look", { role: "certify", round, level });
+      original ??= await context.examine(writeModel(context.original.model).chunks, "certify");
+      const { chunks } = writeModel(await loadModel(roundPaths(run, round).tuned));
+      return pairedDrop(original, await context.examine(chunks, "certify"), { level });
+    });
+}
+
+/** A look in a line. */
+export function describeLook({
+  round,
+  drop: observed,
+  upper,
+  passed,
+}: CompressReport["looks"][number]): string {
+  const points = (value: number) => (100 * value).toFixed(2);
+  return (
+    `certify, round ${round}: drop ${points(observed)}, at most ${points(upper)} points: ` +
+    `${passed ? "passed" : "failed"}`
+  );
 }

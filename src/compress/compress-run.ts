@@ -32,6 +32,7 @@ import {
   type CompressConfig,
   createRun,
   discardRun,
+  logEnd,
   logEvent,
   requireFree,
   roundPaths,
@@ -83,8 +84,7 @@ export async function compressRun(
   try {
     return await continueCompression(run, config, dataset, hooks);
   } catch (error) {
-    const isEmpty = (await Journal.open(runPaths(run).journal)).isEmpty;
-    if (!hooks.signal?.aborted && isEmpty) await discardRun(run);
+    if (!hooks.signal?.aborted && !(await isBegun(run))) await discardRun(run);
     throw error;
   }
 }
@@ -122,7 +122,9 @@ export async function continueCompression(
     return report;
   } catch (error) {
     const isStopped = hooks.signal?.aborted ?? false;
-    logEvent(run, isStopped ? "stopped" : "failed", { message: String(error) });
+    logEnd(run, isStopped ? "stopped" : "failed", error);
+    if (!isStopped && (await isBegun(run)))
+      hooks.onNote?.(`what was done is kept: \`espalier resume ${run}\` goes on`);
     if (!isStopped) throw error;
     throw new EspalierError("ABORTED", "Compression was stopped.", {
       hint: `\`espalier resume ${run}\` goes on`,
@@ -150,10 +152,7 @@ async function compress(
   let path = runPaths(run).original;
   let isTimeSpent = false;
   for (let round = 1; round <= settings.rounds && !isTimeSpent; round++) {
-    const record = await journal.once(`round ${round}`, roundRecord, () =>
-      runRound(context, round, path),
-    );
-    logEvent(run, "round", { round, isAccepted: record.isAccepted, remaining: record.remaining });
+    const record = await recordRound(context, round, () => runRound(context, round, path));
     rounds.push(record);
     await clearCheckpoints(run);
     // A later round may lose more, so one that lost too much is not the end; one that found nothing is.
@@ -166,7 +165,7 @@ async function compress(
   const last = rounds.findLast(({ isAccepted }) => isAccepted);
   if (last !== undefined && settings.finalEpochs > 0 && !isTimeSpent) {
     const round = rounds.length + 1;
-    const record = await journal.once(`round ${round}`, roundRecord, () =>
+    const record = await recordRound(context, round, () =>
       runTuning(context, round, roundPaths(run, last.round).tuned, last),
     );
     rounds.push(record);
@@ -181,6 +180,28 @@ async function compress(
   const report = await finish(context, config, { rounds, choice, isTimeSpent, warnings });
   await writeReport(run, report);
   return report;
+}
+
+/** Does a round once in the run, and logs it. */
+async function recordRound(
+  { run, journal }: CompressContext,
+  round: number,
+  work: () => Promise<RoundRecord>,
+): Promise<RoundRecord> {
+  return journal.once(`round ${round}`, roundRecord, async () => {
+    const record = await work();
+    const { isAccepted, remaining } = record;
+    logEvent(run, "round", { round, isAccepted, remaining });
+    return record;
+  });
+}
+
+/** Whether a run has anything on record. A journal that cannot be read is not thrown away. */
+async function isBegun(run: string): Promise<boolean> {
+  return Journal.open(runPaths(run).journal).then(
+    ({ isEmpty }) => !isEmpty,
+    () => true,
+  );
 }
 
 async function contextOf(

@@ -5,7 +5,14 @@ import { EspalierError } from "../errors.ts";
 import { versions } from "../runtime/versions.ts";
 import { type CompressReport, compressReport } from "./compress-report.ts";
 import { continueCompression } from "./compress-run.ts";
-import { logEvent, type RunConfig, readConfig, readReport, runPaths } from "./run-folder.ts";
+import {
+  logEvent,
+  mendRun,
+  type RunConfig,
+  readConfig,
+  readReport,
+  runPaths,
+} from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
 import { type TrainReport, trainReport } from "./train-report.ts";
 import { continueTraining } from "./train-run.ts";
@@ -29,6 +36,7 @@ export type RunReport = TrainReport | CompressReport;
  */
 export async function resumeRun(run: string, options: ResumeOptions = {}): Promise<RunReport> {
   const config = await readConfig(run);
+  await mendRun(run);
   const finished = await finishedReport(run);
   if (finished !== undefined) return finished;
   options.onPhase?.("reading");

@@ -15,7 +15,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
-import { access, mkdir, readdir, readFile, rename, rm, rmdir } from "node:fs/promises";
+import { access, mkdir, readdir, readFile, rename, rm, rmdir, truncate } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DatasetOptions, datasetOptions } from "../data/options.ts";
@@ -109,7 +109,7 @@ export async function requireFree(run: string): Promise<void> {
   const found = await readdir(run).catch((cause: unknown) => {
     if (codeOf(cause) === "ENOENT") return [];
     if (codeOf(cause) === "ENOTDIR") return [basename(run)];
-    throw unreadable(run, cause);
+    throw unreadable(`make the run ${run}`, run, cause);
   });
   if (found.length === 0) return;
   const isRun = found.includes(basename(runPaths(run).config));
@@ -143,7 +143,7 @@ export async function createRun(
     await rename(temporary, target);
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    throw cause instanceof EspalierError ? cause : unreadable(run, cause);
+    throw cause instanceof EspalierError ? cause : unreadable(`make the run ${run}`, run, cause);
   }
 }
 
@@ -163,10 +163,9 @@ export async function discardRun(run: string): Promise<void> {
   await rmdir(run).catch(() => undefined); // what others put there stays
 }
 
-/** What a run is, whose leftovers of a sudden end are removed. Fails with `RUN_INVALID`. */
+/** What a run is. Fails with `RUN_INVALID`. */
 export async function readConfig(run: string): Promise<RunConfig> {
-  const { config, model, plan, html, report } = runPaths(run);
-  for (const path of [model, plan, html, report]) await clearLeftovers(path);
+  const { config } = runPaths(run);
   const parsed = runConfig.safeParse(await readJson(config));
   if (parsed.success) return parsed.data;
   throw new EspalierError("RUN_INVALID", `${config} does not describe a run`, {
@@ -191,14 +190,47 @@ export async function writeReport(run: string, report: unknown): Promise<void> {
   await writeJson(runPaths(run).report, report);
 }
 
-/** Adds a line to `events.jsonl`. */
+/** Adds a line to `events.jsonl`. Fails with `FILE_UNREADABLE`. */
 export function logEvent(
   run: string,
   event: string,
   facts: Readonly<Record<string, unknown>> = {},
 ): void {
+  const { events } = runPaths(run);
   const line = JSON.stringify({ at: new Date().toISOString(), event, ...facts });
-  appendFileSync(runPaths(run).events, `${line}\n`);
+  try {
+    appendFileSync(events, `${line}\n`);
+  } catch (cause) {
+    throw unreadable(`write ${events}`, events, cause);
+  }
+}
+
+/** Notes why a run ends early, where that can be written: the reason itself is what is to be told. */
+export function logEnd(run: string, event: "stopped" | "failed", error: unknown): void {
+  try {
+    logEvent(run, event, { message: String(error) });
+  } catch {
+    // The disk that ended the run may be full still.
+  }
+}
+
+/** Makes a folder in a run, if it is not there. Fails with `FILE_UNREADABLE`. */
+export async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((cause: unknown) => {
+    throw unreadable(`make the folder ${path}`, path, cause);
+  });
+}
+
+/** Removes what a sudden end left half-written: temporary files, and the end of an event. */
+export async function mendRun(run: string): Promise<void> {
+  const entries = await readdir(run, { recursive: true, withFileTypes: true });
+  for (const entry of entries)
+    if (entry.isFile() && entry.name.startsWith(".") && entry.name.endsWith(".tmp"))
+      await rm(join(entry.parentPath, entry.name), { force: true });
+  const { events } = runPaths(run);
+  const lines = await readFile(events).catch(() => undefined);
+  const whole = lines === undefined ? 0 : lines.lastIndexOf("\n") + 1;
+  if (lines !== undefined && whole < lines.length) await truncate(events, whole);
 }
 
 async function readJson(path: string): Promise<unknown> {
@@ -222,9 +254,9 @@ function damaged(path: string, cause: unknown): EspalierError {
   return new EspalierError("RUN_INVALID", `${path} cannot be read`, { data: { path }, cause });
 }
 
-function unreadable(path: string, cause: unknown): EspalierError {
+function unreadable(what: string, path: string, cause: unknown): EspalierError {
   const code = codeOf(cause);
-  return new EspalierError("FILE_UNREADABLE", `Cannot make the run ${path}: ${String(code)}.`, {
+  return new EspalierError("FILE_UNREADABLE", `Cannot ${what}: ${String(code)}.`, {
     data: { path, code },
     cause,
   });

@@ -19,6 +19,7 @@ import {
   createRun,
   discardRun,
   hasCheckpoint,
+  logEnd,
   logEvent,
   requireFree,
   runPaths,
@@ -110,7 +111,7 @@ export async function continueTraining(
     return report;
   } catch (error) {
     const isStopped = hooks.signal?.aborted ?? false;
-    logEvent(run, isStopped ? "stopped" : "failed", { message: String(error) });
+    logEnd(run, isStopped ? "stopped" : "failed", error);
     if (isStopped)
       throw new EspalierError("ABORTED", "Training was stopped.", {
         hint: `\`espalier resume ${run}\` goes on`,
