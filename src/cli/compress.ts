@@ -2,7 +2,9 @@
 import { Command } from "commander";
 import type { CompressRunRequest } from "../compress/compress-run.ts";
 import type { CompressSettingsInput } from "../compress/compress-settings.ts";
+import type { PlanRequest } from "../compress/dry-run.ts";
 import { EspalierError } from "../errors.ts";
+import { describePlan } from "./compress-plan.ts";
 import { describeCompression, exitCodeOf } from "./compress-report.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
 import { follow } from "./follow.ts";
@@ -40,6 +42,7 @@ interface Flags extends DataFlags, TrainingFlags {
   readonly finalEpochs?: number;
   readonly timeBudget?: number;
   readonly sensitivity?: true;
+  readonly dryRun?: true;
   readonly externalData?: true;
   readonly json?: true;
 }
@@ -51,19 +54,23 @@ result is the smallest network whose drop is certified. With targets, each round
 goes its share of the way. With both, a round that loses more is taken back.
 
 Samples are used by role: fit trains, select chooses, certify guards, test is
-read once, at the end. The tolerance is a claim about images that the network has
-not seen: for a network that was trained on the train files of DIR elsewhere,
-give --held-out, which cuts select, certify and test from the test file.
-Images without labels will do: the original then says what is right, and teaches.
+read once, at the end. The tolerance is a claim about images that the network
+has not seen: for a network that was trained on the train files of DIR
+elsewhere, give --held-out, which cuts select, certify and test from the test
+file. Images without labels will do: the original then says what is right, and
+teaches.
 
 RUN will hold model.onnx, plan.json, report.json, report.html, original.onnx,
 every round, the predictions on test, events.jsonl and config.json. Stop with
-Ctrl-C; \`espalier resume RUN\` goes on to the same bytes.
+Ctrl-C; \`espalier resume RUN\` goes on to the same bytes. --dry-run needs no RUN:
+it tries a few steps, and says how long the run may take and whether certify has
+images enough.
 
 Exit code 3: done, but a target was missed or the drop could not be certified;
 the best allowed result is written all the same.
 
 Examples:
+  espalier compress net.onnx --data cifar10 --max-drop 0.01 --dry-run
   espalier compress net.onnx --data cifar10 --max-drop 0.01 -o run
   espalier compress net.onnx --data cifar10 --held-out --method bn \\
       --macs 0.5 --epochs 10 --lr 0.02 --augment crop,flip -o run
@@ -76,6 +83,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .description("Prunes and fine-tunes in rounds, within a tolerance that is certified.")
     .requiredOption("--data <DIR>", "the data set")
     .option("-o, --output <RUN>", "folder of the run; it must be empty or not exist")
+    .option("--dry-run", "show the plan and its cost, and write nothing")
     .option("--method <name>", "`espalier methods` lists them (default importance)")
     .option("--option <name=value>", "of the method (repeatable)", addPair, new Map())
     .optionsGroup("What may be lost, what may remain")
@@ -112,10 +120,13 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .addHelpText("after", explanation);
   addJsonOption(addThreadsOption(command));
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
+    if (flags.dryRun) return plan(network, flags, io);
     const run = requireOutput(flags.output);
     const { compressRun } = await import("../compress/compress-run.ts");
     const { writeReportHtml } = await import("../report/write.ts");
-    const report = await follow(io, (hooks) => compressRun(requestOf(network, run, flags), hooks));
+    const report = await follow(io, (hooks) =>
+      compressRun({ ...requestOf(network, flags), run }, hooks),
+    );
     await writeReportHtml(run);
     end(exitCodeOf(report));
     if (flags.json) writeJson(io, report);
@@ -123,14 +134,30 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
   });
 }
 
-function requireOutput(run: string | undefined): string {
-  if (run !== undefined) return run;
-  throw new EspalierError("USAGE", "no folder for the run was named", { hint: "Give -o RUN." });
+async function plan(network: string, flags: Flags, io: Io): Promise<void> {
+  const { planCompression } = await import("../compress/dry-run.ts");
+  const run = flags.output;
+  const request: PlanRequest = {
+    ...requestOf(network, flags),
+    ...(run !== undefined && { run }),
+  };
+  const planned = await follow(io, async (hooks) => {
+    const found = await planCompression(request, hooks);
+    for (const warning of found.warnings) hooks.onWarning?.(warning);
+    return found;
+  });
+  if (flags.json) writeJson(io, planned);
+  else io.out(describePlan(planned, io));
 }
 
-function requestOf(network: string, run: string, flags: Flags): CompressRunRequest {
+function requireOutput(run: string | undefined): string {
+  if (run !== undefined) return run;
+  throw new EspalierError("USAGE", "no folder for the run was named", { hint: "Give -o RUN, or --dry-run." });
+}
+
+function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run"> {
   return {
-    ...{ network, run, data: flags.data, externalData: flags.externalData ?? false },
+    ...{ network, data: flags.data, externalData: flags.externalData ?? false },
     dataOptions: dataOptionsOf(flags),
     settings: settingsOf(flags),
   };

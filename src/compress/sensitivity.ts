@@ -96,8 +96,10 @@ export interface Sensitivity {
   readonly notes: readonly string[];
 }
 
-const defaultLimit = 1000;
-const defaultPoints = 5;
+/** Samples that are measured on, unless another number is asked for. */
+export const defaultLimit = 1000;
+/** Shares per group, unless another number is asked for. */
+export const defaultPoints = 5;
 
 /**
  * Removes, for each group alone, the lowest-scored share of its prunable units (with the method's

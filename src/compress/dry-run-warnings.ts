@@ -1,0 +1,58 @@
+/** @file What speaks against a planned compression. */
+import type { CompressionPlan } from "./dry-run.ts";
+
+/** One sentence each. `isOurs`: the network was trained by `train`, which cuts roles as this run does. */
+export function warningsFor(plan: Omit<CompressionPlan, "warnings">, isOurs: boolean): string[] {
+  return [...ofNetwork(plan), ...ofData(plan, isOurs), ...ofGuard(plan)];
+}
+
+function ofNetwork({ network, settings }: Omit<CompressionPlan, "warnings">): string[] {
+  if (network.prunableUnits === 0) return ["Nothing may go: all channels must stay."];
+  const least = new Map(Object.entries(network.least));
+  return Object.entries(settings.targets).flatMap(([name, target]) => {
+    const share = least.get(name);
+    if (target === undefined || share === undefined || share <= target) return [];
+    return [
+      `The target --${name} ${target} is out of reach: ${share.toFixed(3)} is the least that may remain.`,
+    ];
+  });
+}
+
+function ofData({ data }: Omit<CompressionPlan, "warnings">, isOurs: boolean): string[] {
+  const { samples, labelKind, isHeldOut } = data;
+  return [
+    ...(labelKind === "none"
+      ? ["There are no labels: the metric is agreement with the original, which also teaches."]
+      : []),
+    ...(samples.test === 0 ? ["No images serve as `test`: the result has no final figures."] : []),
+    ...(isHeldOut || isOurs || labelKind === "none"
+      ? []
+      : [
+          "If the network was trained on these train files elsewhere, give --held-out: a tolerance " +
+            "says nothing on images that the network has seen.",
+        ]),
+  ];
+}
+
+function ofGuard({ guard, data }: Omit<CompressionPlan, "warnings">): string[] {
+  if (guard === null) return [];
+  if (guard.samples === 0)
+    return ["No images serve as `certify`: the drop cannot be certified, and the exit code is 3."];
+  if (guard.maxDrop === 0)
+    return ["A drop of at most 0 is certified only where the result is clearly better."];
+  if (guard.outlooks.length === 0)
+    return data.labelKind === "maps" && guard.samples < fewImages
+      ? [`Only ${guard.samples} images serve as \`certify\`: few for a bound of mean IoU.`]
+      : [];
+  const [mildest] = guard.outlooks;
+  if (mildest.isEnough) return [];
+  const points = (share: number) => `${Number((100 * share).toFixed(2))}`;
+  return [
+    `Too few images serve as \`certify\`: ${guard.samples}, and even where only ` +
+      `${points(mildest.discordance)} % of the answers change it takes ${mildest.samplesNeeded} to ` +
+      `certify ${points(guard.maxDrop)} points. ${points(mildest.smallestTolerance)} points could be.`,
+  ];
+}
+
+/** Below so many, a bootstrap over images knows little. */
+const fewImages = 100;
