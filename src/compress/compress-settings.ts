@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import type { SelectionRules } from "../structure/select.ts";
+import { stagesOf } from "./ladder.ts";
 import { trainSettings } from "./train-settings.ts";
 
 const share = z.number().gt(0).max(1);
@@ -90,16 +91,14 @@ export function roundDropOf({ roundDrop, maxDrop = 0 }: CompressSettings): numbe
 }
 
 /**
- * The drop on `select` up to which a round is accepted: a share of the tolerance that grows from round to
- * round, so that the guard finds a ladder of milder and less mild networks. Infinity without a tolerance.
+ * The drop on `select` up to which a round is accepted: the stages of the tolerance, spread over the
+ * rounds. Infinity without a tolerance.
  */
 export function acceptedDropOf({ maxDrop, rounds }: CompressSettings, round: number): number {
   if (maxDrop === undefined) return Number.POSITIVE_INFINITY;
-  return maxDrop * Math.max(firstShare, Math.min(1, round / rounds));
+  const stages = stagesOf(maxDrop, Math.min(4, rounds));
+  return stages[Math.ceil((Math.min(round, rounds) * stages.length) / rounds) - 1];
 }
-
-/** Of the tolerance, for the first rounds: less is not told from noise on few images. */
-const firstShare = 0.4;
 
 /** The rules without what was not given. */
 export function rulesOf({ rules }: CompressSettings): SelectionRules {
