@@ -39,6 +39,12 @@ export type { TrainReport } from "./compress/train-report.ts";
 export { type TrainRunRequest, trainRun } from "./compress/train-run.ts";
 export type { TrainSettings, TrainSettingsInput } from "./compress/train-settings.ts";
 export { verifyFiles, verifyPruned } from "./compress/verify.ts";
+export {
+  type RunCheck,
+  type RunVerification,
+  type VerifyRunOptions,
+  verifyRun,
+} from "./compress/verify-run.ts";
 export * from "./core.ts";
 export type { Augmentation } from "./data/augment.ts";
 export { type Dataset, openDataset } from "./data/dataset.ts";

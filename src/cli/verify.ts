@@ -1,4 +1,5 @@
-/** @file `espalier verify`: does a pruned file compute what it must? */
+/** @file `espalier verify`: does a pruned file compute what it must, and does a run hold what it claims? */
+import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import { EspalierError } from "../errors.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
@@ -14,6 +15,7 @@ import {
 import { newProgress } from "./progress.ts";
 import { describeVerification } from "./prune-report.ts";
 import { integerFrom, positiveValue } from "./values.ts";
+import { describeRunVerification } from "./verify-report.ts";
 
 interface Flags extends ModelFlags, DataFlags {
   readonly plan?: string;
@@ -26,15 +28,24 @@ interface Flags extends ModelFlags, DataFlags {
 }
 
 const explanation = `
-The plan says which channels were removed and which parameters were changed to
-compensate. From it and ORIGINAL a network is built that has all its channels,
-but zeros wherever a removed one was read; SMALL must compute the same, at two
-optimization levels of ONNX Runtime. Ends with 4 if it does not.
+Of two files: the plan says which channels were removed and which parameters
+were changed to compensate. From it and ORIGINAL a network is built that has all
+its channels, but zeros wherever a removed one was read; SMALL must compute the
+same, at two optimization levels of ONNX Runtime.
+
+Of the folder that \`espalier compress\` made: the same for every round; then the
+rounds must follow from one another and add up to plan.json and model.onnx, and
+everything in report.json that follows from files is computed again from them:
+costs, the metric on test with its intervals, the drop, calibration, classes,
+and what the guard says. The data are not needed.
+
+Ends with 4 if anything is not as it must be.
 
 Examples:
   espalier verify net.onnx small.onnx
   espalier verify net.onnx small.onnx --plan other.plan.json
-  espalier verify net.onnx small.onnx --data photos --resize 224x224 --json`;
+  espalier verify net.onnx small.onnx --data photos --resize 224x224 --json
+  espalier verify run`;
 
 /** Samples that are taken from --data. */
 const dataSamples = 16;
@@ -42,8 +53,8 @@ const dataSamples = 16;
 /** The command. */
 export function verifyCommand(io: Io, end: (exitCode: number) => void): Command {
   const command = new Command("verify")
-    .argument("<ORIGINAL>", "ONNX file that was pruned")
-    .argument("<SMALL>", "ONNX file that came out")
+    .argument("<ORIGINAL>", "ONNX file that was pruned, or the folder of a run")
+    .argument("[SMALL]", "ONNX file that came out")
     .description("Proves that a pruned network equals its original without the removed channels.")
     .option("--plan <FILE>", "the plan (default SMALL.plan.json)")
     .option("--data <DIR>", "verify on images of this data set too")
@@ -52,51 +63,107 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
     .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
     .addHelpText("after", explanation);
   addJsonOption(addThreadsOption(addModelOptions(command)));
-  return addDataOptions(command).action(async (original: string, small: string, flags: Flags) =>
-    end(await run(original, small, flags, io)),
+  return addDataOptions(command).action(
+    async (first: string, small: string | undefined, flags: Flags) => {
+      const progress = newProgress(io);
+      try {
+        end(
+          small === undefined
+            ? await verifyFolder(first, flags, io, progress)
+            : await verifyPair(first, small, flags, io, progress),
+        );
+      } finally {
+        progress.end();
+      }
+    },
   );
 }
 
-async function run(original: string, small: string, flags: Flags, io: Io): Promise<number> {
+type Progress = ReturnType<typeof newProgress>;
+
+async function verifyPair(
+  original: string,
+  small: string,
+  flags: Flags,
+  io: Io,
+  progress: Progress,
+): Promise<number> {
   const [given] = givenDataFlags(flags);
   if (given !== undefined && flags.data === undefined)
     throw new EspalierError("USAGE", `${given} speaks of data, but no data was given`, {
       hint: "Add --data DIR.",
     });
-  const progress = newProgress(io);
-  try {
-    progress.phase("reading");
-    const { loadPlan, planPathFor } = await import("../files/plan-file.ts");
-    const [before, after, plan] = await Promise.all([
-      load(original, flags),
-      load(small, { ...flags, dims: new Map() }),
-      loadPlan(flags.plan ?? planPathFor(small)),
-    ]);
-    const feeds =
-      flags.data === undefined
-        ? []
-        : await (await import("../measure/data-feeds.ts")).dataFeeds(
-            before.graph,
-            await open(flags.data, flags, before),
-            { count: dataSamples, signal: io.signal },
-          );
-    const { verifyFiles } = await import("../compress/verify.ts");
-    io.signal.throwIfAborted();
-    progress.phase("verifying");
-    const verification = await verifyFiles(before, after, plan, {
-      dims: flags.dims,
-      samples: flags.samples,
-      tolerance: flags.tolerance,
-      seed: flags.seed,
-      threads: flags.threads,
-      signal: io.signal,
-      feeds,
+  progress.phase("reading");
+  const { loadPlan, planPathFor } = await import("../files/plan-file.ts");
+  const [before, after, plan] = await Promise.all([
+    load(original, flags),
+    load(small, { ...flags, dims: new Map() }),
+    loadPlan(flags.plan ?? planPathFor(small)),
+  ]);
+  const feeds =
+    flags.data === undefined
+      ? []
+      : await (await import("../measure/data-feeds.ts")).dataFeeds(
+          before.graph,
+          await open(flags.data, flags, before),
+          { count: dataSamples, signal: io.signal },
+        );
+  const { verifyFiles } = await import("../compress/verify.ts");
+  io.signal.throwIfAborted();
+  progress.phase("verifying");
+  const verification = await verifyFiles(before, after, plan, {
+    ...{ ...howOf(flags, io), dims: flags.dims, feeds },
+  });
+  progress.end();
+  if (flags.json) writeJson(io, verification);
+  else io.out(describeVerification(verification, io));
+  return verification.passed ? exitCodes.done : exitCodes.verificationFailed;
+}
+
+async function verifyFolder(
+  run: string,
+  flags: Flags,
+  io: Io,
+  progress: Progress,
+): Promise<number> {
+  const isFolder = await stat(run).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isFolder)
+    throw new EspalierError("USAGE", `${run} is no folder of a run, and no second file was named`, {
+      hint: "Give ORIGINAL and SMALL, or the folder that `espalier compress` made.",
     });
-    progress.end();
-    if (flags.json) writeJson(io, verification);
-    else io.out(describeVerification(verification, io));
-    return verification.passed ? exitCodes.done : exitCodes.verificationFailed;
-  } finally {
-    progress.end();
-  }
+  const given = [
+    ...givenDataFlags(flags),
+    ...(flags.data === undefined ? [] : ["--data"]),
+    ...(flags.plan === undefined ? [] : ["--plan"]),
+    ...(flags.dims.size === 0 ? [] : ["--dims"]),
+    ...(flags.externalData ? ["--external-data"] : []),
+  ];
+  if (given.length > 0)
+    throw new EspalierError("USAGE", `${given.join(", ")}: not for the folder of a run`, {
+      hint: "A run is verified from its own files.",
+    });
+  const { verifyRun } = await import("../compress/verify-run.ts");
+  progress.phase("verifying");
+  const verification = await verifyRun(run, {
+    ...howOf(flags, io),
+    onCheck: ({ done, total }) => progress.step({ done, total, unit: "checks" }),
+  });
+  progress.end();
+  if (flags.json) writeJson(io, verification);
+  else io.out(describeRunVerification(verification, io));
+  return verification.passed ? exitCodes.done : exitCodes.verificationFailed;
+}
+
+/** How removals are verified, as far as flags say. */
+function howOf({ samples, tolerance, seed, threads }: Flags, { signal }: Io) {
+  return {
+    signal,
+    ...(samples !== undefined && { samples }),
+    ...(tolerance !== undefined && { tolerance }),
+    ...(seed !== undefined && { seed }),
+    ...(threads !== undefined && { threads }),
+  };
 }

@@ -23,7 +23,13 @@ export interface Choice {
   readonly looks: CompressReport["looks"];
 }
 
-const drop = z.object({ drop: z.number(), upper: z.number(), samples: z.number() });
+/** A look at `certify`, as it is put on record. */
+export const lookRecord = z.object({ drop: z.number(), upper: z.number(), samples: z.number() });
+
+/** The name under which the look at a round is on record. */
+export function lookName(round: number): string {
+  return `look at round ${round}`;
+}
 
 /** What was asked for, and how a round's network is measured on `certify`. */
 export interface ChoiceOptions {
@@ -82,7 +88,7 @@ export function looksOf(context: CompressContext): ChoiceOptions["look"] {
   const { hooks, run, journal } = context;
   let original: Outcomes | undefined;
   return (round, level) =>
-    journal.once(`look at round ${round}`, drop, async () => {
+    journal.once(lookName(round), lookRecord, async () => {
       hooks.onPhase?.(`certifying round ${round}`);
       logEvent(run, "look", { role: "certify", round, level });
       original ??= await context.examine(writeModel(context.original.model).chunks, "certify");

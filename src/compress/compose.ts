@@ -46,13 +46,17 @@ export function mismatchAfter(
   removed: Removed,
   small: Graph,
 ): string | undefined {
-  const expected = removeUnits(original, removed);
+  return mismatchOf(removeUnits(original, removed), small);
+}
+
+/** What is wrong, in words, unless two networks have the same nodes, and parameters of the same sizes. */
+export function mismatchOf(expected: Graph, found: Graph): string | undefined {
   const shapes = (graph: Graph) =>
     graph.nodes.map(({ name, inputs }) =>
       [name, ...inputs.map((input) => graph.constants.get(input)?.shape.join("x") ?? "")].join(),
     );
-  const [wanted, found] = [shapes(expected), shapes(small)];
-  const at = wanted.findIndex((text, i) => text !== found[i]);
+  const [wanted, there] = [shapes(expected), shapes(found)];
+  const at = wanted.findIndex((text, i) => text !== there[i]);
   if (at >= 0) return `${expected.nodes[at].name} has other parameters than the plan says`;
-  return found.length === wanted.length ? undefined : "it has more nodes than the plan leaves";
+  return there.length === wanted.length ? undefined : "it has more nodes than the plan leaves";
 }

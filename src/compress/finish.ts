@@ -44,7 +44,8 @@ export interface Outcome {
   readonly warnings: readonly string[];
 }
 
-const latency = z.object({
+/** The latencies of a run, as they are put on record. */
+export const latencyRecord = z.object({
   original: z.number(),
   result: z.number(),
   ratio: z.number(),
@@ -140,7 +141,7 @@ async function timesOf(
   { journal, hooks, session, settings, original }: CompressContext,
   model: Model,
 ) {
-  return journal.once("latency", latency, async () => {
+  return journal.once("latency", latencyRecord, async () => {
     hooks.onPhase?.("timing");
     const { models, ratios, threads, provider } = await bench(
       [

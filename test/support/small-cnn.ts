@@ -1,5 +1,6 @@
 /** @file A small network with batch normalization, trained on the quadrants, to compress in seconds. */
-import { writeFile } from "node:fs/promises";
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import { emitModel } from "../../src/onnx/emit.ts";
@@ -52,19 +53,25 @@ export interface Workplace {
   readonly run: string;
 }
 
-/** Trains the network for some epochs. The folder vanishes when the test is over. */
+/** A {@link Workplace} that vanishes when the test is over. */
 export async function workplace(): Promise<Workplace> {
-  const folder = await emptyFolder();
+  return fill(await emptyFolder());
+}
+
+/** A {@link Workplace} that is the caller's to remove. */
+export async function makeWorkplace(): Promise<Workplace> {
+  return fill(await mkdtemp(join(tmpdir(), "espalier-cnn-")));
+}
+
+async function fill(folder: string): Promise<Workplace> {
   const data = join(folder, "data");
   await writeQuadrants(data);
   const untrained = join(folder, "untrained.onnx");
   await writeFile(untrained, smallCnn());
   const run = join(folder, "trained");
   const flags = ["--epochs", "6", "--batch", "20", "--lr", "0.1", "--threads", "1"];
-  const { exitCode, err } = await espalier([
-    ...["train", untrained, "--data", data, "-o", run],
-    ...flags,
-  ]);
+  const argv = ["train", untrained, "--data", data, "-o", run, ...flags];
+  const { exitCode, err } = await espalier(argv);
   if (exitCode !== 0) throw new Error(`training ended with ${exitCode}: ${err}`);
   return { folder, data, net: join(run, "model.onnx"), run: join(folder, "run") };
 }
