@@ -12,6 +12,7 @@ import { repeatOperators } from "./expand.ts";
 import { gatherOperators } from "./gather.ts";
 import { generatingOperators } from "./generators.ts";
 import { matrixOperators } from "./matmul.ts";
+import { noiseOperators } from "./noise.ts";
 import { normOperators } from "./norms.ts";
 import type { Operator } from "./operator.ts";
 import { pad } from "./pad.ts";
@@ -32,6 +33,7 @@ const families: readonly (readonly Operator[])[] = [
   blockOperators,
   gatherOperators,
   matrixOperators,
+  noiseOperators,
   normOperators,
   poolOperators,
   quantizeOperators,

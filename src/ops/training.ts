@@ -2,7 +2,7 @@
  * @file What training makes of an operator: which inputs are trained, which hold running statistics,
  * and how the operator runs while the network learns.
  */
-import type { Attribute, Node } from "../ir/graph.ts";
+import type { Node } from "../ir/graph.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { attributesOf } from "./attributes.ts";
 
@@ -27,13 +27,16 @@ export interface TrainedInputs {
    * that stands alone), and part of the preprocessing or of box arithmetic elsewhere.
    */
   readonly affine: readonly number[];
+  /** Whether the node draws noise: what scales and shifts it is trained as that of a layer. */
+  readonly isNoise: boolean;
 }
 
 /** The inputs of a node that training may change. */
 export function trainedInputs({ domain, opType }: Node): TrainedInputs {
   const isAffine = domain === "" && (opType === "Add" || opType === "Mul");
   const weights = domain === "" && Object.hasOwn(weightInputs, opType) ? weightInputs[opType] : [];
-  return { weights, affine: isAffine ? [0, 1] : [] };
+  const isNoise = domain === "" && opType === "RandomNormalLike";
+  return { weights, affine: isAffine ? [0, 1] : [], isNoise };
 }
 
 /** Where a node keeps statistics of what it has seen, and how it updates them in training. */
@@ -92,16 +95,18 @@ export function trainingForm(node: Node, context: TrainingFormContext): Node {
         ...node,
         inputs: [x, ratio, isTraining],
         outputs: [y, mask || context.fresh(`${y}:mask`)],
-        attributes: withInt(node, "seed", context.seed()),
+        attributes: new Map(node.attributes).set("seed", { kind: "int", value: context.seed() }),
       };
     }
+    // In its schema the seed is a float.
+    case "RandomNormalLike":
+      return {
+        ...node,
+        attributes: new Map(node.attributes).set("seed", { kind: "float", value: context.seed() }),
+      };
     default:
       return node;
   }
-}
-
-function withInt(node: Node, name: string, value: number): ReadonlyMap<string, Attribute> {
-  return new Map(node.attributes).set(name, { kind: "int", value });
 }
 
 /** The input of a node that holds the sizes of its output, element by element in the order of the data. */

@@ -29,7 +29,7 @@ export interface Parameter {
 /**
  * The parameters among the constants that `nodes` read, in the order of their first use: float
  * tensors where an operator has its weights, and scales and shifts per channel right behind such an
- * operator. Frozen ones are left out.
+ * operator or behind noise. Frozen ones are left out.
  *
  * Errors: `PATTERN_UNMATCHED` for a group that names no parameter.
  */
@@ -58,7 +58,7 @@ export function parametersOf(
 function trainedConstants(graph: Graph, nodes: readonly Node[]): ReadonlySet<Constant> {
   const origins = constantOrigins(graph, nodes);
   const found = new Set<Constant>();
-  /** Values that a layer with weights computed, up to scales and shifts. */
+  /** Values that a layer with weights or a source of noise computed, up to scales and shifts. */
   const layered = new Set<string>();
   const trained = (name: string | undefined, isWanted: (constant: Constant) => boolean) => {
     const constants = (origins.get(name ?? "") ?? []).filter(isWanted);
@@ -66,12 +66,12 @@ function trainedConstants(graph: Graph, nodes: readonly Node[]): ReadonlySet<Con
     return constants.length > 0;
   };
   for (const node of nodes) {
-    const { weights, affine } = trainedInputs(node);
+    const { weights, affine, isNoise } = trainedInputs(node);
     const isLayer = weights.map((index) => trained(node.inputs[index], isTensor)).includes(true);
     const isBehind = affine.some((index) => layered.has(node.inputs[index]));
     const isShifted =
       isBehind && affine.map((index) => trained(node.inputs[index], isPerChannel)).includes(true);
-    if (isLayer || isShifted) layered.add(node.outputs[0]);
+    if (isLayer || isShifted || isNoise) layered.add(node.outputs[0]);
   }
   return found;
 }

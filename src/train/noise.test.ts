@@ -1,0 +1,210 @@
+/** @file Noise that a network draws while it trains: how it is distributed, seeded, and differentiated. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { quadrantNetwork, runSteps } from "../../test/support/training.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import { constantOf, type Graph } from "../ir/graph.ts";
+import { emitModel } from "../onnx/emit.ts";
+import { concatBytes } from "../onnx/write.ts";
+import { openTrainer } from "../runtime/trainer.ts";
+import { structureOf } from "../structure/units.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
+import type { Objective } from "./objectives.ts";
+import { sgd } from "./optimizers.ts";
+import type { TrainOptions } from "./options.ts";
+import { buildStep, type StepOptions, type TrainingStep } from "./step.ts";
+import { train } from "./train.ts";
+
+/** y = x w + (μ + σ ε), with one ε for each element of x w; `twice` adds another draw. */
+function noisyGraph(twice = false): Graph {
+  const b = new GraphBuilder("noisy");
+  const vector = (name: string, values: readonly number[]) =>
+    b.constant(name, tensorOf("float32", [values.length], values));
+  b.input("x", "float32", ["N", 2]);
+  const w = b.constant("w", tensorOf("float32", [2, 3], [1, 2, 3, 4, 5, 6]));
+  const [product] = b.node("MatMul", ["x", w]);
+  const draw = (name: string) => b.node("RandomNormalLike", [product], {}, { outputs: [name] })[0];
+  const [spread] = b.node("Mul", [draw("noise"), vector("sigma", [0.5, 1, 2])]);
+  const [shift] = b.node("Add", [spread, vector("mu", [1, 2, 3])]);
+  let [y] = b.node("Add", [product, shift], {}, { outputs: ["once"] });
+  if (twice) [y] = b.node("Add", [y, draw("other")]);
+  b.output(y, { dtype: "float32", shape: ["N", 3] });
+  return b.build();
+}
+
+const samples = 4096;
+const options: StepOptions = {
+  inputShapes: new Map([["x", [samples, 2]]]),
+  target: undefined,
+  optimizer: sgd({ momentum: 0 }),
+  objective: meanOf("noise", "noise"),
+};
+const x = tensorOf("float32", [samples, 2], [...randomOf(3).normals(2 * samples)]);
+
+/** The mean of the products of two values, or of one value. */
+function meanOf(a: string, b?: string): Objective {
+  return ({ emit, values }) => {
+    const [first, second] = [values.get(a), values.get(b ?? "")];
+    if (first === undefined) throw new Error(`no value ${a}`);
+    return emit.op("ReduceMean", [second ? emit.mul(first, second) : first], { keepdims: 0 });
+  };
+}
+
+/** Σ y³ / N: its gradients depend on the noise. */
+const cubes: Objective = ({ emit, prediction }) => {
+  const cube = emit.mul(prediction, emit.mul(prediction, prediction));
+  return emit.op("ReduceMean", [cube], { keepdims: 0 });
+};
+
+/** The losses of so many steps of one session, with a learning rate that changes nothing. */
+async function lossesOf(step: TrainingStep, count: number): Promise<readonly number[]> {
+  const { state, initial, guard, graph } = step;
+  const trainer = await openTrainer(emitModel(graph).chunks, { state, initial, guard, threads: 1 });
+  try {
+    const losses: number[] = [];
+    for (let at = 0; at < count; at++) {
+      const feeds = new Map([["x", structuredClone(x)], ...step.scalars(at, 0)]);
+      const { results } = await trainer.step(feeds, [step.loss]);
+      losses.push(toNumbers(results.get(step.loss) ?? x)[0]);
+    }
+    return losses;
+  } finally {
+    await trainer.close();
+  }
+}
+
+describe("noise in a step", () => {
+  const build = (more: Partial<StepOptions> = {}, graph = noisyGraph()) =>
+    buildStep(graph, { ...options, ...more });
+
+  it("is standard normal", async () => {
+    const count = 3 * samples;
+    const moments = [
+      [meanOf("noise"), 0, 1],
+      [meanOf("noise", "noise"), 1, 2],
+    ] as const;
+    for (const [objective, mean, variance] of moments)
+      for (const loss of await lossesOf(build({ objective }), 3))
+        expect(Math.abs(loss - mean)).toBeLessThan(4 * Math.sqrt(variance / count));
+  });
+
+  it("is drawn anew at every step, and again the same with the same seed", async () => {
+    const first = await lossesOf(build({ noiseSeed: 1 }), 4);
+    expect(new Set(first).size).toBe(4);
+    expect(await lossesOf(build({ noiseSeed: 1 }), 4)).toEqual(first);
+    expect((await lossesOf(build({ noiseSeed: 2 }), 1))[0]).not.toBe(first[0]);
+  });
+
+  it("differs from node to node", async () => {
+    const step = build({ objective: meanOf("noise", "other") }, noisyGraph(true));
+    const [covariance] = await lossesOf(step, 1);
+    expect(Math.abs(covariance)).toBeLessThan(4 / Math.sqrt(3 * samples));
+  });
+
+  it("makes the step noisy, and what scales and shifts it is trained", () => {
+    const step = build({ objective: cubes });
+    expect(step.isNoisy).toBe(true);
+    expect([...step.parameters].sort()).toEqual(["mu", "sigma", "w"]);
+  });
+
+  it("has gradients that finite differences confirm while it is held", async () => {
+    const graph = noisyGraph();
+    const shapes = new Map([["x", [8, 2]]]);
+    const own = { objective: cubes, inputShapes: shapes, noiseSeed: 5 };
+    const small = tensorOf(
+      "float32",
+      [8, 2],
+      [...randomOf(4).normals(16)].map((v) => v / 4),
+    );
+    const at = (changed: Graph) => buildStep(changed, { ...options, ...own });
+    const [after] = await runSteps(at(graph), [1], () => new Map([["x", small]]));
+    const lossAt = async (name: string, direction: readonly number[], size: number) => {
+      const old = graph.constants.get(name);
+      if (old === undefined) throw new Error(`no constant ${name}`);
+      const values = toNumbers(old.read()).map((value, i) => value + size * direction[i]);
+      const changed = constantOf(name, tensorOf("float32", old.shape, values));
+      const step = at({ ...graph, constants: new Map(graph.constants).set(name, changed) });
+      const { state, initial, guard } = step;
+      const chunks = emitModel(step.graph).chunks;
+      const trainer = await openTrainer(chunks, { state, initial, guard, threads: 1 });
+      const feeds = new Map([["x", structuredClone(small)], ...step.scalars(0, 0)]);
+      const { results } = await trainer.step(feeds, [step.loss]);
+      await trainer.close();
+      return toNumbers(results.get(step.loss) ?? small)[0];
+    };
+    for (const name of ["w", "mu", "sigma"]) {
+      const before = toNumbers(graph.constants.get(name)?.read() ?? small);
+      const gradient = before.map((value, i) => value - (after.get(name)?.[i] ?? 0));
+      const direction = [...randomOf(name).normals(before.length)];
+      const slope = gradient.reduce((sum, g, i) => sum + g * direction[i], 0);
+      const h = 2 ** -7;
+      const [up, down] = [await lossAt(name, direction, h), await lossAt(name, direction, -h)];
+      expect(Math.abs((up - down) / (2 * h) - slope)).toBeLessThan(2e-3 * Math.abs(slope) + 2e-2);
+    }
+  });
+
+  it("is a barrier for pruning", () => {
+    const { units } = structureOf(noisyGraph());
+    expect(units.every(({ reason }) => reason !== undefined)).toBe(true);
+  });
+});
+
+describe("noise in a run", () => {
+  const folder = mkdtempSync(join(tmpdir(), "espalier-noise-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  let dataset: Dataset;
+  beforeAll(async () => {
+    await writeQuadrants(join(folder, "data"));
+    dataset = await openDataset(join(folder, "data"));
+  });
+
+  /** The features of the small network plus noise of a trained scale. */
+  function noisyQuadrants(): Graph {
+    const graph = quadrantNetwork();
+    const b = new GraphBuilder("noise");
+    b.input("flat", "float32", ["N", 64]);
+    const sigma = new Float32Array(64).fill(0.1);
+    const scale = b.constant("sigma", tensorOf("float32", [64], sigma));
+    const [noise] = b.node("RandomNormalLike", ["flat"], {}, { outputs: ["eps"], name: "draw" });
+    const scaled = b.node("Mul", [noise, scale], {}, { outputs: ["scaled"], name: "scale" });
+    b.node("Add", ["flat", ...scaled], {}, { outputs: ["features"], name: "spread" });
+    const added = b.build();
+    const nodes = graph.nodes.flatMap((node) =>
+      node.inputs.includes("flat")
+        ? [
+            ...added.nodes,
+            { ...node, inputs: node.inputs.map((v) => (v === "flat" ? "features" : v)) },
+          ]
+        : [node],
+    );
+    return { ...graph, nodes, constants: new Map([...graph.constants, ...added.constants]) };
+  }
+
+  it("is the same after interruptions", async () => {
+    const graph = noisyQuadrants();
+    const settings: TrainOptions = { epochs: 2, batchSize: 32, learningRate: 0.02, threads: 1 };
+    const place = (name: string) => ({
+      ...{ path: join(folder, `${name}.safetensors`), everySteps: 5, resumes: true },
+    });
+    const bytesOf = async (more: Partial<TrainOptions>) => {
+      const { final } = await train(graph, dataset, { ...settings, ...more });
+      return Buffer.from(concatBytes(final.bytes)).toString("base64");
+    };
+    const whole = await bytesOf({ checkpoint: place("whole") });
+    for (const stop of [3, 8, 14]) {
+      const controller = new AbortController();
+      const run = train(graph, dataset, {
+        ...{ ...settings, checkpoint: place("parts"), signal: controller.signal },
+        onProgress: ({ step }) => step >= stop && controller.abort(),
+      });
+      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
+    }
+    expect(await bytesOf({ checkpoint: place("parts") })).toBe(whole);
+    expect(await bytesOf({ checkpoint: place("other"), seed: 1 })).not.toBe(whole);
+  });
+});
