@@ -1,0 +1,105 @@
+/** @file E[x²] of what layers are given, channel by channel, measured on samples. */
+import type { Dataset } from "../data/dataset.ts";
+import { EspalierError } from "../errors.ts";
+import { GraphEmitter } from "../grad/emitter.ts";
+import type { Graph } from "../ir/graph.ts";
+import { nodesBehind, withoutDead } from "../ir/live.ts";
+import { emitModel } from "../onnx/emit.ts";
+import type { Value } from "../ops/gradient.ts";
+import { inferTypes } from "../ops/infer.ts";
+import { withSession } from "../runtime/session.ts";
+import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+import { embedNodes } from "../train/embed.ts";
+import { feedingOf } from "../train/feeding.ts";
+import { rebatch } from "../train/rebatch.ts";
+import { emptyGraph } from "../train/step-parts.ts";
+import type { LearningOptions } from "./learned-method.ts";
+
+/** A value of a network, and the axis of its channels (from the end if < 0). */
+export interface Channelled {
+  readonly value: string;
+  readonly axis: number;
+}
+
+/** How much to look at. */
+export interface PowerOptions {
+  readonly training: Pick<
+    LearningOptions,
+    "batchSize" | "limit" | "providers" | "threads" | "signal"
+  >;
+  /** Samples of `fit`; as many full batches as they make, at least one. */
+  readonly images: number;
+  /** Decides which. */
+  readonly seed: number;
+}
+
+/**
+ * The mean of x² over samples and positions for each channel of these values, by value. [C]
+ *
+ * Errors: `DATA_MISMATCH`, `DATA_NOT_FOUND`, `MODEL_UNSUPPORTED`, `RUNTIME_FAILED`, `ABORTED`.
+ */
+export async function inputPowers(
+  graph: Graph,
+  values: readonly Channelled[],
+  dataset: Dataset,
+  { training, images, seed }: PowerOptions,
+): Promise<ReadonlyMap<string, Float64Array>> {
+  const { limit, threads, providers, signal } = training;
+  const samples = Math.min(dataset.size("fit"), limit ?? Number.POSITIVE_INFINITY);
+  const batchSize = Math.max(1, Math.min(training.batchSize ?? 64, images, samples));
+  const wanted = Math.max(1, Math.floor(Math.min(images, samples) / batchSize));
+  const feeding = feedingOf(graph, dataset, batchSize);
+  const { emitted, powers } = emitPowers(graph, values, feeding.inputShapes);
+  const sums = new Map<string, Float64Array>();
+  const session = {
+    ...(providers && { providers }),
+    ...(threads !== undefined && { threads }),
+    ...(signal && { signal }),
+  };
+  let batches = 0;
+  await withSession(emitModel(emitted).chunks, session, async ({ run }) => {
+    const order = { batchSize, limit, dropsLast: true, shuffle: { seed, epoch: 0 }, signal };
+    for await (const batch of dataset.batches("fit", order)) {
+      const results = await run(feeding.feeds(batch, undefined), undefined, { handOver: true });
+      for (const [value, name] of powers) {
+        const tensor = results.get(name);
+        if (tensor === undefined) continue;
+        const own = toNumbers(tensor).map((power) => power / wanted);
+        const sum = sums.get(value);
+        sums.set(value, sum === undefined ? own : sum.map((power, c) => power + own[c]));
+      }
+      batches++;
+      if (batches === wanted) return;
+    }
+  });
+  if (batches === 0) throw new EspalierError("DATA_NOT_FOUND", "no samples to look at");
+  return sums;
+}
+
+/** The network at inference; its outputs are the powers, by the values that they are of. */
+function emitPowers(
+  graph: Graph,
+  wanted: readonly Channelled[],
+  inputShapes: ReadonlyMap<string, readonly number[]>,
+) {
+  const empty = emptyGraph("powers");
+  const emit = new GraphEmitter(empty, inferTypes(empty));
+  const values = new Map<string, Value>();
+  for (const [name, shape] of inputShapes)
+    values.set(name, emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape));
+  const asFed = rebatch(graph, inputShapes);
+  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  const names = wanted.map(({ value }) => value);
+  embedNodes(emit, graph, nodesBehind(asFed.nodes, names), values);
+  const powers = new Map(
+    wanted.flatMap(({ value, axis }) => {
+      const x = values.get(value);
+      if (x === undefined) return [];
+      const own = axis < 0 ? axis + x.shape.length : axis;
+      const others = [...x.shape.keys()].filter((other) => other !== own);
+      const count = emit.scalar(sizeOf(x.shape) / x.shape[own], x.dtype);
+      return [[value, emit.div(emit.sum(emit.mul(x, x), others), count).name] as const];
+    }),
+  );
+  return { emitted: withoutDead(emit.build([...new Set(powers.values())])), powers };
+}
