@@ -1,8 +1,9 @@
 /** @file `compress --dry-run` as its users and their scripts see it. */
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { emptyFolder, espalier } from "./cli-io.ts";
+import { npyFile, zipFile } from "./data-files.ts";
 import { writeQuadrants } from "./support/quadrants.ts";
 
 /** A network that was trained on 8 x 8 images in 4 classes: 400 `fit`, 20 `select`, 60 `certify`, 80 `test`. */
@@ -93,6 +94,17 @@ it("names what speaks against the run", async () => {
   expect(json(narrow.out).warnings).toEqual([
     expect.stringContaining("--macs 0.5 is out of reach: 0.669"),
   ]);
+  const pixels = await readFile(join(data, "train-images-idx3-ubyte"));
+  const body = npyFile("|u1", [480, 1, 8, 8], pixels.subarray(16));
+  const images = join(folder, "x.npz");
+  await writeFile(images, zipFile([{ name: "x.npy", content: body }]));
+  const taught = await espalier([
+    ...["compress", net, "--data", images, "--dry-run", "--macs", "0.5", "--json"],
+  ]);
+  expect(json(taught.out)).toMatchObject({
+    data: { labelKind: "none", samples: { fit: 288, select: 48, certify: 96, test: 48 } },
+    warnings: [expect.stringContaining("agreement with the original")],
+  });
   const few = join(folder, "few");
   await writeQuadrants(few);
   for (const name of ["test-images-idx3-ubyte", "test-labels-idx1-ubyte"])

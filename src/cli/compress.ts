@@ -152,7 +152,9 @@ async function plan(network: string, flags: Flags, io: Io): Promise<void> {
 
 function requireOutput(run: string | undefined): string {
   if (run !== undefined) return run;
-  throw new EspalierError("USAGE", "no folder for the run was named", { hint: "Give -o RUN, or --dry-run." });
+  throw new EspalierError("USAGE", "no folder for the run was named", {
+    hint: "Give -o RUN, or --dry-run.",
+  });
 }
 
 function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run"> {
