@@ -17,6 +17,7 @@
 export type { CompressReport } from "./compress/compress-report.ts";
 export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";
+export type { CustomMetric, CustomParts } from "./compress/custom.ts";
 export { type CompressionPlan, type PlanRequest, planCompression } from "./compress/dry-run.ts";
 export {
   type LatencyTarget,

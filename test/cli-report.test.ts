@@ -25,6 +25,7 @@ const common = {
 const compressConfig: CompressConfig = {
   version: 1,
   ...{ ...common, command: "compress", hasLabels: true },
+  custom: { metric: null, hasObjective: false },
   settings: compressSettings.parse({ maxDrop: 0.005 }),
 };
 

@@ -4,7 +4,7 @@ import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned, PruneOptions } from "../compress/prune.ts";
 import { EspalierError } from "../errors.ts";
 import type { Verification } from "../measure/compare.ts";
-import type { Method } from "../methods/method.ts";
+import { type Method, requireOptions } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { escapeForTerminal } from "../report/text.ts";
@@ -249,25 +249,6 @@ async function methodWithoutData(name: string): Promise<Method> {
       data: { method: name },
     },
   );
-}
-
-/** An option that the method does not have would be ignored; a user means something by it. */
-function requireOptions(method: Method, given: ReadonlyMap<string, string>): void {
-  for (const [name, value] of given) {
-    const option = method.options.find((candidate) => candidate.name === name);
-    const isAllowed = option && (option.values.length === 0 || option.values.includes(value));
-    if (isAllowed) continue;
-    const known = method.options.map((candidate) => candidate.name);
-    const hint = option
-      ? `Values are: ${option.values.join(", ")}.`
-      : known.length === 0
-        ? "It has none."
-        : `Its options are: ${known.join(", ")}.`;
-    const message = option
-      ? `the method ${method.name} has no ${name} "${value}"`
-      : `the method ${method.name} has no option "${name}"`;
-    throw new EspalierError("USAGE", message, { hint, data: { method: method.name, known } });
-  }
 }
 
 interface Chosen {

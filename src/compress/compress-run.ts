@@ -15,16 +15,25 @@ import { loadModel, saveModel } from "../files/model-file.ts";
 import { examine, metricOf, samplesOf } from "../measure/outcomes.ts";
 import { withLabelsFrom } from "../measure/pseudo-labels.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
+import { requireOptions } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import type { SessionOptions } from "../runtime/session.ts";
 import { versions } from "../runtime/versions.ts";
 import { costOf } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
+import type { Evaluator } from "../train/evaluation.ts";
 import { chooseRound, describeLook, looksOf } from "./certify.ts";
 import { type CompressReport, type RoundRecord, roundRecord } from "./compress-report.ts";
 import { type CompressSettingsInput, compressSettingsOf, hasTargets } from "./compress-settings.ts";
 import type { CompressContext, Original } from "./context.ts";
+import {
+  type CustomMetric,
+  type CustomParts,
+  customConfig,
+  measureBy,
+  requireSameParts,
+} from "./custom.ts";
 import { finish } from "./finish.ts";
 import { Journal } from "./journal.ts";
 import { runRound, runTuning } from "./round.ts";
@@ -53,6 +62,8 @@ export interface CompressRunRequest {
   readonly data: string;
   readonly dataOptions?: DatasetOptions;
   readonly settings: CompressSettingsInput;
+  /** A metric and an objective of the caller's. */
+  readonly custom?: CustomParts;
 }
 
 /**
@@ -66,15 +77,17 @@ export async function compressRun(
   request: CompressRunRequest,
   hooks: RunHooks = {},
 ): Promise<CompressReport> {
-  const { run, network, externalData = false } = request;
+  const { run, network, externalData = false, custom = {} } = request;
   const settings = compressSettingsOf(request.settings);
-  anyMethodNamed(settings.method); // fails before anything is read
+  // Fails before anything is read.
+  requireOptions(anyMethodNamed(settings.method), new Map(Object.entries(settings.methodOptions)));
   await requireFree(run);
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
   const config: CompressConfig = {
     ...{ version: 1, command: "compress", versions: { ...versions() } },
     ...{ network, externalData, hasLabels: dataset.labelKind !== "none" },
+    custom: customConfig(custom),
     data: { path: resolve(request.data), digest: await dataset.digest(), options },
     settings,
   };
@@ -82,7 +95,7 @@ export async function compressRun(
   await createRun(run, config, (folder) => saveModel(runPaths(folder).original, writeModel(model)));
   logEvent(run, "started");
   try {
-    return await continueCompression(run, config, dataset, hooks);
+    return await continueCompression(run, config, dataset, hooks, custom);
   } catch (error) {
     if (!hooks.signal?.aborted && !(await isBegun(run))) await discardRun(run);
     throw error;
@@ -115,9 +128,12 @@ export async function continueCompression(
   config: CompressConfig,
   dataset: Dataset,
   hooks: RunHooks,
+  custom: CustomParts = {},
 ): Promise<CompressReport> {
+  requireSameParts(config.custom, custom);
   try {
-    const report = await compress(run, config, dataset, hooks);
+    const context = await contextOf(run, config, dataset, hooks, custom);
+    const report = await compress(context, config);
     logEvent(run, "finished", { isReached: report.outcome.isReached });
     return report;
   } catch (error) {
@@ -134,15 +150,8 @@ export async function continueCompression(
   }
 }
 
-async function compress(
-  run: string,
-  config: CompressConfig,
-  dataset: Dataset,
-  hooks: RunHooks,
-): Promise<CompressReport> {
-  const { settings } = config;
-  const context = await contextOf(run, config, dataset, hooks);
-  const { journal } = context;
+async function compress(context: CompressContext, config: CompressConfig): Promise<CompressReport> {
+  const { run, settings, dataset, journal, hooks } = context;
   const warnings = await journal.once("warnings", z.array(z.string()), () =>
     warningsOf(context, config),
   );
@@ -209,6 +218,7 @@ async function contextOf(
   { settings, hasLabels, externalData }: CompressConfig,
   data: Dataset,
   hooks: RunHooks,
+  { metric, objective }: CustomParts,
 ): Promise<CompressContext> {
   const { provider, threads } = settings.tuning;
   const session: SessionOptions = {
@@ -218,14 +228,17 @@ async function contextOf(
   };
   const model = await loadModel(runPaths(run).original, { externalData });
   hooks.onPhase?.("measuring the baseline");
-  const dataset = hasLabels ? data : await withLabelsFrom(data, writeModel(model).chunks, session);
+  const needsLabels = !hasLabels && metric === undefined;
+  const dataset = needsLabels ? await withLabelsFrom(data, chunksOf(model), session) : data;
   const structure = structureOf(model.graph);
   const teacher = settings.distills || !hasLabels ? model.graph : undefined;
   const examineOn: CompressContext["examine"] = (network, split) =>
-    examine(network, dataset, { ...session, split });
+    metric === undefined
+      ? examine(network, dataset, { ...session, split })
+      : measureBy(metric, network, dataset, split);
   const original: Original = {
     ...{ model, structure, cost: costOf(model.graph, structure.analysis.dims) },
-    select: await examineOn(writeModel(model).chunks, "select"),
+    select: await examineOn(chunksOf(model), "select"),
   };
   return {
     ...{ run, settings, dataset, original, session, hooks, examine: examineOn },
@@ -237,8 +250,22 @@ async function contextOf(
         teacher,
       ),
       ...session,
+      ...(objective && { objective }),
+      ...(metric && { evaluator: evaluatorBy(metric, dataset) }),
     },
     journal: await Journal.open(runPaths(run).journal),
+  };
+}
+
+function chunksOf(model: Model): readonly Uint8Array[] {
+  return writeModel(model).chunks;
+}
+
+/** Scores networks between epochs by the caller's metric, whose negative stands in for a loss. */
+function evaluatorBy(metric: CustomMetric, dataset: Dataset): Evaluator {
+  return async ({ bytes }, role) => {
+    const { value } = metricOf(await measureBy(metric, bytes.chunks, dataset, role));
+    return { metric: metric.name, value, loss: -value };
   };
 }
 
@@ -249,7 +276,7 @@ async function warningsOf(
 ): Promise<string[]> {
   const { model, select } = original;
   if (!hasLabels || select.kind === "values" || dataset.size("certify") === 0) return [];
-  const certify = await examineOn(writeModel(model).chunks, "certify");
+  const certify = await examineOn(chunksOf(model), "certify");
   const [a, b] = [metricOf(select), metricOf(certify)];
   const halfWidths = [a, b].map(({ ci95 }) => (ci95[1] - ci95[0]) / 2);
   if (a.value - b.value <= Math.max(0.02, Math.hypot(...halfWidths))) return [];

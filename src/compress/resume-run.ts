@@ -5,6 +5,7 @@ import { EspalierError } from "../errors.ts";
 import { versions } from "../runtime/versions.ts";
 import { type CompressReport, compressReport } from "./compress-report.ts";
 import { continueCompression } from "./compress-run.ts";
+import type { CustomParts } from "./custom.ts";
 import {
   logEvent,
   mendRun,
@@ -21,6 +22,8 @@ import { continueTraining } from "./train-run.ts";
 export interface ResumeOptions extends RunHooks {
   /** Where the data lie now, if they were moved. */
   readonly data?: string | undefined;
+  /** What the program added that began the run. */
+  readonly custom?: CustomParts;
 }
 
 /** The report of a run, by its command. */
@@ -51,7 +54,7 @@ export async function resumeRun(run: string, options: ResumeOptions = {}): Promi
   logEvent(run, "resumed");
   return config.command === "train"
     ? continueTraining(run, config, dataset, options)
-    : continueCompression(run, config, dataset, options);
+    : continueCompression(run, config, dataset, options, options.custom);
 }
 
 /** The report of a run that is over; `undefined` before. Fails with `RUN_INVALID`. */

@@ -48,6 +48,8 @@ const compressConfig = z.strictObject({
   command: z.literal("compress"),
   /** False where the original's own answers serve as labels. */
   hasLabels: z.boolean(),
+  /** What the program that began the run added, and must add again to resume it. */
+  custom: z.strictObject({ metric: z.string().nullable(), hasObjective: z.boolean() }),
   settings: compressSettings,
 });
 const runConfig = z.discriminatedUnion("command", [trainConfig, compressConfig]);

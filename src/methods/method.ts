@@ -85,3 +85,28 @@ export function numberOptionOf(
     data: { option: name, value: text, least },
   });
 }
+
+/**
+ * Fails with `USAGE` for an option that the method does not have, which would be ignored though a user
+ * means something by it, or a value that it does not know.
+ */
+export function requireOptions(
+  method: Pick<Method, "options" | "name">,
+  given: ReadonlyMap<string, string>,
+): void {
+  for (const [name, value] of given) {
+    const option = method.options.find((candidate) => candidate.name === name);
+    const isAllowed = option && (option.values.length === 0 || option.values.includes(value));
+    if (isAllowed) continue;
+    const known = method.options.map((candidate) => candidate.name);
+    const hint = option
+      ? `Values are: ${option.values.join(", ")}.`
+      : known.length === 0
+        ? "It has none."
+        : `Its options are: ${known.join(", ")}.`;
+    const message = option
+      ? `the method ${method.name} has no ${name} "${value}"`
+      : `the method ${method.name} has no option "${name}"`;
+    throw new EspalierError("USAGE", message, { hint, data: { method: method.name, known } });
+  }
+}
