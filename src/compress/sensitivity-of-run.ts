@@ -15,13 +15,15 @@ const curves = z.array(
 
 /**
  * What it costs on `select` to thin each group of the original: by the scores of the run's method, or by
- * magnitude where the method would train for them. Null where nobody asked, or the time is spent.
+ * magnitude where the method would train for them. Null where nobody asked, the time is spent, or the
+ * metric is the caller's: it is made for whole roles.
  */
 export async function sensitivityOfRun(
   { journal, hooks, session, settings, original, dataset, method }: CompressContext,
   isTimeSpent: boolean,
 ): Promise<CompressReport["sensitivity"]> {
-  if (!settings.sensitivity || isTimeSpent) return null;
+  const isBuiltIn = original.select.kind !== "values";
+  if (!settings.sensitivity || isTimeSpent || !isBuiltIn) return null;
   const scoring = isLearned(method)
     ? {}
     : { method, methodOptions: new Map(Object.entries(settings.methodOptions)) };
