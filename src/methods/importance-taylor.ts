@@ -113,7 +113,7 @@ function emitProducts(
   const objective = objectiveFor(dataset, training);
   const loss = objective({
     ...{ emit, prediction, form, target, teacher, values },
-    parameters: new Map(),
+    ...{ parameters: new Map(), scalars: new Map() },
   });
   requireScalar(loss);
   const sites = gates.flatMap((gate) => gate.sites).filter(({ value }) => values.has(value));

@@ -109,7 +109,8 @@ function emitEvaluation(
   );
   const teacher = teacherScores(emit, teacherGraph, inputs);
   const target = undefined;
-  const loss = objective({ emit, prediction, form, target, teacher, parameters, values });
+  const scalars = new Map<string, Value>();
+  const loss = objective({ emit, prediction, form, target, teacher, parameters, values, scalars });
   requireScalar(loss);
   return withoutDead(emit.build([loss.name]));
 }

@@ -28,6 +28,8 @@ export interface ObjectiveContext {
   readonly parameters: ReadonlyMap<string, Value>;
   /** Values of the network by name. */
   readonly values: ReadonlyMap<string, Value>;
+  /** The optimizer's scalars by name, which change from step to step; none outside of training. */
+  readonly scalars: ReadonlyMap<string, Value>;
 }
 
 /** Emits the loss of a batch, a rank-0 float32. Methods and users write their own. */

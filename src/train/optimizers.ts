@@ -41,6 +41,19 @@ export interface Optimizer {
   readonly update: (context: UpdateContext) => Update;
 }
 
+/** The optimizer with one scalar more, which it does not read itself but objectives may. */
+export function withScalar(
+  optimizer: Optimizer,
+  name: string,
+  valueAt: (step: number) => number,
+): Optimizer {
+  return {
+    ...optimizer,
+    scalars: [...optimizer.scalars, name],
+    scalarsAt: (step, rate) => [...optimizer.scalarsAt(step, rate), valueAt(step)],
+  };
+}
+
 /** Options of {@link sgd}. */
 export interface SgdOptions {
   /** Default 0.9. */

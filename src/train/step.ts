@@ -159,7 +159,9 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   );
   const parameters = new Map(named);
   const teacher = teacherScores(emit, options.teacher, inputs);
-  const loss = objective({ emit, prediction, form, target, teacher, parameters, values });
+  const fed = new Map(optimizer.scalars.map((name, i) => [name, scalars[i]]));
+  const parts = { emit, prediction, form, target, teacher, parameters, values, scalars: fed };
+  const loss = objective(parts);
   requireScalar(loss);
   const raw = packGradients(emit, packs, loss);
   const { norm, gradients } = clipped(emit, raw, clipNorm);
