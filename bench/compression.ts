@@ -1,0 +1,98 @@
+/**
+ * @file `npm run bench:compression -- FOLDER MODELS DATA [CASE ...]`: what each method reaches on real
+ * networks, by the command that users run. Each case is a run in FOLDER that is begun, resumed or, where it
+ * is over, only read; a case ends in a line of a table. `*` in a case matches anything.
+ *
+ * MODELS holds the ResNets as `akamaster_resnet20_bn.onnx` and `akamaster_resnet56_bn.onnx`, DATA CIFAR-10
+ * with `test_first5000.bin`. The networks have seen the train images, so all roles but `fit` are cut from
+ * the test file.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { CompressReport } from "../src/compress/compress-report.ts";
+import { compressRun } from "../src/compress/compress-run.ts";
+import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
+import { resumeRun } from "../src/compress/resume-run.ts";
+import { globMatcher } from "../src/ir/names.ts";
+import { writeReportHtml } from "../src/report/write.ts";
+
+interface Case {
+  readonly name: string;
+  readonly network: string;
+  readonly settings: CompressSettingsInput;
+}
+
+const preprocessing = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  heldOut: true,
+} as const;
+
+/** All methods train for the same number of epochs: `importance` learns for two of them. */
+const methods = ["importance", "bn", "magnitude", "random"] as const;
+const networks = { resnet20: 5, resnet56: 4 } as const;
+
+const tuning = {
+  learningRate: 0.01,
+  decay: 1e-4,
+  augment: { crop: 4, flip: true },
+  threads: 1,
+} as const;
+
+const cases: readonly Case[] = Object.entries(networks).flatMap(([net, epochs]) =>
+  methods.flatMap((method) => {
+    const learns = method === "importance" ? 2 : 0;
+    const network = `akamaster_${net}_bn.onnx`;
+    const common = { method, tuning } as const;
+    const targets = [0.7, 0.5, 0.35].map((macs) => ({
+      name: `${net}-${method}-macs-${macs}`,
+      network,
+      settings: { ...common, targets: { macs }, rounds: 1, epochs: epochs - learns },
+    }));
+    const tolerances = [0.01, 0.02].map((maxDrop) => ({
+      name: `${net}-${method}-drop-${maxDrop}`,
+      network,
+      settings: { ...common, maxDrop, rounds: 4, epochs: epochs - learns },
+    }));
+    return [...targets, ...tolerances];
+  }),
+);
+
+async function main([folder, models, data, ...wanted]: readonly string[]): Promise<void> {
+  if (data === undefined)
+    throw new Error("usage: bench:compression -- FOLDER MODELS DATA [CASE ...]");
+  const matchers = wanted.map(globMatcher);
+  console.log("| case | MACs | params | latency | test before | after | drop, 95 % | certified |");
+  console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
+  for (const { name, network, settings } of cases) {
+    if (matchers.length > 0 && !matchers.some((matches) => matches(name))) continue;
+    const run = join(folder, name);
+    const hooks = { onNote: (note: string) => console.error(`${name}: ${note}`) };
+    const report = existsSync(join(run, "config.json"))
+      ? await resumeRun(run, hooks)
+      : await compressRun(
+          { network: join(models, network), data, dataOptions: preprocessing, run, settings },
+          hooks,
+        );
+    if (report.command !== "compress") continue;
+    await writeReportHtml(run);
+    console.log(rowOf(name, report));
+  }
+}
+
+function rowOf(name: string, { baseline, result, latency, drop, asked }: CompressReport): string {
+  const percent = (value: number | null) => (value === null ? "" : (100 * value).toFixed(2));
+  const certified = asked.maxDrop === undefined ? "" : drop.certified ? "yes" : "no";
+  return `| ${[
+    name,
+    percent(result.macs / baseline.macs),
+    percent(result.params / baseline.params),
+    latency.ratio.toFixed(3),
+    percent(baseline.value),
+    percent(result.value),
+    `${percent(drop.value)} (${drop.ci95?.map(percent).join(" to ")})`,
+    certified,
+  ].join(" | ")} |`;
+}
+
+await main(process.argv.slice(2));
