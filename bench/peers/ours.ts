@@ -1,10 +1,11 @@
 /** @file Our side of the comparison: the training step of the library, on onnxruntime. */
 import type { Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
+import { findBlockSize } from "../../src/runtime/block-size.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
 import { type HostTensor, toNumbers } from "../../src/tensor/host-tensor.ts";
 import { labels } from "../../src/train/objectives.ts";
 import type { Optimizer } from "../../src/train/optimizers.ts";
+import { emitStep } from "../../src/train/provider-form.ts";
 import { buildStep } from "../../src/train/step.ts";
 import type { Batch } from "./cases.ts";
 
@@ -46,7 +47,7 @@ export async function openLearner(graph: Graph, options: LearnerOptions): Promis
     optimizer,
   });
   const { state, initial, guard, target = "target", loss } = step;
-  const model = emitModel(step.graph).chunks;
+  const model = emitStep(step.graph, {}, await findBlockSize());
   const trainer = await openTrainer(model, { state, initial, guard, threads });
   let at = 0;
   return {

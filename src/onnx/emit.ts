@@ -1,5 +1,7 @@
 /** @file `emitModel`: a graph that was built from nothing, as a model file. */
-import { canonicalOpset, type Graph } from "../ir/graph.ts";
+import { assert } from "../errors.ts";
+import { canonicalOpset, type Graph, type Node } from "../ir/graph.ts";
+import { blockedDomain } from "../ops/blocked.ts";
 import { encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
 import { withoutFlattening } from "./flattened.ts";
 import { Rope } from "./rope.ts";
@@ -11,11 +13,18 @@ export interface EmitOptions extends WriteOptions {
   readonly opset?: number;
   readonly irVersion?: number;
   readonly producer?: string;
+  /** Allows nodes of a pass that compute rightly on this machine alone. No such bytes go to a file. */
+  readonly isForThisMachine?: boolean;
 }
 
 /** Writes a graph from nothing. Its nodes are of the canonical opset unless `opset` says otherwise. */
 export function emitModel(graph: Graph, options: EmitOptions = {}): ModelBytes {
   const { opset = canonicalOpset, irVersion = 10, producer = "espalier" } = options;
+  const staysHere = (node: Node) => node.domain === blockedDomain && node.origin === undefined;
+  assert(
+    options.isForThisMachine === true || !graph.nodes.some(staysHere),
+    "a graph in blocked layout stays on its machine",
+  );
   const external = externalSink(graph, options);
   const body = new Rope();
   for (const node of withoutFlattening(graph)) body.field(1, encodeNode(node));

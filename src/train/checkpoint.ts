@@ -34,6 +34,8 @@ const position = z.object({
   /** Seconds of training so far, for time budgets. */
   seconds: z.number(),
   warnings: z.array(z.string()),
+  /** The channel blocks of its convolutions, where they are in blocked layout. */
+  block: z.literal([8, 16]).optional(),
 });
 const note = z.object({ version: z.literal(1), run: z.string(), position });
 

@@ -1,8 +1,9 @@
 /** @file What went wrong when a step was not finite. */
 import { EspalierError } from "../errors.ts";
+import type { BlockSize } from "../ops/blocked.ts";
 import { type Feeds, type SessionOptions, withSession } from "../runtime/session.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
-import { emitFor } from "./provider-form.ts";
+import { emitStep } from "./provider-form.ts";
 import type { TrainingStep } from "./step.ts";
 
 /**
@@ -13,11 +14,11 @@ export async function diagnosisOf(
   step: TrainingStep,
   feeds: Feeds,
   at: { readonly step: number; readonly epoch: number },
-  options: SessionOptions,
+  options: SessionOptions & { readonly block: BlockSize | undefined },
 ): Promise<EspalierError> {
   const { graph, output, suspects } = step.probe();
   const wanted = new Map([...feeds].filter(([name]) => graph.inputs.includes(name)));
-  const results = await withSession(emitFor(graph, options), options, (session) =>
+  const results = await withSession(emitStep(graph, options, options.block), options, (session) =>
     session.run(wanted, [output]),
   );
   const zeros = results.get(output);

@@ -2,6 +2,7 @@
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { withComposedStatistics } from "../ops/batch-statistics.ts";
+import { type BlockSize, withBlockedConvolutions } from "../ops/blocked.ts";
 import { withPaddedConvolutions } from "../ops/padded-convolutions.ts";
 import type { SessionOptions } from "../runtime/session.ts";
 import type { TrainedNetwork } from "./network.ts";
@@ -18,7 +19,20 @@ export function emitFor(graph: Graph, options: Providers): readonly Uint8Array[]
   return emitModel(formOf(options)?.(graph) ?? graph).chunks;
 }
 
-/** The same of a network that was trained; its own file where the provider asks for nothing else. */
+/**
+ * A graph that is run here and kept nowhere: with `block`, its convolutions are in blocked layout
+ * where that is faster. Such a size is what `findBlockSize` found for the same options.
+ */
+export function emitStep(
+  graph: Graph,
+  options: Providers,
+  block: BlockSize | undefined,
+): readonly Uint8Array[] {
+  if (block === undefined) return emitFor(graph, options);
+  return emitModel(withBlockedConvolutions(graph, block), { isForThisMachine: true }).chunks;
+}
+
+/** What `emitFor` gives, of a network that was trained; its own file where the provider asks for nothing else. */
 export function modelFor(network: TrainedNetwork, options: Providers): readonly Uint8Array[] {
   return formOf(options) === undefined ? network.bytes.chunks : emitFor(network.graph, options);
 }

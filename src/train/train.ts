@@ -10,6 +10,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Batch } from "../data/serve.ts";
 import { EspalierError } from "../errors.ts";
 import { digestOf } from "../files/tensor-file.ts";
+import { findBlockSize } from "../runtime/block-size.ts";
 import type { Feeds } from "../runtime/session.ts";
 import { openTrainer, type StepResult, type Trainer } from "../runtime/trainer.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
@@ -26,7 +27,7 @@ import {
   type TrainProgress,
   type TrainResult,
 } from "./options.ts";
-import { emitFor } from "./provider-form.ts";
+import { emitStep } from "./provider-form.ts";
 import { buildStep, type TrainingStep } from "./step.ts";
 
 /** Steps that are posted before the first of them is waited for. */
@@ -99,6 +100,7 @@ class Run {
       this.#position = saved.position;
       this.#best = saved.best;
     } else await this.#checkMemorisation();
+    await this.#chooseBlock(saved !== undefined);
     await this.#open(saved?.state ?? this.#step.initial);
     this.#since = clock();
     while (this.#position.end === undefined) {
@@ -133,9 +135,24 @@ class Run {
     if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
     const { graph, guard } = this.#step;
     const session = this.#session();
-    this.#trainer = await openTrainer(emitFor(graph, session), {
+    this.#trainer = await openTrainer(emitStep(graph, session, this.#position.block), {
       ...{ ...session, state: this.#step.state, initial: state, guard },
     });
+  }
+
+  /** A run goes on in the form in which it began: others round differently. */
+  async #chooseBlock(isResumed: boolean): Promise<void> {
+    const position = this.#position;
+    if (isResumed && position.block === undefined) return;
+    const block = await findBlockSize(this.#session());
+    if (isResumed && block !== position.block) {
+      const warning =
+        "Convolutions are computed in another layout here than where the run began; " +
+        "its last digits will differ from those of a run without interruption.";
+      position.warnings.push(warning);
+      this.#plan.onWarning?.(warning);
+    }
+    position.block = block;
   }
 
   #session() {
@@ -243,11 +260,11 @@ class Run {
 
   /** The step that is next was refused; its batch is loaded once more. */
   async #diagnose(): Promise<EspalierError> {
-    const { step, epoch, batch: from } = this.#position;
+    const { step, epoch, batch: from, block } = this.#position;
     const state = await this.#opened().readState();
     for await (const batch of this.#batches(from)) {
       const feeds = new Map([...this.#feeds(batch, step), ...state]);
-      return diagnosisOf(this.#step, feeds, { step, epoch }, this.#session());
+      return diagnosisOf(this.#step, feeds, { step, epoch }, { ...this.#session(), block });
     }
     return new EspalierError("TRAINING_DIVERGED", `Step ${step} is not finite.`);
   }
