@@ -1,7 +1,7 @@
 /** @file `emitModel`: a graph that was built from nothing, as a model file. */
 import { assert } from "../errors.ts";
-import { canonicalOpset, type Graph, type Node } from "../ir/graph.ts";
-import { blockedDomain } from "../ops/blocked.ts";
+import { canonicalOpset, type Graph } from "../ir/graph.ts";
+import { staysHere } from "../ops/blocked.ts";
 import { encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
 import { withoutFlattening } from "./flattened.ts";
 import { Rope } from "./rope.ts";
@@ -20,7 +20,6 @@ export interface EmitOptions extends WriteOptions {
 /** Writes a graph from nothing. Its nodes are of the canonical opset unless `opset` says otherwise. */
 export function emitModel(graph: Graph, options: EmitOptions = {}): ModelBytes {
   const { opset = canonicalOpset, irVersion = 10, producer = "espalier" } = options;
-  const staysHere = (node: Node) => node.domain === blockedDomain && node.origin === undefined;
   assert(
     options.isForThisMachine === true || !graph.nodes.some(staysHere),
     "a graph in blocked layout stays on its machine",

@@ -6,6 +6,7 @@
  */
 import { assert } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
+import { staysHere } from "../ops/blocked.ts";
 import { type ExternalSink, encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
 import type { Model } from "./read.ts";
 import { type FieldEdit, fieldOf, patchMessage, Rope } from "./rope.ts";
@@ -66,6 +67,7 @@ export function writeModel(
   graph: Graph = model.graph,
   options: WriteOptions = {},
 ): ModelBytes {
+  assert(!graph.nodes.some(staysHere), "a graph in blocked layout stays on its machine");
   const external = externalSink(graph, options);
   const metadata = new Map(options.metadata ?? []);
   const rope = patchMessage(model.file.bytes, (field) => {

@@ -5,6 +5,8 @@ import { type AttributeValue, GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { verifyGraph } from "../ir/verify.ts";
 import { emitModel } from "../onnx/emit.ts";
+import { readModel } from "../onnx/read.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
 import { findBlockSize } from "../runtime/block-size.ts";
 import { type Feeds, type SessionOptions, withSession } from "../runtime/session.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
@@ -181,6 +183,8 @@ describe("the pass", () => {
     ]);
     const blocked = withBlockedConvolutions(graph, 16, always);
     expect(() => emitModel(blocked)).toThrow("stays on its machine");
+    const model = readModel(concatBytes(emitModel(graph)));
+    expect(() => writeModel(model, blocked)).toThrow("stays on its machine");
   });
 });
 

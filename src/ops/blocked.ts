@@ -29,6 +29,11 @@ export const blockSizes: readonly BlockSize[] = [16, 8];
 /** Where onnxruntime keeps the operators of this layout; one version, 1. */
 export const blockedDomain = "com.microsoft.nchwc";
 
+/** Whether a pass made the node for this machine alone: what no file may hold. */
+export function staysHere({ domain, origin }: Node): boolean {
+  return domain === blockedDomain && origin === undefined;
+}
+
 /** A convolution of planes with one group, all sizes known. */
 export interface PlaneConvolution {
   readonly batch: number;

@@ -197,6 +197,17 @@ describe("a run", () => {
     expect((await noteOf("other")).position.block).toBe(block);
   });
 
+  it("names what is not finite in blocked layout, too", async () => {
+    const run = train(network, dataset, {
+      ...{ epochs: 1, batchSize: 16, limit: 64, threads: 1, checksMemorisation: false },
+      learningRate: 1e30,
+    });
+    await expect(run).rejects.toMatchObject({
+      code: "TRAINING_DIVERGED",
+      data: { tensor: expect.stringMatching(/value|parameter|gradient/) },
+    });
+  });
+
   /** As if the checkpoint came from another machine. */
   async function rewrite(name: string, other: BlockSize | undefined): Promise<void> {
     const { tensors } = await fileOf(name);

@@ -145,7 +145,7 @@ class Run {
     const position = this.#position;
     if (isResumed && position.block === undefined) return;
     const block = await findBlockSize(this.#session());
-    if (isResumed && block !== position.block) {
+    if (isResumed && block !== position.block && position.end === undefined) {
       const warning =
         "Convolutions are computed in another layout here than where the run began; " +
         "its last digits will differ from those of a run without interruption.";
