@@ -41,6 +41,7 @@ interface Flags extends DataFlags, TrainingFlags {
   readonly distill?: true;
   readonly finalEpochs?: number;
   readonly timeBudget?: number;
+  readonly benchSeconds?: number;
   readonly sensitivity?: true;
   readonly dryRun?: true;
   readonly externalData?: true;
@@ -51,7 +52,8 @@ const explanation = `
 Rounds of scoring, removal and fine-tuning. With --max-drop alone, each round
 removes as much as costs at most --round-drop on select before tuning, and the
 result is the smallest network whose drop is certified. With targets, each round
-goes its share of the way. With both, a round that loses more is taken back.
+goes its share of the way. With both, a round that loses more is taken back,
+and so is one whose tuning diverges; a smaller one is tried then.
 
 Samples are used by role: fit trains, select chooses, certify guards, test is
 read once, at the end. The tolerance is a claim about images that the network
@@ -104,6 +106,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .option("--final-epochs <n>", "of tuning after the last round (default 0)", integerFrom(0))
     .option("--distill", "the original teaches in place of labels")
     .option("--time-budget <seconds>", "no round begins after it", positiveValue)
+    .option("--bench-seconds <s>", "for comparing latencies (default 5)", positiveValue)
     .option("--sensitivity", "measure what each group is worth, for the report")
     .optionsGroup("What may go")
     .option("--only <pattern>", "these groups or layers; * matches anything", addText, [])
@@ -169,10 +172,10 @@ function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run
 function settingsOf(flags: Flags): CompressSettingsInput {
   const { method, macs, params, bytes, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
-  const { timeBudget: timeBudgetSeconds, distill: distills, sensitivity } = flags;
+  const { timeBudget: timeBudgetSeconds, benchSeconds, distill: distills, sensitivity } = flags;
   const given = {
     ...{ method, maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs },
-    ...{ timeBudgetSeconds, distills, sensitivity },
+    ...{ timeBudgetSeconds, benchSeconds, distills, sensitivity },
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

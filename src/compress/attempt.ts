@@ -75,7 +75,8 @@ export async function tryOut(
   const tuned = await unlessDiverged(() => tune(context, trial, pruned, removed));
   if (tuned instanceof EspalierError)
     return {
-      ...{ ...common, ...dropOf(removed), tuned: null, tuning: [], isAccepted: false },
+      ...{ ...common, ...dropOf(removed), tuned: null, tuning: [] },
+      ...{ isAccepted: false, isDiverged: true },
       reason: `fine-tuning diverged: ${tuned.message}`,
     };
   const { bytes, history, judged } = tuned;
@@ -87,7 +88,7 @@ export async function tryOut(
   const isAccepted = drop <= largestDrop;
   const points = (100 * largestDrop).toFixed(2);
   return {
-    ...{ ...common, drop, upper, isAccepted },
+    ...{ ...common, drop, upper, isAccepted, isDiverged: false },
     tuned: history.length === 0 ? null : measuredOf(judged),
     tuning: epochEntriesOf(history),
     ...(isAccepted ? {} : { reason: `the drop on select is more than ${points} points` }),

@@ -75,6 +75,11 @@ export function unscored(network: Model): Candidate {
   };
 }
 
+/** Whether anything goes with the `count` units that matter least: least widths and rounding may keep them. */
+export function removesAny({ order }: Candidate, count: number): boolean {
+  return order.choose(count).some((gone) => gone === 1);
+}
+
 /** Removes the `count` units that matter least. */
 export function removeFirst(
   { network, structure, order, proposal }: Candidate,

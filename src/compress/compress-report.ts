@@ -52,6 +52,8 @@ export const attemptRecord = z.object({
   tuning: z.array(epochEntry),
   verification: z.object({ maxError: z.number(), samples: z.number(), passed: z.boolean() }),
   isAccepted: z.boolean(),
+  /** Whether tuning left the finite numbers; `drop` is then that of the network that was not tuned. */
+  isDiverged: z.boolean().default(false),
   /** Why it was not accepted. */
   reason: z.string().optional(),
 });

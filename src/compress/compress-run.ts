@@ -164,8 +164,10 @@ async function compress(context: CompressContext, config: CompressConfig): Promi
     const record = await recordRound(context, round, () => runRound(context, round, path));
     rounds.push(record);
     await clearCheckpoints(run);
-    // A later round may lose more, so one that lost too much is not the end; one that found nothing is.
-    if (record.attempts.length === 0 || isEnough(context, rounds)) break;
+    // A later round may lose more, so one that lost too much is not the end; one that found nothing is,
+    // and one that always diverged: the next would begin with the same network.
+    const { attempts } = record;
+    if (attempts.every(({ isDiverged }) => isDiverged) || isEnough(context, rounds)) break;
     if (record.isAccepted) path = roundPaths(run, round).tuned;
     isTimeSpent = await journal.once(`time after round ${round}`, z.boolean(), () =>
       isSpent(context),

@@ -114,7 +114,12 @@ export async function finish(
     ...{ baseline, result, latency },
     drop: { ...dropFigures(before, after), certified: choice.isCertified, words: choice.words },
     ...{ looks: [...choice.looks], rounds: [...rounds], chosenRound: choice.round },
-    outcome: outcomeOf(settings, choice, isTimeSpent, { baseline, result, latency }),
+    outcome: outcomeOf(settings, choice, isTimeSpent, {
+      baseline,
+      result,
+      latency,
+      rounds: [...rounds],
+    }),
     groups: groupsOf(original.structure, removed),
     layers: layersOf(original.cost, cost),
     verification: verificationOf(taken),

@@ -95,7 +95,8 @@ export function outcomeOf(
     baseline: before,
     result: after,
     latency,
-  }: Pick<CompressReport, "baseline" | "result" | "latency">,
+    rounds,
+  }: Pick<CompressReport, "baseline" | "result" | "latency" | "rounds">,
 ): CompressReport["outcome"] {
   const shares = {
     macs: after.macs / before.macs,
@@ -112,6 +113,7 @@ export function outcomeOf(
   const words = [
     ...(isTimeSpent ? ["The time budget was spent."] : []),
     ...(round === 0 ? ["The original is returned as it was: nothing smaller held."] : []),
+    ...divergenceWords(rounds),
     ...(hasTargets(settings) && missed.length === 0 ? ["All targets are met."] : []),
     ...missed.map(
       ([name, share]) => `The target for ${name} was missed: ${percent(share)} are left.`,
@@ -119,6 +121,15 @@ export function outcomeOf(
     ...(settings.maxDrop === undefined ? [] : [claim]),
   ];
   return { isReached: missed.length === 0 && isKept, isTimeSpent, words: words.join(" ") };
+}
+
+/** That tuning diverged, where it did. */
+function divergenceWords(rounds: readonly RoundRecord[]): string[] {
+  const attempts = rounds.flatMap((round) => round.attempts);
+  const diverged = attempts.filter(({ isDiverged }) => isDiverged).length;
+  if (diverged === 0) return [];
+  const hint = "a lower learning rate, warm-up or clipping may help";
+  return [`Fine-tuning diverged in ${diverged} of ${attempts.length} attempts: ${hint}.`];
 }
 
 /** The rounds that led to the chosen one. */

@@ -12,7 +12,7 @@ import { writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
-import { type Candidate, propose, removeFirst, unscored } from "./candidate.ts";
+import { type Candidate, propose, removeFirst, removesAny, unscored } from "./candidate.ts";
 import { type AttemptRecord, attemptRecord, type RoundRecord } from "./compress-report.ts";
 import { acceptedDropOf, hasTargets, roundDropOf } from "./compress-settings.ts";
 import { type CompressContext, remainingOf } from "./context.ts";
@@ -37,12 +37,14 @@ export async function runRound(
   const { network, proposal, order, structure, learning } = candidate;
   await saveModel(paths.before, writeModel(network));
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
-  const { units, search } = await howFar(context, round, candidate);
+  const isOver = !removesAny(candidate, order.count);
+  const nowhere = { units: 0, search: [] };
+  const { units, search } = isOver ? nowhere : await howFar(context, round, candidate);
 
   const attempts: AttemptRecord[] = [];
   for (let tries = 0; tries < settings.attempts; tries++) {
     const count = Math.floor(units / 2 ** tries);
-    if (count === 0) break;
+    if (!removesAny(candidate, count)) break;
     const name = `round ${round}/attempt ${tries + 1}`;
     const attempt = await context.journal.once(name, attemptRecord, () =>
       tryOut(context, candidate, {
@@ -60,7 +62,7 @@ export async function runRound(
     ...{ round, attempts, isAccepted, search },
     remaining: isAccepted && last ? last.remaining : begun,
     learning: epochEntriesOf(learning),
-    notes: [...proposal.notes, ...(order.count === 0 ? ["nothing is left that may go"] : [])],
+    notes: [...proposal.notes, ...(isOver ? ["nothing is left that may go"] : [])],
   };
 }
 
