@@ -8,13 +8,11 @@ import { EspalierError } from "../errors.ts";
 import { l1Penalty } from "../grad/losses.ts";
 import type { Graph } from "../ir/graph.ts";
 import { algebraOf } from "../ops/algebra.ts";
-import { type Structure, structureOf } from "../structure/units.ts";
+import type { Structure } from "../structure/units.ts";
 import { type Objective, sumOf } from "../train/objectives.ts";
 import { objectiveFor } from "../train/options.ts";
 import { train } from "../train/train.ts";
-import { sourcesOf } from "./channel-model.ts";
-import { compensate } from "./compensation.ts";
-import { correlationsOf } from "./correlations.ts";
+import { compensatedEdits } from "./compensated-edits.ts";
 import { foldGates, type GatedGraph, insertGates } from "./filter-gates.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";
 import { absoluteFactors, magnitudes } from "./importance-scores.ts";
@@ -22,8 +20,6 @@ import { type Started, startOf, starts } from "./importance-start.ts";
 import { taylorScores } from "./importance-taylor.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
-import { readersOf } from "./readers.ts";
-import { momentsOf } from "./statistics.ts";
 
 const name = "importance";
 const options: readonly MethodOption[] = [
@@ -109,7 +105,7 @@ export const importance: LearnedMethod = {
       for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
     return {
       ...{ graph, history, scores, notes: notesOf(structure, scores) },
-      edits: settings.isCompensated ? compensation(structure, graph) : () => [],
+      edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
     };
   },
 };
@@ -193,18 +189,6 @@ async function scoresOf(
         : absoluteFactors(folded, started.graph, gate),
     ]),
   );
-}
-
-/** How readers make up for what is removed, where statistics tell what it was worth. */
-function compensation({ analysis: { dims } }: Structure, graph: Graph): LearnedProposal["edits"] {
-  return (removed) => {
-    const structure = structureOf(graph, { dims });
-    const readers = readersOf(structure);
-    const moments = momentsOf(structure.analysis);
-    const correlations = correlationsOf(structure, readers, moments);
-    const sources = sourcesOf(readers, moments, correlations);
-    return compensate(graph, sources, removed, { variance: true });
-  };
 }
 
 function notesOf({ units, groups }: Structure, scores: Float64Array): string[] {

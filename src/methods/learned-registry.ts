@@ -3,9 +3,10 @@ import { EspalierError } from "../errors.ts";
 import { importance } from "./importance.ts";
 import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
 import { methods } from "./registry.ts";
+import { snr } from "./snr.ts";
 
 /** The methods that train, in the order in which they are listed to users. */
-export const learnedMethods: readonly LearnedMethod[] = [importance];
+export const learnedMethods: readonly LearnedMethod[] = [importance, snr];
 
 /** All methods, those without data first. */
 export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];
