@@ -306,6 +306,30 @@ async function readAll(path: string): Promise<Buffer> {
   return readFile(path);
 }
 
+it.each(["magnitude", "importance"])(
+  "%s ends its rounds when nothing more may go",
+  async (method) => {
+    const run = await place();
+    const greedy = [
+      "--method",
+      method,
+      "--max-drop",
+      "0.9",
+      "--round-drop",
+      "0.95",
+      "--rounds",
+      "3",
+    ];
+    const { exitCode, err } = await espalier(compress(run, made.data, greedy));
+    expect([0, 3], err).toContain(exitCode);
+    const { rounds, notes } = await reportOf(run);
+    expect(rounds[0].isAccepted).toBe(true);
+    expect(rounds[1]).toMatchObject({ attempts: [], isAccepted: false });
+    expect([rounds.length, notes]).toEqual([2, ["round 2: nothing is left that may go"]]);
+    expect((await espalier(["verify", run])).exitCode).toBe(0);
+  },
+);
+
 describe("a tolerance", () => {
   it("that nothing meets gives the original back", async () => {
     const run = await place();

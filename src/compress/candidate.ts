@@ -5,7 +5,7 @@ import type { Proposal } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { removeNothing } from "../structure/removal.ts";
-import { type RemovalOrder, removalsInOrder } from "../structure/select.ts";
+import { type RemovalOrder, removalsInOrder, type SelectionRules } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { rulesOf } from "./compress-settings.ts";
@@ -73,6 +73,13 @@ export function unscored(network: Model): Candidate {
     proposal: { scores: new Float64Array(nothing.length), edits: () => [], notes: [] },
     order: { count: 0, choose: () => nothing },
   };
+}
+
+/** Whether anything may go at all: some methods fail where nothing does. */
+export function canShrink({ graph }: Model, rules: SelectionRules): boolean {
+  const structure = structureOf(graph);
+  const order = removalsInOrder(structure, new Float64Array(structure.units.length), rules);
+  return order.choose(order.count).some((gone) => gone === 1);
 }
 
 /** Whether anything goes with the `count` units that matter least: least widths and rounding may keep them. */

@@ -12,9 +12,16 @@ import { writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
-import { type Candidate, propose, removeFirst, removesAny, unscored } from "./candidate.ts";
+import {
+  type Candidate,
+  canShrink,
+  propose,
+  removeFirst,
+  removesAny,
+  unscored,
+} from "./candidate.ts";
 import { type AttemptRecord, attemptRecord, type RoundRecord } from "./compress-report.ts";
-import { acceptedDropOf, hasTargets, roundDropOf } from "./compress-settings.ts";
+import { acceptedDropOf, hasTargets, roundDropOf, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, remainingOf } from "./context.ts";
 import { unlessDiverged } from "./divergence.ts";
 import { epochEntriesOf } from "./report-figures.ts";
@@ -30,16 +37,17 @@ export async function runRound(
 ): Promise<RoundRecord> {
   const { run, settings, hooks, original } = context;
   const model = await loadModel(path);
+  if (!canShrink(model, rulesOf(settings)))
+    return ended(context, round, model, "nothing is left that may go");
   const candidate = await unlessDiverged(() => propose(context, round, model));
-  if (candidate instanceof EspalierError) return diverged(context, round, model, candidate);
+  if (candidate instanceof EspalierError)
+    return ended(context, round, model, `learning diverged: ${candidate.message}`);
   const paths = roundPaths(run, round);
   await makeFolder(dirname(paths.before));
-  const { network, proposal, order, structure, learning } = candidate;
+  const { network, proposal, structure, learning } = candidate;
   await saveModel(paths.before, writeModel(network));
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
-  const isOver = !removesAny(candidate, order.count);
-  const nowhere = { units: 0, search: [] };
-  const { units, search } = isOver ? nowhere : await howFar(context, round, candidate);
+  const { units, search } = await howFar(context, round, candidate);
 
   const attempts: AttemptRecord[] = [];
   for (let tries = 0; tries < settings.attempts; tries++) {
@@ -62,18 +70,18 @@ export async function runRound(
     ...{ round, attempts, isAccepted, search },
     remaining: isAccepted && last ? last.remaining : begun,
     learning: epochEntriesOf(learning),
-    notes: [...proposal.notes, ...(isOver ? ["nothing is left that may go"] : [])],
+    notes: [...proposal.notes],
   };
 }
 
-/** A round in which the method's own training diverged: it ends with what there was. */
-function diverged(
+/** A round that ends with what there was, before anything was tried. */
+function ended(
   { original, hooks }: CompressContext,
   round: number,
   { graph }: Model,
-  { message }: EspalierError,
+  why: string,
 ): RoundRecord {
-  const note = `round ${round}: learning diverged: ${message}`;
+  const note = `round ${round}: ${why}`;
   hooks.onNote?.(note);
   return {
     ...{ round, attempts: [], isAccepted: false, search: [], learning: [], notes: [note] },
