@@ -1,0 +1,255 @@
+/** @file The method `snr`: what it learns, what its scores mean, and that it is reproducible. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { normals } from "../../test/support/bn-network.ts";
+import { branched, contextOf, learning } from "../../test/support/learning.ts";
+import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { quadrantNetwork } from "../../test/support/training.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import type { Graph } from "../ir/graph.ts";
+import { compareModels } from "../measure/compare.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
+import { costModel } from "../structure/cost.ts";
+import { applyEdits } from "../structure/edits.ts";
+import { maskReads } from "../structure/masks.ts";
+import { selectUnits } from "../structure/select.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import { structureOf } from "../structure/units.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { inputPowers } from "./input-power.ts";
+import type { LearningOptions } from "./learned-method.ts";
+import { bestPrior } from "./posterior.ts";
+import { factNotes } from "./posterior-facts.ts";
+import { learnPosterior, snr } from "./snr.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "espalier-snr-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let dataset: Dataset;
+beforeAll(async () => {
+  await writeQuadrants(join(folder, "data"));
+  dataset = await openDataset(join(folder, "data"));
+});
+
+const cases: readonly (readonly [string, Graph])[] = [
+  ["sequential", quadrantNetwork()],
+  ["residual", branched("Add")],
+  ["skip", branched("Concat")],
+];
+
+function valuesOf(graph: Graph, name: string): Float64Array {
+  const constant = graph.constants.get(name);
+  if (constant === undefined) throw new Error(`no constant ${name}`);
+  return toNumbers(constant.read());
+}
+
+describe.each(cases)("snr on a %s network", (_, graph) => {
+  it("learns, and gives back the network that it was given, with other weights", async () => {
+    const context = contextOf(graph, dataset, { epochs: "3", rate: "0.01" });
+    const proposal = await snr.learn(context);
+    const { history, notes } = proposal;
+    expect(history[2].select?.loss).toBeLessThan(history[0].select?.loss ?? 0);
+    expect(history[2].select?.value).toBeGreaterThan(0.4);
+    expect(notes.length).toBeGreaterThan(0);
+    expect(proposal.graph.nodes).toEqual(context.model.graph.nodes);
+    expect([...proposal.graph.constants.keys()]).toEqual([...context.model.graph.constants.keys()]);
+    const cost = costModel(structureOf(proposal.graph));
+    const nothing = new Uint8Array(context.structure.units.length);
+    expect(cost(nothing)).toEqual(costModel(context.structure)(nothing));
+  });
+
+  it("proposes a removal that computes what the masked network computes", async () => {
+    const context = contextOf(graph, dataset, { epochs: "1" });
+    const { scores, edits, graph: learnt } = await snr.learn(context);
+    const cost = costModel(context.structure);
+    const whole = cost(new Uint8Array(scores.length)).params;
+    const { removed } = selectUnits(context.structure, scores, [
+      { name: "params", fraction: 0.6, remaining: (of) => cost(of).params / whole },
+    ]);
+    expect(removed).toContain(1);
+    const own = edits(removed);
+    const edited = structureOf(applyEdits(learnt, own));
+    const [original, masked, small] = [
+      context.model,
+      writeModel(context.model, maskReads(edited, removed)),
+      writeModel(context.model, removeUnits(edited, removed)),
+    ];
+    const { dims } = context.structure.analysis;
+    expect((await compareModels(original, masked, small, dims, { samples: 1 })).passed).toBe(true);
+    expect(own.length).toBeGreaterThan(0);
+  });
+
+  it.each<Readonly<Record<string, string>>>([
+    { score: "kl", noise: "local" },
+    { score: "snr-l2", noise: "weight" },
+    { score: "snr-l1", noise: "flipout" },
+    { score: "snr-mean", sigma: "filter" },
+    { score: "input-weighted", noise: "local", sigma: "filter" },
+    { score: "importance-snr", prior: "learnt" },
+    { score: "evidence", prior: "learnt", sigma: "filter" },
+    { epochs: "0", compensate: "off" },
+  ])("scores every unit that may go, with %o", async (options) => {
+    const context = contextOf(graph, dataset, { epochs: "1", ...options });
+    const { scores } = await snr.learn(context);
+    expect(scores.some(Number.isNaN)).toBe(false);
+    for (const { index, reason } of context.structure.units)
+      if (reason === undefined) expect(Number.isFinite(scores[index])).toBe(true);
+  });
+});
+
+describe("snr", () => {
+  it("is the same each time, and after interruptions", async () => {
+    const graph = branched("Add");
+    const place = (name: string): LearningOptions => ({
+      ...learning,
+      checkpoint: { path: join(folder, name), everySteps: 5 },
+    });
+    const resultOf = async (training: LearningOptions) => {
+      const context = contextOf(graph, dataset, { epochs: "2" }, training);
+      const proposal = await learnPosterior(context);
+      const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
+      return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+    };
+    const whole = await resultOf(place("whole"));
+    expect(await resultOf(place("again"))).toEqual(whole);
+    for (const stop of [7, 13]) {
+      const controller = new AbortController();
+      const run = resultOf({
+        ...{ ...place("parts"), signal: controller.signal },
+        onProgress: ({ step }) => step >= stop && controller.abort(),
+      });
+      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
+    }
+    expect(await resultOf(place("parts"))).toEqual(whole);
+    // A run that is over gives its result again.
+    expect(await resultOf(place("parts"))).toEqual(whole);
+  });
+
+  it("draws other noise with another seed", async () => {
+    const of = async (seed: number) => {
+      const context = { ...contextOf(quadrantNetwork(), dataset, { epochs: "1" }), seed };
+      return (await learnPosterior(context)).posteriors[0].means;
+    };
+    expect(await of(1)).not.toEqual(await of(2));
+  });
+
+  it("follows a teacher", async () => {
+    const training = { ...learning, teacher: quadrantNetwork() };
+    const options = { epochs: "3", rate: "0.01" };
+    const { history } = await snr.learn(contextOf(branched("Add"), dataset, options, training));
+    expect(history[2].select?.loss).toBeLessThan(history[0].select?.loss ?? 0);
+  });
+
+  it.each(["epochs=1.5", "epochs=-1", "rate=0", "rate=fast", "lambda=-1", "images=0"])(
+    "refuses %s",
+    async (option) => {
+      const [name, value] = option.split("=");
+      const learnt = snr.learn(contextOf(branched("Add"), dataset, { [name]: value }));
+      await expect(learnt).rejects.toMatchObject({ code: "USAGE", data: { option: name } });
+    },
+  );
+
+  it("refuses a network without weights", async () => {
+    const b = new GraphBuilder("empty");
+    b.input("input", "float32", ["N", 1, 8, 8]);
+    b.output(b.node("Flatten", ["input"], { axis: 1 })[0], { dtype: "float32", shape: ["N", 64] });
+    const learnt = snr.learn(contextOf(b.build(), dataset));
+    await expect(learnt).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+  });
+});
+
+describe("the posterior", () => {
+  it("begins with σ a tenth, and a prior three times, the root mean square of the layer", async () => {
+    const graph = quadrantNetwork();
+    const { posteriors } = await learnPosterior(contextOf(graph, dataset, { epochs: "0" }));
+    expect(posteriors.map(({ weight }) => weight)).toEqual(["conv.weight", "dense.weight"]);
+    for (const { weight, means, deviations, prior } of posteriors) {
+      const values = valuesOf(graph, weight);
+      const rms = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+      expect(means).toEqual(values);
+      for (const deviation of deviations) expect(deviation / (rms / 10)).toBeCloseTo(1, 5);
+      expect(prior / Math.max(0.1, 3 * rms)).toBeCloseTo(1, 5);
+    }
+  });
+
+  it("without training goes by the norms of filters, for a layer of them", async () => {
+    const graph = quadrantNetwork();
+    const context = contextOf(graph, dataset, { epochs: "0", score: "snr-l2" });
+    const { scores } = await snr.learn(context);
+    const filters = valuesOf(graph, "conv.weight");
+    const norms = [0, 1, 2, 3].map((o) => Math.hypot(...filters.slice(9 * o, 9 * o + 9)));
+    const units = [...context.structure.filterAxes[0].units];
+    const by = (values: (o: number) => number) =>
+      [0, 1, 2, 3].sort((a, b) => values(a) - values(b));
+    expect(by((o) => scores[units[o]])).toEqual(by((o) => norms[o]));
+  });
+
+  it("goes back to the prior where nothing depends on a filter, whose score is then near 0", async () => {
+    const dead = new Set([1, 4]);
+    const b = new GraphBuilder("planted");
+    const x = b.input("input", "float32", ["N", 1, 8, 8]);
+    const conv = b.node("Conv", [x, b.constant("w", normals([6, 1, 3, 3], "w", 0.5))]);
+    const [h] = b.node("Relu", conv);
+    const channels = [0, 1, 2, 3, 4, 5].map((c) => (dead.has(c) ? 0 : 1));
+    const isRead = b.constant("is read", tensorOf("bool", [1, 6, 1, 1], channels));
+    const zero = b.constant("zero", tensorOf("float32", [], [0]));
+    const [seen] = b.node("Where", [isRead, h, zero]);
+    const [flat] = b.node("Flatten", [seen], { axis: 1 });
+    const head = b.constant("head", normals([216, 4], "head", 0.1));
+    b.node("MatMul", [flat, head], {}, { outputs: ["logits"] });
+    b.output("logits", { dtype: "float32", shape: ["N", 4] });
+    const context = contextOf(b.build(), dataset, { epochs: "12", rate: "0.02", lambda: "1" });
+    const { posteriors, facts, scores } = await learnPosterior(context);
+    const [{ means, deviations, prior }] = posteriors;
+    for (const c of dead)
+      for (let i = 9 * c; i < 9 * c + 9; i++) {
+        expect(Math.abs(means[i])).toBeLessThan(0.1 * prior);
+        expect(deviations[i] / prior).toBeGreaterThan(0.9);
+      }
+    expect(facts.map(({ units, dead }) => [units, dead])).toEqual([[6, 2]]);
+    const { units } = context.structure.filterAxes[0];
+    for (const [c, unit] of units.entries())
+      if (dead.has(c)) expect(scores[unit]).toBeLessThan(0.01);
+      else expect(scores[unit]).toBeGreaterThan(1);
+  });
+
+  it("under a learnt prior is measured against the one that fits it best", async () => {
+    const context = contextOf(quadrantNetwork(), dataset, { epochs: "1", prior: "learnt" });
+    for (const { means, deviations, prior } of (await learnPosterior(context)).posteriors)
+      expect(prior).toBeCloseTo(bestPrior(means, deviations), 12);
+  });
+
+  it("is told group by group, and for the worst groups where there are many", () => {
+    const fact = (index: number) => ({
+      ...{ group: `g${index}`, units: 10, dead: index, kl: [1, 2, 300], snr: [0.1, 0.2, 3] },
+    });
+    expect(factNotes([fact(3)])).toEqual([
+      "g3: the data tell nothing of 3 of 10 units (KL from 1 over 2 to 300 nats)",
+    ]);
+    const many = factNotes([1, 2, 3, 4, 5, 6, 7, 8].map(fact));
+    expect(many).toHaveLength(7);
+    expect(many[0]).toContain("g3");
+    expect(many[6]).toContain("2 more groups");
+  });
+});
+
+describe("the power of inputs", () => {
+  it("is the mean square of what a layer is given, by channel", async () => {
+    const graph = quadrantNetwork();
+    const values = [
+      { value: "input", axis: 1 },
+      { value: "flat", axis: -1 },
+    ];
+    const powers = await inputPowers(graph, values, dataset, {
+      ...{ training: learning, images: 64, seed: 3 },
+    });
+    const order = { batchSize: 64, shuffle: { seed: 3, epoch: 0 } };
+    const batch = await dataset.batches("fit", order)[Symbol.asyncIterator]().next();
+    expect(powers.get("flat")).toHaveLength(64);
+    const pixels = toNumbers(batch.value.input);
+    const expected = pixels.reduce((sum, value) => sum + value ** 2, 0) / pixels.length;
+    expect(powers.get("input")?.[0]).toBeCloseTo(expected, 5);
+  });
+});
