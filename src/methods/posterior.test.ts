@@ -1,7 +1,15 @@
 /** @file Posteriors in closed form: against integrals, draws, regression, and norms. */
 import { describe, expect, it } from "vitest";
 import { randomOf } from "../tensor/random.ts";
-import { bestPrior, evidenceForZero, filterSums, klOf, type WeightPosterior } from "./posterior.ts";
+import {
+  bestPrior,
+  evidenceForZero,
+  filterSums,
+  klOf,
+  productRatio,
+  type WeightPosterior,
+  withScales,
+} from "./posterior.ts";
 import { deadKl, type ScoredAxis, scoreUnits, snrScores } from "./snr-scores.ts";
 
 const density = (x: number, mean: number, deviation: number) =>
@@ -89,6 +97,52 @@ const structureOf = (count: number) => ({
 function order(scores: Float64Array): number[] {
   return [...scores.keys()].sort((a, b) => scores[a] - scores[b]);
 }
+
+describe("a random scale behind a filter", () => {
+  it("makes signal over noise that of the product", () => {
+    const random = randomOf("product");
+    for (const [a, b] of [
+      [2, 3],
+      [0.7, 1.5],
+      [4, 0.5],
+    ]) {
+      const draws = Array.from(
+        { length: 200_000 },
+        () => (a + random.normal()) * (b + random.normal()),
+      );
+      const mean = draws.reduce((sum, x) => sum + x, 0) / draws.length;
+      const variance = draws.reduce((sum, x) => sum + (x - mean) ** 2, 0) / draws.length;
+      expect(productRatio(a, b) / (mean / Math.sqrt(variance))).toBeCloseTo(1, 1);
+    }
+    expect(productRatio(1.7, Number.POSITIVE_INFINITY)).toBeCloseTo(1.7, 12);
+    expect(productRatio(0, 2)).toBe(0);
+  });
+
+  it("adds what is known of it", () => {
+    const { filters } = axisOf(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      () => 0.1,
+    );
+    const scale = {
+      weight: "g",
+      shape: [2],
+      filterAxis: 0,
+      prior: 2,
+      means: Float64Array.of(0, 3),
+      deviations: Float64Array.of(2, 0.5),
+    };
+    const [dead, alive] = withScales(filters, scale);
+    expect(dead.kl).toBe(filters[0].kl);
+    expect(alive.kl - filters[1].kl).toBeCloseTo(klOf(3, 0.5, 2), 12);
+    const axis = { units: [0, 1], filters: [dead, alive] };
+    const [first, second] = scoreUnits(structureOf(2), [axis], "snr-l2");
+    expect(first).toBe(0);
+    expect(second).toBeCloseTo(productRatio(5 / Math.sqrt(0.02), 6), 12);
+  });
+});
 
 describe("scores of units", () => {
   const random = randomOf("filters");

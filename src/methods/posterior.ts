@@ -60,6 +60,8 @@ export interface FilterSums {
   /** Σ μ² E[x²] and Σ σ² E[x²], for inputs x. */
   readonly signalPower: number;
   readonly noisePower: number;
+  /** |μ|/σ of a random factor behind the filter; ∞ where there is none. */
+  readonly scaleRatio: number;
 }
 
 /**
@@ -76,7 +78,7 @@ export function filterSums(
   const inner = sizeOf(shape.slice(filterAxis + 1));
   const sums = Array.from({ length: shape[filterAxis] }, () => ({
     ...{ weights: 0, kl: 0, evidence: 0, signal: 0, noise: 0, size: 0, deviation: 0, ratios: 0 },
-    ...{ signalPower: 0, noisePower: 0 },
+    ...{ signalPower: 0, noisePower: 0, scaleRatio: Number.POSITIVE_INFINITY },
   }));
   for (const [place, mean] of means.entries()) {
     const deviation = deviations[place];
@@ -94,4 +96,25 @@ export function filterSums(
     own.noisePower += deviation ** 2 * energy;
   }
   return sums;
+}
+
+/** The sums of filters with a random factor behind each: what is known of the factors is known of the filters. */
+export function withScales(
+  filters: readonly FilterSums[],
+  { means, deviations, prior }: WeightPosterior,
+): readonly FilterSums[] {
+  return filters.map((filter, i) => ({
+    ...filter,
+    kl: filter.kl + klOf(means[i], deviations[i], prior),
+    scaleRatio: Math.abs(means[i]) / deviations[i],
+  }));
+}
+
+/**
+ * Signal over noise of a product of independent factors with these ratios a and b:
+ *
+ *     1 / √((1 + 1/a²) (1 + 1/b²) - 1)
+ */
+export function productRatio(a: number, b: number): number {
+  return 1 / Math.sqrt((1 + 1 / a ** 2) * (1 + 1 / b ** 2) - 1);
 }

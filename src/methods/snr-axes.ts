@@ -1,25 +1,33 @@
 /** @file The filters of random weights, by the units that they belong to. */
+
 import type { Dataset } from "../data/dataset.ts";
+import { assert } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Structure } from "../structure/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { type Channelled, inputPowers, type PowerOptions } from "./input-power.ts";
-import { filterSums, type WeightPosterior } from "./posterior.ts";
+import { filterSums, type WeightPosterior, withScales } from "./posterior.ts";
 import type { ScoredAxis } from "./snr-scores.ts";
-import type { VariationalWeight } from "./variational-layers.ts";
+import type { VariationalScale, VariationalWeight } from "./variational-layers.ts";
 
-/** Where E[x²] of inputs is measured; without it, it counts as 1 everywhere. */
-export interface AxesOptions {
-  readonly measured: (PowerOptions & { readonly dataset: Dataset }) | undefined;
+/** What is known of the weights of a network, and of the scales behind them. */
+export interface Posteriors {
+  readonly weights: readonly VariationalWeight[];
+  readonly scales: readonly VariationalScale[];
+  /** By the name of the constant. */
+  readonly of: ReadonlyMap<string, WeightPosterior>;
 }
 
-/** The filter axes of random weights with what their posteriors say, in graph order. */
+/**
+ * The filter axes of random weights with what their posteriors say, in graph order.
+ *
+ * @param measured Where E[x²] of inputs is measured; without it, it counts as 1 everywhere.
+ */
 export async function scoredAxes(
   structure: Structure,
   graph: Graph,
-  weights: readonly VariationalWeight[],
-  posteriors: readonly WeightPosterior[],
-  { measured }: AxesOptions,
+  { weights, scales, of }: Posteriors,
+  measured: (PowerOptions & { readonly dataset: Dataset }) | undefined,
 ): Promise<readonly ScoredAxis[]> {
   const inputs = weights.map((own) => inputOf(graph, own));
   const powers =
@@ -29,24 +37,28 @@ export async function scoredAxes(
   return structure.filterAxes.flatMap(({ node, input, tensor, axis, units }): ScoredAxis[] => {
     const position = weights.findIndex(({ weight, filterAxis, layers }) => {
       const layer = layers.find((candidate) => candidate.node === node.name);
-      return weight === tensor && filterAxis === axis && layer?.role.weightInput === input;
+      return weight === tensor && filterAxis === axis && layer?.input === input;
     });
-    if (position < 0) return [];
+    const posterior = of.get(tensor);
+    if (position < 0 || posterior === undefined) return [];
     const own = powers.get(inputs[position].value);
     const channel = channelAt(weights[position]);
-    const power = own && ((place: number) => own[channel(place)]);
-    return [{ units, filters: filterSums(posteriors[position], power) }];
+    const filters = filterSums(posterior, own && ((place) => own[channel(place)]));
+    const scale = of.get(scales.find(({ behind }) => behind === tensor)?.weight ?? "");
+    return [{ units, filters: scale ? withScales(filters, scale) : filters }];
   });
 }
 
 /** What the first layer with this weight is given. */
-function inputOf(graph: Graph, { layers: [layer] }: VariationalWeight): Channelled {
-  const node = graph.nodes.find(({ name }) => name === layer.node);
-  return { value: node?.inputs[layer.role.dataInput] ?? "", axis: layer.role.dataAxis };
+function inputOf(graph: Graph, { layers: [{ node: name, role }] }: VariationalWeight): Channelled {
+  const node = graph.nodes.find((candidate) => candidate.name === name);
+  const axis = role.kind === "linear" ? role.dataAxis : 1;
+  return { value: node?.inputs[role.dataInput] ?? "", axis };
 }
 
 /** The channel of the input that the element at a place of the weight is multiplied with. */
 function channelAt({ shape, layers: [{ role }] }: VariationalWeight): (place: number) => number {
+  assert(role.kind === "linear", "what has filters is a linear layer");
   const taps = sizeOf(shape.slice(2));
   const [first, second] = shape;
   if (role.layout === "inOut") return (place) => Math.floor(place / (second * taps));

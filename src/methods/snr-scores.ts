@@ -3,9 +3,10 @@
  *
  * A unit has one filter, or several that are tied to go together. Of these Kullback-Leibler divergences
  * and log evidences add up; ratios of signal to noise do not, and are averaged with the number of weights.
+ * Where a random scale stands behind a filter, ratios are those of their product.
  */
 import type { Structure } from "../structure/units.ts";
-import type { FilterSums } from "./posterior.ts";
+import { type FilterSums, productRatio } from "./posterior.ts";
 
 /** The scores, by name. */
 export const snrScores = [
@@ -83,12 +84,18 @@ const ways: Readonly<Record<SnrScore, Way>> = {
     isSum: true,
   },
   "snr-l2": { add: ratioL2, isSum: false },
-  "snr-l1": { add: ({ size, deviation }) => size / deviation, isSum: false },
-  "snr-mean": { add: ({ ratios, weights }) => ratios / weights, isSum: false },
+  "snr-l1": {
+    add: ({ size, deviation, scaleRatio }) => productRatio(size / deviation, scaleRatio),
+    isSum: false,
+  },
+  "snr-mean": {
+    add: ({ ratios, weights, scaleRatio }) => productRatio(ratios / weights, scaleRatio),
+    isSum: false,
+  },
   "input-weighted": {
     // What never sees an input is worth nothing.
-    add: ({ signalPower, noisePower }) =>
-      noisePower > 0 ? Math.sqrt(signalPower / noisePower) : 0,
+    add: ({ signalPower, noisePower, scaleRatio }) =>
+      noisePower > 0 ? productRatio(Math.sqrt(signalPower / noisePower), scaleRatio) : 0,
     isSum: false,
   },
   "importance-snr": {
@@ -98,6 +105,6 @@ const ways: Readonly<Record<SnrScore, Way>> = {
   },
 };
 
-function ratioL2({ signal, noise }: FilterSums): number {
-  return Math.sqrt(signal / noise);
+function ratioL2({ signal, noise, scaleRatio }: FilterSums): number {
+  return productRatio(Math.sqrt(signal / noise), scaleRatio);
 }

@@ -19,6 +19,7 @@ import { selectUnits } from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { recalibrate } from "../train/recalibrate.ts";
 import { inputPowers } from "./input-power.ts";
 import type { LearningOptions } from "./learned-method.ts";
 import { bestPrior } from "./posterior.ts";
@@ -89,6 +90,8 @@ describe.each(cases)("snr on a %s network", (_, graph) => {
     { score: "input-weighted", noise: "local", sigma: "filter" },
     { score: "importance-snr", prior: "learnt" },
     { score: "evidence", prior: "learnt", sigma: "filter" },
+    { normalization: "gamma" },
+    { normalization: "gamma", score: "snr-l2", prior: "learnt" },
     { epochs: "0", compensate: "off" },
   ])("scores every unit that may go, with %o", async (options) => {
     const context = contextOf(graph, dataset, { epochs: "1", ...options });
@@ -150,6 +153,23 @@ describe("snr", () => {
       await expect(learnt).rejects.toMatchObject({ code: "USAGE", data: { option: name } });
     },
   );
+
+  it("refuses evidence where normalization makes it meaningless", async () => {
+    const options = { normalization: "gamma", score: "evidence" };
+    const learnt = snr.learn(contextOf(branched("Add"), dataset, options));
+    await expect(learnt).rejects.toMatchObject({ code: "USAGE" });
+  });
+
+  it("measures statistics without noise where training took those of batches", async () => {
+    const options = { epochs: "1", normalization: "gamma" };
+    const { graph, posteriors } = await learnPosterior(
+      contextOf(branched("Concat"), dataset, options),
+    );
+    expect(posteriors.map(({ weight }) => weight)).toEqual(["a.w", "b.w", "head.w", "a.0", "b.0"]);
+    const again = await recalibrate(graph, dataset, { limit: 2000, threads: 1 });
+    for (const name of ["a.2", "a.3", "b.2", "b.3"])
+      expect(valuesOf(graph, name)).toEqual(valuesOf(again.graph, name));
+  });
 
   it("refuses a network without weights", async () => {
     const b = new GraphBuilder("empty");

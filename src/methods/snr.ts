@@ -12,13 +12,7 @@
  */
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import { writeModel } from "../onnx/write.ts";
-import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
-import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
-import type { Objective } from "../train/objectives.ts";
-import { adam, withScalar } from "../train/optimizers.ts";
-import { objectiveFor, planOf } from "../train/options.ts";
-import { train } from "../train/train.ts";
+import { toNumbers } from "../tensor/host-tensor.ts";
 import { compensatedEdits } from "./compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
@@ -26,15 +20,17 @@ import { bestPrior, type WeightPosterior } from "./posterior.ts";
 import { factNotes, type PosteriorFacts, posteriorFacts } from "./posterior-facts.ts";
 import { scoredAxes } from "./snr-axes.ts";
 import { type SnrScore, scoreUnits, snrScores } from "./snr-scores.ts";
-import { insertNoise, meanNetwork, momentsOfWeight, type VariationalGraph } from "./variational.ts";
+import { insertNoise, momentsOfWeight, type Spread } from "./variational.ts";
 import {
   type NoiseForm,
   noiseForms,
   type VariationalWeight,
+  variationalScales,
   variationalWeights,
 } from "./variational-layers.ts";
-import { emitTotalKl, type Prior } from "./variational-loss.ts";
+import type { Prior } from "./variational-loss.ts";
 import type { SigmaForm } from "./variational-noise.ts";
+import { atMeans, trainPosterior } from "./variational-training.ts";
 
 const name = "snr";
 const options: readonly MethodOption[] = [
@@ -63,6 +59,13 @@ const options: readonly MethodOption[] = [
     values: ["fixed", "learnt"],
     default: "fixed",
     description: "the deviation of the prior: from each layer's weights, or learnt in training",
+  },
+  {
+    name: "normalization",
+    values: ["frozen", "gamma"],
+    default: "frozen",
+    description:
+      "batch normalization keeps its statistics, or takes those of batches, and its scales γ are random, too",
   },
   {
     name: "epochs",
@@ -96,18 +99,12 @@ const options: readonly MethodOption[] = [
   },
 ];
 
-/** Factor of the learning rate of ln σ, which has far to go. */
-const spreadRate = 10;
-/** Share of the steps over which λ rises from 0. */
-const warmUpShare = 0.3;
 /** σ begins at this share of the layer's root mean square, and not below `leastDeviation`. */
 const firstShare = 0.1;
 const leastDeviation = 1e-4;
 /** The prior's deviation, as a multiple of the layer's root mean square, and its least value. */
 const priorShare = 3;
 const leastPrior = 0.1;
-/** The scalar that holds λ(t) / N. */
-const klWeight = "kl weight";
 
 /** What `snr` answers: besides the proposal, what it has learnt. */
 export interface SnrProposal extends LearnedProposal {
@@ -134,28 +131,41 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
       hint: "They are those of convolutions and matrix products, as constants of the graph.",
     });
-  const spreads = new Map(weights.map((own) => [own.weight, spreadOf(original, own)]));
-  const noisy = insertNoise(original, weights, settings.sigma, ({ weight }) => {
-    const { deviation, prior } = spreads.get(weight) ?? { deviation: 1, prior: 1 };
-    return { deviation, limit: prior };
-  });
-  const priorOf = ({ weight }: VariationalWeight) => spreads.get(weight)?.prior ?? 1;
-  const { trained, history } = await trainPosterior(context, settings, noisy, weights, priorOf);
-  const posteriors = weights.map((own): WeightPosterior => {
-    const { weight, shape, filterAxis } = own;
-    const { means, deviations } = momentsOfWeight(trained, noisy, own, priorOf(own));
-    const prior = settings.isPriorLearnt ? bestPrior(means, deviations) : priorOf(own);
-    return { weight, shape, filterAxis, means, deviations, prior };
-  });
-  const graph = meanNetwork(original, trained);
+  const scales = settings.hasScales ? variationalScales(structure, weights) : [];
+  const random = [...weights, ...scales];
+  const spreads = new Map(random.map((own) => [own.weight, spreadOf(original, own)]));
+  const priorOf = ({ weight }: VariationalWeight) => spreads.get(weight)?.limit ?? 1;
+  const { epochs, rate, lambda, isPriorLearnt, hasScales } = settings;
+  const how = { epochs, rate, lambda, usesBatchStatistics: hasScales };
+  const noisy = insertNoise(
+    original,
+    random,
+    settings.sigma,
+    (own) => spreads.get(own.weight) ?? { deviation: 1, limit: 1 },
+  );
+  const { trained, history } = await trainPosterior(
+    context,
+    how,
+    noisy,
+    random,
+    (own): Prior =>
+      isPriorLearnt ? { kind: "learnt" } : { kind: "fixed", deviation: priorOf(own) },
+  );
+  const of = new Map(
+    random.map((own): [string, WeightPosterior] => {
+      const { weight, shape, filterAxis } = own;
+      const { means, deviations } = momentsOfWeight(trained, noisy, own, priorOf(own));
+      const prior = isPriorLearnt ? bestPrior(means, deviations) : priorOf(own);
+      return [weight, { weight, shape, filterAxis, means, deviations, prior }];
+    }),
+  );
+  const { graph } = await atMeans(context, how, trained);
   const { score, images } = settings;
-  const data = { dataset, training, images, seed };
-  const axes = await scoredAxes(structure, graph, weights, posteriors, {
-    ...{ measured: score === "input-weighted" ? data : undefined },
-  });
+  const measured = score === "input-weighted" && { dataset, training, images, seed };
+  const axes = await scoredAxes(structure, graph, { weights, scales, of }, measured || undefined);
   const facts = posteriorFacts(structure, axes);
   return {
-    ...{ graph, history, posteriors, facts },
+    ...{ graph, history, facts, posteriors: [...of.values()] },
     scores: scoreUnits(structure, axes, score),
     edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
     notes: factNotes(facts),
@@ -168,6 +178,8 @@ interface Settings {
   readonly sigma: SigmaForm;
   readonly noise: NoiseForm | "auto";
   readonly isPriorLearnt: boolean;
+  /** Whether the scales of batch normalization are random, too, and its statistics those of batches. */
+  readonly hasScales: boolean;
   readonly epochs: number;
   readonly rate: number;
   readonly lambda: number;
@@ -180,11 +192,19 @@ function settingsOf(context: LearningContext): Settings {
   const number = (option: string, least: number, isWhole = false) =>
     numberOptionOf(method, context, option, { least, isWhole });
   const [score, noise] = ["score", "noise"].map((option) => optionOf(method, context, option));
+  const hasScales = optionOf(method, context, "normalization") === "gamma";
+  if (hasScales && score === "evidence")
+    throw new EspalierError(
+      "USAGE",
+      "behind a normalization by batches there is no evidence that a filter is 0",
+      { hint: "Give normalization=frozen, or another score." },
+    );
   return {
     score: snrScores.find((candidate) => candidate === score) ?? "kl",
     sigma: optionOf(method, context, "sigma") === "filter" ? "filter" : "weight",
     noise: noiseForms.find((candidate) => candidate === noise) ?? "auto",
     isPriorLearnt: optionOf(method, context, "prior") === "learnt",
+    hasScales,
     epochs: number("epochs", 0, true),
     rate: number("rate", Number.MIN_VALUE),
     lambda: number("lambda", 0),
@@ -194,79 +214,12 @@ function settingsOf(context: LearningContext): Settings {
 }
 
 /** Where σ begins, and the deviation of the prior, both relative to the weights as they are. */
-function spreadOf(graph: Graph, { weight }: VariationalWeight) {
+function spreadOf(graph: Graph, { weight }: VariationalWeight): Spread {
   const constant = graph.constants.get(weight);
   const values = constant === undefined ? [] : toNumbers(constant.read());
   const rms = bestPrior(values, new Float64Array(values.length));
   return {
     deviation: Math.max(leastDeviation, firstShare * rms),
-    prior: Math.max(leastPrior, priorShare * rms),
-  };
-}
-
-async function trainPosterior(
-  context: LearningContext,
-  { epochs, rate, lambda, isPriorLearnt }: Settings,
-  noisy: VariationalGraph,
-  weights: readonly VariationalWeight[],
-  priorOf: (weight: VariationalWeight) => number,
-): Promise<{ readonly trained: Graph; readonly history: LearnedProposal["history"] }> {
-  const { dataset, training, seed } = context;
-  if (epochs === 0) return { trained: noisy.graph, history: [] };
-  const { samples, steps } = planOf(dataset, { ...training, epochs });
-  const warmUp = warmUpShare * steps;
-  const lambdaAt = (step: number) => lambda * Math.min(1, (step + 1) / warmUp);
-  const task = objectiveFor(dataset, training);
-  const { final, history } = await train(noisy.graph, dataset, {
-    ...training,
-    ...{ epochs, learningRate: rate, seed, statistics: "frozen", checksMemorisation: false },
-    optimizer: withScalar(adam(), klWeight, (step) => lambdaAt(step) / samples),
-    objective: bayesian(task, noisy, weights, (own): Prior => {
-      return isPriorLearnt ? { kind: "learnt" } : { kind: "fixed", deviation: priorOf(own) };
-    }),
-    groups: [
-      ...noisy.fixed.map((match) => ({ match, isFrozen: true })),
-      { match: `${noisy.prefix}*`, rateFactor: spreadRate },
-    ],
-    evaluator: ofMeans(context, task),
-    checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
-  });
-  return { trained: final.graph, history };
-}
-
-/** The task's loss and the KL of all weights, per sample and position. */
-function bayesian(
-  task: Objective,
-  noisy: VariationalGraph,
-  weights: readonly VariationalWeight[],
-  priorOf: (weight: VariationalWeight) => Prior,
-): Objective {
-  return (context) => {
-    const { emit, prediction, scalars } = context;
-    const loss = task(context);
-    const weight = scalars.get(klWeight);
-    if (weight === undefined) return loss;
-    const [batch, channels] = prediction.shape;
-    const positions = emit.scalar(sizeOf(prediction.shape) / (batch * channels));
-    const kl = emitTotalKl(context, weights, noisy, priorOf);
-    return emit.add(loss, emit.mul(emit.div(weight, positions), kl));
-  };
-}
-
-/** Scores the network of the means. */
-function ofMeans(
-  { structure, model, dataset, training }: LearningContext,
-  task: Objective,
-): Evaluator {
-  const { batchSize = 64, output, teacher, providers, threads, signal } = training;
-  const evaluator = evaluatorOf(dataset, {
-    ...{ objective: task, batchSize, output, teacher },
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  });
-  return ({ graph }, role, limit) => {
-    const means = meanNetwork(structure.analysis.graph, graph);
-    return evaluator({ graph: means, bytes: writeModel(model, means) }, role, limit);
+    limit: Math.max(leastPrior, priorShare * rms),
   };
 }

@@ -14,7 +14,7 @@
  *   but gradients are noisier, because examples do not average it out.
  */
 import { consumersOf, type Graph, type Node } from "../ir/graph.ts";
-import { type LinearRole, roleOf, squashingOf } from "../ops/roles.ts";
+import { type BatchNormRole, type LinearRole, roleOf, squashingOf } from "../ops/roles.ts";
 import type { Structure } from "../structure/units.ts";
 import { type DType, isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
@@ -39,7 +39,9 @@ export interface VariationalWeight {
 /** A node with a random weight. */
 export interface VariationalLayer {
   readonly node: string;
-  readonly role: LinearRole;
+  /** Which of its inputs the weight is. */
+  readonly input: number;
+  readonly role: LinearRole | BatchNormRole;
   /** Number of axes of its data and of what it computes. */
   readonly rank: number;
 }
@@ -74,19 +76,20 @@ export function variationalWeights(
     if (constant === undefined || !isFloat(constant.dtype) || !isOurs) return [];
     // Of a stack of matrices no filter is a row.
     if (constant.shape.length < 2) return [];
-    const layers = nodes.flatMap((node): VariationalLayer[] => {
+    const layers = nodes.flatMap((node): LinearLayer[] => {
       const role = roleOf(node);
       const result = operands.get(node)?.outputs[0];
       const data = operands.get(node)?.inputs[0];
       if (role.kind !== "linear" || result === undefined || data?.isParameter !== false) return [];
       if (role.window === undefined && constant.shape.length !== 2) return [];
       const isOnce = node.inputs.filter((name) => name === weight).length === 1;
-      return isOnce ? [{ node: node.name, role, rank: result.shape.length }] : [];
+      const own = { node: node.name, input: role.weightInput, role, rank: result.shape.length };
+      return isOnce ? [own] : [];
     });
     if (layers.length < nodes.length) return [];
     const { dtype, shape } = constant;
-    const filterAxis = layers[0].role.layout === "outIn" ? 0 : 1;
-    if (layers.some(({ role }) => (role.layout === "outIn" ? 0 : 1) !== filterAxis)) return [];
+    const [filterAxis, ...others] = layers.map(({ role }) => (role.layout === "outIn" ? 0 : 1));
+    if (others.some((axis) => axis !== filterAxis)) return [];
     const own = { weight, dtype, shape, filterAxis, layers };
     if (layers.length > 1) return [{ ...own, noise: "weight" }];
     if (noise !== "auto") return [{ ...own, noise }];
@@ -95,12 +98,51 @@ export function variationalWeights(
   });
 }
 
+/** The scale of a batch normalization right behind a layer with a random weight. */
+export interface VariationalScale extends VariationalWeight {
+  /** The weight of that layer: each of its filters is multiplied by one element of the scale. */
+  readonly behind: string;
+}
+
+/**
+ * The scales γ behind layers with random weights, as random variables of their own: where the
+ * normalization takes the statistics of batches, the noise of a filter's weights says nothing of the
+ * filter's size, which γ alone decides. Those that several nodes share are left out.
+ */
+export function variationalScales(
+  { analysis: { graph } }: Structure,
+  weights: readonly VariationalWeight[],
+): readonly VariationalScale[] {
+  const consumers = consumersOf(graph);
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  return weights.flatMap(({ weight, shape, filterAxis, layers }): VariationalScale[] => {
+    const [{ node: name, rank }] = layers;
+    const [result] = nodes.get(name)?.outputs ?? [];
+    const [node, ...others] = consumers.get(result) ?? [];
+    if (layers.length > 1 || node === undefined || others.length > 0) return [];
+    const role = roleOf(node);
+    if (role.kind !== "batch-norm" || node.inputs[role.dataInput] !== result) return [];
+    const scale = graph.constants.get(node.inputs[role.scaleInput]);
+    const isOwn = scale && consumers.get(scale.name)?.length === 1;
+    if (!isOwn || !isFloat(scale.dtype) || scale.shape[0] !== shape[filterAxis]) return [];
+    const own = { node: node.name, input: role.scaleInput, role, rank };
+    const { dtype, name: constant } = scale;
+    const form = { weight: constant, dtype, shape: scale.shape, filterAxis: 0, layers: [own] };
+    return [{ ...form, noise: "weight", behind: weight }];
+  });
+}
+
+/** A layer that multiplies by its weight. */
+interface LinearLayer extends VariationalLayer {
+  readonly role: LinearRole;
+}
+
 /** Whether nothing that the loss sees depends on how the noise of two positions is tied. */
 function isLocalExact(
   { analysis: { graph, operands } }: Structure,
   consumers: ReadonlyMap<string, readonly Node[]>,
   node: Node,
-  { role }: VariationalLayer,
+  { role }: LinearLayer,
 ): boolean {
   const shape = operands.get(node)?.outputs[0].shape ?? [];
   const channels = shape.at(role.resultAxis) ?? 1;

@@ -3,6 +3,7 @@
  *
  * The draws are those of RandomNormalLike, whose seeds training assigns.
  */
+import { assert } from "../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
 import type { LinearRole } from "../ops/roles.ts";
@@ -42,9 +43,9 @@ export const forms: Readonly<Record<NoiseForm, Form>> = {
     const drawing: Node[] = [];
     const noise = weightNoise(draft, drawing);
     const drawn = make.node(drawing, "Add", [weight.weight, noise]);
-    return layers.map(({ node, role }, i) => [
+    return layers.map(({ node, input }, i) => [
       ...(i === 0 ? drawing : []),
-      { ...node, inputs: node.inputs.with(role.weightInput, drawn) },
+      { ...node, inputs: node.inputs.with(input, drawn) },
     ]);
   },
 
@@ -52,6 +53,7 @@ export const forms: Readonly<Record<NoiseForm, Form>> = {
   local({ layers, ...draft }) {
     const { make, weight, sigma, kernelOf } = draft;
     return layers.map(({ node, role, rank }) => {
+      assert(role.kind === "linear", "results are drawn for linear layers alone");
       const { plain, nodes } = meanPart(make, node);
       const data = node.inputs[role.dataInput];
       const square = make.node(nodes, "Mul", [data, data]);
@@ -87,6 +89,7 @@ export const forms: Readonly<Record<NoiseForm, Form>> = {
   flipout({ layers, ...draft }) {
     const { make } = draft;
     return layers.map(({ node, role, rank }) => {
+      assert(role.kind === "linear", "results are drawn for linear layers alone");
       const { plain, nodes } = meanPart(make, node);
       const signs = (value: string, axis: number) => {
         const first = perExample(make, nodes, value, axis < 0 ? axis + rank : axis, rank);

@@ -1,0 +1,127 @@
+/**
+ * @file Trains a network with random weights by stochastic variational inference, and takes it back to the
+ * network of its means.
+ */
+import type { Graph } from "../ir/graph.ts";
+import { writeModel } from "../onnx/write.ts";
+import type { SessionOptions } from "../runtime/session.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
+import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
+import type { TrainedNetwork } from "../train/network.ts";
+import type { Objective } from "../train/objectives.ts";
+import { adam, withScalar } from "../train/optimizers.ts";
+import { objectiveFor, planOf } from "../train/options.ts";
+import { recalibrate } from "../train/recalibrate.ts";
+import { train } from "../train/train.ts";
+import type { LearnedProposal, LearningContext } from "./learned-method.ts";
+import { meanNetwork, type VariationalGraph } from "./variational.ts";
+import type { VariationalWeight } from "./variational-layers.ts";
+import { emitTotalKl, type Prior } from "./variational-loss.ts";
+
+/** How the posterior is trained. */
+export interface PosteriorTraining {
+  /** 0: not at all. */
+  readonly epochs: number;
+  /** Learning rate of the means. */
+  readonly rate: number;
+  /** Weight of the KL when it has risen; 1 is Bayes' rule. */
+  readonly lambda: number;
+  /** Whether batch normalization takes the statistics of batches, which are measured anew at the end. */
+  readonly usesBatchStatistics: boolean;
+}
+
+/** Factor of the learning rate of ln σ, which has far to go. */
+const spreadRate = 10;
+/** Share of the steps over which λ rises from 0. */
+const warmUpShare = 0.3;
+/** Samples of `fit` on which statistics are measured. */
+const recalibrationSamples = 2000;
+/** The scalar that holds λ(t) / N. */
+const klWeight = "kl weight";
+
+/** The network with noise in it, with other constants. Fails as `train` does. */
+export async function trainPosterior(
+  context: LearningContext,
+  how: PosteriorTraining,
+  noisy: VariationalGraph,
+  weights: readonly VariationalWeight[],
+  priorOf: (weight: VariationalWeight) => Prior,
+): Promise<{ readonly trained: Graph; readonly history: LearnedProposal["history"] }> {
+  const { dataset, training, seed } = context;
+  const { epochs, rate, lambda, usesBatchStatistics } = how;
+  if (epochs === 0) return { trained: noisy.graph, history: [] };
+  const { samples, steps } = planOf(dataset, { ...training, epochs });
+  const warmUp = warmUpShare * steps;
+  const lambdaAt = (step: number) => lambda * Math.min(1, (step + 1) / warmUp);
+  const task = objectiveFor(dataset, training);
+  const { final, history } = await train(noisy.graph, dataset, {
+    ...training,
+    ...{ epochs, learningRate: rate, seed, checksMemorisation: false },
+    statistics: usesBatchStatistics ? "batch" : "frozen",
+    optimizer: withScalar(adam(), klWeight, (step) => lambdaAt(step) / samples),
+    objective: bayesian(task, noisy, weights, priorOf),
+    groups: [
+      ...noisy.fixed.map((match) => ({ match, isFrozen: true })),
+      { match: `${noisy.prefix}*`, rateFactor: spreadRate },
+    ],
+    evaluator: ofMeans(context, how, task),
+    checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
+  });
+  return { trained: final.graph, history };
+}
+
+/** The task's loss and the KL of all weights, per sample and position. */
+function bayesian(
+  task: Objective,
+  noisy: VariationalGraph,
+  weights: readonly VariationalWeight[],
+  priorOf: (weight: VariationalWeight) => Prior,
+): Objective {
+  return (context) => {
+    const { emit, prediction, scalars } = context;
+    const loss = task(context);
+    const weight = scalars.get(klWeight);
+    if (weight === undefined) return loss;
+    const [batch, channels] = prediction.shape;
+    const positions = emit.scalar(sizeOf(prediction.shape) / (batch * channels));
+    const kl = emitTotalKl(context, weights, noisy, priorOf);
+    return emit.add(loss, emit.mul(emit.div(weight, positions), kl));
+  };
+}
+
+/** Scores the network of the means. */
+function ofMeans(context: LearningContext, how: PosteriorTraining, task: Objective): Evaluator {
+  const { dataset, training } = context;
+  const { batchSize = 64, output, teacher } = training;
+  const evaluator = evaluatorOf(dataset, {
+    ...{ objective: task, batchSize, output, teacher, ...sessionOf(training) },
+  });
+  return async ({ graph }, role, limit) =>
+    evaluator(await atMeans(context, how, graph), role, limit);
+}
+
+/**
+ * The original network with the means of a trained one. Statistics of batches are measured anew: those
+ * that training kept hold the noise.
+ */
+export async function atMeans(
+  { structure, model, dataset, training }: LearningContext,
+  { usesBatchStatistics, epochs }: PosteriorTraining,
+  trained: Graph,
+): Promise<TrainedNetwork> {
+  const graph = meanNetwork(structure.analysis.graph, trained);
+  if (!usesBatchStatistics || epochs === 0) return { graph, bytes: writeModel(model, graph) };
+  const { limit = Number.POSITIVE_INFINITY } = training;
+  const measured = await recalibrate(graph, dataset, {
+    ...{ ...sessionOf(training), limit: Math.min(limit, recalibrationSamples) },
+  });
+  return { graph: measured.graph, bytes: writeModel(model, measured.graph) };
+}
+
+function sessionOf({ providers, threads, signal }: LearningContext["training"]): SessionOptions {
+  return {
+    ...(providers && { providers }),
+    ...(threads !== undefined && { threads }),
+    ...(signal && { signal }),
+  };
+}
