@@ -5,6 +5,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
+import type { Budget } from "../structure/select.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
@@ -37,6 +38,8 @@ export interface LearningContext extends MethodContext {
   /** Trains on `fit`. */
   readonly dataset: Dataset;
   readonly training: LearningOptions;
+  /** How far the network is to shrink, where that is known beforehand. */
+  readonly budgets?: readonly Budget[];
 }
 
 /** What a method that learns answers. */

@@ -2,11 +2,13 @@
 import { EspalierError } from "../errors.ts";
 import { importance } from "./importance.ts";
 import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
+import { rbp } from "./rbp.ts";
 import { methods } from "./registry.ts";
 import { snr } from "./snr.ts";
+import { vib } from "./vib.ts";
 
 /** The methods that train, in the order in which they are listed to users. */
-export const learnedMethods: readonly LearnedMethod[] = [importance, snr];
+export const learnedMethods: readonly LearnedMethod[] = [importance, snr, rbp, vib];
 
 /** All methods, those without data first. */
 export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];

@@ -9,7 +9,13 @@ const anyNumber = z
   .number()
   .nullable()
   .transform((value) => value ?? Number.NaN);
-const score = z.object({ metric: z.string(), value: anyNumber, loss: anyNumber });
+const score = z.object({
+  metric: z.string(),
+  value: anyNumber,
+  loss: anyNumber,
+  /** What else is to be told of the network, by name. */
+  facts: z.record(z.string(), anyNumber).optional(),
+});
 const epochRecord = z.object({
   epoch: z.int(),
   step: z.int(),

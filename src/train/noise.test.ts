@@ -4,20 +4,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeQuadrants } from "../../test/support/quadrants.ts";
-import { quadrantNetwork, runSteps } from "../../test/support/training.ts";
+import { expectHeldGradients, lossesOf } from "../../test/support/step-gradient.ts";
+import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { constantOf, type Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/emit.ts";
+import type { Graph } from "../ir/graph.ts";
 import { concatBytes } from "../onnx/write.ts";
-import { openTrainer } from "../runtime/trainer.ts";
+import type { Feeds } from "../runtime/session.ts";
 import { structureOf } from "../structure/units.ts";
-import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { tensorOf } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { Objective } from "./objectives.ts";
 import { sgd } from "./optimizers.ts";
 import type { TrainOptions } from "./options.ts";
-import { buildStep, type StepOptions, type TrainingStep } from "./step.ts";
+import { buildStep, type StepOptions } from "./step.ts";
 import { train } from "./train.ts";
 
 /** y = x w + (μ + σ ε), with one ε for each element of x w; `twice` adds another draw. */
@@ -45,6 +45,7 @@ const options: StepOptions = {
   objective: meanOf("noise", "noise"),
 };
 const x = tensorOf("float32", [samples, 2], [...randomOf(3).normals(2 * samples)]);
+const feeds: Feeds = new Map([["x", x]]);
 
 /** The mean of the products of two values, or of one value. */
 function meanOf(a: string, b?: string): Objective {
@@ -61,23 +62,6 @@ const cubes: Objective = ({ emit, prediction }) => {
   return emit.op("ReduceMean", [cube], { keepdims: 0 });
 };
 
-/** The losses of so many steps of one session, with a learning rate that changes nothing. */
-async function lossesOf(step: TrainingStep, count: number): Promise<readonly number[]> {
-  const { state, initial, guard, graph } = step;
-  const trainer = await openTrainer(emitModel(graph).chunks, { state, initial, guard, threads: 1 });
-  try {
-    const losses: number[] = [];
-    for (let at = 0; at < count; at++) {
-      const feeds = new Map([["x", structuredClone(x)], ...step.scalars(at, 0)]);
-      const { results } = await trainer.step(feeds, [step.loss]);
-      losses.push(toNumbers(results.get(step.loss) ?? x)[0]);
-    }
-    return losses;
-  } finally {
-    await trainer.close();
-  }
-}
-
 describe("noise in a step", () => {
   const build = (more: Partial<StepOptions> = {}, graph = noisyGraph()) =>
     buildStep(graph, { ...options, ...more });
@@ -89,20 +73,20 @@ describe("noise in a step", () => {
       [meanOf("noise", "noise"), 1, 2],
     ] as const;
     for (const [objective, mean, variance] of moments)
-      for (const loss of await lossesOf(build({ objective }), 3))
+      for (const loss of await lossesOf(build({ objective }), feeds, 3))
         expect(Math.abs(loss - mean)).toBeLessThan(4 * Math.sqrt(variance / count));
   });
 
   it("is drawn anew at every step, and again the same with the same seed", async () => {
-    const first = await lossesOf(build({ noiseSeed: 1 }), 4);
+    const first = await lossesOf(build({ noiseSeed: 1 }), feeds, 4);
     expect(new Set(first).size).toBe(4);
-    expect(await lossesOf(build({ noiseSeed: 1 }), 4)).toEqual(first);
-    expect((await lossesOf(build({ noiseSeed: 2 }), 1))[0]).not.toBe(first[0]);
+    expect(await lossesOf(build({ noiseSeed: 1 }), feeds, 4)).toEqual(first);
+    expect((await lossesOf(build({ noiseSeed: 2 }), feeds))[0]).not.toBe(first[0]);
   });
 
   it("differs from node to node", async () => {
     const step = build({ objective: meanOf("noise", "other") }, noisyGraph(true));
-    const [covariance] = await lossesOf(step, 1);
+    const [covariance] = await lossesOf(step, feeds);
     expect(Math.abs(covariance)).toBeLessThan(4 / Math.sqrt(3 * samples));
   });
 
@@ -122,30 +106,7 @@ describe("noise in a step", () => {
       [...randomOf(4).normals(16)].map((v) => v / 4),
     );
     const at = (changed: Graph) => buildStep(changed, { ...options, ...own });
-    const [after] = await runSteps(at(graph), [1], () => new Map([["x", small]]));
-    const lossAt = async (name: string, direction: readonly number[], size: number) => {
-      const old = graph.constants.get(name);
-      if (old === undefined) throw new Error(`no constant ${name}`);
-      const values = toNumbers(old.read()).map((value, i) => value + size * direction[i]);
-      const changed = constantOf(name, tensorOf("float32", old.shape, values));
-      const step = at({ ...graph, constants: new Map(graph.constants).set(name, changed) });
-      const { state, initial, guard } = step;
-      const chunks = emitModel(step.graph).chunks;
-      const trainer = await openTrainer(chunks, { state, initial, guard, threads: 1 });
-      const feeds = new Map([["x", structuredClone(small)], ...step.scalars(0, 0)]);
-      const { results } = await trainer.step(feeds, [step.loss]);
-      await trainer.close();
-      return toNumbers(results.get(step.loss) ?? small)[0];
-    };
-    for (const name of ["w", "mu", "sigma"]) {
-      const before = toNumbers(graph.constants.get(name)?.read() ?? small);
-      const gradient = before.map((value, i) => value - (after.get(name)?.[i] ?? 0));
-      const direction = [...randomOf(name).normals(before.length)];
-      const slope = gradient.reduce((sum, g, i) => sum + g * direction[i], 0);
-      const h = 2 ** -7;
-      const [up, down] = [await lossAt(name, direction, h), await lossAt(name, direction, -h)];
-      expect(Math.abs((up - down) / (2 * h) - slope)).toBeLessThan(2e-3 * Math.abs(slope) + 2e-2);
-    }
+    await expectHeldGradients(at, graph, new Map([["x", small]]), ["w", "mu", "sigma"]);
   });
 
   it("is a barrier for pruning", () => {

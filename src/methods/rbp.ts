@@ -1,0 +1,182 @@
+/**
+ * @file Method `rbp`: random gates layer by layer, each layer on what the layers before it have become.
+ *
+ * After the idea of Zhou et al. (ICCV 2019); derivation ours. With the prior p(θ) = p(θ₁) Π p(θ_l | θ_l-1)
+ * and posteriors of the same form, the evidence bound holds an expectation over θ_l-1 in every layer. When
+ * the noise of layer l-1 is Dirac-like it is an evaluation: so layer l is trained with the gates before it
+ * at their means, the closed ones at 0, and none behind it. `gate-posterior.ts` says which prior makes
+ * noise Dirac-like.
+ */
+import type { Graph } from "../ir/graph.ts";
+import { maskReads } from "../structure/masks.ts";
+import { type Removed, removeNothing } from "../structure/removal.ts";
+import { removalsInOrder } from "../structure/select.ts";
+import { structureOf } from "../structure/units.ts";
+import { randomOf } from "../tensor/random.ts";
+import type { EpochRecord } from "../train/checkpoint.ts";
+import { planOf } from "../train/options.ts";
+import { type ParameterGroup, parametersOf } from "../train/parameters.ts";
+import { compensatedEdits } from "./compensated-edits.ts";
+import type { Gate } from "./filter-gates-sites.ts";
+import { incomingShares } from "./gate-coupling.ts";
+import { type GatePosterior, snrSquared } from "./gate-posterior.ts";
+import { gateNotes, gateScores } from "./gate-scores.ts";
+import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
+import { trainGates } from "./gate-training.ts";
+import type { LearnedMethod, LearningContext } from "./learned-method.ts";
+import { type MethodOption, optionOf } from "./method.ts";
+
+const name = "rbp";
+const options: readonly MethodOption[] = [
+  ...gateOptions({
+    name: "epochs",
+    values: [],
+    default: "2",
+    description: "epochs for the gates of each layer, in which the network is trained, too",
+  }),
+  {
+    name: "coupling",
+    values: ["off", "on"],
+    default: "off",
+    description: "whether lambda counts more where little of what a filter reads is alive",
+  },
+];
+
+/** With coupling λ counts at most 1 / this times as much. */
+const leastIncoming = 0.01;
+
+export const rbp: LearnedMethod = {
+  name,
+  summary:
+    "trains noisy gates layer by layer, on pruned layers before, and removes what noise drowns",
+  source:
+    "after the idea of Zhou et al.: Accelerate CNN via Recursive Bayesian Pruning, ICCV 2019; derivation ours",
+  needs: { batchNorm: false, data: true },
+  options,
+  async learn(context) {
+    const method = { name, options };
+    const settings = gateSettings(method, context);
+    const isCoupled = optionOf(method, context, "coupling") === "on";
+    const { structure } = context;
+    const { dims } = structure.analysis;
+    const gates = randomGates(context, settings);
+    const { lambda, weights } = await gateWeights(context, gates, settings);
+    const posteriors = new Map<Gate, GatePosterior>();
+    const history: EpochRecord[] = [];
+    const rolledBack: string[] = [];
+    const dead = removeNothing(structure);
+    const factors = new Float64Array(dead.length).fill(1);
+    let { graph } = structure.analysis;
+    for (const [i, gate] of gates.entries()) {
+      const masked = maskReads(structureOf(graph, { dims }), dead);
+      const incoming = isCoupled ? incomingShares(structure, gate, factors) : undefined;
+      const coupled = weights(gate).map(
+        (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
+      );
+      const place = stageOf(context, settings.epochs, i, gates.length);
+      const trained = await trainGates(context, settings, {
+        ...{ graph: masked, gates: [gate], weights: () => coupled },
+        ...{ frozen: masksOf(masked, graph), seed: place.seed, training: place.training },
+      });
+      history.push(...trained.history.map(place.shifted));
+      const posterior = trained.posteriors.get(gate);
+      if (posterior === undefined) continue;
+      const dying = dyingUnits(context, gate, posterior, settings.threshold);
+      if (dying === "all") {
+        rolledBack.push(structure.groups[gate.group].id);
+        continue;
+      }
+      posteriors.set(gate, posterior);
+      graph = withoutMasks(graph, trained.graph);
+      for (const [k, unit] of gate.units.entries()) {
+        dead[unit] ||= dying[unit];
+        factors[unit] = dead[unit] === 1 ? 0 : posterior.means[k];
+      }
+    }
+    return {
+      ...{ graph, history },
+      scores: gateScores(structure, posteriors),
+      edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
+      notes: [
+        ...gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
+        ...rolledBack.map(
+          (id) => `all gates of ${id} closed: λ is too large for it, and it was left as it was`,
+        ),
+      ],
+    };
+  },
+};
+
+/** A stage's own seed and checkpoint, and its place in the whole. */
+function stageOf(
+  { dataset, training, seed }: LearningContext,
+  epochs: number,
+  stage: number,
+  stages: number,
+) {
+  const { stepsPerEpoch } = planOf(dataset, { ...training, epochs });
+  const { checkpoint, onEpoch, onProgress } = training;
+  const shifted = <T extends { readonly epoch: number; readonly step: number }>(record: T): T => ({
+    ...record,
+    epoch: record.epoch + stage * epochs,
+    step: record.step + stage * epochs * stepsPerEpoch,
+  });
+  const whole = { epochs: stages * epochs, steps: stages * epochs * stepsPerEpoch };
+  return {
+    shifted,
+    seed: randomOf(seed, "stage", stage).integer(2 ** 31),
+    training: {
+      ...training,
+      checkpoint: checkpoint && {
+        ...checkpoint,
+        path: checkpoint.path.replace(/(\.[^./\\]*)?$/, `.stage-${stage + 1}$1`),
+      },
+      onEpoch: onEpoch && ((record, isBest) => onEpoch(shifted(record), isBest)),
+      onProgress: onProgress && ((progress) => onProgress({ ...shifted(progress), ...whole })),
+    } satisfies LearningContext["training"],
+  };
+}
+
+/** What dies of a gate's units as far as the rules allow; `"all"` where none would live. */
+function dyingUnits(
+  { structure, rules }: LearningContext,
+  gate: Gate,
+  posterior: GatePosterior,
+  threshold: number,
+): Removed | "all" {
+  const scores = gateScores(structure, new Map([[gate, posterior]]));
+  const count = snrSquared(posterior).filter((ratio) => ratio <= threshold).length;
+  if (count === gate.units.length) return "all";
+  const { choose } = removalsInOrder(structure, scores, rules);
+  const removed = choose(Math.min(count, candidatesIn(structure, gate)));
+  return removed.map((flag, unit) => (flag === 1 && scores[unit] <= threshold ? 1 : 0));
+}
+
+function candidatesIn({ units }: LearningContext["structure"], gate: Gate): number {
+  return gate.units.filter((unit) => units[unit].reason === undefined).length;
+}
+
+/** The masks' zeros and ones, as parameters that stay. */
+function masksOf(masked: Graph, graph: Graph): readonly ParameterGroup[] {
+  return parametersOf(masked, masked.nodes)
+    .filter(({ constant }) => !graph.constants.has(constant.name))
+    .map(({ constant }) => ({ match: constant.name, isFrozen: true }));
+}
+
+/** `graph` with the constants of what was trained with masks in it. */
+function withoutMasks(graph: Graph, trained: Graph): Graph {
+  const now = new Map(trained.nodes.map((node) => [node.name, node]));
+  const nodes = graph.nodes.map((node) => {
+    const own = now.get(node.name);
+    const inputs = node.inputs.map((name, i) => {
+      const other = own?.inputs[i] ?? name;
+      return trained.constants.has(other) ? other : name;
+    });
+    return inputs.every((name, i) => name === node.inputs[i]) ? node : { ...node, inputs };
+  });
+  const read = new Set(nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
+  const constants = [...trained.constants].filter(
+    ([name]) => graph.constants.has(name) || read.has(name),
+  );
+  return { ...graph, nodes, constants: new Map(constants) };
+}

@@ -1,0 +1,289 @@
+/** @file The methods `vib` and `rbp`: what they learn, what they propose, and that they are reproducible. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { normals } from "../../test/support/bn-network.ts";
+import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { quadrantNetwork } from "../../test/support/training.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import type { Graph } from "../ir/graph.ts";
+import { compareModels } from "../measure/compare.ts";
+import { emitModel } from "../onnx/emit.ts";
+import { readModel } from "../onnx/read.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
+import { costModel } from "../structure/cost.ts";
+import { applyEdits } from "../structure/edits.ts";
+import { maskReads } from "../structure/masks.ts";
+import { selectUnits } from "../structure/select.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import { structureOf } from "../structure/units.ts";
+import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
+import type { LearnedMethod, LearningContext, LearningOptions } from "./learned-method.ts";
+import { rbp } from "./rbp.ts";
+import { vib } from "./vib.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "espalier-gates-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let dataset: Dataset;
+beforeAll(async () => {
+  await writeQuadrants(join(folder, "data"));
+  dataset = await openDataset(join(folder, "data"));
+});
+
+const training: LearningOptions = { batchSize: 32, threads: 1, checkpoint: undefined };
+
+function contextOf(
+  graph: Graph,
+  options: Readonly<Record<string, string>> = {},
+  more: Partial<LearningContext> = {},
+): LearningContext {
+  const model = readModel(concatBytes(emitModel(graph)));
+  return {
+    ...{ structure: structureOf(model.graph), model, dataset, training, seed: 0, rules: {} },
+    options: new Map(Object.entries(options)),
+    ...more,
+  };
+}
+
+/** Two blocks of convolution, normalization and ReLU, a third whose result is added to the second. */
+function residual(): Graph {
+  const b = new GraphBuilder("residual");
+  const filled = (name: string, shape: readonly number[], value: number) =>
+    b.constant(name, tensorOf("float32", shape, new Float64Array(sizeOf(shape)).fill(value)));
+  const block = (x: string, name: string, from: number): string => {
+    const weight = b.constant(`${name}.w`, normals([6, from, 3, 3], `${name}.w`, 0.4));
+    const [y] = b.node("Conv", [x, weight], { pads: [1, 1, 1, 1] }, { name });
+    const inputs = [1, 0, 0, 1].map((value, i) => filled(`${name}.${i}`, [6], value));
+    return b.node("BatchNormalization", [y, ...inputs], {}, { name: `${name}.bn` })[0];
+  };
+  const x = b.input("input", "float32", ["N", 1, 8, 8]);
+  const [first] = b.node("Relu", [block(x, "a", 1)]);
+  const [second] = b.node("Relu", [block(first, "b", 6)]);
+  const [both] = b.node("Add", [first, block(second, "c", 6)]);
+  const [active] = b.node("Relu", [both]);
+  const pool = { kernel_shape: [4, 4], strides: [4, 4] };
+  const [flat] = b.node("Flatten", b.node("AveragePool", [active], pool), { axis: 1 });
+  const head = b.constant("head.w", normals([24, 4], "head", 0.2));
+  b.node("Gemm", [flat, head, filled("head.b", [4], 0)], {}, { outputs: ["logits"] });
+  b.output("logits", { dtype: "float32", shape: ["N", 4] });
+  return b.build();
+}
+
+/** A Flatten and dense layers of these weights [inputs, outputs] without bias. */
+function dense(
+  weights: readonly (readonly [string, readonly number[], ArrayLike<number>])[],
+): Graph {
+  const b = new GraphBuilder("dense");
+  b.input("input", "float32", ["N", 1, 8, 8]);
+  let [x] = b.node("Flatten", ["input"], { axis: 1 });
+  for (const [name, shape, values] of weights)
+    [x] = b.node(
+      "MatMul",
+      [x, b.constant(`${name}.w`, tensorOf("float32", shape, values))],
+      {},
+      { name },
+    );
+  b.output(x, { dtype: "float32", shape: ["N", 4] });
+  return b.build();
+}
+
+const fast = { epochs: "2", rate: "0.02", "gate-rate": "0.1" };
+const methods = [vib, rbp];
+const cases = methods.flatMap((method) =>
+  (
+    [
+      ["sequential", quadrantNetwork()],
+      ["residual", residual()],
+    ] as const
+  ).map(([kind, graph]) => [method.name, kind, method, graph] as const),
+);
+
+describe.each(cases)("%s on a %s network", (_, kind, method, graph) => {
+  it("learns, and gives back the network that it was given, with other weights", async () => {
+    const context = contextOf(graph, fast);
+    const proposal = await method.learn(context);
+    const { history, notes, scores } = proposal;
+    expect(history.map(({ epoch }) => epoch)).toEqual([0, 1]);
+    expect(history[1].select?.value).toBeGreaterThan(0.4);
+    expect(history[1].select?.facts?.kl).toBeGreaterThan(0);
+    expect(notes[0]).toMatch(/^λ is 5\.991 \(ln N\)/);
+    expect(proposal.graph.nodes).toEqual(context.model.graph.nodes);
+    expect([...proposal.graph.constants.keys()]).toEqual([...context.model.graph.constants.keys()]);
+    expect(scores.some(Number.isNaN)).toBe(false);
+    const { groups, units } = context.structure;
+    for (const { index, reason, group } of units)
+      expect(Number.isFinite(scores[index])).toBe(reason === undefined && !groups[group].isStream);
+    expect(notes.some((note) => note.includes("stay because"))).toBe(kind === "residual");
+  });
+
+  it("proposes a removal that computes what the masked network computes", async () => {
+    const context = contextOf(graph, { ...fast, epochs: "1", stream: "on" });
+    const { scores, edits, graph: learnt } = await method.learn(context);
+    const cost = costModel(context.structure);
+    const whole = cost(new Uint8Array(scores.length)).params;
+    const { removed } = selectUnits(context.structure, scores, [
+      { name: "params", fraction: 0.6, remaining: (of) => cost(of).params / whole },
+    ]);
+    expect(removed).toContain(1);
+    const edited = structureOf(applyEdits(learnt, edits(removed)));
+    const [original, masked, small] = [
+      context.model,
+      writeModel(context.model, maskReads(edited, removed)),
+      writeModel(context.model, removeUnits(edited, removed)),
+    ];
+    const { dims } = context.structure.analysis;
+    expect((await compareModels(original, masked, small, dims, { samples: 1 })).passed).toBe(true);
+  });
+
+  it.each<Readonly<Record<string, string>>>([
+    { form: "alpha", stream: "on" },
+    { weight: "flops", stream: "on" },
+    { statistics: "batch", stream: "on" },
+    { lambda: "3", warmup: "0", compensate: "off", stream: "on" },
+  ])("scores every unit that may go, with %o", async (options) => {
+    const context = contextOf(graph, { epochs: "1", ...options });
+    const { scores } = await method.learn(context);
+    for (const { index, reason } of context.structure.units)
+      expect(Number.isFinite(scores[index])).toBe(reason === undefined);
+  });
+});
+
+async function resultOf(method: LearnedMethod, context: LearningContext) {
+  const proposal = await method.learn(context);
+  const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
+  return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+}
+
+describe.each(methods.map((method) => [method.name, method] as const))("%s", (name, method) => {
+  it("is the same each time, and after interruptions", async () => {
+    const result = (place: string, more: Partial<LearningOptions> = {}) => {
+      const checkpoint = { path: join(folder, `${name} ${place}.safetensors`), everySteps: 5 };
+      const own = { ...training, checkpoint, ...more };
+      const options = { ...fast, stream: "on" };
+      return resultOf(method, contextOf(residual(), options, { training: own }));
+    };
+    const whole = await result("whole");
+    expect(await result("again")).toEqual(whole);
+    for (const stop of method === rbp ? [7, 13, 31] : [7, 13]) {
+      const controller = new AbortController();
+      const run = result("parts", {
+        signal: controller.signal,
+        onProgress: ({ step }) => step >= stop && controller.abort(),
+      });
+      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
+    }
+    expect(await result("parts")).toEqual(whole);
+    // A run that is over gives its result again.
+    expect(await result("parts")).toEqual(whole);
+  }, 60_000);
+
+  it.each([
+    "epochs=0",
+    "epochs=1.5",
+    "rate=0",
+    "gate-rate=none",
+    "lambda=-1",
+    "lambda=much",
+    "warmup=1.5",
+    "threshold=-1",
+    "images=0",
+  ])("refuses %s", async (option) => {
+    const [key, value] = option.split("=");
+    const learning = method.learn(contextOf(residual(), { [key]: value }));
+    await expect(learning).rejects.toMatchObject({ code: "USAGE", data: { option: key } });
+  });
+
+  it("refuses a network in which nothing can go, and one of streams alone unless told", async () => {
+    const one = dense([["only", [64, 4], toNumbers(normals([64, 4], "w"))]]);
+    await expect(method.learn(contextOf(one))).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+    const only = { rules: { only: ["a"] } };
+    const streams = method.learn(contextOf(residual(), {}, only));
+    await expect(streams).rejects.toMatchObject({
+      ...{ code: "MODEL_UNSUPPORTED", hint: expect.stringContaining("stream=on") },
+    });
+  });
+
+  it("leaves groups alone that are not to be pruned", async () => {
+    const rules = { except: ["first"] };
+    const weights = (key: string, shape: readonly number[]) =>
+      [key, shape, toNumbers(normals(shape, key, 0.2))] as const;
+    const graph = dense([
+      weights("first", [64, 6]),
+      weights("second", [6, 5]),
+      weights("head", [5, 4]),
+    ]);
+    const context = contextOf(graph, { epochs: "1" }, { rules });
+    const { scores } = await method.learn(context);
+    const { groups, units } = context.structure;
+    for (const { index, group, reason } of units)
+      expect(Number.isFinite(scores[index])).toBe(
+        reason === undefined && groups[group].id === "second",
+      );
+  });
+
+  it("finds planted units that compute nothing, and what is fed by them alone", async () => {
+    // Three units are left, of which two are needed to tell four classes apart.
+    const dead = [1, 4, 5];
+    const isDead = (i: number) => dead.includes(i);
+    const random = (key: string, shape: readonly number[], scale: number) =>
+      toNumbers(normals(shape, key, scale));
+    // [inputs, outputs]: the dead columns of the first are 0, and read by those of the second alone.
+    const first = random("first", [64, 6], 0.3).map((v, i) => (isDead(i % 6) ? 0 : v));
+    const second = random("second", [6, 6], 0.6).map((v, i) =>
+      isDead(i % 6) === isDead(Math.floor(i / 6)) ? v : 0,
+    );
+    const head = random("head", [6, 4], 0.6).map((v, i) => (isDead(Math.floor(i / 4)) ? 0 : v));
+    const graph = dense([
+      ["first", [64, 6], first],
+      ["second", [6, 6], second],
+      ["head", [6, 4], head],
+    ]);
+    const options = { epochs: "4", "gate-rate": "0.1", lambda: "0.1" };
+    const context = contextOf(graph, options);
+    const { scores, history } = await method.learn(context);
+    expect(history).toHaveLength(method === rbp ? 8 : 4);
+    const { filterAxes } = context.structure;
+    for (const { units } of filterAxes.slice(0, 2)) {
+      const [closed, open] = [true, false].map((wanted) =>
+        [...units].filter((_, i) => isDead(i) === wanted).map((unit) => scores[unit]),
+      );
+      expect(Math.max(...closed)).toBeLessThan(0.1);
+      expect(Math.min(...open)).toBeGreaterThan(Math.max(...closed));
+      expect(open.filter((score) => score > 1).length).toBeGreaterThan(1);
+    }
+  });
+
+  it("tells when all gates of a layer close", async () => {
+    const options = { epochs: "4", "gate-rate": "0.2", lambda: "100000", warmup: "0" };
+    const context = contextOf(quadrantNetwork(), options);
+    const { notes, graph, scores } = await method.learn(context);
+    expect(notes.some((note) => note.includes("closed"))).toBe(true);
+    if (method === vib) return;
+    // The stage is taken back.
+    expect([...scores]).toEqual([...scores].fill(Number.POSITIVE_INFINITY));
+    const read = (of: Graph) =>
+      toNumbers(of.constants.get("conv.weight")?.read() ?? tensorOf("float32", [0], []));
+    expect(read(graph)).toEqual(read(context.model.graph));
+  });
+});
+
+describe("rbp", () => {
+  it("is vib where there is one layer", async () => {
+    const recursive = await resultOf(rbp, contextOf(quadrantNetwork(), fast));
+    const seed = randomOf(0, "stage", 0).integer(2 ** 31);
+    const joint = await resultOf(vib, contextOf(quadrantNetwork(), fast, { seed }));
+    expect(recursive).toEqual(joint);
+  });
+
+  it("presses harder on filters that little reaches, when told so", async () => {
+    const options = { ...fast, stream: "on" };
+    const [plain, coupled] = await Promise.all(
+      ["off", "on"].map((coupling) => rbp.learn(contextOf(residual(), { ...options, coupling }))),
+    );
+    expect(coupled.scores).not.toEqual(plain.scores);
+    expect(coupled.notes).toHaveLength(plain.notes.length);
+  });
+});

@@ -1,0 +1,43 @@
+/**
+ * @file Method `vib`: random gates on all filters at once; those whose noise drowns them go.
+ *
+ * The objective is that of VIBNet (Dai et al., "Compressing Neural Networks using the Variational
+ * Information Bottleneck", ICML 2018); `gate-posterior.ts` says what its gates come to.
+ */
+import { compensatedEdits } from "./compensated-edits.ts";
+import { gateNotes, gateScores } from "./gate-scores.ts";
+import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
+import { trainGates } from "./gate-training.ts";
+import type { LearnedMethod } from "./learned-method.ts";
+
+const name = "vib";
+const options = gateOptions({
+  name: "epochs",
+  values: [],
+  default: "10",
+  description: "epochs in which gates and network are trained",
+});
+
+export const vib: LearnedMethod = {
+  name,
+  summary: "trains noisy gates on all filters at once and removes what noise drowns",
+  source:
+    "Dai et al.: Compressing Neural Networks using the Variational Information Bottleneck, ICML 2018; λ and scores ours",
+  needs: { batchNorm: false, data: true },
+  options,
+  async learn(context) {
+    const settings = gateSettings({ name, options }, context);
+    const { structure, seed, training } = context;
+    const gates = randomGates(context, settings);
+    const { lambda, weights } = await gateWeights(context, gates, settings);
+    const { graph, posteriors, history } = await trainGates(context, settings, {
+      ...{ graph: structure.analysis.graph, gates, weights, frozen: [], seed, training },
+    });
+    return {
+      ...{ graph, history },
+      scores: gateScores(structure, posteriors),
+      edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
+      notes: gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
+    };
+  },
+};
