@@ -5,10 +5,10 @@
 import { mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
+import { stepOf } from "../src/cli/follow.ts";
 import { processIo } from "../src/cli/io.ts";
 import { newProgress } from "../src/cli/progress.ts";
 import { drawTable } from "../src/cli/table.ts";
-import { stepOf } from "../src/cli/follow.ts";
 import {
   bench,
   concatBytes,
