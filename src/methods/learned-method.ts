@@ -38,6 +38,8 @@ export interface LearningContext extends MethodContext {
   /** Trains on `fit`. */
   readonly dataset: Dataset;
   readonly training: LearningOptions;
+  /** The proposal's `memory` of the round before, from which the same was removed as from the network. */
+  readonly memory?: Graph | undefined;
   /** How far the network is to shrink, where that is known beforehand. */
   readonly budgets?: readonly Budget[];
 }
@@ -51,6 +53,8 @@ export interface LearnedProposal extends Proposal {
   readonly graph: Graph;
   /** The epochs of its training, those before an interruption included. */
   readonly history: readonly EpochRecord[];
+  /** What the method wants to know in the next round: `graph` with other values in its constants. */
+  readonly memory?: Graph;
 }
 
 /** One pruning method that trains. Found by its name, as others are. */

@@ -241,6 +241,43 @@ describe("the posterior", () => {
       expect(prior).toBeCloseTo(bestPrior(means, deviations), 12);
   });
 
+  it("is kept for the next round as its prior, pruned as the network is", async () => {
+    const options = { epochs: "2", rate: "0.01", posterior: "keep" };
+    const context = contextOf(branched("Add"), dataset, options);
+    const first = await learnPosterior(context);
+    const { memory, graph, posteriors } = first;
+    if (memory === undefined) throw new Error("nothing is remembered");
+    const removed = new Uint8Array(context.structure.units.length);
+    removed[context.structure.filterAxes[0].units[1]] = 1;
+    const small = removeUnits(structureOf(graph), removed);
+    const smallMemory = removeUnits(structureOf(memory), removed);
+    // The filter's row and the readers' columns are gone from deviations as from weights.
+    expect(valuesOf(smallMemory, "b.w")).toHaveLength(5 * 5 * 9);
+    const [own] = posteriors;
+    expect(valuesOf(smallMemory, "a.w")).toHaveLength(5 * 9);
+    expect(valuesOf(smallMemory, "a.w")[9]).toBeCloseTo(own.deviations[18], 6);
+
+    const next = { ...contextOf(small, dataset, { ...options, epochs: "0" }), memory: smallMemory };
+    const unchanged = await learnPosterior(next);
+    for (const { weight, deviations } of unchanged.posteriors)
+      for (const [i, deviation] of valuesOf(smallMemory, weight).entries())
+        expect(deviations[i] / deviation).toBeCloseTo(1, 4);
+    // A strong prior holds the weights where they are, to about the deviations that are known.
+    const held = {
+      ...contextOf(small, dataset, { ...options, lambda: "1000" }),
+      memory: smallMemory,
+    };
+    const { posteriors: after } = await learnPosterior(held);
+    for (const { weight, means } of after) {
+      const [before, deviations] = [valuesOf(small, weight), valuesOf(smallMemory, weight)];
+      const moved = means.map((mean, i) => Math.abs(mean - before[i]) / deviations[i]);
+      expect(Math.max(...moved)).toBeLessThan(1);
+    }
+    expect((await learnPosterior(contextOf(small, dataset, { epochs: "0" }))).memory).toBe(
+      undefined,
+    );
+  });
+
   it("is told group by group, and for the worst groups where there are many", () => {
     const fact = (index: number) => ({
       ...{ group: `g${index}`, units: 10, dead: index, kl: [1, 2, 300], snr: [0.1, 0.2, 3] },

@@ -11,8 +11,6 @@
  * of the means.
  */
 import { EspalierError } from "../errors.ts";
-import type { Graph } from "../ir/graph.ts";
-import { toNumbers } from "../tensor/host-tensor.ts";
 import { compensatedEdits } from "./compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
@@ -20,17 +18,16 @@ import { bestPrior, type WeightPosterior } from "./posterior.ts";
 import { factNotes, type PosteriorFacts, posteriorFacts } from "./posterior-facts.ts";
 import { scoredAxes } from "./snr-axes.ts";
 import { type SnrScore, scoreUnits, snrScores } from "./snr-scores.ts";
-import { insertNoise, momentsOfWeight, type Spread } from "./variational.ts";
+import { insertNoise, momentsOfWeight } from "./variational.ts";
 import {
   type NoiseForm,
   noiseForms,
-  type VariationalWeight,
   variationalScales,
   variationalWeights,
 } from "./variational-layers.ts";
-import type { Prior } from "./variational-loss.ts";
 import type { SigmaForm } from "./variational-noise.ts";
-import { atMeans, trainPosterior } from "./variational-training.ts";
+import { rememberedIn, startOf } from "./variational-start.ts";
+import { atMeans, type PosteriorTraining, trainPosterior } from "./variational-training.ts";
 
 const name = "snr";
 const options: readonly MethodOption[] = [
@@ -59,6 +56,13 @@ const options: readonly MethodOption[] = [
     values: ["fixed", "learnt"],
     default: "fixed",
     description: "the deviation of the prior: from each layer's weights, or learnt in training",
+  },
+  {
+    name: "posterior",
+    values: ["fresh", "keep"],
+    default: "fresh",
+    description:
+      "begin anew in every round, or take what the round before has learnt of deviations as the prior",
   },
   {
     name: "normalization",
@@ -99,13 +103,6 @@ const options: readonly MethodOption[] = [
   },
 ];
 
-/** σ begins at this share of the layer's root mean square, and not below `leastDeviation`. */
-const firstShare = 0.1;
-const leastDeviation = 1e-4;
-/** The prior's deviation, as a multiple of the layer's root mean square, and its least value. */
-const priorShare = 3;
-const leastPrior = 0.1;
-
 /** What `snr` answers: besides the proposal, what it has learnt. */
 export interface SnrProposal extends LearnedProposal {
   readonly posteriors: readonly WeightPosterior[];
@@ -131,41 +128,37 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
       hint: "They are those of convolutions and matrix products, as constants of the graph.",
     });
-  const scales = settings.hasScales ? variationalScales(structure, weights) : [];
-  const random = [...weights, ...scales];
-  const spreads = new Map(random.map((own) => [own.weight, spreadOf(original, own)]));
-  const priorOf = ({ weight }: VariationalWeight) => spreads.get(weight)?.limit ?? 1;
-  const { epochs, rate, lambda, isPriorLearnt, hasScales } = settings;
-  const how = { epochs, rate, lambda, usesBatchStatistics: hasScales };
-  const noisy = insertNoise(
-    original,
-    random,
-    settings.sigma,
-    (own) => spreads.get(own.weight) ?? { deviation: 1, limit: 1 },
-  );
+  const scales = settings.usesBatchStatistics ? variationalScales(structure, weights) : [];
+  const { sigma, isPriorLearnt } = settings;
+  const memory = settings.keepsPosterior ? context.memory : undefined;
+  const random = [...weights, ...scales].map((own) => ({
+    ...own,
+    ...startOf(original, own, { sigma, isPriorLearnt, memory }),
+  }));
+  const noisy = insertNoise(original, random, sigma, (own) => own);
   const { trained, history } = await trainPosterior(
     context,
-    how,
+    settings,
     noisy,
     random,
-    (own): Prior =>
-      isPriorLearnt ? { kind: "learnt" } : { kind: "fixed", deviation: priorOf(own) },
+    ({ prior }) => prior,
   );
   const of = new Map(
     random.map((own): [string, WeightPosterior] => {
-      const { weight, shape, filterAxis } = own;
-      const { means, deviations } = momentsOfWeight(trained, noisy, own, priorOf(own));
-      const prior = isPriorLearnt ? bestPrior(means, deviations) : priorOf(own);
+      const { weight, shape, filterAxis, limit } = own;
+      const { means, deviations } = momentsOfWeight(trained, noisy, own, limit);
+      const prior = own.prior.kind === "learnt" ? bestPrior(means, deviations) : limit;
       return [weight, { weight, shape, filterAxis, means, deviations, prior }];
     }),
   );
-  const { graph } = await atMeans(context, how, trained);
+  const { graph } = await atMeans(context, settings, trained);
   const { score, images } = settings;
   const measured = score === "input-weighted" && { dataset, training, images, seed };
   const axes = await scoredAxes(structure, graph, { weights, scales, of }, measured || undefined);
   const facts = posteriorFacts(structure, axes);
   return {
     ...{ graph, history, facts, posteriors: [...of.values()] },
+    ...(settings.keepsPosterior && { memory: rememberedIn(graph, of.values()) }),
     scores: scoreUnits(structure, axes, score),
     edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
     notes: factNotes(facts),
@@ -173,16 +166,12 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
 }
 
 /** The options, read. */
-interface Settings {
+interface Settings extends PosteriorTraining {
   readonly score: SnrScore;
   readonly sigma: SigmaForm;
   readonly noise: NoiseForm | "auto";
   readonly isPriorLearnt: boolean;
-  /** Whether the scales of batch normalization are random, too, and its statistics those of batches. */
-  readonly hasScales: boolean;
-  readonly epochs: number;
-  readonly rate: number;
-  readonly lambda: number;
+  readonly keepsPosterior: boolean;
   readonly images: number;
   readonly isCompensated: boolean;
 }
@@ -204,22 +193,12 @@ function settingsOf(context: LearningContext): Settings {
     sigma: optionOf(method, context, "sigma") === "filter" ? "filter" : "weight",
     noise: noiseForms.find((candidate) => candidate === noise) ?? "auto",
     isPriorLearnt: optionOf(method, context, "prior") === "learnt",
-    hasScales,
+    keepsPosterior: optionOf(method, context, "posterior") === "keep",
+    usesBatchStatistics: hasScales,
     epochs: number("epochs", 0, true),
     rate: number("rate", Number.MIN_VALUE),
     lambda: number("lambda", 0),
     images: number("images", 1, true),
     isCompensated: optionOf(method, context, "compensate") === "on",
-  };
-}
-
-/** Where σ begins, and the deviation of the prior, both relative to the weights as they are. */
-function spreadOf(graph: Graph, { weight }: VariationalWeight): Spread {
-  const constant = graph.constants.get(weight);
-  const values = constant === undefined ? [] : toNumbers(constant.read());
-  const rms = bestPrior(values, new Float64Array(values.length));
-  return {
-    deviation: Math.max(leastDeviation, firstShare * rms),
-    limit: Math.max(leastPrior, priorShare * rms),
   };
 }

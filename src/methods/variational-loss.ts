@@ -59,11 +59,11 @@ export function emitKl(emit: Emitter, mean: Value, logDeviation: Value, prior: P
 }
 
 /** Σ KL of all random weights that are trained. The context is that of an objective. */
-export function emitTotalKl(
+export function emitTotalKl<W extends VariationalWeight>(
   { emit, parameters }: Pick<ObjectiveContext, "emit" | "parameters">,
-  weights: readonly VariationalWeight[],
+  weights: readonly W[],
   { logDeviations }: Pick<VariationalGraph, "logDeviations">,
-  priorOf: (weight: VariationalWeight) => Prior,
+  priorOf: (weight: W) => Prior,
 ): Value {
   return weights.reduce((sum, own) => {
     const mean = parameters.get(own.weight);

@@ -40,12 +40,12 @@ const recalibrationSamples = 2000;
 const klWeight = "kl weight";
 
 /** The network with noise in it, with other constants. Fails as `train` does. */
-export async function trainPosterior(
+export async function trainPosterior<W extends VariationalWeight>(
   context: LearningContext,
   how: PosteriorTraining,
   noisy: VariationalGraph,
-  weights: readonly VariationalWeight[],
-  priorOf: (weight: VariationalWeight) => Prior,
+  weights: readonly W[],
+  priorOf: (weight: W) => Prior,
 ): Promise<{ readonly trained: Graph; readonly history: LearnedProposal["history"] }> {
   const { dataset, training, seed } = context;
   const { epochs, rate, lambda, usesBatchStatistics } = how;
@@ -71,11 +71,11 @@ export async function trainPosterior(
 }
 
 /** The task's loss and the KL of all weights, per sample and position. */
-function bayesian(
+function bayesian<W extends VariationalWeight>(
   task: Objective,
   noisy: VariationalGraph,
-  weights: readonly VariationalWeight[],
-  priorOf: (weight: VariationalWeight) => Prior,
+  weights: readonly W[],
+  priorOf: (weight: W) => Prior,
 ): Objective {
   return (context) => {
     const { emit, prediction, scalars } = context;

@@ -20,8 +20,8 @@ import {
 
 /** How random a weight is when training begins. */
 export interface Spread {
-  /** σ of every element; above 0. */
-  readonly deviation: number;
+  /** σ of every element, or of each in the shape of ln σ; above 0. */
+  readonly deviation: number | Float64Array;
   /** σ never exceeds this: the deviation of the prior. */
   readonly limit: number;
 }
@@ -38,11 +38,11 @@ export interface VariationalGraph {
 }
 
 /** The network whose `weights` are random: a new draw at every run. */
-export function insertNoise(
+export function insertNoise<W extends VariationalWeight>(
   graph: Graph,
-  weights: readonly VariationalWeight[],
+  weights: readonly W[],
   sigma: SigmaForm,
-  spreadOf: (weight: VariationalWeight) => Spread,
+  spreadOf: (weight: W) => Spread,
 ): VariationalGraph {
   const make = makerOf(graph);
   const prefix = freePrefix(graph);
@@ -53,7 +53,10 @@ export function insertNoise(
   for (const weight of weights) {
     const { deviation, limit } = spreadOf(weight);
     const shape = sigma === "weight" ? weight.shape : perFilter(weight);
-    const logs = new Float64Array(sizeOf(shape)).fill(Math.log(deviation));
+    const logs =
+      typeof deviation === "number"
+        ? new Float64Array(sizeOf(shape)).fill(Math.log(deviation))
+        : deviation.map(Math.log);
     const logDeviation = make.constant(prefix + weight.weight, tensorOf(weight.dtype, shape, logs));
     logDeviations.set(weight.weight, logDeviation);
     const own = weight.layers.map((layer) => {
