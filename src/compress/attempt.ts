@@ -7,7 +7,9 @@ import { EspalierError } from "../errors.ts";
 import { saveModel } from "../files/model-file.ts";
 import { savePlan } from "../files/plan-file.ts";
 import { metricOf, type Outcomes, pairedDrop } from "../measure/outcomes.ts";
-import type { ModelBytes } from "../onnx/write.ts";
+import { type ModelBytes, writeModel } from "../onnx/write.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import { structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { train } from "../train/train.ts";
 import { type Candidate, removeFirst } from "./candidate.ts";
@@ -83,6 +85,11 @@ export async function tryOut(
   const paths = roundPaths(run, round);
   await saveModel(paths.pruned, pruned.bytes);
   await savePlan(paths.plan, { ...pruned.plan, method: method.name });
+  const { memory } = candidate;
+  if (memory !== undefined) {
+    const kept = removeUnits(structureOf(memory.graph), pruned.removed);
+    await saveModel(paths.memory, writeModel(memory, kept));
+  }
   await saveModel(paths.tuned, bytes);
   const { drop, upper } = dropOf(judged);
   const isAccepted = drop <= largestDrop;

@@ -1,5 +1,6 @@
 /** @file A network that is about to lose units: what a round begins with. */
 import { join } from "node:path";
+import type { Graph } from "../ir/graph.ts";
 import { isLearned } from "../methods/learned-method.ts";
 import type { Proposal } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
@@ -8,25 +9,33 @@ import { removeNothing } from "../structure/removal.ts";
 import { type RemovalOrder, removalsInOrder, type SelectionRules } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import { rulesOf } from "./compress-settings.ts";
+import { hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
 import { finishPruning, type Pruned } from "./prune.ts";
+import { roundBudgets } from "./targets.ts";
 
 /** A network that is about to lose units, and the order in which they may go. */
 export interface Candidate {
   readonly network: Model;
   readonly structure: Structure;
   readonly proposal: Proposal;
+  /** What the method wants to know in the next round, in the form of the network. */
+  readonly memory: Model | undefined;
   readonly order: RemovalOrder;
   /** Epochs of the method's own training. */
   readonly learning: readonly EpochRecord[];
 }
 
-/** Has the method score a network, which it may train for that. Fails as the method does. */
+/**
+ * Has the method score a network, which it may train for that. Fails as the method does.
+ *
+ * @param memory What the method remembers of the round that the network comes from.
+ */
 export async function propose(
   context: CompressContext,
   round: number,
   model: Model,
+  memory: Graph | undefined,
 ): Promise<Candidate> {
   const { run, settings, method, dataset, tuning, hooks } = context;
   const { seed } = settings.tuning;
@@ -38,17 +47,21 @@ export async function propose(
     of: Structure,
     proposal: Proposal,
     learning: readonly EpochRecord[],
+    remembered?: Model,
   ): Candidate => ({
-    ...{ network, structure: of, proposal, learning },
+    ...{ network, structure: of, proposal, learning, memory: remembered },
     order: removalsInOrder(of, proposal.scores, rules),
   });
   if (!isLearned(method)) {
     hooks.onPhase?.(`round ${round}: scoring`);
     return ranked(model, structure, method.propose({ structure, ...common }), []);
   }
+  const budgets = hasTargets(settings)
+    ? await roundBudgets(context, round, { network: model, structure })
+    : [];
   hooks.onPhase?.(`round ${round}: learning`);
   const proposal = await method.learn({
-    ...{ structure, ...common, model, dataset },
+    ...{ structure, ...common, model, dataset, memory, budgets },
     training: {
       ...tuning,
       checkpoint: {
@@ -61,7 +74,8 @@ export async function propose(
     },
   });
   const network = reread(writeModel(model, proposal.graph));
-  return ranked(network, structureOf(network.graph), proposal, proposal.history);
+  const remembered = proposal.memory && reread(writeModel(model, proposal.memory));
+  return ranked(network, structureOf(network.graph), proposal, proposal.history, remembered);
 }
 
 /** A network of which nothing is to go. */
@@ -69,7 +83,7 @@ export function unscored(network: Model): Candidate {
   const structure = structureOf(network.graph);
   const nothing = removeNothing(structure);
   return {
-    ...{ network, structure, learning: [] },
+    ...{ network, structure, learning: [], memory: undefined },
     proposal: { scores: new Float64Array(nothing.length), edits: () => [], notes: [] },
     order: { count: 0, choose: () => nothing },
   };

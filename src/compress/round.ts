@@ -2,10 +2,12 @@
  * @file One round of compression: the method scores, the search says how far to go, and that is tried
  * out. Where a try is taken back a smaller one is made; what was accepted before is never touched.
  */
-import { dirname } from "node:path";
+import { access } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
+import type { Graph } from "../ir/graph.ts";
 import { metricOf } from "../measure/outcomes.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
@@ -39,7 +41,8 @@ export async function runRound(
   const model = await loadModel(path);
   if (!canShrink(model, rulesOf(settings)))
     return ended(context, round, model, "nothing is left that may go");
-  const candidate = await unlessDiverged(() => propose(context, round, model));
+  const memory = await memoryBeside(path);
+  const candidate = await unlessDiverged(() => propose(context, round, model, memory));
   if (candidate instanceof EspalierError)
     return ended(context, round, model, `learning diverged: ${candidate.message}`);
   const paths = roundPaths(run, round);
@@ -72,6 +75,16 @@ export async function runRound(
     learning: epochEntriesOf(learning),
     notes: [...proposal.notes],
   };
+}
+
+/** What the method remembers of the round whose network lies at `path`. */
+async function memoryBeside(path: string): Promise<Graph | undefined> {
+  const memory = join(dirname(path), basename(roundPaths("", 1).memory));
+  const isThere = await access(memory).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? (await loadModel(memory)).graph : undefined;
 }
 
 /** A round that ends with what there was, before anything was tried. */

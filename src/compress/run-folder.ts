@@ -103,6 +103,8 @@ export function roundPaths(run: string, round: number) {
     pruned: path("pruned.onnx"),
     plan: path("plan.json"),
     tuned: path("tuned.onnx"),
+    /** What the method remembers for the next round, pruned like the network; where it does. */
+    memory: path("memory.onnx"),
   } as const;
 }
 
