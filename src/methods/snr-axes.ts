@@ -1,11 +1,10 @@
 /** @file The filters of random weights, by the units that they belong to. */
 
-import type { Dataset } from "../data/dataset.ts";
 import { assert } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Structure } from "../structure/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
-import { type Channelled, inputPowers, type PowerOptions } from "./input-power.ts";
+import { type Channelled, type MeasureOptions, measureMoments } from "./measured-moments.ts";
 import { filterSums, type WeightPosterior, withScales } from "./posterior.ts";
 import type { ScoredAxis } from "./snr-scores.ts";
 import type { VariationalScale, VariationalWeight } from "./variational-layers.ts";
@@ -27,13 +26,10 @@ export async function scoredAxes(
   structure: Structure,
   graph: Graph,
   { weights, scales, of }: Posteriors,
-  measured: (PowerOptions & { readonly dataset: Dataset }) | undefined,
+  measured: MeasureOptions | undefined,
 ): Promise<readonly ScoredAxis[]> {
   const inputs = weights.map((own) => inputOf(graph, own));
-  const powers =
-    measured === undefined
-      ? new Map<string, Float64Array>()
-      : await inputPowers(graph, inputs, measured.dataset, measured);
+  const moments = measured && (await measureMoments(graph, inputs, measured));
   return structure.filterAxes.flatMap(({ node, input, tensor, axis, units }): ScoredAxis[] => {
     const position = weights.findIndex(({ weight, filterAxis, layers }) => {
       const layer = layers.find((candidate) => candidate.node === node.name);
@@ -41,9 +37,9 @@ export async function scoredAxes(
     });
     const posterior = of.get(tensor);
     if (position < 0 || posterior === undefined) return [];
-    const own = powers.get(inputs[position].value);
+    const power = moments?.get(inputs[position].value)?.power;
     const channel = channelAt(weights[position]);
-    const filters = filterSums(posterior, own && ((place) => own[channel(place)]));
+    const filters = filterSums(posterior, power && ((place) => power[channel(place)]));
     const scale = of.get(scales.find(({ behind }) => behind === tensor)?.weight ?? "");
     return [{ units, filters: scale ? withScales(filters, scale) : filters }];
   });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { normals } from "../../test/support/bn-network.ts";
+import { distance, normals, runGraph } from "../../test/support/bn-network.ts";
 import { branched, contextOf, learning } from "../../test/support/learning.ts";
 import { writeQuadrants } from "../../test/support/quadrants.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
@@ -20,8 +20,8 @@ import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { recalibrate } from "../train/recalibrate.ts";
-import { inputPowers } from "./input-power.ts";
 import type { LearningOptions } from "./learned-method.ts";
+import { measureMoments } from "./measured-moments.ts";
 import { bestPrior } from "./posterior.ts";
 import { factNotes } from "./posterior-facts.ts";
 import { learnPosterior, snr } from "./snr.ts";
@@ -136,6 +136,37 @@ describe("snr", () => {
       return (await learnPosterior(context)).posteriors[0].means;
     };
     expect(await of(1)).not.toEqual(await of(2));
+  });
+
+  it("makes up for a filter whose result is the same for all samples, without normalization", async () => {
+    const b = new GraphBuilder("dense");
+    b.input("input", "float32", ["N", 1, 8, 8]);
+    const [flat] = b.node("Flatten", ["input"], { axis: 1 });
+    const weight = normals([64, 5], "w", 0.2);
+    const values = toNumbers(weight).map((value, i) => (i % 5 === 2 ? 0 : value));
+    const bias = tensorOf("float32", [5], [0.1, 0.2, 0.7, -0.1, 0.3]);
+    const dense = [
+      flat,
+      b.constant("w", tensorOf("float32", [64, 5], values)),
+      b.constant("b", bias),
+    ];
+    const [h] = b.node("Relu", b.node("Gemm", dense));
+    const head = [h, b.constant("v", normals([5, 4], "v")), b.constant("c", normals([4], "c"))];
+    b.node("Gemm", head, {}, { outputs: ["logits"] });
+    b.output("logits", { dtype: "float32", shape: ["N", 4] });
+    const graph = b.build();
+    const context = contextOf(graph, dataset, { epochs: "0", score: "snr-l2" });
+    const { scores, edits } = await snr.learn(context);
+    const unit = context.structure.filterAxes[0].units[2];
+    expect(Math.min(...scores)).toBe(scores[unit]);
+    const removed = new Uint8Array(scores.length);
+    removed[unit] = 1;
+    const own = edits(removed);
+    expect(own).toHaveLength(1);
+    const small = removeUnits(structureOf(applyEdits(graph, own)), removed);
+    const x = normals([3, 1, 8, 8], "x");
+    const [before, after] = [await runGraph(graph, x), await runGraph(small, x)];
+    expect(distance(before, after)).toBeLessThan(1e-5);
   });
 
   it("follows a teacher", async () => {
@@ -292,21 +323,23 @@ describe("the posterior", () => {
   });
 });
 
-describe("the power of inputs", () => {
-  it("is the mean square of what a layer is given, by channel", async () => {
+describe("the moments of inputs", () => {
+  it("are means over what a layer is given, by channel", async () => {
     const graph = quadrantNetwork();
     const values = [
       { value: "input", axis: 1 },
       { value: "flat", axis: -1 },
     ];
-    const powers = await inputPowers(graph, values, dataset, {
-      ...{ training: learning, images: 64, seed: 3 },
+    const moments = await measureMoments(graph, values, {
+      ...{ dataset, training: learning, images: 64, seed: 3 },
     });
     const order = { batchSize: 64, shuffle: { seed: 3, epoch: 0 } };
     const batch = await dataset.batches("fit", order)[Symbol.asyncIterator]().next();
-    expect(powers.get("flat")).toHaveLength(64);
+    expect(moments.get("flat")?.mean).toHaveLength(64);
     const pixels = toNumbers(batch.value.input);
     const expected = pixels.reduce((sum, value) => sum + value ** 2, 0) / pixels.length;
-    expect(powers.get("input")?.[0]).toBeCloseTo(expected, 5);
+    expect(moments.get("input")?.power[0]).toBeCloseTo(expected, 5);
+    const mean = pixels.reduce((sum, value) => sum + value, 0) / pixels.length;
+    expect(moments.get("input")?.mean[0]).toBeCloseTo(mean, 5);
   });
 });

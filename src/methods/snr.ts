@@ -11,8 +11,9 @@
  * of the means.
  */
 import { EspalierError } from "../errors.ts";
-import { compensatedEdits } from "./compensated-edits.ts";
+import { compensatedEdits, momentsWithoutStatistics } from "./compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
+import type { MeasureOptions } from "./measured-moments.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
 import { bestPrior, type WeightPosterior } from "./posterior.ts";
 import { factNotes, type PosteriorFacts, posteriorFacts } from "./posterior-facts.ts";
@@ -93,13 +94,13 @@ const options: readonly MethodOption[] = [
     name: "images",
     values: [],
     default: "1024",
-    description: "images on which inputs are measured (score input-weighted)",
+    description: "images on which is measured what layers are given",
   },
   {
     name: "compensate",
     values: ["on", "off"],
     default: "on",
-    description: "replace removed channels by the value that batch normalization lets expect",
+    description: "replace removed channels by their expected value",
   },
 ];
 
@@ -152,15 +153,19 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     }),
   );
   const { graph } = await atMeans(context, settings, trained);
-  const { score, images } = settings;
-  const measured = score === "input-weighted" && { dataset, training, images, seed };
-  const axes = await scoredAxes(structure, graph, { weights, scales, of }, measured || undefined);
+  const { score, images, isCompensated } = settings;
+  const look: MeasureOptions = { dataset, training, images, seed };
+  const looksAtInputs = score === "input-weighted" ? look : undefined;
+  const axes = await scoredAxes(structure, graph, { weights, scales, of }, looksAtInputs);
+  const moments = isCompensated
+    ? await momentsWithoutStatistics(structure, graph, look)
+    : undefined;
   const facts = posteriorFacts(structure, axes);
   return {
     ...{ graph, history, facts, posteriors: [...of.values()] },
     ...(settings.keepsPosterior && { memory: rememberedIn(graph, of.values()) }),
     scores: scoreUnits(structure, axes, score),
-    edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
+    edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
     notes: factNotes(facts),
   };
 }

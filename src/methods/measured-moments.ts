@@ -1,4 +1,4 @@
-/** @file E[x²] of what layers are given, channel by channel, measured on samples. */
+/** @file Mean and mean square of what layers are given, channel by channel, measured on samples. */
 import type { Dataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import { GraphEmitter } from "../grad/emitter.ts";
@@ -21,8 +21,17 @@ export interface Channelled {
   readonly axis: number;
 }
 
+/** What was measured of the channels of a value. */
+export interface MeasuredMoments {
+  /** E[x]. [C] */
+  readonly mean: Float64Array;
+  /** E[x²]. [C] */
+  readonly power: Float64Array;
+}
+
 /** How much to look at. */
-export interface PowerOptions {
+export interface MeasureOptions {
+  readonly dataset: Dataset;
   readonly training: Pick<
     LearningOptions,
     "batchSize" | "limit" | "providers" | "threads" | "signal"
@@ -34,22 +43,22 @@ export interface PowerOptions {
 }
 
 /**
- * The mean of x² over samples and positions for each channel of these values, by value. [C]
+ * Means over samples and positions for each channel of these values, by value. Those that the network
+ * does not compute are absent.
  *
  * Errors: `DATA_MISMATCH`, `DATA_NOT_FOUND`, `MODEL_UNSUPPORTED`, `RUNTIME_FAILED`, `ABORTED`.
  */
-export async function inputPowers(
+export async function measureMoments(
   graph: Graph,
   values: readonly Channelled[],
-  dataset: Dataset,
-  { training, images, seed }: PowerOptions,
-): Promise<ReadonlyMap<string, Float64Array>> {
+  { dataset, training, images, seed }: MeasureOptions,
+): Promise<ReadonlyMap<string, MeasuredMoments>> {
   const { limit, threads, providers, signal } = training;
   const samples = Math.min(dataset.size("fit"), limit ?? Number.POSITIVE_INFINITY);
   const batchSize = Math.max(1, Math.min(training.batchSize ?? 64, images, samples));
   const wanted = Math.max(1, Math.floor(Math.min(images, samples) / batchSize));
   const feeding = feedingOf(graph, dataset, batchSize);
-  const { emitted, powers } = emitPowers(graph, values, feeding.inputShapes);
+  const { emitted, outputs } = emitMeans(graph, values, feeding.inputShapes);
   const sums = new Map<string, Float64Array>();
   const session = {
     ...(providers && { providers }),
@@ -61,28 +70,31 @@ export async function inputPowers(
     const order = { batchSize, limit, dropsLast: true, shuffle: { seed, epoch: 0 }, signal };
     for await (const batch of dataset.batches("fit", order)) {
       const results = await run(feeding.feeds(batch, undefined), undefined, { handOver: true });
-      for (const [value, name] of powers) {
-        const tensor = results.get(name);
-        if (tensor === undefined) continue;
-        const own = toNumbers(tensor).map((power) => power / wanted);
-        const sum = sums.get(value);
-        sums.set(value, sum === undefined ? own : sum.map((power, c) => power + own[c]));
+      for (const [name, tensor] of results) {
+        const own = toNumbers(tensor).map((value) => value / wanted);
+        const sum = sums.get(name);
+        sums.set(name, sum === undefined ? own : sum.map((value, c) => value + own[c]));
       }
       batches++;
       if (batches === wanted) return;
     }
   });
   if (batches === 0) throw new EspalierError("DATA_NOT_FOUND", "no samples to look at");
-  return sums;
+  return new Map(
+    [...outputs].flatMap(([value, names]) => {
+      const [mean, power] = [sums.get(names.mean), sums.get(names.power)];
+      return mean && power ? [[value, { mean, power }] as const] : [];
+    }),
+  );
 }
 
-/** The network at inference; its outputs are the powers, by the values that they are of. */
-function emitPowers(
+/** The network at inference; its outputs are means, by the values that they are of. */
+function emitMeans(
   graph: Graph,
   wanted: readonly Channelled[],
   inputShapes: ReadonlyMap<string, readonly number[]>,
 ) {
-  const empty = emptyGraph("powers");
+  const empty = emptyGraph("moments");
   const emit = new GraphEmitter(empty, inferTypes(empty));
   const values = new Map<string, Value>();
   for (const [name, shape] of inputShapes)
@@ -91,15 +103,17 @@ function emitPowers(
   for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
   const names = wanted.map(({ value }) => value);
   embedNodes(emit, graph, nodesBehind(asFed.nodes, names), values);
-  const powers = new Map(
+  const outputs = new Map(
     wanted.flatMap(({ value, axis }) => {
       const x = values.get(value);
       if (x === undefined) return [];
       const own = axis < 0 ? axis + x.shape.length : axis;
       const others = [...x.shape.keys()].filter((other) => other !== own);
       const count = emit.scalar(sizeOf(x.shape) / x.shape[own], x.dtype);
-      return [[value, emit.div(emit.sum(emit.mul(x, x), others), count).name] as const];
+      const [mean, power] = [x, emit.mul(x, x)].map((y) => emit.div(emit.sum(y, others), count));
+      return [[value, { mean: mean.name, power: power.name }] as const];
     }),
   );
-  return { emitted: withoutDead(emit.build([...new Set(powers.values())])), powers };
+  const all = [...outputs.values()].flatMap(({ mean, power }) => [mean, power]);
+  return { emitted: withoutDead(emit.build([...new Set(all)])), outputs };
 }
