@@ -1,5 +1,6 @@
 /** @file The options that methods with random gates share, and where their gates stand. */
 import { EspalierError } from "../errors.ts";
+import { nodesBehind } from "../ir/live.ts";
 import { candidateUnits } from "../structure/select.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";
 import { chooseLambda, type Lambda, unitShares } from "./gate-lambda.ts";
@@ -114,17 +115,21 @@ export function gateSettings(
 }
 
 /**
- * Where random gates stand: behind all layers whose filters may go, in graph order.
+ * Where random gates stand: behind all layers whose filters may go and on which the output that is trained
+ * depends, in graph order.
  * Fails with `MODEL_UNSUPPORTED` where there is no such place.
  */
 export function randomGates(
-  { structure, rules }: Pick<LearningContext, "structure" | "rules">,
+  { structure, rules, training }: Pick<LearningContext, "structure" | "rules" | "training">,
   { hasStreams }: Pick<GateSettings, "hasStreams">,
 ): readonly Gate[] {
+  const { nodes, outputs } = structure.analysis.graph;
+  const behind = nodesBehind(nodes, [training.output ?? outputs[0]]);
+  const computed = new Set(behind.flatMap((node) => node.outputs));
   const candidates = new Set(candidateUnits(structure, rules));
-  const all = randomizable(gatesOf(structure), structure).filter(({ units }) =>
-    units.some((unit) => candidates.has(unit)),
-  );
+  const all = randomizable(gatesOf(structure), structure)
+    .filter(({ units }) => units.some((unit) => candidates.has(unit)))
+    .filter(({ sites }) => sites.some(({ value }) => computed.has(value)));
   const gates = all.filter(({ group }) => hasStreams || !structure.groups[group].isStream);
   if (gates.length > 0) return gates;
   const hint =

@@ -40,6 +40,7 @@ export function insertNoisyGates(graph: Graph, gates: readonly Gate[], form: Gat
   const gated = insertGates(graph, gates, ({ units }) => new Float64Array(units.length).fill(1));
   const make = makerOf(gated.graph);
   const products = new Map(gated.graph.nodes.map((node) => [node.outputs[0], node]));
+  const order = new Map([...products.keys()].map((value, place) => [value, place]));
   const before = new Map<Node, readonly Node[]>();
   const replaced = new Map<Node, Node>();
   const spreads = gates.map((gate, i) => {
@@ -49,13 +50,17 @@ export function insertNoisyGates(graph: Graph, gates: readonly Gate[], form: Gat
       `${gated.names[i]}/spread`,
       tensorOf(dtype, [gate.units.length], first),
     );
+    // The first that is computed draws for all.
+    const placeOf = ({ value }: GateSite) => order.get(value) ?? 0;
     let draw: string | undefined;
-    for (const site of gate.sites) {
+    for (const site of [...gate.sites].sort((a, b) => placeOf(a) - placeOf(b))) {
       const product = products.get(site.value);
       assert(product !== undefined, "a gate multiplies the value of its site");
       const nodes: Node[] = [];
       const [ungated] = product.inputs;
-      draw ??= drawFactors(make, nodes, { gate, form, mean: gated.names[i], spread, ungated });
+      draw ??= drawFactors(make, nodes, {
+        ...{ gate, form, mean: gated.names[i], spread, ungated, rank: site.rank },
+      });
       const factors = aligned(make, nodes, site, gate, draw);
       before.set(product, nodes);
       replaced.set(product, { ...product, inputs: [ungated, factors] });
@@ -82,10 +87,11 @@ function drawFactors(
     readonly mean: string;
     readonly spread: string;
     readonly ungated: string;
+    readonly rank: number;
   },
 ): string {
-  const { gate, form, mean, spread, ungated } = of;
-  const [{ dtype, rank }] = gate.sites;
+  const { gate, form, mean, spread, ungated, rank } = of;
+  const [{ dtype }] = gate.sites;
   const { least, most } = spreadLimits;
   const limits = [least, most].map((limit) => make.scalar(dtype, limit));
   const within = make.node(nodes, "Clip", [spread, ...limits]);

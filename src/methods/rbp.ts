@@ -17,6 +17,7 @@ import type { EpochRecord } from "../train/checkpoint.ts";
 import { planOf } from "../train/options.ts";
 import { type ParameterGroup, parametersOf } from "../train/parameters.ts";
 import { compensatedEdits } from "./compensated-edits.ts";
+import { scaleFilters } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import { incomingShares } from "./gate-coupling.ts";
 import { type GatePosterior, snrSquared } from "./gate-posterior.ts";
@@ -93,10 +94,17 @@ export const rbp: LearnedMethod = {
         factors[unit] = dead[unit] === 1 ? 0 : posterior.means[k];
       }
     }
+    // Later layers were trained without what is dead: it is nothing now, and nothing makes up for it.
+    graph = scaleFilters(graph, [...posteriors.keys()], ({ units }) =>
+      Float64Array.from(units, (unit) => 1 - dead[unit]),
+    );
+    const edits = compensatedEdits(structure, graph);
     return {
       ...{ graph, history },
       scores: gateScores(structure, posteriors),
-      edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
+      edits: settings.isCompensated
+        ? (removed) => edits(removed.map((flag, unit) => (dead[unit] === 1 ? 0 : flag)))
+        : () => [],
       notes: [
         ...gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
         ...rolledBack.map(

@@ -13,13 +13,14 @@ import { compareModels } from "../measure/compare.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { readModel } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
+import { withSession } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
 import { applyEdits } from "../structure/edits.ts";
 import { maskReads } from "../structure/masks.ts";
 import { selectUnits } from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
-import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { LearnedMethod, LearningContext, LearningOptions } from "./learned-method.ts";
 import { rbp } from "./rbp.ts";
@@ -151,6 +152,13 @@ describe.each(cases)("%s on a %s network", (_, kind, method, graph) => {
   });
 });
 
+async function outputOf(graph: Graph, x: HostTensor): Promise<Float64Array> {
+  const results = await withSession(emitModel(graph).chunks, { threads: 1 }, (session) =>
+    session.run(new Map([["input", x]])),
+  );
+  return toNumbers([...results.values()][0]);
+}
+
 async function resultOf(method: LearnedMethod, context: LearningContext) {
   const proposal = await method.learn(context);
   const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
@@ -272,10 +280,28 @@ describe.each(methods.map((method) => [method.name, method] as const))("%s", (na
 
 describe("rbp", () => {
   it("is vib where there is one layer", async () => {
-    const recursive = await resultOf(rbp, contextOf(quadrantNetwork(), fast));
+    const options = { ...fast, lambda: "0.01" };
+    const recursive = await resultOf(rbp, contextOf(quadrantNetwork(), options));
     const seed = randomOf(0, "stage", 0).integer(2 ** 31);
-    const joint = await resultOf(vib, contextOf(quadrantNetwork(), fast, { seed }));
+    const joint = await resultOf(vib, contextOf(quadrantNetwork(), options, { seed }));
     expect(recursive).toEqual(joint);
+  });
+
+  it("gives back a network without what died, to which removing it changes nothing", async () => {
+    const options = { ...fast, epochs: "4", lambda: "5", stream: "on" };
+    const context = contextOf(residual(), options);
+    const { scores, edits, graph } = await rbp.learn(context);
+    const dead = Uint8Array.from(scores, (score) => (score <= 1 ? 1 : 0));
+    expect(dead).toContain(1);
+    expect(dead).toContain(0);
+    expect(edits(dead)).toEqual([]);
+    const small = removeUnits(structureOf(graph), dead);
+    const x = normals([8, 1, 8, 8], "x");
+    const [whole, less] = await Promise.all([graph, small].map((own) => outputOf(own, x)));
+    for (const [i, value] of less.entries()) expect(value).toBeCloseTo(whole[i], 5);
+    const others = dead.map((flag, i) => (flag === 1 || scores[i] === Math.max(...scores) ? 1 : 0));
+    for (const { tensor } of edits(others))
+      expect(toNumbers(tensor).every(Number.isFinite)).toBe(true);
   });
 
   it("presses harder on filters that little reaches, when told so", async () => {
