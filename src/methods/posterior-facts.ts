@@ -55,3 +55,28 @@ export function factNotes(facts: readonly PosteriorFacts[]): readonly string[] {
   const rest = facts.length - notes.length;
   return rest > 0 ? [...notes, `${rest} more groups have a smaller share of such units`] : notes;
 }
+
+/** How much wider a prior the evidence is looked at under, too. */
+const widerPrior = 3;
+
+/**
+ * How many units the evidence speaks against, under the prior and under a wider one: it depends on that
+ * width, which nothing in the data tells.
+ */
+export function evidenceNotes(
+  { units }: Structure,
+  axes: readonly ScoredAxis[],
+): readonly string[] {
+  const [plain, wide] = [new Float64Array(units.length), new Float64Array(units.length)];
+  for (const { units: own, filters } of axes)
+    for (const [i, { evidence, weights }] of filters.entries()) {
+      plain[own[i]] += evidence;
+      wide[own[i]] += evidence + weights * Math.log(widerPrior);
+    }
+  const count = (values: Float64Array) =>
+    units.filter(({ index, reason }) => reason === undefined && values[index] > 0).length;
+  return [
+    `the evidence speaks against ${count(plain)} units; with a prior ${widerPrior} times as wide, ` +
+      `against ${count(wide)}`,
+  ];
+}

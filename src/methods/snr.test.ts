@@ -22,7 +22,7 @@ import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import type { LearningOptions } from "./learned-method.ts";
 import { measureMoments } from "./measured-moments.ts";
-import { bestPrior } from "./posterior.ts";
+import { bestPrior, evidenceForZero } from "./posterior.ts";
 import { factNotes } from "./posterior-facts.ts";
 import { learnPosterior, snr } from "./snr.ts";
 
@@ -266,6 +266,14 @@ describe("the posterior", () => {
       else expect(scores[unit]).toBeGreaterThan(1);
   });
 
+  it("says so when it had no time to go back to the prior", async () => {
+    const notesOf = async (rate: string) =>
+      (await snr.learn(contextOf(quadrantNetwork(), dataset, { epochs: "1", rate }))).notes;
+    // 12 steps of 10 times the rate, over ln 30 at least.
+    expect((await notesOf("0.001"))[0]).toMatch(/^12 steps are too few .* needs 3\d\d /);
+    expect((await notesOf("0.05"))[0]).not.toMatch(/too few/);
+  });
+
   it("under a learnt prior is measured against the one that fits it best", async () => {
     const context = contextOf(quadrantNetwork(), dataset, { epochs: "1", prior: "learnt" });
     for (const { means, deviations, prior } of (await learnPosterior(context)).posteriors)
@@ -307,6 +315,23 @@ describe("the posterior", () => {
     expect((await learnPosterior(contextOf(small, dataset, { epochs: "0" }))).memory).toBe(
       undefined,
     );
+  });
+
+  it("by the evidence is told for two priors", async () => {
+    const context = contextOf(quadrantNetwork(), dataset, { epochs: "2", score: "evidence" });
+    const { notes, posteriors, scores } = await learnPosterior(context);
+    const { units } = context.structure.filterAxes[0];
+    const [{ means, deviations, prior }] = posteriors;
+    const against = (width: number) =>
+      [...units.keys()].filter((o) => {
+        const own = [...means.keys()].slice(9 * o, 9 * o + 9);
+        const evidence = (i: number) => evidenceForZero(means[i], deviations[i], width * prior);
+        return own.reduce((sum, i) => sum + evidence(i), 0) > 0;
+      }).length;
+    expect(notes).toContain(
+      `the evidence speaks against ${against(1)} units; with a prior 3 times as wide, against ${against(3)}`,
+    );
+    expect([...units].filter((unit) => scores[unit] < 0)).toHaveLength(against(1));
   });
 
   it("is told group by group, and for the worst groups where there are many", () => {

@@ -16,7 +16,12 @@ import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-
 import type { MeasureOptions } from "./measured-moments.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
 import { bestPrior, type WeightPosterior } from "./posterior.ts";
-import { factNotes, type PosteriorFacts, posteriorFacts } from "./posterior-facts.ts";
+import {
+  evidenceNotes,
+  factNotes,
+  type PosteriorFacts,
+  posteriorFacts,
+} from "./posterior-facts.ts";
 import { scoredAxes } from "./snr-axes.ts";
 import { type SnrScore, scoreUnits, snrScores } from "./snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational.ts";
@@ -27,8 +32,13 @@ import {
   variationalWeights,
 } from "./variational-layers.ts";
 import type { SigmaForm } from "./variational-noise.ts";
-import { rememberedIn, startOf } from "./variational-start.ts";
-import { atMeans, type PosteriorTraining, trainPosterior } from "./variational-training.ts";
+import { rememberedIn, type Start, startOf } from "./variational-start.ts";
+import {
+  atMeans,
+  type PosteriorTraining,
+  spreadRate,
+  trainPosterior,
+} from "./variational-training.ts";
 
 const name = "snr";
 const options: readonly MethodOption[] = [
@@ -166,8 +176,30 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     ...(settings.keepsPosterior && { memory: rememberedIn(graph, of.values()) }),
     scores: scoreUnits(structure, axes, score),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
-    notes: factNotes(facts),
+    notes: [
+      ...lengthNotes(settings, random, history),
+      ...(score === "evidence" ? evidenceNotes(structure, axes) : []),
+      ...factNotes(facts),
+    ],
   };
+}
+
+/** Warns of a run in which no σ can have reached its prior, so that nothing can look dead. */
+function lengthNotes(
+  { epochs, rate }: Settings,
+  random: readonly Start[],
+  history: LearnedProposal["history"],
+): readonly string[] {
+  const steps = history.at(-1)?.step ?? 0;
+  const needed = random.map(({ deviation, limit }) => {
+    const way = typeof deviation === "number" ? Math.log(limit / deviation) : 0;
+    return Math.ceil(way / (rate * spreadRate));
+  });
+  const most = Math.max(...needed);
+  if (epochs === 0 || steps >= most) return [];
+  return [
+    `${steps} steps are too few to tell what is superfluous: a deviation needs ${most} to reach its prior`,
+  ];
 }
 
 /** The options, read. */

@@ -31,7 +31,7 @@ export interface PosteriorTraining {
 }
 
 /** Factor of the learning rate of ln σ, which has far to go. */
-const spreadRate = 10;
+export const spreadRate = 10;
 /** Share of the steps over which λ rises from 0. */
 const warmUpShare = 0.3;
 /** Samples of `fit` on which statistics are measured. */
