@@ -15,7 +15,6 @@ import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
 import type { Objective, ObjectiveContext } from "../train/objectives.ts";
 import { adam, withScalar } from "../train/optimizers.ts";
 import { objectiveFor, planOf, type TrainOptions } from "../train/options.ts";
-import type { ParameterGroup } from "../train/parameters.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
 import { foldGates } from "./filter-gates.ts";
@@ -51,8 +50,6 @@ export interface GateStage {
   readonly gates: readonly Gate[];
   /** λ A_c of each unit of a gate. */
   readonly weights: (gate: Gate) => Float64Array;
-  /** Parameters that stay as they are. */
-  readonly frozen: readonly ParameterGroup[];
   readonly seed: number;
   readonly training: LearningContext["training"];
 }
@@ -75,7 +72,7 @@ export async function trainGates(
   stage: GateStage,
 ): Promise<TrainedGates> {
   const { epochs, rate, gateRate, warmUp, form, statistics } = how;
-  const { graph, gates, frozen, seed, training } = stage;
+  const { graph, gates, seed, training } = stage;
   const noisy = insertNoisyGates(graph, gates, form);
   const { samples, steps } = planOf(dataset, { ...training, epochs });
   const rising = Math.max(1, warmUp * steps);
@@ -85,7 +82,7 @@ export async function trainGates(
     ...{ epochs, learningRate: rate, seed, statistics, checksMemorisation: false },
     optimizer: withScalar(adam(), klWeight, (step) => Math.min(1, (step + 1) / rising) / samples),
     objective: freeEnergy(task, noisy, stage, form),
-    groups: [{ match: `${noisy.prefix}*`, decay: 0, rateFactor: gateRate / rate }, ...frozen],
+    groups: [{ match: `${noisy.prefix}*`, decay: 0, rateFactor: gateRate / rate }],
     evaluator: ofMeans({ structure, dataset }, task, noisy, stage, how),
     checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
   };

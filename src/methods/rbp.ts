@@ -4,18 +4,15 @@
  * After the idea of Zhou et al. (ICCV 2019); derivation ours. With the prior p(θ) = p(θ₁) Π p(θ_l | θ_l-1)
  * and posteriors of the same form, the evidence bound holds an expectation over θ_l-1 in every layer. When
  * the noise of layer l-1 is Dirac-like it is an evaluation: so layer l is trained with the gates before it
- * at their means, the closed ones at 0, and none behind it. `gate-posterior.ts` says which prior makes
- * noise Dirac-like.
+ * at their means, without the channels whose gates have closed, and with no gates behind it. Which prior
+ * makes noise Dirac-like, `gate-posterior.ts` says.
  */
-import type { Graph } from "../ir/graph.ts";
-import { maskReads } from "../structure/masks.ts";
 import { type Removed, removeNothing } from "../structure/removal.ts";
 import { removalsInOrder } from "../structure/select.ts";
 import { structureOf } from "../structure/units.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { planOf } from "../train/options.ts";
-import { type ParameterGroup, parametersOf } from "../train/parameters.ts";
 import { compensatedEdits } from "./compensated-edits.ts";
 import { scaleFilters } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
@@ -26,6 +23,7 @@ import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-sett
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod, LearningContext } from "./learned-method.ts";
 import { type MethodOption, optionOf } from "./method.ts";
+import { rbpStage } from "./rbp-stage.ts";
 
 const name = "rbp";
 const options: readonly MethodOption[] = [
@@ -58,7 +56,7 @@ export const rbp: LearnedMethod = {
     const method = { name, options };
     const settings = gateSettings(method, context);
     const isCoupled = optionOf(method, context, "coupling") === "on";
-    const { structure } = context;
+    const { structure, dataset } = context;
     const { dims } = structure.analysis;
     const gates = randomGates(context, settings);
     const { lambda, weights } = await gateWeights(context, gates, settings);
@@ -69,26 +67,25 @@ export const rbp: LearnedMethod = {
     const factors = new Float64Array(dead.length).fill(1);
     let { graph } = structure.analysis;
     for (const [i, gate] of gates.entries()) {
-      const masked = maskReads(structureOf(graph, { dims }), dead);
+      const stage = rbpStage(structureOf(graph, { dims }), gate, dead);
       const incoming = isCoupled ? incomingShares(structure, gate, factors) : undefined;
       const coupled = weights(gate).map(
         (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
       );
       const place = stageOf(context, settings.epochs, i, gates.length);
-      const trained = await trainGates(context, settings, {
-        ...{ graph: masked, gates: [gate], weights: () => coupled },
-        ...{ frozen: masksOf(masked, graph), seed: place.seed, training: place.training },
+      const trained = await trainGates({ structure: stage.structure, dataset }, settings, {
+        ...{ graph: stage.structure.analysis.graph, gates: stage.gates },
+        ...{ weights: stage.select(coupled), seed: place.seed, training: place.training },
       });
       history.push(...trained.history.map(place.shifted));
-      const posterior = trained.posteriors.get(gate);
-      if (posterior === undefined) continue;
+      const posterior = stage.posteriorOf(trained.posteriors);
       const dying = dyingUnits(context, gate, posterior, settings.threshold);
       if (dying === "all") {
         rolledBack.push(structure.groups[gate.group].id);
         continue;
       }
       posteriors.set(gate, posterior);
-      graph = withoutMasks(graph, trained.graph);
+      graph = stage.restore(trained.graph);
       for (const [k, unit] of gate.units.entries()) {
         dead[unit] ||= dying[unit];
         factors[unit] = dead[unit] === 1 ? 0 : posterior.means[k];
@@ -162,29 +159,4 @@ function dyingUnits(
 
 function candidatesIn({ units }: LearningContext["structure"], gate: Gate): number {
   return gate.units.filter((unit) => units[unit].reason === undefined).length;
-}
-
-/** The masks' zeros and ones, as parameters that stay. */
-function masksOf(masked: Graph, graph: Graph): readonly ParameterGroup[] {
-  return parametersOf(masked, masked.nodes)
-    .filter(({ constant }) => !graph.constants.has(constant.name))
-    .map(({ constant }) => ({ match: constant.name, isFrozen: true }));
-}
-
-/** `graph` with the constants of what was trained with masks in it. */
-function withoutMasks(graph: Graph, trained: Graph): Graph {
-  const now = new Map(trained.nodes.map((node) => [node.name, node]));
-  const nodes = graph.nodes.map((node) => {
-    const own = now.get(node.name);
-    const inputs = node.inputs.map((name, i) => {
-      const other = own?.inputs[i] ?? name;
-      return trained.constants.has(other) ? other : name;
-    });
-    return inputs.every((name, i) => name === node.inputs[i]) ? node : { ...node, inputs };
-  });
-  const read = new Set(nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
-  const constants = [...trained.constants].filter(
-    ([name]) => graph.constants.has(name) || read.has(name),
-  );
-  return { ...graph, nodes, constants: new Map(constants) };
 }

@@ -31,7 +31,7 @@ export const vib: LearnedMethod = {
     const gates = randomGates(context, settings);
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const { graph, posteriors, history } = await trainGates(context, settings, {
-      ...{ graph: structure.analysis.graph, gates, weights, frozen: [], seed, training },
+      ...{ graph: structure.analysis.graph, gates, weights, seed, training },
     });
     return {
       ...{ graph, history },
