@@ -30,6 +30,7 @@ import {
   measuredOf,
   outcomeOf,
   roundsTaken,
+  sharesLeft,
   testFigures,
   verificationOf,
 } from "./report-figures.ts";
@@ -115,10 +116,7 @@ export async function finish(
     drop: { ...dropFigures(before, after), certified: choice.isCertified, words: choice.words },
     ...{ looks: [...choice.looks], rounds: [...rounds], chosenRound: choice.round },
     outcome: outcomeOf(settings, choice, isTimeSpent, {
-      baseline,
-      result,
-      latency,
-      rounds: [...rounds],
+      ...{ shares: sharesLeft(original.cost, cost, times.ratio), rounds },
     }),
     groups: groupsOf(original.structure, removed),
     layers: layersOf(original.cost, cost),

@@ -86,24 +86,26 @@ export function askedOf({
   return { ...targets, ...(maxDrop === undefined ? {} : { maxDrop }), confidence };
 }
 
+/** What is left of the original, as shares in the terms of the targets. */
+export function sharesLeft(before: Cost, after: Cost, latencyRatio: number): SharesLeft {
+  return {
+    macs: after.macs / before.macs,
+    params: after.params / before.params,
+    bytes: after.parameterBytes / before.parameterBytes,
+    latency: latencyRatio,
+  };
+}
+
+/** Shares of the original that are left, by target; bytes are those of the parameters, as targets have them. */
+export type SharesLeft = Readonly<Record<keyof CompressSettings["targets"], number>>;
+
 /** Whether targets and tolerance are met, in a sentence. */
 export function outcomeOf(
   settings: CompressSettings,
   { round, isCertified, words: claim }: Pick<Choice, "round" | "isCertified" | "words">,
   isTimeSpent: boolean,
-  {
-    baseline: before,
-    result: after,
-    latency,
-    rounds,
-  }: Pick<CompressReport, "baseline" | "result" | "latency" | "rounds">,
+  { shares, rounds }: { readonly shares: SharesLeft; readonly rounds: readonly RoundRecord[] },
 ): CompressReport["outcome"] {
-  const shares = {
-    macs: after.macs / before.macs,
-    params: after.params / before.params,
-    bytes: after.sizeBytes / before.sizeBytes,
-    latency: latency.ratio,
-  };
   const missed = Object.entries(shares).filter(([name, share]) => {
     const target = Object.entries(settings.targets).find(([key]) => key === name)?.[1];
     return target !== undefined && share > target * (1 + 1e-9);

@@ -24,6 +24,7 @@ import {
   layersOf,
   outcomeOf,
   roundsTaken,
+  sharesLeft,
   testFigures,
   verificationOf,
 } from "./report-figures.ts";
@@ -63,7 +64,7 @@ export function figureChecks(run: string, config: CompressConfig, report: Compre
     { name: "costs", work: () => costs(run, report) },
     ...testChecks(run, config, report),
     { name: "guard", work: () => guard(config, report) },
-    { name: "outcome", work: async () => outcome(config, report) },
+    { name: "outcome", work: () => outcome(run, config, report) },
     { name: "record", work: () => record(run, report) },
   ];
 }
@@ -86,12 +87,8 @@ function settings(
 }
 
 async function costs(run: string, report: CompressReport): Promise<Found> {
-  const paths = runPaths(run);
-  const [original, model] = [await loadModel(paths.original), await loadModel(paths.model)];
-  const structure = structureOf(original.graph);
-  const before = costOf(original.graph, structure.analysis.dims);
-  const after = costOf(model.graph, structureOf(model.graph).analysis.dims);
-  const removed = removalOf(structure, await loadPlan(paths.plan));
+  const { original, model, structure, before, after } = await costsOf(run);
+  const removed = removalOf(structure, await loadPlan(runPaths(run).plan));
   const ofSide = ({ macs, params, sizeBytes }: CompressReport["result"]) => ({
     ...{ macs, params, sizeBytes },
   });
@@ -103,6 +100,16 @@ async function costs(run: string, report: CompressReport): Promise<Found> {
       ...{ layers: layersOf(before, after), groups: groupsOf(structure, removed) },
     },
   );
+}
+
+/** Both networks, and what they cost. */
+async function costsOf(run: string) {
+  const paths = runPaths(run);
+  const [original, model] = [await loadModel(paths.original), await loadModel(paths.model)];
+  const structure = structureOf(original.graph);
+  const before = costOf(original.graph, structure.analysis.dims);
+  const after = costOf(model.graph, structureOf(model.graph).analysis.dims);
+  return { original, model, structure, before, after };
 }
 
 /** Everything that follows from what the two networks said about each sample of `test`. */
@@ -174,9 +181,15 @@ async function guard(
 }
 
 /** What follows from the rest of the report: the verdict, the summaries of rounds, and `select`. */
-function outcome({ settings: asked }: CompressConfig, report: CompressReport): Found {
+async function outcome(
+  run: string,
+  { settings: asked }: CompressConfig,
+  report: CompressReport,
+): Promise<Found> {
   const { rounds, chosenRound: round, drop, verification, baseline, result } = report;
   const choice = { round, isCertified: drop.certified, words: drop.words };
+  const { before, after } = await costsOf(run);
+  const shares = sharesLeft(before, after, report.latency.ratio);
   const attempts = rounds.flatMap((record) => record.attempts);
   const chosen = rounds
     .find((record) => record.round === round)
@@ -187,7 +200,7 @@ function outcome({ settings: asked }: CompressConfig, report: CompressReport): F
       ...{ select: result.select, drops: attempts.map((attempt) => attempt.drop) },
     },
     {
-      outcome: outcomeOf(asked, choice, report.outcome.isTimeSpent, report),
+      outcome: outcomeOf(asked, choice, report.outcome.isTimeSpent, { shares, rounds }),
       verification: verificationOf(roundsTaken(rounds, round)),
       notes: [...new Set(rounds.flatMap(({ notes }) => notes))],
       select: chosen === undefined ? baseline.select : (chosen.tuned ?? chosen.removed),
