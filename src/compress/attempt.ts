@@ -20,6 +20,7 @@ import { levelOf } from "./ladder.ts";
 import type { Pruned } from "./prune.ts";
 import { epochEntriesOf, measuredOf } from "./report-figures.ts";
 import { roundPaths } from "./run-folder.ts";
+import { secondsLeft } from "./time-budget.ts";
 import { verifyPruned } from "./verify.ts";
 
 /** What to try. */
@@ -96,13 +97,16 @@ export async function tryOut(
   const points = (100 * largestDrop).toFixed(2);
   return {
     ...{ ...common, drop, upper, isAccepted, isDiverged: false },
-    tuned: history.length === 0 ? null : measuredOf(judged),
+    tuned: trial.epochs === 0 ? null : measuredOf(judged),
     tuning: epochEntriesOf(history),
     ...(isAccepted ? {} : { reason: `the drop on select is more than ${points} points` }),
   };
 }
 
-/** Fine-tunes on `fit`, going on from its checkpoint; the best epoch on `select` counts. */
+/**
+ * Fine-tunes on `fit`, going on from its checkpoint, no longer than the time budget allows; the best epoch
+ * on `select` counts.
+ */
 async function tune(
   context: CompressContext,
   { round, name, epochs }: Trial,
@@ -120,6 +124,7 @@ async function tune(
   const { best, history } = await train(reread(pruned.bytes), dataset, {
     ...tuning,
     ...{ epochs, checksMemorisation: false },
+    timeBudgetSeconds: await secondsLeft(context, name),
     checkpoint: {
       path: join(run, "checkpoint", `${name.replace(/[ /]+/g, "-")}.safetensors`),
       everySteps: settings.tuning.checkpointEvery,

@@ -13,6 +13,7 @@ import { hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
 import { finishPruning, type Pruned } from "./prune.ts";
 import { roundBudgets } from "./targets.ts";
+import { secondsLeft } from "./time-budget.ts";
 
 /** A network that is about to lose units, and the order in which they may go. */
 export interface Candidate {
@@ -64,6 +65,7 @@ export async function propose(
     ...{ structure, ...common, model, dataset, memory, budgets },
     training: {
       ...tuning,
+      timeBudgetSeconds: await secondsLeft(context, `round ${round}/learning`),
       checkpoint: {
         path: join(run, "checkpoint", `learn-${round}.safetensors`),
         everySteps: settings.tuning.checkpointEvery,

@@ -78,6 +78,11 @@ export class Journal {
     return result;
   }
 
+  /** Puts the seconds of work so far on record: a run that is stopped has spent them all the same. */
+  async keepTime(): Promise<void> {
+    if (!this.isEmpty) await this.#write();
+  }
+
   async #write(): Promise<void> {
     this.#seconds = this.seconds;
     this.#since = this.#clock();

@@ -30,6 +30,7 @@ import { epochEntriesOf } from "./report-figures.ts";
 import { makeFolder, roundPaths } from "./run-folder.ts";
 import { largestWithin } from "./search.ts";
 import { fewestMeeting, roundBudgets } from "./targets.ts";
+import { isTimeSpent } from "./time-budget.ts";
 
 /** Goes one round further from the network at `path`. The record says whether it got anywhere. */
 export async function runRound(
@@ -45,6 +46,9 @@ export async function runRound(
   const candidate = await unlessDiverged(() => propose(context, round, model, memory));
   if (candidate instanceof EspalierError)
     return ended(context, round, model, `learning diverged: ${candidate.message}`);
+  // What was learnt in part is no ground to remove anything.
+  if (await isTimeSpent(context, `round ${round}/time before the search`))
+    return ended(context, round, model, "the time budget was spent before anything was tried");
   const paths = roundPaths(run, round);
   await makeFolder(dirname(paths.before));
   const { network, proposal, structure, learning } = candidate;
@@ -56,6 +60,11 @@ export async function runRound(
   for (let tries = 0; tries < settings.attempts; tries++) {
     const count = Math.floor(units / 2 ** tries);
     if (!removesAny(candidate, count)) break;
+    if (
+      tries > 0 &&
+      (await isTimeSpent(context, `round ${round}/time before attempt ${tries + 1}`))
+    )
+      break;
     const name = `round ${round}/attempt ${tries + 1}`;
     const attempt = await context.journal.once(name, attemptRecord, () =>
       tryOut(context, candidate, {

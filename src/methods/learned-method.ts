@@ -21,6 +21,7 @@ export interface LearningOptions
     | "limit"
     | "augment"
     | "clipNorm"
+    | "timeBudgetSeconds"
     | "providers"
     | "threads"
     | "signal"

@@ -1,0 +1,43 @@
+/** @file What the baseline says against a compression, before anything is done. */
+import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes.ts";
+import { writeModel } from "../onnx/write.ts";
+import type { CompressContext } from "./context.ts";
+
+/** One sentence each: that `select` was trained on, or that there is next to nothing to lose. */
+export async function baselineWarnings(
+  { original: { model, select }, dataset, examine }: CompressContext,
+  hasLabels: boolean,
+): Promise<string[]> {
+  if (!hasLabels || select.kind === "values") return [];
+  const warnings = chanceWarnings(select);
+  if (dataset.size("certify") === 0) return warnings;
+  const certify = await examine(writeModel(model).chunks, "certify");
+  const [a, b] = [metricOf(select), metricOf(certify)];
+  const halfWidths = [a, b].map(({ ci95 }) => (ci95[1] - ci95[0]) / 2);
+  if (a.value - b.value <= Math.max(0.02, Math.hypot(...halfWidths))) return warnings;
+  return [
+    ...warnings,
+    `The network reaches ${percent(a.value)} on the ${samplesOf(select)} images for selection but ` +
+      `${percent(b.value)} on the ${samplesOf(certify)} for certification: it may have been trained ` +
+      "on the former. Give held-out data (--held-out).",
+  ];
+}
+
+/** A classifier that is right no more often than one that always gives the same answer. */
+export function chanceWarnings(select: Outcomes): string[] {
+  if (select.kind !== "classes") return [];
+  const counts = new Map<number, number>();
+  for (const label of select.predictions.labels) counts.set(label, (counts.get(label) ?? 0) + 1);
+  const commonest = Math.max(...counts.values()) / samplesOf(select);
+  const { value } = metricOf(select);
+  if (counts.size < 2 || value > commonest) return [];
+  return [
+    `The network is right on ${percent(value)} of the images for selection; always giving the commonest ` +
+      `class is right on ${percent(commonest)}. A small drop from there says nothing: check the ` +
+      "preprocessing, or train it first.",
+  ];
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

@@ -1,0 +1,71 @@
+/** @file What all steps of a compression have in common, made from the run's folder and its data. */
+import type { Dataset } from "../data/dataset.ts";
+import { loadModel } from "../files/model-file.ts";
+import { examine, metricOf } from "../measure/outcomes.ts";
+import { withLabelsFrom } from "../measure/pseudo-labels.ts";
+import { anyMethodNamed } from "../methods/learned-registry.ts";
+import { writeModel } from "../onnx/write.ts";
+import type { SessionOptions } from "../runtime/session.ts";
+import { costOf } from "../structure/cost.ts";
+import { structureOf } from "../structure/units.ts";
+import type { Evaluator } from "../train/evaluation.ts";
+import type { CompressContext, Original } from "./context.ts";
+import { type CustomMetric, type CustomParts, measureBy } from "./custom.ts";
+import { Journal } from "./journal.ts";
+import { type CompressConfig, runPaths } from "./run-folder.ts";
+import type { RunHooks } from "./run-hooks.ts";
+import { trainOptionsOf } from "./train-settings.ts";
+
+/** Reads the original and the journal, and measures the baseline on `select`. Fails as `compressRun`. */
+export async function contextOf(
+  run: string,
+  { settings, hasLabels, externalData }: CompressConfig,
+  data: Dataset,
+  hooks: RunHooks,
+  { metric, objective }: CustomParts,
+): Promise<CompressContext> {
+  const { provider, threads } = settings.tuning;
+  const session: SessionOptions = {
+    providers: [provider],
+    ...(threads !== undefined && { threads }),
+    ...(hooks.signal && { signal: hooks.signal }),
+  };
+  const model = await loadModel(runPaths(run).original, { externalData });
+  const { chunks } = writeModel(model);
+  hooks.onPhase?.("measuring the baseline");
+  const needsLabels = !hasLabels && metric === undefined;
+  const dataset = needsLabels ? await withLabelsFrom(data, chunks, session) : data;
+  const structure = structureOf(model.graph);
+  const teacher = settings.distills || !hasLabels ? model.graph : undefined;
+  const examineOn: CompressContext["examine"] = (network, split) =>
+    metric === undefined
+      ? examine(network, dataset, { ...session, split })
+      : measureBy(metric, network, dataset, split);
+  const original: Original = {
+    ...{ model, structure, cost: costOf(model.graph, structure.analysis.dims) },
+    select: await examineOn(chunks, "select"),
+  };
+  return {
+    ...{ run, settings, dataset, original, session, hooks, examine: examineOn },
+    method: anyMethodNamed(settings.method),
+    tuning: {
+      ...trainOptionsOf(
+        { ...settings.tuning, epochs: Math.max(1, settings.epochs) },
+        dataset,
+        teacher,
+      ),
+      ...session,
+      ...(objective && { objective }),
+      ...(metric && { evaluator: evaluatorBy(metric, dataset) }),
+    },
+    journal: await Journal.open(runPaths(run).journal),
+  };
+}
+
+/** Scores networks between epochs by the caller's metric, whose negative stands in for a loss. */
+function evaluatorBy(metric: CustomMetric, dataset: Dataset): Evaluator {
+  return async ({ bytes }, role) => {
+    const { value } = metricOf(await measureBy(metric, bytes.chunks, dataset, role));
+    return { metric: metric.name, value, loss: -value };
+  };
+}
