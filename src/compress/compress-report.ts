@@ -34,7 +34,15 @@ export const epochEntry = z.object({
   rate: z.number(),
   loss: z.number(),
   accuracy: z.number().optional(),
-  select: z.object({ metric: z.string(), value: z.number(), loss: z.number() }).optional(),
+  select: z
+    .object({
+      metric: z.string(),
+      value: z.number(),
+      loss: z.number(),
+      /** What else a method tells of its network, by name. */
+      facts: z.record(z.string(), z.number()).optional(),
+    })
+    .optional(),
 });
 
 /** One try of a round: so many units removed, and what that did. */
