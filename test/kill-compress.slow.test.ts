@@ -5,6 +5,7 @@ import { expectSameAfterKills } from "./support/killed-compression.ts";
 it.each([
   ["magnitude", 20],
   ["importance", 8],
+  ["rbp", 8],
 ] as const)(
   "%s, killed %i times, is resumed to the same files",
   async (method, kills) => {
