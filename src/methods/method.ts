@@ -32,7 +32,7 @@ export interface Proposal {
 /** An option of a method. */
 export interface MethodOption {
   readonly name: string;
-  /** What it may be; empty where it is a number. */
+  /** What it may be; empty where it is a number, or `auto` where that is the default. */
   readonly values: readonly string[];
   readonly default: string;
   readonly description: string;
