@@ -1,9 +1,8 @@
 /** @file The guard: the order of its tests, its record, its words, and how often it errs. */
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Curve, mostViolations, simulate } from "../../test/support/guard-simulation.ts";
 import { pairedDifferenceInterval } from "../measure/classification.ts";
-import { type ClimbOptions, climb, type Look, samplesToCertify } from "./guard.ts";
+import { type ClimbOptions, climb, samplesToCertify } from "./guard.ts";
 import type { Drop } from "./ladder.ts";
 
 /** A rung that passes (+) or fails (-) at a tolerance of one point. */
@@ -58,69 +57,14 @@ describe("climb", () => {
     expect((await climb(ladderOf("+"), { maxDrop: 0.01, look })).verdict).toBe("certified");
   });
 
-  it("puts every look on record before it goes on", async () => {
-    const events: string[] = [];
-    await climb(ladderOf("++-"), {
-      ...options,
-      look: async (state, level) => {
-        events.push(`look ${state.rung}`);
-        return options.look(state, level);
-      },
-      onLook: async ({ rung, passed }) => {
-        await new Promise((done) => setTimeout(done, 1));
-        events.push(`record ${rung} ${passed}`);
-      },
-    });
-    expect(events).toEqual([
-      ...["look +", "record 0 true", "look +", "record 1 true", "look -", "record 2 false"],
-    ]);
-  });
-
-  it("looks no further where the record cannot be kept", async () => {
+  it("looks no further where a look fails", async () => {
     let looks = 0;
     const look = async () => {
       looks++;
-      return pass;
-    };
-    const onLook = () => {
       throw new Error("out of disk");
     };
-    await expect(climb(ladderOf("+++"), { maxDrop: 0.01, look, onLook })).rejects.toThrow("disk");
+    await expect(climb(ladderOf("+++", "+"), { maxDrop: 0.01, look })).rejects.toThrow("disk");
     expect(looks).toBe(1);
-  });
-
-  it("goes on from any point of the record to the same end, and repeats no look", async () => {
-    const signs = fc.array(fc.constantFrom<Rung>("+", "-"), { maxLength: 5 });
-    await fc.assert(
-      fc.asyncProperty(signs, signs, fc.nat(10), async (main, milder, cut) => {
-        const ladder = ladderOf(main.join(""), milder.join(""));
-        const whole = await climb(ladder, options);
-        const past: readonly Look[] = JSON.parse(JSON.stringify(whole.looks.slice(0, cut)));
-        const made: Look[] = [];
-        const resumed = await climb(ladder, {
-          ...options,
-          past,
-          onLook: (one) => {
-            made.push(one);
-          },
-        });
-        expect(resumed).toEqual(whole);
-        expect([...past, ...made]).toEqual(whole.looks);
-      }),
-    );
-  });
-
-  it.each([
-    ["another rung", (looks: readonly Look[]) => looks.slice(1)],
-    ["another level", (looks: readonly Look[]) => looks.map((one) => ({ ...one, level: 0.05 }))],
-    ["another verdict", (looks: readonly Look[]) => looks.map((one) => ({ ...one, passed: true }))],
-    ["one look more", (looks: readonly Look[]) => [...looks, ...looks]],
-  ])("refuses a record of %s", async (_, change) => {
-    const ladder = ladderOf("+-+");
-    const { looks } = await climb(ladder, options);
-    await expect(climb(ladder, { ...options, past: change(looks) })).rejects.toMatchObject({
-      code: "RUN_INVALID",
-    });
   });
 });
 

@@ -11,7 +11,7 @@
  *
  * Which rungs are declared is therefore a question of power only; see `declareLadder` in `ladder.ts`.
  */
-import { assert, EspalierError } from "../errors.ts";
+import { assert } from "../errors.ts";
 import { normalQuantile } from "../tensor/normal-quantile.ts";
 import { type Drop, type Ladder, levelOf } from "./ladder.ts";
 
@@ -31,12 +31,11 @@ export interface ClimbOptions<S> {
   readonly maxDrop: number;
   /** Default 0.95. */
   readonly confidence?: number;
-  /** Measures a rung on `certify`, with the upper bound at this one-sided level. */
+  /**
+   * Measures a rung on `certify`, with the upper bound at this one-sided level. A look is spent when it is
+   * made: where a climb may be interrupted, this puts it on record, and gives it from there later.
+   */
   readonly look: (rung: S, level: number) => Promise<Drop>;
-  /** Told of every look before it is used, to put it on record; not of those in `past`. */
-  readonly onLook?: (look: Look) => void | Promise<void>;
-  /** Looks on record, in order: they are taken as they are and not made again. */
-  readonly past?: readonly Look[];
 }
 
 /** Why it ended as it did. */
@@ -68,24 +67,17 @@ export interface Climb<S> {
 /**
  * Tests the rungs of the main ladder, mildest first, until one fails, and returns the last that
  * passed; where already the first fails, the milder ladder likewise.
- *
- * @throws EspalierError `RUN_INVALID` where `past` holds looks that this climb would not have made.
  */
 export async function climb<S>(ladder: Ladder<S>, options: ClimbOptions<S>): Promise<Climb<S>> {
-  const { maxDrop, confidence = 0.95, look, onLook, past = [] } = options;
+  const { maxDrop, confidence = 0.95, look } = options;
   const level = levelOf(confidence);
   const looks: Look[] = [];
   const passedOf = async (name: keyof Ladder<S>): Promise<number> => {
     for (const [rung, state] of ladder[name].entries()) {
-      const place = { ladder: name, rung, level };
-      const known = past.at(looks.length);
-      if (known === undefined) {
-        const { drop, upper, samples } = await look(state, level);
-        const made: Look = { ...place, drop, upper, samples, passed: upper <= maxDrop };
-        await onLook?.(made);
-        looks.push(made);
-      } else looks.push(replayed(known, place, maxDrop));
-      if (!looks[looks.length - 1].passed) return rung;
+      const { drop, upper, samples } = await look(state, level);
+      const passed = upper <= maxDrop;
+      looks.push({ ladder: name, rung, level, drop, upper, samples, passed });
+      if (!passed) return rung;
     }
     return ladder[name].length;
   };
@@ -96,36 +88,12 @@ export async function climb<S>(ladder: Ladder<S>, options: ClimbOptions<S>): Pro
     name = "milder";
     passed = await passedOf(name);
   }
-  if (looks.length < past.length) throw notThisRun(past[looks.length]);
 
   const tested = ladder[name];
   const certified = passed > 0 ? tested[passed - 1] : undefined;
   const mine = looks.filter((made) => made.ladder === name);
   const decisive = mine.at(Math.max(0, passed - 1));
   return { certified, decisive, looks, ...explain(mine, passed, maxDrop, confidence) };
-}
-
-/** A look on record, where it is the one that comes next. */
-function replayed(
-  known: Look,
-  place: Pick<Look, "ladder" | "rung" | "level">,
-  maxDrop: number,
-): Look {
-  const isSame =
-    known.ladder === place.ladder && known.rung === place.rung && known.level === place.level;
-  if (!isSame || known.passed !== known.upper <= maxDrop) throw notThisRun(known);
-  return known;
-}
-
-function notThisRun({ ladder, rung }: Look): EspalierError {
-  return new EspalierError(
-    "RUN_INVALID",
-    `the recorded look at rung ${rung + 1} of the ${ladder} ladder does not belong to this run`,
-    {
-      hint: "The record of the run was changed; begin a new run.",
-      data: { ladder, rung },
-    },
-  );
 }
 
 /** The verdict and its words, from the looks at the ladder that decided. */

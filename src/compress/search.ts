@@ -11,23 +11,14 @@ export interface Evaluation {
 export interface SearchOptions {
   /** Where to begin, in 1..count; default 1. A near guess saves tests, a wrong one costs a few. */
   readonly start?: number;
-  /**
-   * A second test, costly and stricter, which the result must pass as well: the first may be a
-   * surrogate, and neither need be monotone. Default: none.
-   */
-  readonly verify?: (k: number) => Promise<boolean>;
-  /** How far to back off after each result that fails `verify`; default 1. */
-  readonly backOff?: number;
 }
 
 /** What a search found. */
 export interface Found {
-  /** 0, or one for which every test that it was put to said yes. */
+  /** 0, or one that was found within. */
   readonly k: number;
   /** Answers of `isWithin`, in the order in which they were given. No k occurs twice. */
   readonly evaluations: readonly Evaluation[];
-  /** Answers of `verify`, likewise. */
-  readonly verifications: readonly Evaluation[];
 }
 
 /**
@@ -36,20 +27,17 @@ export interface Found {
  * 2 log₂(count) + 1 tests; each k is tested once at most, and 0 never, since nothing is removed.
  *
  * Where the curve is not monotone, k is still one that was found within, with k + 1 found not to be (or
- * k = count); it need not be the largest. With `verify` it then backs off step by step to one that
- * passes both tests (METHODS: "then verify k and back off linearly").
+ * k = count); it need not be the largest.
  */
 export async function largestWithin(
   count: number,
   isWithin: (k: number) => Promise<boolean>,
   options: SearchOptions = {},
 ): Promise<Found> {
-  const { start = 1, verify, backOff = 1 } = options;
+  const { start = 1 } = options;
   assert(Number.isInteger(count) && count >= 0, `a count, got ${count}`);
   assert(Number.isInteger(start), `a start, got ${start}`);
-  assert(Number.isInteger(backOff) && backOff >= 1, `a step, got ${backOff}`);
   const within = remembered(isWithin);
-  const verified = remembered(verify ?? (async () => true));
 
   // Invariant: `low` is 0 or was found within; `high` is count + 1 or was found not to be.
   let low = 0;
@@ -66,14 +54,7 @@ export async function largestWithin(
     if (await within.of(middle)) low = middle;
     else high = middle;
   }
-
-  let k = low;
-  while (k > 0 && !((await within.of(k)) && (await verified.of(k)))) k = Math.max(0, k - backOff);
-  return {
-    k,
-    evaluations: within.answers,
-    verifications: verify === undefined ? [] : verified.answers,
-  };
+  return { k: low, evaluations: within.answers };
 }
 
 /** Asks once per k, and keeps the answers in order. */
