@@ -53,7 +53,7 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
   facts.push(
     [
       "latency",
-      `ratio ${ratio(latency.ratio)} (${interval(latency.ci95, ratio)}), ${latency.threads} threads`,
+      `ratio ${ratio(latency.ratio)} (${interval(latency.ci95, ratio)}), ${formatInteger(latency.threads)} ${latency.threads === 1 ? "thread" : "threads"}`,
     ],
     [
       "verified",

@@ -16,7 +16,10 @@ export function describeTraining(run: string, report: TrainReport, columns: numb
   const { epochs, steps, end, best, final, sizeBytes } = report;
   const facts: [string, string][] = [];
   if (steps > 0)
-    facts.push(["trained", `${epochs} epochs, ${formatInteger(steps)} steps${ends[end]}`]);
+    facts.push([
+      "trained",
+      `${epochs} ${epochs === 1 ? "epoch" : "epochs"}, ${formatInteger(steps)} steps${ends[end]}`,
+    ]);
   if (best !== null) facts.push(["best", `${describeScore(best)} on select, epoch ${best.epoch}`]);
   if (final !== null) {
     const { ci95, samples, loss } = final;

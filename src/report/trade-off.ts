@@ -36,7 +36,8 @@ function introductionOf({ rounds, chosenRound, baseline, result, task }: Compres
 ${accepted === 0 ? "none was" : accepted === 1 ? "one was" : `${accepted} were`} accepted${
     chosenRound > 0 && html`, and the result is the network after round ${chosenRound}`
   }. These figures are from the ${counted(baseline.select.samples, imageNoun(task))} of the role
-<code>select</code>, on which the search decides${result.value !== null && "; the figures above are from data that it never saw"}.</p>`;
+<code>select</code>, on which the search decides: they flatter what it chose, and the bounds of their drops are a guide, not
+a claim${result.value !== null && "; the figures above are from data that it never saw"}.</p>`;
 }
 
 interface Points {
