@@ -112,7 +112,7 @@ export const rbp: LearnedMethod = {
   },
 };
 
-/** A stage's own seed and checkpoint, and its place in the whole. */
+/** A stage's own seed, checkpoint and share of the time, and its place in the whole. */
 function stageOf(
   { dataset, training, seed }: LearningContext,
   epochs: number,
@@ -120,7 +120,7 @@ function stageOf(
   stages: number,
 ) {
   const { stepsPerEpoch } = planOf(dataset, { ...training, epochs });
-  const { checkpoint, onEpoch, onProgress } = training;
+  const { checkpoint, onEpoch, onProgress, timeBudgetSeconds: seconds } = training;
   const shifted = <T extends { readonly epoch: number; readonly step: number }>(record: T): T => ({
     ...record,
     epoch: record.epoch + stage * epochs,
@@ -132,6 +132,7 @@ function stageOf(
     seed: randomOf(seed, "stage", stage).integer(2 ** 31),
     training: {
       ...training,
+      timeBudgetSeconds: seconds === undefined ? undefined : seconds / stages,
       checkpoint: checkpoint && {
         ...checkpoint,
         path: checkpoint.path.replace(/(\.[^./\\]*)?$/, `.stage-${stage + 1}$1`),

@@ -304,6 +304,17 @@ describe("rbp", () => {
       expect(toNumbers(tensor).every(Number.isFinite)).toBe(true);
   });
 
+  it("gives each stage the same share of the time", async () => {
+    const timed = { ...training, timeBudgetSeconds: 0 };
+    const context = contextOf(residual(), { stream: "on" }, { training: timed });
+    const { history, scores, graph } = await rbp.learn(context);
+    expect(history).toEqual([]);
+    // Gates that had no time are as they began, and open.
+    for (const { index, reason } of context.structure.units)
+      if (reason === undefined) expect(scores[index]).toBeCloseTo(Math.exp(9), 0);
+    expect(graph.nodes).toEqual(context.model.graph.nodes);
+  });
+
   it("presses harder on filters that little reaches, when told so", async () => {
     const options = { ...fast, stream: "on" };
     const [plain, coupled] = await Promise.all(
