@@ -119,6 +119,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     epochs: "of tuning in each round (default 2)",
     fewestEpochs: 0,
     seed: "of the method and of tuning (default 0)",
+    freeze: "weights that tuning, not the method, leaves (repeatable)",
   })
     .optionsGroup("Options:")
     .option("--external-data", "allow weights in other files of the model's folder")

@@ -68,6 +68,7 @@ export function trainCommand(io: Io): Command {
     epochs: "passes over the samples of fit (default 10)",
     fewestEpochs: 1,
     seed: "weights, order, augmentation, noise (default 0)",
+    freeze: "weights that stay; * matches anything (repeatable)",
   })
     .optionsGroup("What is learnt")
     .option("--distill <MODEL>", "follow this network's outputs; needs no labels")

@@ -41,6 +41,7 @@ export interface TrainingOptionTexts {
   readonly epochs: string;
   readonly fewestEpochs: number;
   readonly seed: string;
+  readonly freeze: string;
 }
 
 /** Adds the flags of {@link TrainingFlags}, in groups of their own; `--threads` is added elsewhere. */
@@ -77,9 +78,7 @@ export function addTrainingOptions(command: Command, texts: TrainingOptionTexts)
     .option("--augment <list>", "crop[=PIXELS],flip: at random; crop alone is 4", augmentValue)
     .option("--temperature <number>", "of --distill (default 4)", positiveValue)
     .addOption(
-      new Option("--freeze <pattern>", "weights that stay; * matches anything (repeatable)")
-        .argParser(addText)
-        .default([], "none"),
+      new Option("--freeze <pattern>", texts.freeze).argParser(addText).default([], "none"),
     )
     .addOption(
       new Option("--lr-factor <pattern=factor>", "of these weights (repeatable)")
