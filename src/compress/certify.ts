@@ -3,7 +3,7 @@ import { z } from "zod";
 import { loadModel } from "../files/model-file.ts";
 import { type Outcomes, pairedDrop } from "../measure/outcomes.ts";
 import { writeModel } from "../onnx/write.ts";
-import type { CompressReport, RoundRecord } from "./compress-report.ts";
+import { acceptedOf, type CompressReport, type RoundRecord } from "./compress-report.ts";
 import type { CompressContext } from "./context.ts";
 import { climb } from "./guard.ts";
 import { type Drop, declareLadder, type State } from "./ladder.ts";
@@ -51,7 +51,7 @@ export async function chooseRound(
   { maxDrop, confidence, samples, look }: ChoiceOptions,
 ): Promise<Choice> {
   const states = rounds.flatMap((record): RoundState[] => {
-    const accepted = record.attempts.find(({ isAccepted }) => isAccepted);
+    const accepted = acceptedOf(record);
     if (accepted === undefined) return [];
     const { drop, upper, removed, remaining } = accepted;
     return [{ round: record.round, drop, upper, samples: removed.samples, size: remaining.macs }];

@@ -207,3 +207,8 @@ export type AttemptRecord = z.output<typeof attemptRecord>;
 export type RoundRecord = z.output<typeof roundRecord>;
 /** The report of a compression. */
 export type CompressReport = Readonly<z.output<typeof compressReport>>;
+
+/** The attempt that a round ended with; `undefined` where none was accepted. */
+export function acceptedOf({ attempts }: Pick<RoundRecord, "attempts">): AttemptRecord | undefined {
+  return attempts.find(({ isAccepted }) => isAccepted);
+}

@@ -1,10 +1,12 @@
 /** @file What a compression will cost: epochs, steps, and a rough time from a few steps and batches. */
+
 import type { Dataset } from "../data/dataset.ts";
 import { examine } from "../measure/outcomes.ts";
 import { type AnyMethod, isLearned } from "../methods/learned-method.ts";
 import { optionOf } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import { planOf, type TrainOptions } from "../train/options.ts";
 import { train } from "../train/train.ts";
 import { type CompressSettings, hasTargets } from "./compress-settings.ts";
@@ -88,14 +90,11 @@ export async function timeOf(
   cost: RunCost,
   { signal, clock = () => performance.now() }: RunHooks & { readonly clock?: () => number },
 ): Promise<RunTime> {
-  const { providers, threads } = tuning;
   const batchSize = dataset.labelKind === "maps" ? 16 : 128;
   const reading = stopwatch(clock);
   await examine(writeModel(model).chunks, dataset, {
     ...{ split: "select", batchSize, limit: triedBatches * batchSize },
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
+    ...sessionOptionsOf({ ...tuning, signal }),
     onProgress: ({ done }) => reading.mark(done),
   });
   const training = stopwatch(clock);

@@ -1,4 +1,5 @@
 /** @file A compression that is only planned: what it would do with what it is given, and what that costs. */
+
 import type { Dataset } from "../data/dataset.ts";
 import { preprocessingKey } from "../data/stored-preprocessing.ts";
 import { withLabelsFrom } from "../measure/pseudo-labels.ts";
@@ -6,6 +7,7 @@ import { type AnyMethod, isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
 import { candidateUnits, removalsInOrder } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
@@ -102,11 +104,7 @@ export async function planCompression(
 
   hooks.onPhase?.("trying");
   const { provider, threads } = settings.tuning;
-  const session = {
-    providers: [provider],
-    ...(threads !== undefined && { threads }),
-    ...(hooks.signal && { signal: hooks.signal }),
-  };
+  const session = sessionOptionsOf({ providers: [provider], threads, signal: hooks.signal });
   const hasLabels = dataset.labelKind !== "none";
   const labelled = hasLabels
     ? dataset

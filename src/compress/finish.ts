@@ -28,8 +28,10 @@ import {
   kindOf,
   layersOf,
   measuredOf,
+  notesOf,
   outcomeOf,
   roundsTaken,
+  selectFigures,
   sharesLeft,
   testFigures,
   verificationOf,
@@ -78,7 +80,6 @@ export async function finish(
   const test = async (network: Model) =>
     dataset.size("test") > 0 ? context.examine(chunksOf(network), "test") : undefined;
   const [before, after] = [await test(original.model), await test(model)];
-  const select = await context.examine(chunksOf(model), "select");
   const times = await timesOf(context, model);
   await savePredictions(context, before, after);
   if (before?.kind === "maps") {
@@ -95,7 +96,7 @@ export async function finish(
     ...{ ...costFigures(original.cost, original.model), latencyMs: times.original },
   };
   const result = {
-    ...{ ...testFigures(after), select: measuredOf(select) },
+    ...{ ...testFigures(after), select: selectFigures(taken, baseline.select) },
     ...{ ...costFigures(cost, model), latencyMs: times.result },
   };
   const latency = {
@@ -129,7 +130,7 @@ export async function finish(
       model: await fileDigest(paths.model),
       data: config.data.digest,
     },
-    notes: [...new Set(rounds.flatMap(({ notes }) => notes))],
+    notes: notesOf(rounds),
     warnings: [...outcome.warnings],
   };
 }

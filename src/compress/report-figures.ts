@@ -8,7 +8,12 @@ import type { Removed } from "../structure/removal.ts";
 import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { Choice } from "./certify.ts";
-import type { CompressReport, Measured, RoundRecord } from "./compress-report.ts";
+import {
+  acceptedOf,
+  type CompressReport,
+  type Measured,
+  type RoundRecord,
+} from "./compress-report.ts";
 import { type CompressSettings, hasTargets } from "./compress-settings.ts";
 
 /** A metric on a role, as it is written down. */
@@ -139,11 +144,21 @@ export function roundsTaken(rounds: readonly RoundRecord[], chosen: number): Rou
   return rounds.filter(({ round, isAccepted }) => isAccepted && round <= chosen);
 }
 
+/** What the result does on `select`, as it was judged in its round; the original where nothing was taken. */
+export function selectFigures(taken: readonly RoundRecord[], baseline: Measured): Measured {
+  const last = taken.at(-1);
+  const accepted = last && acceptedOf(last);
+  return accepted === undefined ? baseline : (accepted.tuned ?? accepted.removed);
+}
+
+/** What the rounds had to say, each thing once. */
+export function notesOf(rounds: readonly RoundRecord[]): string[] {
+  return [...new Set(rounds.flatMap(({ notes }) => notes))];
+}
+
 /** How exact the removals were that led to the result. */
 export function verificationOf(taken: readonly RoundRecord[]): CompressReport["verification"] {
-  const verifications = taken
-    .flatMap(({ attempts }) => attempts.filter(({ isAccepted }) => isAccepted))
-    .map(({ verification }) => verification);
+  const verifications = taken.flatMap((record) => acceptedOf(record)?.verification ?? []);
   return {
     maxError: Math.max(0, ...verifications.map(({ maxError }) => maxError)),
     samples: verifications.reduce((sum, { samples }) => sum + samples, 0),

@@ -5,7 +5,7 @@ import { examine, metricOf } from "../measure/outcomes.ts";
 import { withLabelsFrom } from "../measure/pseudo-labels.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { writeModel } from "../onnx/write.ts";
-import type { SessionOptions } from "../runtime/session.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import { costOf } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
 import type { Evaluator } from "../train/evaluation.ts";
@@ -25,11 +25,7 @@ export async function contextOf(
   { metric, objective }: CustomParts,
 ): Promise<CompressContext> {
   const { provider, threads } = settings.tuning;
-  const session: SessionOptions = {
-    providers: [provider],
-    ...(threads !== undefined && { threads }),
-    ...(hooks.signal && { signal: hooks.signal }),
-  };
+  const session = sessionOptionsOf({ providers: [provider], threads, signal: hooks.signal });
   const model = await loadModel(runPaths(run).original, { externalData });
   const { chunks } = writeModel(model);
   hooks.onPhase?.("measuring the baseline");

@@ -2,6 +2,7 @@
  * @file Sensitivity: what it costs to thin one group of channels and leave all others as they are. It
  * tells where a network is wide for nothing; a removal from all groups at once costs more than the sum.
  */
+
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
@@ -15,6 +16,7 @@ import type { Method, Proposal } from "../methods/method.ts";
 import { methods } from "../methods/registry.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import {
   candidateUnits,
   type RemovalOrder,
@@ -189,16 +191,12 @@ async function examinerOf(
   options: SensitivityOptions,
 ): Promise<(network: readonly Uint8Array[]) => Promise<Outcomes>> {
   const { limit = defaultLimit, batchSize, output } = options;
-  const { providers, threads, optimization, signal } = options;
   if (dataset.size(split) === 0)
     throw new EspalierError("DATA_NOT_FOUND", `${dataset.path}: no images serve as \`${split}\``, {
       hint: "Name another split, or cut roles from the test file with --held-out.",
     });
   const session = {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(optimization && { optimization }),
-    ...(signal && { signal }),
+    ...sessionOptionsOf(options),
     ...(output !== undefined && { output }),
   };
   const labelled =

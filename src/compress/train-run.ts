@@ -1,4 +1,5 @@
 /** @file Training in a folder that can be resumed: the `train` and `resume` of the command line. */
+
 import { resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
@@ -7,6 +8,7 @@ import { loadModel, saveModel } from "../files/model-file.ts";
 import { evaluate } from "../measure/evaluate.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import { versions } from "../runtime/versions.ts";
 import { evaluatorOf } from "../train/evaluation.ts";
 import type { TrainedNetwork } from "../train/network.ts";
@@ -152,17 +154,13 @@ async function trained(
 async function recalibrated(
   model: Model,
   dataset: Dataset,
-  { limit, batchSize, providers, threads, signal }: TrainOptions,
+  options: TrainOptions,
   { onPhase }: RunHooks,
 ): Promise<TrainResult> {
   onPhase?.("recalibrating");
-  const session = {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
+  const { limit, batchSize } = options;
   const network = await recalibrate(model, dataset, {
-    ...session,
+    ...sessionOptionsOf(options),
     ...(limit !== undefined && { limit }),
     ...(batchSize !== undefined && { batchSize }),
   });
@@ -179,14 +177,10 @@ async function test(
   { onTest }: RunHooks,
 ): Promise<TrainReport["final"]> {
   const samples = dataset.size("test");
-  const { providers, threads, signal, teacher, objective = labels(), batchSize = 64 } = options;
+  const { teacher, objective = labels(), batchSize = 64 } = options;
   const isMeasurable = dataset.labelKind !== "none" || teacher !== undefined;
   if (samples === 0 || !isMeasurable) return null;
-  const session = {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
+  const session = sessionOptionsOf(options);
   if (dataset.labelKind === "none") {
     const evaluator = evaluatorOf(dataset, { ...session, objective, teacher, batchSize });
     return { split: "test", ...(await evaluator(network, "test")), samples };

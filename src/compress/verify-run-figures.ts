@@ -22,8 +22,10 @@ import {
   groupsOf,
   kindOf,
   layersOf,
+  notesOf,
   outcomeOf,
   roundsTaken,
+  selectFigures,
   sharesLeft,
   testFigures,
   verificationOf,
@@ -191,9 +193,7 @@ async function outcome(
   const { before, after } = await costsOf(run);
   const shares = sharesLeft(before, after, report.latency.ratio);
   const attempts = rounds.flatMap((record) => record.attempts);
-  const chosen = rounds
-    .find((record) => record.round === round)
-    ?.attempts.find(({ isAccepted }) => isAccepted);
+  const taken = roundsTaken(rounds, round);
   return findings(
     {
       ...{ outcome: report.outcome, verification, notes: report.notes },
@@ -201,9 +201,9 @@ async function outcome(
     },
     {
       outcome: outcomeOf(asked, choice, report.outcome.isTimeSpent, { shares, rounds }),
-      verification: verificationOf(roundsTaken(rounds, round)),
-      notes: [...new Set(rounds.flatMap(({ notes }) => notes))],
-      select: chosen === undefined ? baseline.select : (chosen.tuned ?? chosen.removed),
+      verification: verificationOf(taken),
+      notes: notesOf(rounds),
+      select: selectFigures(taken, baseline.select),
       drops: attempts.map(({ tuned, removed }) => baseline.select.value - (tuned ?? removed).value),
     },
   );

@@ -6,10 +6,12 @@
  * for N samples of P positions each. λ rises straight from 0 over the first part of the run. Between
  * epochs the network is judged at the means of its gates.
  */
+
 import { assert } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { algebraOf } from "../ops/algebra.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
 import type { Objective, ObjectiveContext } from "../train/objectives.ts";
@@ -102,18 +104,10 @@ async function withoutNoise(
   { limit, ...training }: LearningContext["training"],
 ): Promise<Graph> {
   const recalibrated = await recalibrate(graph, dataset, {
-    ...sessionOf(training),
+    ...sessionOptionsOf(training),
     ...(limit !== undefined && { limit }),
   });
   return recalibrated.graph;
-}
-
-function sessionOf({ providers, threads, signal }: LearningContext["training"]) {
-  return {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
 }
 
 /** The task's loss and the divergence of all gates, per sample and position. */
@@ -180,7 +174,7 @@ function ofMeans(
 ): Evaluator {
   const { batchSize = 64, output, teacher } = training;
   const evaluator = evaluatorOf(dataset, {
-    ...{ ...sessionOf(training), objective: task, batchSize, output, teacher },
+    ...{ ...sessionOptionsOf(training), objective: task, batchSize, output, teacher },
   });
   return async (network, role, limit) => {
     const folded = foldGates(graph, network.graph, gates, noisy.names);

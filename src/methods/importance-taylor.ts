@@ -15,7 +15,7 @@ import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { emitModel } from "../onnx/emit.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
-import { withSession } from "../runtime/session.ts";
+import { sessionOptionsOf, withSession } from "../runtime/session.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
 import { embedNodes } from "../train/embed.ts";
 import { type Feeding, feedingOf } from "../train/feeding.ts";
@@ -47,19 +47,14 @@ export async function taylorScores(
   options: TaylorOptions,
 ): Promise<ReadonlyMap<Gate, Float64Array>> {
   const { training, images, seed } = options;
-  const { limit, threads, providers, signal } = training;
+  const { limit, signal } = training;
   const samples = Math.min(dataset.size("fit"), limit ?? Number.POSITIVE_INFINITY);
   const batchSize = Math.max(1, Math.min(training.batchSize ?? 64, images, samples));
   const batches = Math.max(1, Math.floor(Math.min(images, samples) / batchSize));
   const feeding = feedingOf(graph, dataset, batchSize);
   const { emitted, target, products } = emitProducts(graph, gates, feeding, dataset, training);
   const sums = new Map(gates.map((gate) => [gate, new Float64Array(gate.units.length)]));
-  const session = {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
-  await withSession(emitModel(emitted).chunks, session, async ({ run }) => {
+  await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
     let done = 0;
     const order = { batchSize, limit, dropsLast: true, shuffle: { seed, epoch: 0 }, signal };
     for await (const batch of dataset.batches("fit", order)) {

@@ -7,7 +7,7 @@ import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { emitModel } from "../onnx/emit.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
-import { withSession } from "../runtime/session.ts";
+import { sessionOptionsOf, withSession } from "../runtime/session.ts";
 import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
 import { embedNodes } from "../train/embed.ts";
 import { feedingOf } from "../train/feeding.ts";
@@ -53,20 +53,15 @@ export async function measureMoments(
   values: readonly Channelled[],
   { dataset, training, images, seed }: MeasureOptions,
 ): Promise<ReadonlyMap<string, MeasuredMoments>> {
-  const { limit, threads, providers, signal } = training;
+  const { limit, signal } = training;
   const samples = Math.min(dataset.size("fit"), limit ?? Number.POSITIVE_INFINITY);
   const batchSize = Math.max(1, Math.min(training.batchSize ?? 64, images, samples));
   const wanted = Math.max(1, Math.floor(Math.min(images, samples) / batchSize));
   const feeding = feedingOf(graph, dataset, batchSize);
   const { emitted, outputs } = emitMeans(graph, values, feeding.inputShapes);
   const sums = new Map<string, Float64Array>();
-  const session = {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
   let batches = 0;
-  await withSession(emitModel(emitted).chunks, session, async ({ run }) => {
+  await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
     const order = { batchSize, limit, dropsLast: true, shuffle: { seed, epoch: 0 }, signal };
     for await (const batch of dataset.batches("fit", order)) {
       const results = await run(feeding.feeds(batch, undefined), undefined, { handOver: true });

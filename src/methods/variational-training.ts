@@ -4,7 +4,7 @@
  */
 import type { Graph } from "../ir/graph.ts";
 import { writeModel } from "../onnx/write.ts";
-import type { SessionOptions } from "../runtime/session.ts";
+import { sessionOptionsOf } from "../runtime/session.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
 import type { TrainedNetwork } from "../train/network.ts";
@@ -94,7 +94,7 @@ function ofMeans(context: LearningContext, how: PosteriorTraining, task: Objecti
   const { dataset, training } = context;
   const { batchSize = 64, output, teacher } = training;
   const evaluator = evaluatorOf(dataset, {
-    ...{ objective: task, batchSize, output, teacher, ...sessionOf(training) },
+    ...{ objective: task, batchSize, output, teacher, ...sessionOptionsOf(training) },
   });
   return async ({ graph }, role, limit) =>
     evaluator(await atMeans(context, how, graph), role, limit);
@@ -113,15 +113,7 @@ export async function atMeans(
   if (!usesBatchStatistics || epochs === 0) return { graph, bytes: writeModel(model, graph) };
   const { limit = Number.POSITIVE_INFINITY } = training;
   const measured = await recalibrate(graph, dataset, {
-    ...{ ...sessionOf(training), limit: Math.min(limit, recalibrationSamples) },
+    ...{ ...sessionOptionsOf(training), limit: Math.min(limit, recalibrationSamples) },
   });
   return { graph: measured.graph, bytes: writeModel(model, measured.graph) };
-}
-
-function sessionOf({ providers, threads, signal }: LearningContext["training"]): SessionOptions {
-  return {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(signal && { signal }),
-  };
 }

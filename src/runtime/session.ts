@@ -25,6 +25,21 @@ export interface SessionOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What options that hold more, or hold it as undefined, say of sessions. */
+export function sessionOptionsOf({
+  providers,
+  threads,
+  optimization,
+  signal,
+}: { readonly [Key in keyof SessionOptions]: SessionOptions[Key] | undefined }): SessionOptions {
+  return {
+    ...(providers && { providers }),
+    ...(threads !== undefined && { threads }),
+    ...(optimization && { optimization }),
+    ...(signal && { signal }),
+  };
+}
+
 /** An input or output as the network declares it. */
 export interface SessionValue {
   readonly name: string;

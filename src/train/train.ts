@@ -11,7 +11,7 @@ import type { Batch } from "../data/serve.ts";
 import { EspalierError } from "../errors.ts";
 import { digestOf } from "../files/tensor-file.ts";
 import { findBlockSize } from "../runtime/block-size.ts";
-import type { Feeds } from "../runtime/session.ts";
+import { type Feeds, sessionOptionsOf } from "../runtime/session.ts";
 import { openTrainer, type StepResult, type Trainer } from "../runtime/trainer.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
@@ -83,7 +83,7 @@ class Run {
     this.#step = this.#build(0);
     this.#name = nameOf(plan, this.#step);
     const { evaluator, objective, batchSize, output, teacher } = plan;
-    const session = this.#session();
+    const session = sessionOptionsOf(this.#plan);
     this.#evaluator =
       dataset.size("select") === 0
         ? undefined
@@ -134,7 +134,7 @@ class Run {
     const { step } = this.#position;
     if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
     const { graph, guard } = this.#step;
-    const session = this.#session();
+    const session = sessionOptionsOf(this.#plan);
     this.#trainer = await openTrainer(emitStep(graph, session, this.#position.block), {
       ...{ ...session, state: this.#step.state, initial: state, guard },
     });
@@ -144,7 +144,7 @@ class Run {
   async #chooseBlock(isResumed: boolean): Promise<void> {
     const position = this.#position;
     if (isResumed && position.block === undefined) return;
-    const block = await findBlockSize(this.#session());
+    const block = await findBlockSize(sessionOptionsOf(this.#plan));
     if (isResumed && block !== position.block && position.end === undefined) {
       const warning =
         "Convolutions are computed in another layout here than where the run began; " +
@@ -153,15 +153,6 @@ class Run {
       this.#plan.onWarning?.(warning);
     }
     position.block = block;
-  }
-
-  #session() {
-    const { providers, threads, signal } = this.#plan;
-    return {
-      ...(providers && { providers }),
-      ...(threads !== undefined && { threads }),
-      ...(signal && { signal }),
-    };
   }
 
   async #checkMemorisation(): Promise<void> {
@@ -264,7 +255,12 @@ class Run {
     const state = await this.#opened().readState();
     for await (const batch of this.#batches(from)) {
       const feeds = new Map([...this.#feeds(batch, step), ...state]);
-      return diagnosisOf(this.#step, feeds, { step, epoch }, { ...this.#session(), block });
+      return diagnosisOf(
+        this.#step,
+        feeds,
+        { step, epoch },
+        { ...sessionOptionsOf(this.#plan), block },
+      );
     }
     return new EspalierError("TRAINING_DIVERGED", `Step ${step} is not finite.`);
   }
