@@ -4,23 +4,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
+import {
+  branched,
+  contextOf as contextOn,
+  expectExactRemoval,
+  learning,
+} from "../../test/support/learning.ts";
 import { writeQuadrants } from "../../test/support/quadrants.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { constantOf, type Graph } from "../ir/graph.ts";
-import { compareModels } from "../measure/compare.ts";
 import { emitModel } from "../onnx/emit.ts";
-import { readModel } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
-import { applyEdits } from "../structure/edits.ts";
-import { maskReads } from "../structure/masks.ts";
-import { selectUnits } from "../structure/select.ts";
-import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
-import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { feedingOf } from "../train/feeding.ts";
 import { foldGates, insertGates, scaleFilters } from "./filter-gates.ts";
@@ -40,44 +40,11 @@ beforeAll(async () => {
   dataset = await openDataset(join(folder, "data"));
 });
 
-const training: LearningOptions = { batchSize: 32, threads: 1, checkpoint: undefined };
-
-function contextOf(
+const contextOf = (
   graph: Graph,
   options: Readonly<Record<string, string>> = {},
   more: Partial<LearningContext> = {},
-): LearningContext {
-  const model = readModel(concatBytes(emitModel(graph)));
-  return {
-    ...{ structure: structureOf(model.graph), model, dataset, training, seed: 0, rules: {} },
-    options: new Map(Object.entries(options)),
-    ...more,
-  };
-}
-
-/** Two blocks of convolution, normalization and ReLU, whose second is added or concatenated. */
-function branched(join: "Add" | "Concat"): Graph {
-  const b = new GraphBuilder("branched");
-  const filled = (name: string, shape: readonly number[], value: number) =>
-    b.constant(name, tensorOf("float32", shape, new Float64Array(sizeOf(shape)).fill(value)));
-  const block = (x: string, name: string, from: number): string => {
-    const weight = b.constant(`${name}.w`, normals([6, from, 3, 3], `${name}.w`, 0.4));
-    const [y] = b.node("Conv", [x, weight], { pads: [1, 1, 1, 1] }, { name });
-    const inputs = [1, 0, 0, 1].map((value, i) => filled(`${name}.${i}`, [6], value));
-    return b.node("BatchNormalization", [y, ...inputs], {}, { name: `${name}.bn` })[0];
-  };
-  const x = b.input("input", "float32", ["N", 1, 8, 8]);
-  const [first] = b.node("Relu", [block(x, "a", 1)]);
-  const [second] = b.node("Relu", [block(first, "b", 6)]);
-  const [both] = b.node(join, [second, first], join === "Concat" ? { axis: 1 } : {});
-  const pool = { kernel_shape: [4, 4], strides: [4, 4] };
-  const [flat] = b.node("Flatten", b.node("AveragePool", [both], pool), { axis: 1 });
-  const features = (join === "Concat" ? 12 : 6) * 4;
-  const head = b.constant("head.w", normals([features, 4], "head", 0.2));
-  b.node("Gemm", [flat, head, filled("head.b", [4], 0)], {}, { outputs: ["logits"] });
-  b.output("logits", { dtype: "float32", shape: ["N", 4] });
-  return b.build();
-}
+) => contextOn(graph, dataset, options, more);
 
 function replaced(
   graph: Graph,
@@ -115,22 +82,7 @@ describe.each(cases)("importance on a %s network", (_, graph) => {
 
   it("proposes a removal that computes what the masked network computes", async () => {
     const context = contextOf(graph, { epochs: "1" });
-    const { scores, edits, graph: learnt } = await importance.learn(context);
-    const cost = costModel(context.structure);
-    const whole = cost(new Uint8Array(scores.length)).params;
-    const { removed } = selectUnits(context.structure, scores, [
-      { name: "params", fraction: 0.6, remaining: (of) => cost(of).params / whole },
-    ]);
-    expect(removed).toContain(1);
-    const own = edits(removed);
-    const edited = structureOf(applyEdits(learnt, own));
-    const [original, masked, small] = [
-      context.model,
-      writeModel(context.model, maskReads(edited, removed)),
-      writeModel(context.model, removeUnits(edited, removed)),
-    ];
-    const { dims } = context.structure.analysis;
-    expect((await compareModels(original, masked, small, dims, { samples: 1 })).passed).toBe(true);
+    const { removed, own } = await expectExactRemoval(context, await importance.learn(context));
     expect(own.length).toBeGreaterThan(0);
     const plain = await importance.learn(contextOf(graph, { epochs: "0", compensate: "off" }));
     expect(plain.edits(removed)).toEqual([]);
@@ -161,7 +113,7 @@ describe("importance", () => {
   it("is the same each time, and after interruptions", async () => {
     const graph = branched("Add");
     const resultOf = async (more: Partial<LearningOptions> = {}) => {
-      const context = contextOf(graph, {}, { training: { ...training, ...more } });
+      const context = contextOf(graph, {}, { training: { ...learning, ...more } });
       const proposal = await importance.learn(context);
       const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
       return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
@@ -196,7 +148,7 @@ describe("importance", () => {
 
   it("follows a teacher", async () => {
     const teacher = quadrantNetwork();
-    const context = contextOf(branched("Add"), {}, { training: { ...training, teacher } });
+    const context = contextOf(branched("Add"), {}, { training: { ...learning, teacher } });
     const { history } = await importance.learn(context);
     expect(history[1].loss).toBeLessThan(history[0].loss);
   });
@@ -254,7 +206,11 @@ describe("the scores", () => {
     const graph = branched("Add");
     const gates = gatesOf(structureOf(graph));
     const images = 32;
-    const scores = await taylorScores(graph, gates, dataset, { training, images, seed: 5 });
+    const scores = await taylorScores(graph, gates, dataset, {
+      training: learning,
+      images,
+      seed: 5,
+    });
     const order = { batchSize: images, shuffle: { seed: 5, epoch: 0 } };
     const batch = await dataset.batches("fit", order)[Symbol.asyncIterator]().next();
     const step = 1 / 64;

@@ -4,18 +4,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { distance, normals, runGraph } from "../../test/support/bn-network.ts";
-import { branched, contextOf, learning } from "../../test/support/learning.ts";
+import { branched, contextOf, expectExactRemoval, learning } from "../../test/support/learning.ts";
 import { writeQuadrants } from "../../test/support/quadrants.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { compareModels } from "../measure/compare.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { costModel } from "../structure/cost.ts";
 import { applyEdits } from "../structure/edits.ts";
-import { maskReads } from "../structure/masks.ts";
-import { selectUnits } from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
@@ -63,22 +60,7 @@ describe.each(cases)("snr on a %s network", (_, graph) => {
 
   it("proposes a removal that computes what the masked network computes", async () => {
     const context = contextOf(graph, dataset, { epochs: "1" });
-    const { scores, edits, graph: learnt } = await snr.learn(context);
-    const cost = costModel(context.structure);
-    const whole = cost(new Uint8Array(scores.length)).params;
-    const { removed } = selectUnits(context.structure, scores, [
-      { name: "params", fraction: 0.6, remaining: (of) => cost(of).params / whole },
-    ]);
-    expect(removed).toContain(1);
-    const own = edits(removed);
-    const edited = structureOf(applyEdits(learnt, own));
-    const [original, masked, small] = [
-      context.model,
-      writeModel(context.model, maskReads(edited, removed)),
-      writeModel(context.model, removeUnits(edited, removed)),
-    ];
-    const { dims } = context.structure.analysis;
-    expect((await compareModels(original, masked, small, dims, { samples: 1 })).passed).toBe(true);
+    const { own } = await expectExactRemoval(context, await snr.learn(context));
     expect(own.length).toBeGreaterThan(0);
   });
 
@@ -110,7 +92,7 @@ describe("snr", () => {
       checkpoint: { path: join(folder, name), everySteps: 5 },
     });
     const resultOf = async (training: LearningOptions) => {
-      const context = contextOf(graph, dataset, { epochs: "2" }, training);
+      const context = contextOf(graph, dataset, { epochs: "2" }, { training });
       const proposal = await learnPosterior(context);
       const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
       return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
@@ -172,7 +154,7 @@ describe("snr", () => {
   it("follows a teacher", async () => {
     const training = { ...learning, teacher: quadrantNetwork() };
     const options = { epochs: "3", rate: "0.01" };
-    const { history } = await snr.learn(contextOf(branched("Add"), dataset, options, training));
+    const { history } = await snr.learn(contextOf(branched("Add"), dataset, options, { training }));
     expect(history[2].select?.loss).toBeLessThan(history[0].select?.loss ?? 0);
   });
 

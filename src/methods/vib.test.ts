@@ -4,23 +4,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
+import {
+  contextOf as contextOn,
+  expectExactRemoval,
+  filled,
+  learning,
+  normalizedConv,
+} from "../../test/support/learning.ts";
 import { writeQuadrants } from "../../test/support/quadrants.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { compareModels } from "../measure/compare.ts";
 import { emitModel } from "../onnx/emit.ts";
-import { readModel } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
-import { costModel } from "../structure/cost.ts";
-import { applyEdits } from "../structure/edits.ts";
-import { maskReads } from "../structure/masks.ts";
-import { selectUnits } from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
-import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { LearnedMethod, LearningContext, LearningOptions } from "./learned-method.ts";
 import { rbp } from "./rbp.ts";
@@ -34,41 +35,24 @@ beforeAll(async () => {
   dataset = await openDataset(join(folder, "data"));
 });
 
-const training: LearningOptions = { batchSize: 32, threads: 1, checkpoint: undefined };
-
-function contextOf(
+const contextOf = (
   graph: Graph,
   options: Readonly<Record<string, string>> = {},
   more: Partial<LearningContext> = {},
-): LearningContext {
-  const model = readModel(concatBytes(emitModel(graph)));
-  return {
-    ...{ structure: structureOf(model.graph), model, dataset, training, seed: 0, rules: {} },
-    options: new Map(Object.entries(options)),
-    ...more,
-  };
-}
+) => contextOn(graph, dataset, options, more);
 
 /** Two blocks of convolution, normalization and ReLU, a third whose result is added to the second. */
 function residual(): Graph {
   const b = new GraphBuilder("residual");
-  const filled = (name: string, shape: readonly number[], value: number) =>
-    b.constant(name, tensorOf("float32", shape, new Float64Array(sizeOf(shape)).fill(value)));
-  const block = (x: string, name: string, from: number): string => {
-    const weight = b.constant(`${name}.w`, normals([6, from, 3, 3], `${name}.w`, 0.4));
-    const [y] = b.node("Conv", [x, weight], { pads: [1, 1, 1, 1] }, { name });
-    const inputs = [1, 0, 0, 1].map((value, i) => filled(`${name}.${i}`, [6], value));
-    return b.node("BatchNormalization", [y, ...inputs], {}, { name: `${name}.bn` })[0];
-  };
   const x = b.input("input", "float32", ["N", 1, 8, 8]);
-  const [first] = b.node("Relu", [block(x, "a", 1)]);
-  const [second] = b.node("Relu", [block(first, "b", 6)]);
-  const [both] = b.node("Add", [first, block(second, "c", 6)]);
+  const [first] = b.node("Relu", [normalizedConv(b, x, "a", 1)]);
+  const [second] = b.node("Relu", [normalizedConv(b, first, "b", 6)]);
+  const [both] = b.node("Add", [first, normalizedConv(b, second, "c", 6)]);
   const [active] = b.node("Relu", [both]);
   const pool = { kernel_shape: [4, 4], strides: [4, 4] };
   const [flat] = b.node("Flatten", b.node("AveragePool", [active], pool), { axis: 1 });
   const head = b.constant("head.w", normals([24, 4], "head", 0.2));
-  b.node("Gemm", [flat, head, filled("head.b", [4], 0)], {}, { outputs: ["logits"] });
+  b.node("Gemm", [flat, head, filled(b, "head.b", [4], 0)], {}, { outputs: ["logits"] });
   b.output("logits", { dtype: "float32", shape: ["N", 4] });
   return b.build();
 }
@@ -122,21 +106,7 @@ describe.each(cases)("%s on a %s network", (_, kind, method, graph) => {
 
   it("proposes a removal that computes what the masked network computes", async () => {
     const context = contextOf(graph, { ...fast, epochs: "1", stream: "on" });
-    const { scores, edits, graph: learnt } = await method.learn(context);
-    const cost = costModel(context.structure);
-    const whole = cost(new Uint8Array(scores.length)).params;
-    const { removed } = selectUnits(context.structure, scores, [
-      { name: "params", fraction: 0.6, remaining: (of) => cost(of).params / whole },
-    ]);
-    expect(removed).toContain(1);
-    const edited = structureOf(applyEdits(learnt, edits(removed)));
-    const [original, masked, small] = [
-      context.model,
-      writeModel(context.model, maskReads(edited, removed)),
-      writeModel(context.model, removeUnits(edited, removed)),
-    ];
-    const { dims } = context.structure.analysis;
-    expect((await compareModels(original, masked, small, dims, { samples: 1 })).passed).toBe(true);
+    await expectExactRemoval(context, await method.learn(context));
   });
 
   it.each<Readonly<Record<string, string>>>([
@@ -169,7 +139,7 @@ describe.each(methods.map((method) => [method.name, method] as const))("%s", (na
   it("is the same each time, and after interruptions", async () => {
     const result = (place: string, more: Partial<LearningOptions> = {}) => {
       const checkpoint = { path: join(folder, `${name} ${place}.safetensors`), everySteps: 5 };
-      const own = { ...training, checkpoint, ...more };
+      const own = { ...learning, checkpoint, ...more };
       const options = { ...fast, stream: "on" };
       return resultOf(method, contextOf(residual(), options, { training: own }));
     };
@@ -305,7 +275,7 @@ describe("rbp", () => {
   });
 
   it("gives each stage the same share of the time", async () => {
-    const timed = { ...training, timeBudgetSeconds: 0 };
+    const timed = { ...learning, timeBudgetSeconds: 0 };
     const context = contextOf(residual(), { stream: "on" }, { training: timed });
     const { history, scores, graph } = await rbp.learn(context);
     expect(history).toEqual([]);
