@@ -5,13 +5,14 @@ import { isLearned } from "../methods/learned-method.ts";
 import type { Proposal } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
+import { perSaving } from "../structure/per-saving.ts";
 import { removeNothing } from "../structure/removal.ts";
 import { type RemovalOrder, removalsInOrder, type SelectionRules } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
-import { finishPruning, type Pruned } from "./prune.ts";
+import { budgetsOf, finishPruning, type Pruned } from "./prune.ts";
 import { roundBudgets } from "./targets.ts";
 import { secondsLeft } from "./time-budget.ts";
 
@@ -49,17 +50,22 @@ export async function propose(
     proposal: Proposal,
     learning: readonly EpochRecord[],
     remembered?: Model,
-  ): Candidate => ({
-    ...{ network, structure: of, proposal, learning, memory: remembered },
-    order: removalsInOrder(of, proposal.scores, rules),
-  });
+  ): Candidate => {
+    const scores = proposal.addsUp ? perSaving(of, proposal.scores, saved) : proposal.scores;
+    return {
+      ...{ network, structure: of, proposal, learning, memory: remembered },
+      order: removalsInOrder(of, scores, rules),
+    };
+  };
+  const budgets = hasTargets(settings)
+    ? await roundBudgets(context, round, { network: model, structure })
+    : [];
+  // A tolerance alone is there to save multiply-accumulates.
+  const saved = budgets.length > 0 ? budgets : budgetsOf(structure, { macs: 1 });
   if (!isLearned(method)) {
     hooks.onPhase?.(`round ${round}: scoring`);
     return ranked(model, structure, method.propose({ structure, ...common }), []);
   }
-  const budgets = hasTargets(settings)
-    ? await roundBudgets(context, round, { network: model, structure })
-    : [];
   hooks.onPhase?.(`round ${round}: learning`);
   const proposal = await method.learn({
     ...{ structure, ...common, model, dataset, memory, budgets },

@@ -21,6 +21,11 @@ export interface Proposal {
   /** One per unit, of any scale; the lowest go first. */
   readonly scores: Float64Array;
   /**
+   * Whether scores are losses (0 or more) that add up over units, in any unit. Units then go in the order
+   * of their scores per what their removal saves.
+   */
+  readonly addsUp?: boolean;
+  /**
    * New parameters for the consumers of what is removed, in the original's widths; empty for methods
    * that don't compensate.
    */
