@@ -46,10 +46,8 @@ const cases: readonly Case[] = networks.flatMap((net) =>
   methods.flatMap((method) => {
     const learns = method === "importance" ? 1 : 0;
     const network = `akamaster_${net}_bn.onnx`;
-    const common = {
-      ...{ method, tuning, epochs: epochs - learns },
-      methodOptions: method === "importance" ? { epochs: `${learns}` } : {},
-    } as const;
+    const methodOptions: Record<string, string> = learns > 0 ? { epochs: `${learns}` } : {};
+    const common = { method, methodOptions, tuning, epochs: epochs - learns } as const;
     const targets = [0.7, 0.5, 0.35].map((macs) => ({
       name: `${net}-${method}-macs-${macs}`,
       network,
