@@ -1,0 +1,184 @@
+/**
+ * @file Beliefs about precisions and about the support (module A of Turbo-VBI, without its weights).
+ *
+ * A weight is w | ρ ~ N(0, 1/ρ), and its precision ρ ~ Gamma(a, b) where its bit s is 1, Gamma(ā, b̄) where
+ * it is 0, with ā/b̄ far above a/b. With m₂ = E[w²] = μ² + σ² the best q for the rest is
+ *
+ * - `joint`, q(ρ, s) = q(s) q(ρ | s), in closed form, with no iteration and one optimum:
+ *
+ *       logit q(s) = logit π + Σ over the bit's weights of e(m₂)
+ *       e = a ln b - ln Γ(a) + ln Γ(a + d) - (a + d) ln(b + d m₂) - [the same with ā and b̄]
+ *       E[ρ] = q(1) (a + d) / (b + d m₂) + q(0) (ā + d) / (b̄ + d m₂)
+ *
+ *   where e(w²) is the log ratio of two Student t densities of w, ρ integrated out;
+ *
+ * - `factorised`, q(ρ) q(s), as Xia, Tsang and Lau print it: with q = q(s = 1), in turns
+ *
+ *       q(ρ) = Gamma(q a + (1 - q) ā + d, q b + (1 - q) b̄ + d m₂)
+ *       logit q = logit π + Σ {a ln b - ln Γ(a) + (a - 1) E[ln ρ] - b E[ρ] - [same with ā, b̄]}
+ *
+ *   which has several optima, and ends in the one near where it begins.
+ *
+ * d is ½ for real weights; the paper's is that of complex numbers, 1, which is the same as halving the
+ * rates and shapes of both Gammas.
+ */
+import { digamma, lnGamma } from "./turbo-gamma.ts";
+import { sigmoid, surest } from "./turbo-messages.ts";
+
+/** The forms of q(ρ, s). */
+export const beliefForms = ["joint", "factorised"] as const;
+export type BeliefForm = (typeof beliefForms)[number];
+
+/** Gamma distribution with density ∝ ρ^(shape - 1) e^(-rate ρ). */
+export interface Gamma {
+  readonly shape: number;
+  readonly rate: number;
+}
+
+/** What is believed of precisions beforehand. */
+export interface PrecisionPrior {
+  readonly active: Gamma;
+  readonly inactive: Gamma;
+  /** d of the formulas above: ½ or 1. */
+  readonly dof: number;
+}
+
+/** What is believed of bits and precisions. */
+export interface Beliefs {
+  /** Log odds of each bit being 1. [bits] */
+  readonly logits: Float64Array;
+  /** The part of them that comes from its own weights: what is told to other bits. [bits] */
+  readonly evidence: Float64Array;
+  /** E[ρ] of each weight, above 0. [weights] */
+  readonly precisions: Float64Array;
+  /** E[ln ρ] of each weight; empty in the joint form, which does without. */
+  readonly logPrecisions: Float64Array;
+}
+
+/** e(m₂): how much more probable it is that a weight of this second moment is active. */
+export function jointEvidence(prior: PrecisionPrior): (secondMoment: number) => number {
+  const { active, inactive, dof } = prior;
+  const own = ({ shape, rate }: Gamma) =>
+    shape * Math.log(rate) - lnGamma(shape) + lnGamma(shape + dof);
+  const constant = own(active) - own(inactive);
+  return (secondMoment) =>
+    constant -
+    (active.shape + dof) * Math.log(active.rate + dof * secondMoment) +
+    (inactive.shape + dof) * Math.log(inactive.rate + dof * secondMoment);
+}
+
+/** The same in the factorised form, from E[ρ] and E[ln ρ]. */
+export function factorisedEvidence({
+  active,
+  inactive,
+}: PrecisionPrior): (precision: number, logPrecision: number) => number {
+  const own = ({ shape, rate }: Gamma) => shape * Math.log(rate) - lnGamma(shape);
+  const constant = own(active) - own(inactive);
+  return (precision, logPrecision) =>
+    constant +
+    (active.shape - inactive.shape) * logPrecision -
+    (active.rate - inactive.rate) * precision;
+}
+
+/** A second moment below this share of the active ones' counts as this when beliefs begin. */
+const leastSecondMoment = 1e-4;
+
+/**
+ * Where beliefs begin: nothing is said of bits yet, and precisions are 1 / m₂. They come from the data, so that
+ * what follows ends near them.
+ */
+export function firstBeliefs(
+  { active }: PrecisionPrior,
+  bits: number,
+  secondMoments: Float64Array,
+): Beliefs {
+  const least = (leastSecondMoment * active.rate) / active.shape;
+  const precisions = secondMoments.map((m2) => 1 / Math.max(m2, least));
+  const nothing = new Float64Array(bits);
+  return {
+    ...{ logits: nothing, evidence: nothing },
+    ...{ precisions, logPrecisions: precisions.map(Math.log) },
+  };
+}
+
+/**
+ * Beliefs that begin at one probability for all bits, and know nothing of the weights, as the authors'
+ * demonstration begins.
+ */
+export function neutralBeliefs(
+  { active, inactive }: PrecisionPrior,
+  weights: number,
+  bits: number,
+  probability = 0.5,
+): Beliefs {
+  const mix = (a: number, b: number) => probability * a + (1 - probability) * b;
+  const [shape, rate] = [mix(active.shape, inactive.shape), mix(active.rate, inactive.rate)];
+  return {
+    logits: new Float64Array(bits).fill(Math.log(probability / (1 - probability))),
+    evidence: new Float64Array(bits),
+    precisions: new Float64Array(weights).fill(shape / rate),
+    logPrecisions: new Float64Array(weights).fill(digamma(shape) - Math.log(rate)),
+  };
+}
+
+/** E[ρ] and q(s) in the joint form, given what others say of each bit. */
+export function jointBeliefs(
+  prior: PrecisionPrior,
+  secondMoments: Float64Array,
+  priorLogits: Float64Array,
+): Beliefs {
+  const width = secondMoments.length / priorLogits.length;
+  const { active, inactive, dof } = prior;
+  const evidence = sums(secondMoments.map(jointEvidence(prior)), width);
+  const logits = evidence.map((own, bit) => own + priorLogits[bit]);
+  const precisions = secondMoments.map((m2, i) => {
+    const logit = logits[Math.floor(i / width)];
+    const of = ({ shape, rate }: Gamma) => (shape + dof) / (rate + dof * m2);
+    return sigmoid(logit) * of(active) + sigmoid(-logit) * of(inactive);
+  });
+  return { logits, evidence, precisions, logPrecisions: new Float64Array(0) };
+}
+
+/** `iterations` turns of q(s) and q(ρ) in the factorised form, from where beliefs are. */
+export function factorisedBeliefs(
+  prior: PrecisionPrior,
+  secondMoments: Float64Array,
+  priorLogits: Float64Array,
+  earlier: Beliefs,
+  iterations: number,
+): Beliefs {
+  const width = secondMoments.length / priorLogits.length;
+  const { active, inactive, dof } = prior;
+  const evidenceOf = factorisedEvidence(prior);
+  let { logits, evidence } = earlier;
+  const precisions = earlier.precisions.slice();
+  const logPrecisions = earlier.logPrecisions.slice();
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    evidence = sums(
+      precisions.map((precision, i) => evidenceOf(precision, logPrecisions[i])),
+      width,
+    );
+    logits = evidence.map((own, bit) => clamp(own + priorLogits[bit]));
+    const moments = logits.map((own) => sigmoid(own));
+    for (const [i, m2] of secondMoments.entries()) {
+      const q = moments[Math.floor(i / width)];
+      const shape = q * active.shape + (1 - q) * inactive.shape + dof;
+      const rate = q * active.rate + (1 - q) * inactive.rate + dof * m2;
+      precisions[i] = shape / rate;
+      logPrecisions[i] = digamma(shape) - Math.log(rate);
+    }
+  }
+  return { logits, evidence, precisions, logPrecisions };
+}
+
+function clamp(value: number): number {
+  return Math.min(surest, Math.max(-surest, value));
+}
+
+/** Sums of each `width` values in a row. */
+function sums(values: Float64Array, width: number): Float64Array {
+  if (width === 1) return values;
+  const totals = new Float64Array(values.length / width);
+  for (const [i, value] of values.entries()) totals[Math.floor(i / width)] += value;
+  return totals;
+}
