@@ -37,6 +37,7 @@ export const errorCodes = {
   RUN_INVALID: "The folder holds no run that could be resumed, or a damaged one.",
   VERIFY_FAILED: "The smaller network does not compute what it must.",
   USAGE: "The command line is wrong.",
+  CONFIG_INVALID: "The configuration file cannot be read, or gives what no command takes.",
   FILE_UNREADABLE: "A file cannot be read or written.",
   ABORTED: "The user stopped the work.",
 } as const;

@@ -14,6 +14,7 @@
  * await saveModel("tuned.onnx", best.bytes);
  */
 
+export { defineConfig, type EspalierConfig, type FlagValue } from "./cli/config.ts";
 export type { CompressReport } from "./compress/compress-report.ts";
 export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";

@@ -28,6 +28,7 @@ export async function espalier(argv: readonly string[], io: Partial<Io> = {}): P
     columns: 80,
     hasColor: false,
     isLive: false,
+    folder: tmpdir(),
     now: () => performance.now(),
     ...io,
   });

@@ -47,6 +47,7 @@ describe.each(written)("%s", (file) => {
         columns: 80,
         hasColor: false,
         isLive: false,
+        folder: root,
         now: () => 0,
       });
       for (const [flag] of rest.matchAll(/(?<=\s|^)--?[a-z][a-z-]*/g))

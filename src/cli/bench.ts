@@ -15,7 +15,7 @@ import { newProgress } from "./progress.ts";
 import { drawTable } from "./table.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
-interface Flags extends ModelFlags {
+export interface Flags extends ModelFlags {
   readonly runs?: number;
   readonly seconds?: number;
   readonly threads?: number;

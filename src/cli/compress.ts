@@ -20,7 +20,7 @@ import {
   shareValue,
 } from "./values.ts";
 
-interface Flags extends DataFlags, TrainingFlags {
+export interface Flags extends DataFlags, TrainingFlags {
   readonly data: string;
   readonly output?: string;
   readonly method?: string;

@@ -15,7 +15,7 @@ import {
 import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
-interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends ModelFlags, DataFlags {
   readonly data: string;
   readonly split: Role;
   readonly limit?: number;

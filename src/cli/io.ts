@@ -14,6 +14,8 @@ export interface Io {
   readonly hasColor: boolean;
   /** Whether a live progress line can be drawn on `err`. */
   readonly isLive: boolean;
+  /** Where a configuration file is looked for. */
+  readonly folder: string;
   /** Milliseconds; for rates and times left. */
   readonly now: () => number;
 }
@@ -35,6 +37,7 @@ export function processIo(signal: AbortSignal): Io {
       : defaultColumns,
     hasColor: stdout.isTTY === true && !isDumb && !env.NO_COLOR,
     isLive: stderr.isTTY === true && !isDumb,
+    folder: process.cwd(),
     now: () => performance.now(),
   };
 }

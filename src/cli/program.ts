@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { version } from "../runtime/versions.ts";
 import { benchCommand } from "./bench.ts";
 import { compressCommand } from "./compress.ts";
+import { applyConfig } from "./config-file.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { exitCodes, reportFailure } from "./failure.ts";
 import { inspectCommand } from "./inspect.ts";
@@ -19,6 +20,10 @@ const overview = `
 Exit codes: 0 done; 1 a bug of ours; 2 the input or the command line is at fault;
 3 done, but a target could not be reached; 4 verification failed, nothing was
 written; 130 stopped.
+
+Flags may stand in espalier.config.{mjs,js,json} of the current folder, by command
+and in camel case: { compress: { maxDrop: 0.01 } }. Those of the command line win;
+those that may be repeated add up.
 
 Examples:
   espalier inspect net.onnx
@@ -60,6 +65,8 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       program.outputHelp();
       return exitCodes.done;
     }
+    if (!argv.some((arg) => ["-h", "--help", "help"].includes(arg)))
+      await applyConfig(program, io.folder);
     await program.parseAsync(argv, { from: "user" });
     return exitCode;
   } catch (error) {

@@ -18,6 +18,7 @@ function fakeIo(isLive: boolean) {
     columns: 80,
     hasColor: false,
     isLive,
+    folder: ".",
     now: () => clock.ms,
   };
   return { lines, clock, io };

@@ -22,7 +22,7 @@ import { newProgress, type Progress } from "./progress.ts";
 import { describePruned, describeVerification } from "./prune-report.ts";
 import { addPair, addText, integerFrom, shareValue } from "./values.ts";
 
-interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends ModelFlags, DataFlags {
   readonly output?: string;
   readonly method?: string;
   readonly mode?: string;

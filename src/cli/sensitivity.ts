@@ -16,7 +16,7 @@ import { newProgress } from "./progress.ts";
 import { describeSensitivity } from "./sensitivity-report.ts";
 import { addText, integerFrom } from "./values.ts";
 
-interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends ModelFlags, DataFlags {
   readonly data: string;
   readonly method?: string;
   readonly split: Role;

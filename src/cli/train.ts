@@ -10,7 +10,7 @@ import { describeTraining } from "./train-report.ts";
 import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
-interface Flags extends DataFlags, TrainingFlags {
+export interface Flags extends DataFlags, TrainingFlags {
   readonly data: string;
   readonly output: string;
   readonly distill?: string;

@@ -17,7 +17,7 @@ import { describeVerification } from "./prune-report.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 import { describeRunVerification } from "./verify-report.ts";
 
-interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends ModelFlags, DataFlags {
   readonly plan?: string;
   readonly data?: string;
   readonly samples?: number;

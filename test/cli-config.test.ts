@@ -1,0 +1,87 @@
+/** @file Flags from a configuration file: they count, the command line wins, and mistakes are named. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { defineConfig } from "../src/cli/config.ts";
+import { emptyFolder, espalier } from "./cli-io.ts";
+import { residualNetwork } from "./residual-network.ts";
+
+async function workplace(config: unknown, name = "espalier.config.json") {
+  const folder = await emptyFolder();
+  const net = join(folder, "net.onnx");
+  await writeFile(net, residualNetwork());
+  const text = typeof config === "string" ? config : JSON.stringify(config);
+  await writeFile(join(folder, name), text);
+  return { folder, net, small: join(folder, "small.onnx") };
+}
+
+const pruned = async (
+  { folder, net, small }: Awaited<ReturnType<typeof workplace>>,
+  more: string[],
+) => {
+  const { exitCode, out, err } = await espalier(["prune", net, "-o", small, "--json", ...more], {
+    folder,
+  });
+  expect(err).not.toMatch(/error/);
+  expect(exitCode).toBe(0);
+  const { method, before, after } = JSON.parse(out);
+  return { method, share: after.macs / before.macs };
+};
+
+const config = defineConfig({ prune: { method: "magnitude", macs: 0.7, only: ["*"] } });
+
+describe("a configuration file", () => {
+  it("gives flags that the command line does not", async () => {
+    const { method, share } = await pruned(await workplace(config), []);
+    expect(method).toBe("magnitude");
+    expect(share).toBeLessThanOrEqual(0.7);
+    expect(share).toBeGreaterThan(0.5);
+  });
+
+  it("yields to the command line", async () => {
+    const { method, share } = await pruned(await workplace(config), [
+      "--macs",
+      "0.4",
+      "--method",
+      "random",
+    ]);
+    expect(method).toBe("random");
+    expect(share).toBeLessThanOrEqual(0.4);
+  });
+
+  it("may be a module", async () => {
+    const module = "export default { prune: { method: 'magnitude', macs: 1 / 2, json: true } };";
+    const { method, share } = await pruned(await workplace(module, "espalier.config.mjs"), []);
+    expect(method).toBe("magnitude");
+    expect(share).toBeLessThanOrEqual(0.5);
+  });
+
+  it("leaves help alone", async () => {
+    const { folder } = await workplace("{");
+    const { exitCode, out } = await espalier(["prune", "--help"], { folder });
+    expect(exitCode).toBe(0);
+    expect(out).toContain("--macs");
+  });
+});
+
+describe("a mistake in a configuration file is named:", () => {
+  it.each([
+    ["no JSON", "{", "cannot be read"],
+    ["no commands", [1], "no flags by command"],
+    ["a command that is not there", { shrink: {} }, "a command shrink"],
+    ["a flag that is not there", { prune: { ratio: 0.5 } }, "a flag ratio"],
+    ["a value that the flag does not take", { prune: { macs: 2 } }, "prune.macs: Give the share"],
+    [
+      "a switch that is no switch",
+      { prune: { json: "yes" } },
+      "prune.json: expected true or false",
+    ],
+    ["a value that is a switch", { prune: { macs: true } }, "prune.macs: expected a value"],
+  ])("%s", async (_, content, message) => {
+    const { folder, net, small } = await workplace(content);
+    const { exitCode, err } = await espalier(["prune", net, "-o", small], { folder });
+    expect(exitCode).toBe(2);
+    expect(err).toContain("espalier.config.json");
+    expect(err).toContain(message);
+  });
+});
