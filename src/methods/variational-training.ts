@@ -26,14 +26,14 @@ export interface PosteriorTraining {
   readonly rate: number;
   /** Weight of the KL when it has risen; 1 is Bayes' rule. */
   readonly lambda: number;
+  /** Share of the steps over which it rises from 0; default 0.3. */
+  readonly warmUp?: number;
   /** Whether batch normalization takes the statistics of batches, which are measured anew at the end. */
   readonly usesBatchStatistics: boolean;
 }
 
 /** Factor of the learning rate of ln σ, which has far to go. */
 export const spreadRate = 10;
-/** Share of the steps over which λ rises from 0. */
-const warmUpShare = 0.3;
 /** Samples of `fit` on which statistics are measured. */
 const recalibrationSamples = 2000;
 /** The scalar that holds λ(t) / N. */
@@ -48,11 +48,11 @@ export async function trainPosterior<W extends VariationalWeight>(
   priorOf: (weight: W) => Prior,
 ): Promise<{ readonly trained: Graph; readonly history: LearnedProposal["history"] }> {
   const { dataset, training, seed } = context;
-  const { epochs, rate, lambda, usesBatchStatistics } = how;
+  const { epochs, rate, lambda, warmUp = 0.3, usesBatchStatistics } = how;
   if (epochs === 0) return { trained: noisy.graph, history: [] };
   const { samples, steps } = planOf(dataset, { ...training, epochs });
-  const warmUp = warmUpShare * steps;
-  const lambdaAt = (step: number) => lambda * Math.min(1, (step + 1) / warmUp);
+  const rising = Math.max(1, warmUp * steps);
+  const lambdaAt = (step: number) => lambda * Math.min(1, (step + 1) / rising);
   const task = objectiveFor(dataset, training);
   const { final, history } = await train(noisy.graph, dataset, {
     ...training,
