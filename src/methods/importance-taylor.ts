@@ -6,7 +6,6 @@
  * CVPR 2019): that of all data together vanishes where the network has been trained.
  */
 import type { Dataset } from "../data/dataset.ts";
-import { EspalierError } from "../errors.ts";
 import { GraphEmitter } from "../grad/emitter.ts";
 import { headOf } from "../grad/head.ts";
 import { emitGradients } from "../grad/reverse.ts";
@@ -23,15 +22,12 @@ import { objectiveFor } from "../train/options.ts";
 import { rebatch } from "../train/rebatch.ts";
 import { emptyGraph, outputOf, requireScalar, teacherScores } from "../train/step-parts.ts";
 import type { Gate, GateSite } from "./filter-gates-sites.ts";
+import { fixedSampleOf, type SampleOptions } from "./fixed-sample.ts";
 import type { LearningOptions } from "./learned-method.ts";
 
 /** How much to look at. */
-export interface TaylorOptions {
+export interface TaylorOptions extends SampleOptions {
   readonly training: LearningOptions;
-  /** Examples of `fit`; as many full batches as they make, at least one. */
-  readonly images: number;
-  /** Decides which. */
-  readonly seed: number;
 }
 
 /**
@@ -46,18 +42,13 @@ export async function taylorScores(
   dataset: Dataset,
   options: TaylorOptions,
 ): Promise<ReadonlyMap<Gate, Float64Array>> {
-  const { training, images, seed } = options;
-  const { limit, signal } = training;
-  const samples = Math.min(dataset.size("fit"), limit ?? Number.POSITIVE_INFINITY);
-  const batchSize = Math.max(1, Math.min(training.batchSize ?? 64, images, samples));
-  const batches = Math.max(1, Math.floor(Math.min(images, samples) / batchSize));
+  const { training } = options;
+  const { batchSize, count, batches } = fixedSampleOf(dataset, options);
   const feeding = feedingOf(graph, dataset, batchSize);
   const { emitted, target, products } = emitProducts(graph, gates, feeding, dataset, training);
   const sums = new Map(gates.map((gate) => [gate, new Float64Array(gate.units.length)]));
   await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
-    let done = 0;
-    const order = { batchSize, limit, dropsLast: true, shuffle: { seed, epoch: 0 }, signal };
-    for await (const batch of dataset.batches("fit", order)) {
+    for await (const batch of batches()) {
       const feeds = feeding.feeds(batch, target);
       const results = await run(feeds, undefined, { handOver: true });
       for (const [gate, sum] of sums) {
@@ -72,12 +63,9 @@ export async function taylorScores(
         }
         // The loss is a mean over examples.
         for (const [i, part] of perExample.entries())
-          sum[i % sum.length] += (part * batchSize) ** 2 / (batchSize * batches);
+          sum[i % sum.length] += (part * batchSize) ** 2 / (batchSize * count);
       }
-      done++;
-      if (done === batches) return;
     }
-    if (done === 0) throw new EspalierError("DATA_NOT_FOUND", "no samples to score on");
   });
   return sums;
 }

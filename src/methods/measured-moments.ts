@@ -1,6 +1,5 @@
 /** @file Mean and mean square of what layers are given, channel by channel, measured on samples. */
 import type { Dataset } from "../data/dataset.ts";
-import { EspalierError } from "../errors.ts";
 import { GraphEmitter } from "../grad/emitter.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../ir/live.ts";
@@ -13,6 +12,7 @@ import { embedNodes } from "../train/embed.ts";
 import { feedingOf } from "../train/feeding.ts";
 import { rebatch } from "../train/rebatch.ts";
 import { emptyGraph } from "../train/step-parts.ts";
+import { fixedSampleOf, type SampleOptions } from "./fixed-sample.ts";
 import type { LearningOptions } from "./learned-method.ts";
 
 /** A value of a network, and the axis of its channels (from the end if < 0). */
@@ -30,16 +30,9 @@ export interface MeasuredMoments {
 }
 
 /** How much to look at. */
-export interface MeasureOptions {
+export interface MeasureOptions extends SampleOptions {
   readonly dataset: Dataset;
-  readonly training: Pick<
-    LearningOptions,
-    "batchSize" | "limit" | "providers" | "threads" | "signal"
-  >;
-  /** Samples of `fit`; as many full batches as they make, at least one. */
-  readonly images: number;
-  /** Decides which. */
-  readonly seed: number;
+  readonly training: SampleOptions["training"] & Pick<LearningOptions, "providers" | "threads">;
 }
 
 /**
@@ -51,30 +44,23 @@ export interface MeasureOptions {
 export async function measureMoments(
   graph: Graph,
   values: readonly Channelled[],
-  { dataset, training, images, seed }: MeasureOptions,
+  options: MeasureOptions,
 ): Promise<ReadonlyMap<string, MeasuredMoments>> {
-  const { limit, signal } = training;
-  const samples = Math.min(dataset.size("fit"), limit ?? Number.POSITIVE_INFINITY);
-  const batchSize = Math.max(1, Math.min(training.batchSize ?? 64, images, samples));
-  const wanted = Math.max(1, Math.floor(Math.min(images, samples) / batchSize));
+  const { dataset, training } = options;
+  const { batchSize, count, batches } = fixedSampleOf(dataset, options);
   const feeding = feedingOf(graph, dataset, batchSize);
   const { emitted, outputs } = emitMeans(graph, values, feeding.inputShapes);
   const sums = new Map<string, Float64Array>();
-  let batches = 0;
   await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
-    const order = { batchSize, limit, dropsLast: true, shuffle: { seed, epoch: 0 }, signal };
-    for await (const batch of dataset.batches("fit", order)) {
+    for await (const batch of batches()) {
       const results = await run(feeding.feeds(batch, undefined), undefined, { handOver: true });
       for (const [name, tensor] of results) {
-        const own = toNumbers(tensor).map((value) => value / wanted);
+        const own = toNumbers(tensor).map((value) => value / count);
         const sum = sums.get(name);
         sums.set(name, sum === undefined ? own : sum.map((value, c) => value + own[c]));
       }
-      batches++;
-      if (batches === wanted) return;
     }
   });
-  if (batches === 0) throw new EspalierError("DATA_NOT_FOUND", "no samples to look at");
   return new Map(
     [...outputs].flatMap(([value, names]) => {
       const [mean, power] = [sums.get(names.mean), sums.get(names.power)];
