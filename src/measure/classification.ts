@@ -14,6 +14,8 @@ export interface Scored {
   readonly rank: number;
   /** Cross-entropy in nats: -log of the right class's probability. */
   readonly loss: number;
+  /** Brier score over all classes: the sum of squares by which probabilities differ from the truth, in [0, 2]. */
+  readonly brier: number;
   /** Probability of the predicted class. */
   readonly confidence: number;
 }
@@ -51,12 +53,29 @@ export function scoreRow(row: Float64Array, label: number, kind: OutputKind): Sc
   const top = row[predicted];
   if (kind === "probabilities") {
     const loss = -Math.log(Math.max(right, smallestProbability));
-    return { predicted, rank, loss, confidence: Math.min(1, top) };
+    let squares = 0;
+    for (let k = 0; k < row.length; k++) squares += row[k] ** 2;
+    return { predicted, rank, loss, brier: brierOf(squares, right), confidence: Math.min(1, top) };
   }
-  let sum = 0;
-  for (let k = 0; k < row.length; k++) sum += Math.exp(row[k] - top);
+  let [sum, squares] = [0, 0];
+  for (let k = 0; k < row.length; k++) {
+    const exponential = Math.exp(row[k] - top);
+    sum += exponential;
+    squares += exponential ** 2;
+  }
   const loss = Math.min(Math.log(sum) + top - right, -Math.log(smallestProbability));
-  return { predicted, rank, loss, confidence: 1 / sum };
+  const brier = brierOf(squares / sum ** 2, Math.exp(right - top) / sum);
+  return { predicted, rank, loss, brier, confidence: 1 / sum };
+}
+
+/**
+ * Σ (p_k - y_k)² over the classes of one answer (Brier, "Verification of Forecasts Expressed in Terms of
+ * Probability", 1950).
+ * @param squares Σ p_k²
+ * @param right Probability of the right class.
+ */
+export function brierOf(squares: number, right: number): number {
+  return Math.max(0, squares - 2 * right + 1);
 }
 
 /** Number of equally wide bins of the expected calibration error. */
@@ -111,8 +130,9 @@ export function reliability(
   }));
 }
 
-function binOf(confidence: number): number {
-  return Math.max(0, Math.ceil(confidence * calibrationBins) - 1);
+/** The bin of a confidence, from 0. */
+export function binOf(confidence: number): number {
+  return Math.min(calibrationBins, Math.max(1, Math.ceil(confidence * calibrationBins))) - 1;
 }
 
 /** Pairs of outcomes on the same samples. */

@@ -12,6 +12,10 @@ export interface Confusions {
   readonly confusions: Float64Array;
   /** [N] mean cross-entropy of an image's pixels in nats; 0 where none counts. */
   readonly losses: Float64Array;
+  /** [N] mean Brier score of an image's pixels over all classes; files of earlier versions have none. */
+  readonly briers?: Float64Array | undefined;
+  /** [N, 15] Σ (right or not - confidence) over an image's pixels, by bin of confidence; likewise. */
+  readonly gaps?: Float64Array | undefined;
 }
 
 /**

@@ -10,6 +10,7 @@ import {
 } from "../runtime/session.ts";
 import type { OutputKind } from "./classification.ts";
 import { declaredKind } from "./declared-kind.ts";
+import { classDraws, mapDraws } from "./draws.ts";
 import { chooseOutput } from "./outputs.ts";
 import { passOver, samplesIn } from "./pass.ts";
 import {
@@ -45,6 +46,11 @@ export interface ExamineOptions extends SessionOptions {
    * first of shape [N, C, H, W].
    */
   readonly output?: string;
+  /**
+   * For a network that draws random numbers: each batch is run so many times, and the means of its
+   * probabilities count. Default: run once, as it is.
+   */
+  readonly draws?: number;
   /** Called after every batch. */
   readonly onProgress?: (progress: EvaluateProgress) => void;
 }
@@ -121,6 +127,7 @@ export async function tallyClasses(
   const tally = newTally(total, output, dataset, options.keepOutputs ?? false);
   await passOver(session, dataset, {
     ...{ split, limit, batchSize, signal, output: output.name },
+    draws: options.draws === undefined ? undefined : classDraws(options.draws, output),
     record: (batch, rows) => record(tally, batch, rows),
     onBatch() {
       const { done, correct } = tally;
@@ -141,9 +148,11 @@ export async function tallyMaps(
   const total = samplesIn(dataset, split, limit, batchSize);
   if (dataset.labelKind !== "maps") throw withoutLabels(dataset, "maps");
   const output = chooseOutput(session.outputs, options.output, "maps");
-  const tally = newMapTally(total, output, dataset, await kindOf(model, output));
+  const declared = await kindOf(model, output);
+  const draws = options.draws === undefined ? undefined : mapDraws(options.draws, output, declared);
+  const tally = newMapTally(total, output, dataset, draws ? "probabilities" : declared);
   await passOver(session, dataset, {
-    ...{ split, limit, batchSize, signal, output: output.name },
+    ...{ split, limit, batchSize, signal, draws, output: output.name },
     record: (batch, rows) => recordMaps(tally, batch, rows),
     onBatch: () =>
       onProgress?.({ done: tally.done, total, metric: "miou", value: miouSoFar(tally) }),

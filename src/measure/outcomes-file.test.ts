@@ -22,6 +22,18 @@ const all: Record<string, Outcomes> = {
     ...{ kind: "maps", classes: 2, indices, losses },
     confusions: Float64Array.of(5, 1, 2, 8, 7, 0, 0, 9, 3, 3, 3, 7),
   },
+  "scored classes": {
+    kind: "classes",
+    predictions: {
+      ...{ indices, losses, labels: Int32Array.of(0, 1, 2), predicted: Int32Array.of(0, 2, 2) },
+      ...{ isCorrect: Uint8Array.of(1, 0, 1), confidences: losses, outputs: undefined },
+      briers: losses,
+    },
+  },
+  "scored maps": {
+    ...{ kind: "maps", classes: 2, indices, losses, briers: losses },
+    ...{ confusions: new Float64Array(12).fill(2), gaps: new Float64Array(45).fill(-0.5) },
+  },
   values: { kind: "values", metric: "ap", indices, values: losses },
 };
 

@@ -4,6 +4,7 @@ import { EspalierError } from "../errors.ts";
 import { loadTensors, saveTensors } from "../files/tensor-file.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { HostTensor, TensorData } from "../tensor/host-tensor.ts";
+import { calibrationBins } from "./classification.ts";
 import type { Outcomes } from "./outcomes.ts";
 
 const note = z.discriminatedUnion("kind", [
@@ -17,7 +18,7 @@ export async function saveOutcomes(path: string, outcomes: Outcomes): Promise<vo
   switch (outcomes.kind) {
     case "classes": {
       const { indices, labels, predicted, isCorrect, losses } = outcomes.predictions;
-      const { confidences, outputs } = outcomes.predictions;
+      const { confidences, briers, outputs } = outcomes.predictions;
       const tensors = new Map([
         ["indices", vector("int32", indices)],
         ["labels", vector("int32", labels)],
@@ -25,16 +26,19 @@ export async function saveOutcomes(path: string, outcomes: Outcomes): Promise<vo
         ["isCorrect", vector("uint8", isCorrect)],
         ["losses", vector("float64", losses)],
         ["confidences", vector("float64", confidences)],
+        ...(briers ? [["briers", vector("float64", briers)] as const] : []),
         ...(outputs ? [["outputs", vector("float32", outputs)] as const] : []),
       ]);
       return saveTensors(path, { tensors, note: JSON.stringify({ kind: "classes" }) });
     }
     case "maps": {
-      const { indices, confusions, losses, classes } = outcomes;
+      const { indices, confusions, losses, briers, gaps, classes } = outcomes;
       const tensors = new Map([
         ["indices", vector("int32", indices)],
         ["confusions", vector("float64", confusions)],
         ["losses", vector("float64", losses)],
+        ...(briers ? [["briers", vector("float64", briers)] as const] : []),
+        ...(gaps ? [["gaps", vector("float64", gaps)] as const] : []),
       ]);
       return saveTensors(path, { tensors, note: JSON.stringify({ kind: "maps", classes }) });
     }
@@ -81,8 +85,13 @@ export async function loadOutcomes(path: string): Promise<Outcomes> {
       const confidences = get("confidences", isFloat64);
       requireLength([labels, predicted, isCorrect, losses, confidences].map((own) => own.length));
       const outputs = file.tensors.has("outputs") ? get("outputs", isFloat32) : undefined;
-      const predictions = { indices, labels, predicted, isCorrect, losses, confidences, outputs };
-      return { kind: "classes", predictions };
+      const briers = file.tensors.has("briers") ? get("briers", isFloat64) : undefined;
+      if (briers) requireLength([briers.length]);
+      const scores = { losses, confidences, briers };
+      return {
+        kind: "classes",
+        predictions: { indices, labels, predicted, isCorrect, ...scores, outputs },
+      };
     }
     case "maps": {
       const { classes } = kept;
@@ -90,7 +99,12 @@ export async function loadOutcomes(path: string): Promise<Outcomes> {
       const losses = get("losses", isFloat64);
       requireLength([losses.length]);
       requireLength([confusions.length], samples * classes ** 2);
-      return { kind: "maps", classes, confusions, losses, indices };
+      const [briers, gaps] = ["briers", "gaps"].map((name) =>
+        file.tensors.has(name) ? get(name, isFloat64) : undefined,
+      );
+      if (briers) requireLength([briers.length]);
+      if (gaps) requireLength([gaps.length], samples * calibrationBins);
+      return { kind: "maps", classes, confusions, losses, briers, gaps, indices };
     }
     case "values": {
       const values = get("values", isFloat64);

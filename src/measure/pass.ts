@@ -5,6 +5,7 @@ import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { Session } from "../runtime/session.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import { type Draws, meanOfDraws } from "./draws.ts";
 import { fitInput, type InputFit } from "./fit-input.ts";
 
 /** Outputs of samples `from` to `to` of a batch. */
@@ -22,6 +23,8 @@ export interface Pass {
   readonly batchSize: number;
   readonly output: string;
   readonly signal: AbortSignal | undefined;
+  /** Of a random network: how often each batch is run, and what its outputs are. */
+  readonly draws?: Draws | undefined;
   /** Takes what the network gave for some samples of a batch. */
   readonly record: (batch: Batch, rows: Rows) => void;
   /** Called after every batch that was recorded. */
@@ -44,12 +47,13 @@ export function samplesIn(
 export async function passOver(session: Session, dataset: Dataset, pass: Pass): Promise<void> {
   const input = fitInput(session.inputs, dataset);
   const { fixedBatch } = input;
-  const { split, limit, signal, batchSize: wanted, output, record, onBatch } = pass;
+  const { split, limit, signal, batchSize: wanted, output, draws, record, onBatch } = pass;
   // A fixed batch is run at its size, but loaded in larger pieces.
   const batchSize = fixedBatch === undefined ? wanted : Math.ceil(wanted / fixedBatch) * fixedBatch;
   let waiting: Promise<() => void> | undefined;
   for await (const batch of dataset.batches(split, { batchSize, limit, signal })) {
-    const ready = runBatch(session, input, output, batch).then((rows) => () => {
+    const run = () => runBatch(session, input, output, batch);
+    const ready = (draws === undefined ? run() : meanOfDraws(run, draws)).then((rows) => () => {
       for (const part of rows) record(batch, part);
       onBatch();
     });

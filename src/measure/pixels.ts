@@ -1,5 +1,5 @@
 /** @file Scores the pixels of one image: which class, right or wrong, and at what cross-entropy. */
-import { type OutputKind, smallestProbability } from "./classification.ts";
+import { binOf, brierOf, type OutputKind, smallestProbability } from "./classification.ts";
 
 type Numbers = Float32Array | Float64Array;
 
@@ -7,6 +7,8 @@ type Numbers = Float32Array | Float64Array;
 export interface ScoredImage {
   /** Mean cross-entropy of its pixels in nats: 0 where none counts, NaN where an output is. */
   readonly loss: number;
+  /** Mean Brier score of its pixels over all classes, in [0, 2]; 0 where none counts. */
+  readonly brier: number;
   /** A label that is none of the classes; `undefined` where all are. */
   readonly strange: number | undefined;
 }
@@ -18,8 +20,14 @@ export interface Scorer {
    * @param scores [channels, pixels]
    * @param labels [pixels]
    * @param confusion [classes, classes], truth by prediction, to which pixels are added
+   * @param gaps [15] by bin of confidence, to which (right or not) - confidence is added
    */
-  score(scores: Numbers, labels: Int32Array, confusion: Float64Array): ScoredImage;
+  score(
+    scores: Numbers,
+    labels: Int32Array,
+    confusion: Float64Array,
+    gaps: Float64Array,
+  ): ScoredImage;
   /** [pixels] classes; overwritten by the next call of either. */
   predict(scores: Numbers): Int32Array;
 }
@@ -41,22 +49,30 @@ export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): S
   /** Of several channels, the largest score of a pixel. */
   const best = new Float64Array(pixels);
   const losses = new Float64Array(pixels);
+  /** Σ p² of a pixel, while it is being summed Σ e², and the probability of its predicted class. */
+  const squares = new Float64Array(pixels);
+  const briers = new Float64Array(pixels);
+  const confidences = new Float64Array(pixels);
   return {
     classes,
-    score(scores, labels, confusion) {
+    score(scores, labels, confusion, gaps) {
       predictAll(scores);
       costAll(scores, labels);
-      let loss = 0;
+      let [loss, brier] = [0, 0];
       let counted = 0;
       for (let i = 0; i < pixels; i++) {
         const label = labels[i];
         if (label === ignored) continue;
-        if (label < 0 || label >= classes) return { loss: 0, strange: label };
+        if (label < 0 || label >= classes) return { loss: 0, brier: 0, strange: label };
         confusion[label * classes + predicted[i]]++;
+        const isRight = predicted[i] === label ? 1 : 0;
+        gaps[binOf(confidences[i])] += isRight - confidences[i];
         loss += losses[i];
+        brier += briers[i];
         counted++;
       }
-      return { loss: loss / Math.max(1, counted), strange: undefined };
+      const count = Math.max(1, counted);
+      return { loss: loss / count, brier: brier / count, strange: undefined };
     },
     predict(scores) {
       predictAll(scores);
@@ -93,20 +109,30 @@ export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): S
         const score = scores[i];
         const isOne = labels[i] === 1;
         losses[i] = isLogit ? softplus(isOne ? -score : score) : costOf(isOne ? score : 1 - score);
+        const one = isLogit ? 1 / (1 + Math.exp(-score)) : score;
+        confidences[i] = predicted[i] === 1 ? one : 1 - one;
+        briers[i] = 2 * (isOne ? 1 - one : one) ** 2;
       }
       return;
     }
     losses.fill(0);
+    squares.fill(0);
     for (let k = 0; k < channels; k++) {
       const plane = k * pixels;
       // The largest score of all but the ignored class steadies the exponentials well enough.
-      for (let i = 0; i < pixels; i++)
-        losses[i] += isLogit ? Math.exp(scores[plane + i] - best[i]) : scores[plane + i];
+      for (let i = 0; i < pixels; i++) {
+        const share = isLogit ? Math.exp(scores[plane + i] - best[i]) : scores[plane + i];
+        losses[i] += share;
+        squares[i] += share ** 2;
+      }
     }
     for (let i = 0; i < pixels; i++) {
       const label = labels[i];
       const right = label >= 0 && label < channels ? scores[label * pixels + i] : 0;
       if (Number.isNaN(losses[i])) continue; // an output is NaN
+      const sum = isLogit ? losses[i] : 1;
+      confidences[i] = Math.min(1, isLogit ? 1 / sum : best[i]);
+      briers[i] = brierOf(squares[i] / sum ** 2, isLogit ? Math.exp(right - best[i]) / sum : right);
       losses[i] = isLogit ? cap(Math.log(losses[i]) + best[i] - right) : costOf(right);
     }
   }

@@ -5,12 +5,13 @@ import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { SessionValue } from "../runtime/session.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
-import type { OutputKind } from "./classification.ts";
+import { calibrationBins, type OutputKind } from "./classification.ts";
 import { type Confusions, estimateMaps, figuresOf, overlapOf, overlapsOf } from "./confusion.ts";
 import type { Rows } from "./pass.ts";
 import { newScorer, outputKindOfMaps, type Scorer } from "./pixels.ts";
 import type { Estimate, Interval } from "./statistics.ts";
 import { notANumber, roundingOf, withoutLabels } from "./tally.ts";
+import { mapUncertainty } from "./uncertainty.ts";
 
 /** How well one class is found. */
 export interface ClassOverlap {
@@ -42,6 +43,10 @@ export interface SegmentationEvaluation {
   readonly pixelAccuracy: Estimate;
   /** The same as `loss`, with its interval. */
   readonly crossEntropy: Estimate;
+  /** Mean Brier score of a pixel over all classes, in [0, 2], with its bootstrap interval over images. */
+  readonly brier: Estimate;
+  /** Expected calibration error of the pixels' confidences, 15 bins, with such an interval. */
+  readonly calibrationError: Estimate;
   /** What the output's pixels were taken for. */
   readonly outputKind: OutputKind;
   readonly output: string;
@@ -71,6 +76,9 @@ export interface MapTally {
   /** What `figuresOf` takes, of all images so far. */
   sum: Float64Array;
   readonly losses: Float64Array;
+  readonly briers: Float64Array;
+  /** [total, 15] */
+  readonly gaps: Float64Array;
   readonly indices: Int32Array;
 }
 
@@ -87,6 +95,8 @@ export function newMapTally(
     confusions: new Float64Array(0),
     sum: new Float64Array(0),
     losses: new Float64Array(total),
+    briers: new Float64Array(total),
+    gaps: new Float64Array(total * calibrationBins),
     indices: new Int32Array(total),
   };
 }
@@ -119,7 +129,8 @@ export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: 
     const labels = labelMaps.data.subarray(i * pixels, (i + 1) * pixels);
     const at = tally.done++;
     const row = tally.confusions.subarray(at * cells, (at + 1) * cells);
-    const { loss, strange } = scorer.score(scores, labels, row);
+    const gaps = tally.gaps.subarray(at * calibrationBins, (at + 1) * calibrationBins);
+    const { loss, brier, strange } = scorer.score(scores, labels, row, gaps);
     if (strange !== undefined)
       throw new EspalierError(
         "DATA_INVALID",
@@ -133,6 +144,7 @@ export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: 
     if (Number.isNaN(loss)) throw notANumber(tally.output, batch.indices[i]);
     tally.indices[at] = batch.indices[i];
     tally.losses[at] = loss;
+    tally.briers[at] = brier;
     const own = overlapsOf({ ...scorer, confusions: row, losses: Float64Array.of(loss) });
     for (let k = 0; k < own.width; k++) tally.sum[k] += own.rows[k];
   }
@@ -196,9 +208,11 @@ export function mapPredictionsOf({
   scorer,
   confusions,
   losses,
+  briers,
+  gaps,
   indices,
 }: MapTally): MapPredictions {
-  return { classes: scorer?.classes ?? 0, confusions, losses, indices };
+  return { classes: scorer?.classes ?? 0, confusions, losses, briers, gaps, indices };
 }
 
 /** The figures, with their intervals. */
@@ -208,9 +222,11 @@ export function summarizeMaps(tally: MapTally, split: Role, seed: number): Segme
   const { classes } = predictions;
   const overlaps = overlapsOf(predictions);
   const { miou, dice, pixelAccuracy, loss } = estimateMaps(overlaps, seed);
+  const { briers, gaps } = tally;
+  const { brier, ece } = mapUncertainty({ ...predictions, briers, gaps }, seed);
   return {
     ...{ metric: "miou", value: miou.value, ci95: miou.ci95, loss: loss.value, samples, split },
-    ...{ miou, dice, pixelAccuracy, crossEntropy: loss },
+    ...{ miou, dice, pixelAccuracy, crossEntropy: loss, brier, calibrationError: ece },
     ...{ outputKind: kind, output: output.name, classes, predictions },
     perClass: Array.from({ length: classes }, (_, label) => ({
       ...{ label, name: dataset.classNames?.[label] },

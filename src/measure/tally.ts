@@ -6,15 +6,10 @@ import { EspalierError } from "../errors.ts";
 import type { SessionValue } from "../runtime/session.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
-import { calibrationError, type OutputKind, outputKindOf, scoreRow } from "./classification.ts";
+import { type OutputKind, outputKindOf, scoreRow } from "./classification.ts";
 import type { Rows } from "./pass.ts";
-import {
-  bootstrapIntervals,
-  type Estimate,
-  type Interval,
-  resamplesFor,
-  wilsonInterval,
-} from "./statistics.ts";
+import { type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
+import { classUncertainty, type SelectiveAccuracy } from "./uncertainty.ts";
 
 /** What the network said about each sample, in the order in which the samples were read. */
 export interface Predictions {
@@ -28,6 +23,8 @@ export interface Predictions {
   readonly losses: Float64Array;
   /** Probability of the predicted class. */
   readonly confidences: Float64Array;
+  /** Brier score over all classes; files of earlier versions have none. */
+  readonly briers?: Float64Array | undefined;
   /** [N, classes] outputs, where they were asked for. */
   readonly outputs: Float32Array | undefined;
 }
@@ -62,6 +59,10 @@ export interface ClassificationEvaluation {
    * lies somewhat high; with few samples the value itself does too.
    */
   readonly calibrationError: Estimate;
+  /** Mean Brier score over all classes, in [0, 2], with its bootstrap interval over samples. */
+  readonly brier: Estimate;
+  /** Accuracy where the network may decline to answer. */
+  readonly selective: SelectiveAccuracy;
   /** What the output's rows were taken for. */
   readonly outputKind: OutputKind;
   readonly output: string;
@@ -87,6 +88,7 @@ export interface Tally {
   readonly isCorrect: Uint8Array;
   readonly losses: Float64Array;
   readonly confidences: Float64Array;
+  readonly briers: Float64Array;
   readonly keepsOutputs: boolean;
   outputs: Float32Array | undefined;
 }
@@ -108,6 +110,7 @@ export function newTally(
     isCorrect: new Uint8Array(total),
     losses: new Float64Array(total),
     confidences: new Float64Array(total),
+    briers: new Float64Array(total),
   };
 }
 
@@ -131,6 +134,7 @@ export function record(tally: Tally, batch: Batch, { from, to, tensor }: Rows): 
     tally.correct += tally.isCorrect[at];
     tally.losses[at] = scored.loss;
     tally.confidences[at] = scored.confidence;
+    tally.briers[at] = scored.brier;
     tally.outputs?.set(row, at * classes);
   }
 }
@@ -164,19 +168,9 @@ export function summarize(
   dataset: Dataset,
   seed: number,
 ): ClassificationEvaluation {
-  const { done: samples, classes, losses, confidences, isCorrect, ranks } = tally;
-  const all = Int32Array.from({ length: samples }, (_, i) => i);
-  const meanLoss = (indices: Int32Array) => {
-    let sum = 0;
-    for (let i = 0; i < indices.length; i++) sum += losses[indices[i]];
-    return sum / indices.length;
-  };
-  const calibration = calibrationError(confidences, isCorrect);
-  const [lossInterval, calibrationInterval] = bootstrapIntervals(samples, [meanLoss, calibration], {
-    ...{ seed, resamples: resamplesFor(samples) },
-  });
+  const { done: samples, classes, ranks } = tally;
+  const { nll: crossEntropy, brier, ece, selective } = classUncertainty(tally, seed);
   const top1 = proportion(tally.correct, samples);
-  const crossEntropy = { value: meanLoss(all), ci95: lossInterval };
   return {
     ...{ metric: "top1", value: top1.value, ci95: top1.ci95, loss: crossEntropy.value },
     ...{ samples, split, top1, crossEntropy, classes },
@@ -184,7 +178,7 @@ export function summarize(
       ranks.reduce((sum, rank) => sum + (rank < 5 ? 1 : 0), 0),
       samples,
     ),
-    calibrationError: { value: calibration(all), ci95: calibrationInterval },
+    ...{ calibrationError: ece, brier, selective },
     outputKind: tally.kind,
     output: tally.output.name,
     perClass: countByClass(tally, dataset),
@@ -194,8 +188,8 @@ export function summarize(
 
 /** What was said about each sample. */
 export function predictionsOf(tally: Tally): Predictions {
-  const { indices, labels, predicted, isCorrect, losses, confidences, outputs } = tally;
-  return { indices, labels, predicted, isCorrect, losses, confidences, outputs };
+  const { indices, labels, predicted, isCorrect, losses, confidences, briers, outputs } = tally;
+  return { indices, labels, predicted, isCorrect, losses, confidences, briers, outputs };
 }
 
 function proportion(count: number, samples: number): Estimate {

@@ -6,6 +6,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
 import type { Budget } from "../structure/select.ts";
+import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
@@ -66,6 +67,11 @@ export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
    * Throws what `train` throws, and `MODEL_UNSUPPORTED` where the method has nothing to hold on to.
    */
   readonly learn: (context: LearningContext) => Promise<LearnedProposal>;
+  /**
+   * The network with parameters that are drawn anew at every run, from what the proposal's `memory`, of which
+   * the same was removed, holds of their posterior. Only methods that learn one have it.
+   */
+  readonly posterior?: (network: Structure, memory: Graph) => Graph;
 }
 
 /** Any method, with data or without. */

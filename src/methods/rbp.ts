@@ -10,9 +10,7 @@
 import { type Removed, removeNothing } from "../structure/removal.ts";
 import { removalsInOrder } from "../structure/select.ts";
 import { structureOf } from "../structure/units.ts";
-import { randomOf } from "../tensor/random.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import { planOf } from "../train/options.ts";
 import { compensatedEdits } from "./compensated-edits.ts";
 import { scaleFilters } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
@@ -23,7 +21,9 @@ import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-sett
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod, LearningContext } from "./learned-method.ts";
 import { type MethodOption, optionOf } from "./method.ts";
+import { gateMemory, withRandomGates } from "./posterior-network.ts";
 import { rbpStage } from "./rbp-stage.ts";
+import { stageOf } from "./stages.ts";
 
 const name = "rbp";
 const options: readonly MethodOption[] = [
@@ -52,6 +52,7 @@ export const rbp: LearnedMethod = {
     "after the idea of Zhou et al.: Accelerate CNN via Recursive Bayesian Pruning, ICCV 2019; derivation ours",
   needs: { batchNorm: false, data: true },
   options,
+  posterior: withRandomGates,
   async learn(context) {
     const method = { name, options };
     const settings = gateSettings(method, context);
@@ -97,7 +98,7 @@ export const rbp: LearnedMethod = {
     );
     const edits = compensatedEdits(structure, graph);
     return {
-      ...{ graph, history },
+      ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
       scores: gateScores(structure, posteriors),
       edits: settings.isCompensated
         ? (removed) => edits(removed.map((flag, unit) => (dead[unit] === 1 ? 0 : flag)))
@@ -111,37 +112,6 @@ export const rbp: LearnedMethod = {
     };
   },
 };
-
-/** A stage's own seed, checkpoint and share of the time, and its place in the whole. */
-function stageOf(
-  { dataset, training, seed }: LearningContext,
-  epochs: number,
-  stage: number,
-  stages: number,
-) {
-  const { stepsPerEpoch } = planOf(dataset, { ...training, epochs });
-  const { checkpoint, onEpoch, onProgress, timeBudgetSeconds: seconds } = training;
-  const shifted = <T extends { readonly epoch: number; readonly step: number }>(record: T): T => ({
-    ...record,
-    epoch: record.epoch + stage * epochs,
-    step: record.step + stage * epochs * stepsPerEpoch,
-  });
-  const whole = { epochs: stages * epochs, steps: stages * epochs * stepsPerEpoch };
-  return {
-    shifted,
-    seed: randomOf(seed, "stage", stage).integer(2 ** 31),
-    training: {
-      ...training,
-      timeBudgetSeconds: seconds === undefined ? undefined : seconds / stages,
-      checkpoint: checkpoint && {
-        ...checkpoint,
-        path: checkpoint.path.replace(/(\.[^./\\]*)?$/, `.stage-${stage + 1}$1`),
-      },
-      onEpoch: onEpoch && ((record, isBest) => onEpoch(shifted(record), isBest)),
-      onProgress: onProgress && ((progress) => onProgress({ ...shifted(progress), ...whole })),
-    } satisfies LearningContext["training"],
-  };
-}
 
 /** What dies of a gate's units as far as the rules allow; `"all"` where none would live. */
 function dyingUnits(

@@ -22,6 +22,7 @@ import {
   type PosteriorFacts,
   posteriorFacts,
 } from "./posterior-facts.ts";
+import { withRandomWeights } from "./posterior-network.ts";
 import { scoredAxes } from "./snr-axes.ts";
 import { type SnrScore, scoreUnits, snrScores } from "./snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational.ts";
@@ -127,6 +128,7 @@ export const snr: LearnedMethod = {
   needs: { batchNorm: false, data: true },
   options,
   learn: learnPosterior,
+  posterior: withRandomWeights,
 };
 
 /** `snr.learn`, with all that it finds out. Throws what a method that learns throws. */
@@ -139,7 +141,8 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
       hint: "They are those of convolutions and matrix products, as constants of the graph.",
     });
-  const scales = settings.usesBatchStatistics ? variationalScales(structure, weights) : [];
+  const allScales = variationalScales(structure, weights);
+  const scales = settings.usesBatchStatistics ? allScales : [];
   const { sigma, isPriorLearnt } = settings;
   const memory = settings.keepsPosterior ? context.memory : undefined;
   const random = [...weights, ...scales].map((own) => ({
@@ -173,7 +176,7 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
   const facts = posteriorFacts(structure, axes);
   return {
     ...{ graph, history, facts, posteriors: [...of.values()] },
-    ...(settings.keepsPosterior && { memory: rememberedIn(graph, of.values()) }),
+    memory: rememberedIn(graph, of.values(), settings.usesBatchStatistics ? [] : allScales),
     scores: scoreUnits(structure, axes, score),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
     notes: [

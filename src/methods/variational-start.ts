@@ -56,11 +56,21 @@ export function startOf(graph: Graph, weight: VariationalWeight, options: StartO
 }
 
 /**
- * What is to be remembered of posteriors: the network with deviations in place of weights. Whatever is
- * removed from the network can be removed from it in the same way.
+ * What is to be remembered of posteriors: the network with deviations in place of weights, which are 0 for
+ * those of `certain`. Whatever is removed from the network can be removed from it in the same way.
  */
-export function rememberedIn(graph: Graph, posteriors: Iterable<WeightPosterior>): Graph {
+export function rememberedIn(
+  graph: Graph,
+  posteriors: Iterable<WeightPosterior>,
+  certain: readonly VariationalWeight[] = [],
+): Graph {
   const constants = new Map(graph.constants);
+  for (const { weight, dtype, shape } of certain) {
+    const old = graph.constants.get(weight);
+    const none = tensorOf(dtype, shape, new Float64Array(sizeOf(shape)));
+    if (old !== undefined)
+      constants.set(weight, { ...constantOf(weight, none), origin: old.origin });
+  }
   for (const { weight, shape, deviations } of posteriors) {
     const old = graph.constants.get(weight);
     if (old === undefined) continue;

@@ -131,8 +131,10 @@ async function outputOf(graph: Graph, x: HostTensor): Promise<Float64Array> {
 
 async function resultOf(method: LearnedMethod, context: LearningContext) {
   const proposal = await method.learn(context);
-  const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
-  return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+  const [graph, memory] = [proposal.graph, proposal.memory].map((of) =>
+    Buffer.from(concatBytes(writeModel(context.model, of))).toString("base64"),
+  );
+  return { ...proposal, edits: undefined, graph, memory };
 }
 
 describe.each(methods.map((method) => [method.name, method] as const))("%s", (name, method) => {

@@ -9,6 +9,7 @@ import { gateNotes, gateScores } from "./gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod } from "./learned-method.ts";
+import { gateMemory, withRandomGates } from "./posterior-network.ts";
 
 const name = "vib";
 const options = gateOptions({
@@ -25,6 +26,7 @@ export const vib: LearnedMethod = {
     "Dai et al.: Compressing Neural Networks using the Variational Information Bottleneck, ICML 2018; λ and scores ours",
   needs: { batchNorm: false, data: true },
   options,
+  posterior: withRandomGates,
   async learn(context) {
     const settings = gateSettings({ name, options }, context);
     const { structure, seed, training } = context;
@@ -34,7 +36,7 @@ export const vib: LearnedMethod = {
       ...{ graph: structure.analysis.graph, gates, weights, seed, training },
     });
     return {
-      ...{ graph, history },
+      ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
       scores: gateScores(structure, posteriors),
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
       notes: gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),

@@ -98,15 +98,19 @@ export function trainingForm(node: Node, context: TrainingFormContext): Node {
         attributes: new Map(node.attributes).set("seed", { kind: "int", value: context.seed() }),
       };
     }
-    // In its schema the seed is a float.
     case "RandomNormalLike":
-      return {
-        ...node,
-        attributes: new Map(node.attributes).set("seed", { kind: "float", value: context.seed() }),
-      };
+      return withSeed(node, context.seed());
     default:
       return node;
   }
+}
+
+/** A node that draws noise, with the seed of its stream; any other as it is. */
+export function withSeed(node: Node, seed: number): Node {
+  if (!trainedInputs(node).isNoise) return node;
+  // In its schema the seed is a float.
+  const attributes = new Map(node.attributes).set("seed", { kind: "float", value: seed });
+  return { ...node, attributes };
 }
 
 /** The input of a node that holds the sizes of its output, element by element in the order of the data. */
