@@ -2,7 +2,7 @@
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Plan, PlanAxis } from "../structure/plan.ts";
-import { type Removed, removeNothing } from "../structure/removal.ts";
+import { type Removed, removeNothing, withDependants } from "../structure/removal.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import type { FilterAxis, Structure } from "../structure/units.ts";
 
@@ -27,7 +27,7 @@ export function composeRemovals(original: Structure, plans: readonly Plan[]): Re
     const isKept = new Set(kept);
     for (const [index, unit] of axis.units.entries()) if (!isKept.has(index)) removed[unit] = 1;
   }
-  return removed;
+  return withDependants(original, removed);
 }
 
 /** Removal may give a shared parameter another name, so axes are found by their node. */

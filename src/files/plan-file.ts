@@ -15,6 +15,7 @@ const schema = z.strictObject({
   format: z.literal("espalier-plan"),
   version: z.literal(1),
   method: z.string(),
+  selectsInputs: z.literal(true).optional(),
   groups: z.array(
     z.strictObject({
       id: z.string(),

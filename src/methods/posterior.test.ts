@@ -90,7 +90,7 @@ function axisOf(
 
 const structureOf = (count: number) => ({
   units: Array.from({ length: count }, (_, index) => ({
-    ...{ index, group: 0, reason: undefined, filters: [] },
+    ...{ index, group: 0, reason: undefined, filters: [], needs: [] },
   })),
 });
 

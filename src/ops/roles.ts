@@ -53,8 +53,23 @@ export interface ProductRole {
   readonly kind: "product";
 }
 
+/** Positions of the data along one axis, in the order of indices. */
+export interface GatherRole {
+  readonly kind: "gather";
+  readonly dataInput: 0;
+  readonly indicesInput: 1;
+  /** From the end if < 0. */
+  readonly axis: number;
+}
+
 /** What a node computes, as far as methods must know. */
-export type Role = LinearRole | BatchNormRole | AddRole | ProductRole | { readonly kind: "other" };
+export type Role =
+  | LinearRole
+  | BatchNormRole
+  | AddRole
+  | ProductRole
+  | GatherRole
+  | { readonly kind: "other" };
 
 const plain = {
   kind: "linear",
@@ -102,6 +117,8 @@ export function roleOf(node: Node): Role {
       return { kind: "add" };
     case "Mul":
       return { kind: "product" };
+    case "Gather":
+      return { kind: "gather", dataInput: 0, indicesInput: 1, axis: raw.int("axis", 0) };
     case "BatchNormalization":
       if (raw.int("training_mode", 0) !== 0) return { kind: "other" };
       return {

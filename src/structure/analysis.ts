@@ -14,6 +14,7 @@ import { sizeOf } from "../tensor/host-tensor.ts";
 import { bindDims, dynamicElements } from "./bound-sizes.ts";
 import { IdPool } from "./id-pool.ts";
 import { type Base, elementIds, type Layout, ownLayout } from "./layout.ts";
+import { type Selection, selectionAt } from "./selections.ts";
 import { cutLayout, TieSession } from "./tie-session.ts";
 
 /** A node sums over one axis of one of its inputs: where a removed channel stops being seen. */
@@ -28,6 +29,8 @@ export interface Producer {
   readonly node: Node;
   readonly input: number;
   readonly axis: number;
+  /** True where it makes none, but selects what its layer reads: see `selections.ts`. */
+  readonly isSelection?: true;
 }
 
 /** What one walk over the graph finds out. */
@@ -45,6 +48,9 @@ export interface Analysis {
   readonly producers: readonly Producer[];
   /** Outputs of nodes that add up branches: their channels are residual streams. */
   readonly streams: readonly string[];
+  /** Whether selections of what layers read were asked for, and where they stand. */
+  readonly selectsInputs: boolean;
+  readonly selections: ReadonlyMap<Node, Selection>;
   /** For each node, the tensors its facets see; absent for nodes that are barriers as a whole. */
   readonly operands: ReadonlyMap<Node, Operands>;
   /** Which elements of a value that shape arithmetic computes change with the symbolic dims. */
@@ -60,10 +66,12 @@ export interface Operands {
   readonly sizeInputs: ReadonlySet<number>;
 }
 
-/** How `analyze` treats symbolic sizes. */
+/** How `analyze` sees a graph; an `Analysis` itself says how another graph is to be seen likewise. */
 export interface AnalyzeOptions {
   /** Sizes for symbolic dims by name; others are chosen by `bindDims`. */
   readonly dims?: ReadonlyMap<string, number>;
+  /** Whether layers may select what they read of inputs and of flattened maps. Default: they may not. */
+  readonly selectsInputs?: boolean;
 }
 
 /**
@@ -71,6 +79,7 @@ export interface AnalyzeOptions {
  * the run would tell: such nodes are barriers, and what they touch is fixed with that reason.
  */
 export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
+  const { selectsInputs = false } = options;
   const { dims, inference } = bindDims(graph, options.dims ?? new Map());
   const dynamic = dynamicElements(graph, dims, inference);
   const pool = new IdPool();
@@ -80,6 +89,7 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
   const producers: Producer[] = [];
   const streams: string[] = [];
   const operands = new Map<Node, Operands>();
+  const selections = new Map<Node, Selection>();
   const fromConstants = constantNames(graph);
   const makers = producersOf(graph);
 
@@ -161,6 +171,14 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
       }
       continue;
     }
+    const selection = selectsInputs
+      ? selectionAt({ graph, node, pool, layouts, maker: makers.get(node.inputs[0]) })
+      : undefined;
+    if (selection !== undefined) {
+      selections.set(node, selection);
+      inputs[selection.input] = selection.layout;
+      producers.push({ node, ...selection.weight, isSelection: true });
+    }
     const session = new TieSession({
       pool,
       node,
@@ -211,6 +229,8 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
     reads,
     producers,
     streams,
+    selectsInputs,
+    selections,
     operands,
     dynamicElements: dynamic,
   };

@@ -5,7 +5,7 @@ import { type Inference, inferTypes } from "../ops/infer.ts";
 import { bitsOf, isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { knownShape } from "./analysis.ts";
-import { type Removed, shapeAfter } from "./removal.ts";
+import { type Removed, shapeAfter, withDependants } from "./removal.ts";
 import type { Structure } from "./units.ts";
 
 /** The cost of one node. */
@@ -72,7 +72,10 @@ export interface Totals {
   readonly parameterBytes: number;
 }
 
-/** A function that gives the totals for any removal; what does not change is computed once. */
+/**
+ * A function that gives the totals for any removal, with all that goes along; what does not change is
+ * computed once.
+ */
 export function costModel(structure: Structure): (removed: Removed) => Totals {
   const { graph, operands, parameters } = structure.analysis;
   const weights = [...parameters].flatMap(([key, layout]) => {
@@ -89,7 +92,8 @@ export function costModel(structure: Structure): (removed: Removed) => Totals {
     const macs = macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length));
     return macs > 0 ? [{ node, inputs, layouts }] : [];
   });
-  return (removed) => {
+  return (chosen) => {
+    const removed = withDependants(structure, chosen);
     let macs = 0;
     for (const { node, inputs, layouts } of costly) {
       const shapes = layouts.map((layout) => layout && shapeAfter(structure, removed, layout));

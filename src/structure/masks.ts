@@ -31,7 +31,8 @@ export function maskReads(structure: Structure, removed: Removed): Graph {
     rewritten.set(node, change);
     // Summing over two axes of one input masks it twice, one on the other.
     const source = change.inputs[input];
-    const key = `${source}\u0000${axis}`;
+    // What a layer selects is its own.
+    const key = `${source}\u0000${axis}\u0000${layout.base.name}`;
     let mask = masked.get(key);
     if (mask === undefined) {
       const shape = layout.shape.map((size, i) => (i === axis ? size : 1));

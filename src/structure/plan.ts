@@ -2,7 +2,7 @@
 import { EspalierError } from "../errors.ts";
 import { allocate, bytesOf, isStrings, sizeOf } from "../tensor/host-tensor.ts";
 import type { Edit } from "./edits.ts";
-import { type Removed, removeNothing } from "./removal.ts";
+import { type Removed, removeNothing, withDependants } from "./removal.ts";
 import type { Structure } from "./units.ts";
 
 /** One filter axis of a plan. */
@@ -37,6 +37,8 @@ export interface Plan {
   readonly version: 1;
   /** How it was made; for people. */
   readonly method: string;
+  /** Whether it speaks of what layers select of inputs and flattened maps (axes of their weights). */
+  readonly selectsInputs?: true | undefined;
   readonly groups: readonly PlanGroup[];
   /** Compensation and refitting, applied before the removal. */
   readonly edits: readonly PlanEdit[];
@@ -59,7 +61,11 @@ export function planOf(
         return { node: node.name, tensor, axis, width, kept };
       }),
     }));
-  return { format: "espalier-plan", version: 1, method, groups, edits: edits.map(encodeEdit) };
+  return {
+    ...{ format: "espalier-plan", version: 1, method },
+    ...(structure.analysis.selectsInputs && { selectsInputs: true }),
+    ...{ groups, edits: edits.map(encodeEdit) },
+  };
 }
 
 /**
@@ -100,12 +106,15 @@ export function removalOf(structure: Structure, plan: Plan): Removed {
       faults.push(`${where}, but it is one unit with what ${contradiction}`);
     removed[unit] = 1;
   }
+  const all = withDependants(structure, removed);
+  for (const [unit, where] of stays)
+    if (all[unit] === 1 && removed[unit] === 0) faults.push(`${where}, whose channel is dropped`);
   if (faults.length > 0)
     throw new EspalierError("PLAN_INVALID", `the plan does not fit: ${faults.join("; ")}`, {
       hint: "Cut all axes of a group at the same units; `espalier inspect --json` lists them.",
       data: { faults },
     });
-  return removed;
+  return all;
 }
 
 /** The edits of a plan. Throws `PLAN_INVALID` for contents that do not fit their shape. */

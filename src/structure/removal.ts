@@ -11,6 +11,20 @@ export function removeNothing(structure: Structure): Removed {
   return new Uint8Array(structure.units.length);
 }
 
+/** The removal with all that can't be without what it removes; the same object where that is nothing more. */
+export function withDependants({ dependants }: Structure, removed: Removed): Removed {
+  if (dependants.size === 0) return removed;
+  const all = removed.slice();
+  const pending = [...dependants.keys()].filter((unit) => removed[unit] === 1);
+  for (const unit of pending)
+    for (const other of dependants.get(unit) ?? []) {
+      if (all[other] === 1) continue;
+      all[other] = 1;
+      pending.push(other);
+    }
+  return all.some((flag, unit) => flag !== removed[unit]) ? all : removed;
+}
+
 /** Positions along one axis that stay, ascending. */
 export function keptAlong(
   structure: Structure,

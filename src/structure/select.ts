@@ -113,8 +113,8 @@ function matchGroups(structure: Structure, patterns: readonly string[]): Readonl
     let found = false;
     for (const [index, group] of structure.groups.entries()) {
       const names = group.axes.flatMap((axis) => {
-        const { node, tensor } = structure.filterAxes[axis];
-        return [node.name, tensor];
+        const { node, tensor, isSelection } = structure.filterAxes[axis];
+        return isSelection ? [] : [node.name, tensor];
       });
       const isNamed = [group.id, ...names].some(isMatch);
       if (isNamed || (pattern === "stream" && group.isStream)) {
@@ -129,6 +129,14 @@ function matchGroups(structure: Structure, patterns: readonly string[]): Readonl
       });
   }
   return matched;
+}
+
+/** A unit and all that can't be without it, as far as it is still there. */
+function goingAlong({ dependants }: Structure, removed: Removed, unit: number): readonly number[] {
+  if (!dependants.has(unit)) return removed[unit] === 1 ? [] : [unit];
+  const going = new Set([unit]);
+  for (const each of going) for (const other of dependants.get(each) ?? []) going.add(other);
+  return [...going].filter((each) => removed[each] === 0);
 }
 
 /** The positions of one tensor axis, as units; axes with the same list are the same constraint. */
@@ -169,6 +177,8 @@ function prefixChooser(
   const minWidth = Math.max(1, rules.minWidth ?? 1);
   const roundTo = Math.max(1, rules.roundTo ?? 1);
   const limitsOf = new Map<number, number[]>();
+  const isCandidate = new Set(candidates);
+  const carriers = structure.carriers.filter((unit) => isCandidate.has(unit));
   for (const [i, limit] of limits.entries())
     for (const unit of limit.counts.keys()) limitsOf.set(unit, [...(limitsOf.get(unit) ?? []), i]);
 
@@ -180,12 +190,17 @@ function prefixChooser(
       for (const i of limitsOf.get(unit) ?? [])
         widths[i] += sign * (limits[i].counts.get(unit) ?? 0);
     };
-    for (const unit of candidates.slice(0, count)) {
-      const isLegal = (limitsOf.get(unit) ?? []).every(
-        (i) => widths[i] - (limits[i].counts.get(unit) ?? 0) >= minWidth,
-      );
-      if (isLegal) change(unit, -1);
-    }
+    // What can't be without a unit goes along, or all of it stays.
+    const removeIfLegal = (unit: number): void => {
+      const going = goingAlong(structure, removed, unit);
+      for (const each of going) change(each, -1);
+      const touched = going.flatMap((each) => limitsOf.get(each) ?? []);
+      if (touched.every((i) => widths[i] >= minWidth)) return;
+      for (const each of going) change(each, 1);
+    };
+    for (const unit of candidates.slice(0, count)) removeIfLegal(unit);
+    for (const unit of carriers)
+      if (structure.dependants.get(unit)?.every((each) => removed[each] === 1)) removeIfLegal(unit);
     // Rounding up restores the best of what was removed; tied axes may need several passes.
     for (let isStable = roundTo === 1; !isStable; ) {
       isStable = true;
@@ -193,7 +208,8 @@ function prefixChooser(
         if (!isFilterAxis || widths[i] === width || widths[i] % roundTo === 0) continue;
         const gone = [...counts.keys()].filter((unit) => removed[unit] === 1);
         const best = gone.reduce((a, b) => (scores[b] > scores[a] ? b : a));
-        change(best, 1);
+        for (const unit of [best, ...structure.units[best].needs])
+          if (removed[unit] === 1) change(unit, 1);
         isStable = false;
       }
     }

@@ -17,17 +17,33 @@ import { freshNames } from "../ir/names.ts";
 import { operatorOf } from "../ops/index.ts";
 import { inferTypes } from "../ops/infer.ts";
 import type { Shrunk } from "../ops/operator.ts";
+import { roleOf } from "../ops/roles.ts";
 import type { DType } from "../tensor/dtype.ts";
-import { type HostTensor, int64Vector, takeGrid, tensorOf } from "../tensor/host-tensor.ts";
+import {
+  type HostTensor,
+  int64Vector,
+  takeGrid,
+  tensorOf,
+  toNumbers,
+} from "../tensor/host-tensor.ts";
 import { knownShape, type Operands, useKey } from "./analysis.ts";
 import { asSelection, type Layout } from "./layout.ts";
 import { ComputedSizes, isSameValue } from "./recomputed.ts";
-import { isVirtual, keptAlong, losesAnything, type Removed, shapeAfter } from "./removal.ts";
+import {
+  isVirtual,
+  keptAlong,
+  losesAnything,
+  type Removed,
+  shapeAfter,
+  withDependants,
+} from "./removal.ts";
+import type { Selection } from "./selections.ts";
 import type { Structure } from "./units.ts";
 
 /** The graph without the removed units. Nodes and constants that don't change stay the same objects. */
 export function removeUnits(structure: Structure, removed: Removed): Graph {
   if (!removed.includes(1)) return structure.analysis.graph;
+  assert(withDependants(structure, removed) === removed, "features go with their channels");
   return new Surgery(structure, removed).run();
 }
 
@@ -115,9 +131,11 @@ class Surgery {
       return;
     }
     const shrunk = this.#shrink(node, operands);
+    const selection = analysis.selections.get(node);
     const inputs = node.inputs.map((name, i) => {
       const tensor = operands.inputs[i];
       if (tensor === undefined) return name;
+      if (selection?.input === i) return this.#selected(node, selection);
       const value = shrunk.inputs?.get(i);
       if (value !== undefined) return this.#resized(name, value);
       return this.#graph.constants.has(name)
@@ -126,7 +144,7 @@ class Surgery {
     });
     if (shrunk.gather) {
       const { axis, indices } = shrunk.gather;
-      this.#emitGather(node.outputs[0], inputs[0], axis, indices, node);
+      this.#emitGather(node.outputs[0], inputs[0], axis, indices, node.name);
       return;
     }
     for (const [i, value] of shrunk.inputs ?? []) {
@@ -234,6 +252,51 @@ class Surgery {
     return this.#sizes.original(name);
   }
 
+  /** The name under which a node reads what it selects. */
+  #selected(node: Node, { value, axis, layout }: Selection): string {
+    const kept = (of: Layout) => keptAlong(this.#structure, this.#removed, of, axis);
+    const { layouts } = this.#structure.analysis;
+    const read = layouts.get(value);
+    assert(read !== undefined, "what a layer selects from has a layout");
+    const earlier = this.#earlierSelection(value, axis);
+    const isSame = [read, layout].every((of) => kept(of).length === of.shape[axis]);
+    if (isSame && !earlier?.isNarrower) return this.#settled(node, value);
+    const placeOf = new Map(kept(read).map((index, place) => [index, place]));
+    const places = kept(layout).map((index) => {
+      const place = placeOf.get(index);
+      assert(place !== undefined, "what a layer selects is there");
+      return place;
+    });
+    const source = earlier?.source ?? value;
+    const width = earlier?.width ?? placeOf.size;
+    const indices = earlier ? places.map((place) => earlier.indices[place]) : places;
+    if (indices.length === width && indices.every((index, place) => index === place)) return source;
+    const name = earlier?.node.name ?? this.#fresh(`${node.name}/inputs`);
+    if (earlier) this.#nodes.splice(this.#nodes.indexOf(earlier.node), 1);
+    const output = this.#fresh(`${source}_selected`);
+    this.#emitGather(output, source, axis, indices, name);
+    return output;
+  }
+
+  /** The Gather that computes `value` for one node alone, as it is after the removal. */
+  #earlierSelection(value: string, axis: number) {
+    const { graph, layouts } = this.#structure.analysis;
+    const node = this.#nodes.find(({ outputs }) => outputs[0] === value);
+    const role = node && roleOf(node);
+    const isOnly =
+      !graph.outputs.includes(value) &&
+      graph.nodes.filter((one) => [...one.inputs, ...one.captures].includes(value)).length === 1;
+    if (!node || role?.kind !== "gather" || !isOnly) return undefined;
+    const source = node.inputs[role.dataInput];
+    const constant = this.#constants.get(node.inputs[role.indicesInput]);
+    const layout = layouts.get(source);
+    if (constant?.shape.length !== 1 || layout?.shape.length !== 2) return undefined;
+    if ((role.axis + 2) % 2 !== axis) return undefined;
+    const width = keptAlong(this.#structure, this.#removed, layout, axis).length;
+    const indices = [...toNumbers(constant.read())].map((k) => (k < 0 ? k + width : k));
+    return { node, source, width, indices, isNarrower: width < layout.shape[axis] };
+  }
+
   #gatherFromBase(output: string, layout: Layout): void {
     const selection = asSelection(layout);
     assert(selection !== undefined, "chains of joint views end as a selection from their base");
@@ -249,7 +312,7 @@ class Surgery {
       assert(at !== undefined, "what a view keeps, its base keeps");
       return at;
     });
-    this.#emitGather(output, base.name, axis, kept, undefined);
+    this.#emitGather(output, base.name, axis, kept, this.#fresh(`Gather_${output}`));
   }
 
   #emitGather(
@@ -257,10 +320,9 @@ class Surgery {
     input: string,
     axis: number,
     indices: readonly number[],
-    replaced: Node | undefined,
+    name: string,
   ): void {
     const constant = this.#addConstant(`${output}_indices`, int64Vector(indices));
-    const name = replaced?.name ?? this.#fresh(`Gather_${output}`);
     const attributes = new Map([["axis", { kind: "int" as const, value: axis }]]);
     this.#nodes.push({ ...newNode(name, "Gather", [input, constant], output), attributes });
   }

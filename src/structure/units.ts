@@ -14,9 +14,11 @@ export interface Unit {
   readonly reason: string | undefined;
   /** Its filters: entries of `Structure.filterAxes`, with the index there. */
   readonly filters: readonly { readonly axis: number; readonly index: number }[];
+  /** Units without which it can't be: the channel of a feature that a layer selects. */
+  readonly needs: readonly number[];
 }
 
-/** A parameter axis with one filter per index. */
+/** A parameter axis with one filter per index, or one feature that its layer selects. */
 export interface FilterAxis {
   /** The node that the parameter belongs to. */
   readonly node: Node;
@@ -26,13 +28,18 @@ export interface FilterAxis {
   readonly tensor: string;
   readonly axis: number;
   readonly width: number;
+  /** Whether the layer selects what it reads along this axis, instead of making channels. */
+  readonly isSelection: boolean;
   /** The unit of each index. */
   readonly units: Int32Array;
 }
 
 /** Filter axes that share units: one convolution's filters and all that is tied to them. */
 export interface Group {
-  /** The name of its first node; stable as long as the model is. */
+  /**
+   * The name of its first node, with `/inputs` where that selects what it reads; stable as long as the
+   * model is.
+   */
   readonly id: string;
   /** Positions in `Structure.units`. */
   readonly units: readonly number[];
@@ -48,6 +55,10 @@ export interface Structure {
   readonly units: readonly Unit[];
   readonly groups: readonly Group[];
   readonly filterAxes: readonly FilterAxis[];
+  /** Units that can't be without a unit, by that unit. */
+  readonly dependants: ReadonlyMap<number, readonly number[]>;
+  /** Units with dependants that nothing else reads: without these they are of no use. */
+  readonly carriers: readonly number[];
   /** The unit of an element-id class, or -1 for a class that no filter produces. */
   unitOf(id: number): number;
   /** The unit (or -1) of every index along one axis of a computed value or graph input. */
@@ -66,7 +77,7 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
   const axes: FilterAxis[] = [];
   const seen = new Set<string>();
 
-  for (const { node, input, axis } of producers) {
+  for (const { node, input, axis, isSelection = false } of producers) {
     const operands = analysis.operands.get(node);
     const tensor = operands?.inputs[input];
     if (!operands || !tensor) continue;
@@ -86,7 +97,8 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
       filters[unit].push({ axis: axes.length, index });
       return unit;
     });
-    axes.push({ node, input, tensor: tensor.name, axis, width: ids.length, units });
+    const parameter = { node, input, tensor: tensor.name, axis };
+    axes.push({ ...parameter, width: ids.length, isSelection, units });
   }
 
   const unitOf = (id: number): number => unitByRoot.get(pool.find(id)) ?? -1;
@@ -122,7 +134,8 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
     if (index === undefined) {
       index = groups.length;
       groupIndex.set(representative, index);
-      groups.push({ id: axis.node.name, units: [], axes: [], isStream: false });
+      const id = axis.isSelection ? `${axis.node.name}/inputs` : axis.node.name;
+      groups.push({ id, units: [], axes: [], isStream: false });
     }
     const group = groups[index];
     group.axes.push(position);
@@ -133,13 +146,65 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
       group.isStream ||= streamUnits.has(unit);
     }
   }
+  const needs = needsOf(analysis, unitsAlong, filters.length);
+  // What something fixed needs must stay as well.
+  for (let isStable = false; !isStable; ) {
+    isStable = true;
+    for (const [unit, needed] of needs.entries())
+      for (const other of needed)
+        if (reasons[unit] !== undefined && reasons[other] === undefined) {
+          reasons[other] = reasons[unit];
+          isStable = false;
+        }
+  }
   const units = filters.map((list, index) => ({
     index,
     group: groupOfUnit[index],
     reason: reasons[index],
     filters: list,
+    needs: needs[index],
   }));
-  return { analysis, units, groups, filterAxes: axes, unitOf, unitsAlong };
+  const dependants = new Map<number, number[]>();
+  for (const { index, needs: needed } of units)
+    for (const other of needed) dependants.set(other, [...(dependants.get(other) ?? []), index]);
+  const read = readUnits(analysis, unitsAlong);
+  const carriers = [...dependants.keys()].filter((unit) => !read.has(unit)).sort((a, b) => a - b);
+  return {
+    ...{ analysis, units, groups, filterAxes: axes },
+    ...{ dependants, carriers, unitOf, unitsAlong },
+  };
+}
+
+/** For each unit the units of the channels that its features are positions of. */
+function needsOf(
+  { selections, layouts }: Analysis,
+  unitsAlong: Structure["unitsAlong"],
+  count: number,
+): readonly (readonly number[])[] {
+  const needs = Array.from({ length: count }, () => new Set<number>());
+  for (const { layout, value, axis } of selections.values()) {
+    const read = layouts.get(value);
+    if (read === undefined) continue;
+    const channels = unitsAlong(read, axis);
+    for (const [place, unit] of unitsAlong(layout, axis).entries())
+      if (unit >= 0 && channels[place] >= 0 && channels[place] !== unit)
+        needs[unit].add(channels[place]);
+  }
+  return needs.map((own) => [...own]);
+}
+
+/** The units whose channels something sums over. */
+function readUnits(
+  { reads, operands }: Analysis,
+  unitsAlong: Structure["unitsAlong"],
+): ReadonlySet<number> {
+  const read = new Set<number>();
+  for (const { node, input, axis } of reads) {
+    const own = operands.get(node);
+    const tensor = own?.inputs[input];
+    if (own && tensor) for (const unit of unitsAlong(own.layoutOf(tensor), axis)) read.add(unit);
+  }
+  return read;
 }
 
 /** For each axis, the smallest axis that it is connected to by shared units. */
