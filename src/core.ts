@@ -27,6 +27,16 @@ export type { ExternalDataSource } from "./onnx/external.ts";
 export type { Limits } from "./onnx/limits.ts";
 export { type Model, type ReadOptions, readModel } from "./onnx/read.ts";
 export { concatBytes, type ModelBytes, type WriteOptions, writeModel } from "./onnx/write.ts";
+export {
+  type Packed,
+  type PackedParts,
+  type PackedTensor,
+  type PackOptions,
+  pack,
+} from "./pack/pack.ts";
+export type { PackSource } from "./pack/source.ts";
+export type { UnpackOptions } from "./pack/unpack.ts";
+export { unpackChecked as unpack } from "./pack/unpack-checked.ts";
 export type { LayerCost } from "./structure/cost.ts";
 export type { Edit } from "./structure/edits.ts";
 export { type GroupSummary, type Inspection, inspect, type Port } from "./structure/inspect.ts";

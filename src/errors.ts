@@ -26,6 +26,8 @@ export const errorCodes = {
   TARGET_UNREACHABLE: "The target is below what the prunable units can give.",
   PLAN_INVALID: "The plan does not fit the model, or cuts where nothing may be cut.",
   PATTERN_UNMATCHED: "A layer or group pattern matches nothing.",
+  PACK_INVALID: "The file is no pack, was cut off or damaged, or is of a later version.",
+  PACK_TOO_LARGE: "The pack announces more bytes than are allowed, or than such a pack can hold.",
   DATA_NOT_FOUND: "The folder holds no data set that can be recognised.",
   DATA_INVALID: "A data file is damaged, or disagrees with another.",
   DATA_MISMATCH: "The samples do not fit the network's input.",

@@ -12,13 +12,13 @@ const levels: readonly (readonly string[])[] = [
   ["ir"],
   ["ops"],
   ["onnx", "grad", "structure", "models"],
-  ["files"],
+  ["files", "pack"],
   ["runtime", "data"],
   ["measure"],
   ["train"],
   ["methods"],
   ["compress"],
-  ["report", "pack"],
+  ["report"],
   ["cli", "web"],
 ];
 const levelOf = new Map(levels.flatMap((folders, level) => folders.map((name) => [name, level])));
@@ -26,7 +26,7 @@ const levelOf = new Map(levels.flatMap((folders, level) => folders.map((name) =>
 /** Folders that run in a browser too. */
 const core = new Set(["tensor", "ir", "ops", "onnx", "grad", "structure", "pack"]);
 /** The only files that pass on what others export. */
-const barrels = new Set(["index.ts", "core.ts", "ops/index.ts"]);
+const barrels = new Set(["index.ts", "core.ts", "unpack.ts", "ops/index.ts"]);
 
 interface SourceFile {
   /** Relative to `src`, with forward slashes. */

@@ -1,0 +1,18 @@
+/** @file The frame of a pack: what both sides must agree on besides the coding. */
+
+/** 0x89, then "ESP": the first byte tells a pack from text, and shows when a transfer stripped bits. */
+export const magic = [0x89, 0x45, 0x53, 0x50] as const;
+
+/** The only version there is. */
+export const version = 1;
+
+/** A structure above this is stored as it is: coding it takes about a second per megabyte. */
+export const largestCodedStructure = 2 ** 22;
+
+/**
+ * How large the output may be that comes out of `packed` bytes: no network comes near it, and a pack
+ * of a few bytes cannot ask for gigabytes. The packer fills up packs that would.
+ */
+export function largestOutput(packed: number): number {
+  return 2 ** 24 + 4096 * packed;
+}

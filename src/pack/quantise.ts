@@ -1,0 +1,168 @@
+/**
+ * @file Quantisation: the step of each tensor from a rate-distortion argument that needs no data, rounding
+ * that weighs errors against bits, and what happens to tensors that are too small to matter.
+ */
+import { type Coder, learnt } from "./coder.ts";
+import type { Geometry } from "./geometry.ts";
+import { codeNumber, freshNumberStates, largestNumber, Neighbours } from "./number-code.ts";
+import { costOfBit } from "./range-encoder.ts";
+
+/** What the choice of steps knows of a weight. */
+export interface WeightStatistics {
+  /** Elements that are not zero. */
+  readonly count: number;
+  /** Root of the mean square of these. */
+  readonly rms: number;
+  /** Largest magnitude. */
+  readonly largest: number;
+}
+
+/** Count, root mean square and largest magnitude of what is not zero. */
+export function statisticsOfWeight(values: Float32Array): WeightStatistics {
+  let count = 0;
+  let sum = 0;
+  let largest = 0;
+  for (const value of values) {
+    if (value === 0) continue;
+    count++;
+    sum += value * value;
+    largest = Math.max(largest, Math.abs(value));
+  }
+  return { count, rms: count === 0 ? 0 : Math.sqrt(sum / count), largest };
+}
+
+/** Steps differ from equal relative noise by at most these factors. */
+const leastFactor = 1 / 4;
+const mostFactor = 2;
+
+/**
+ * The steps of all weights at `bits` bits: 2^bits steps span ±4 root mean squares of an average weight.
+ *
+ * Which steps? Noise of variance step²/12 in tensor t disturbs its layer's output by the share
+ * step² / (12 rms²) of its power, and n weights of it cost n log2(rms / step) + const bits. Minimising
+ * Σ shares + λ Σ bits gives step² ∝ rms² n: large tensors get coarser steps, small ones, whose bits are
+ * cheap, finer ones. λ is set by the mean of the bits. High-rate theory (Gish and Pierce, 1968); that
+ * shares of all layers count alike is our assumption.
+ */
+export function stepsAt(
+  weights: readonly WeightStatistics[],
+  bits: readonly number[],
+): readonly number[] {
+  const total = weights.reduce((sum, { count }) => sum + count, 0);
+  const meanLog =
+    weights.reduce((sum, { count }) => sum + count * Math.log2(Math.max(1, count)), 0) /
+    Math.max(1, total);
+  return weights.map(({ count, rms }, i) => {
+    const factor = 2 ** ((Math.log2(Math.max(1, count)) - meanLog) / 2);
+    const clamped = Math.min(mostFactor, Math.max(leastFactor, factor));
+    return shortFloat(((8 * rms) / 2 ** bits[i]) * clamped);
+  });
+}
+
+/** The nearest float32 with 8 significant bits, so that steps take two bytes. */
+function shortFloat(value: number): number {
+  return keepBits(Float32Array.of(value), 7)[0];
+}
+
+/** Codes of `values` for `step` (one, or one per row): nearest, or the best of near ones under `lambda`. */
+export function quantise(
+  values: Float32Array,
+  geometry: Geometry,
+  stepOf: (row: number) => number,
+  lambda: number,
+): Int32Array<ArrayBuffer> {
+  const codes = new Int32Array(values.length);
+  const states = freshNumberStates();
+  const neighbours = new Neighbours("dense", geometry);
+  const cost = new CostOfNumber();
+  for (let i = 0, row = 0, left = 0, step = 1; i < values.length; i++, left--) {
+    if (left === 0) {
+      step = stepOf(row++);
+      left = geometry.row;
+    }
+    const exact = values[i] / step;
+    const nearest = clampCode(Math.round(exact));
+    if (lambda === 0) {
+      codes[i] = nearest;
+      continue;
+    }
+    const level = neighbours.level();
+    codes[i] = nearest === 0 ? 0 : cheapest(exact, nearest, lambda, cost, states, level);
+    codeNumber(cost, states, level, codes[i]);
+    neighbours.pass(Math.abs(codes[i]));
+  }
+  return codes;
+}
+
+/** The best of the nearest code, its neighbour towards zero, and zero: least error² + λ · bits. */
+function cheapest(
+  exact: number,
+  nearest: number,
+  lambda: number,
+  cost: CostOfNumber,
+  states: Int32Array,
+  level: number,
+): number {
+  let best = nearest;
+  let least = Number.POSITIVE_INFINITY;
+  for (const code of [nearest, nearest - Math.sign(nearest), 0]) {
+    const loss = (exact - code) ** 2 + lambda * cost.of(states, level, code);
+    if (loss < least) {
+      least = loss;
+      best = code;
+    }
+  }
+  return best;
+}
+
+/** What a number would cost; it learns only when it is used as a coder directly. */
+class CostOfNumber implements Coder {
+  readonly isReader = false;
+  private bits = 0;
+  private isTrial = false;
+
+  of(states: Int32Array, level: number, value: number): number {
+    this.bits = 0;
+    this.isTrial = true;
+    codeNumber(this, states, level, value);
+    this.isTrial = false;
+    return this.bits;
+  }
+
+  bit(states: Int32Array, at: number, bit: number): number {
+    if (this.isTrial) this.bits += costOfBit(states[at], bit);
+    else states[at] = learnt(states[at], bit);
+    return bit;
+  }
+
+  chance(_p: number, bit: number): number {
+    return bit;
+  }
+
+  raw(value: number, count: number): number {
+    this.bits += count;
+    return value;
+  }
+}
+
+function clampCode(code: number): number {
+  return Math.max(-largestNumber, Math.min(largestNumber, code));
+}
+
+/**
+ * Floats rounded to `mantissa` bits behind the leading one, to nearest, ties to even. The exponent stays, so
+ * that the relative error is at most 2^-(mantissa + 1) for every normal number, and no variance
+ * becomes zero; what is not finite, or would not be, stays as it is.
+ */
+export function keepBits(values: Float32Array, mantissa: number): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(values);
+  const words = new Int32Array(out.buffer);
+  const drop = 23 - mantissa;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i];
+    const odd = (word >>> drop) & 1;
+    const rounded = ((word + (1 << (drop - 1)) - 1 + odd) >> drop) << drop;
+    if ((rounded & 0x7f800000) !== 0x7f800000) words[i] = rounded;
+  }
+  return out;
+}

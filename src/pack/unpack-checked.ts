@@ -1,0 +1,23 @@
+/** @file `unpack` as the library and the command line have it: its errors are `EspalierError`s. */
+import { EspalierError } from "../errors.ts";
+import type { PackSource } from "./source.ts";
+import { type UnpackOptions, unpack } from "./unpack.ts";
+import { UnpackError } from "./unpack-error.ts";
+
+/**
+ * The ONNX file of a pack. Errors: `PACK_INVALID`, `PACK_TOO_LARGE`; `data.reason` has the decoder's own
+ * code. Errors of the source pass through.
+ */
+export async function unpackChecked(
+  source: PackSource,
+  options: UnpackOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await unpack(source, options);
+  } catch (cause) {
+    if (!(cause instanceof UnpackError)) throw cause;
+    const { code, message, hint } = cause;
+    const own = code === "TOO_LARGE" ? "PACK_TOO_LARGE" : "PACK_INVALID";
+    throw new EspalierError(own, message, { hint, data: { reason: code }, cause });
+  }
+}
