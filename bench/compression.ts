@@ -11,64 +11,16 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { CompressReport } from "../src/compress/compress-report.ts";
 import { compressRun } from "../src/compress/compress-run.ts";
-import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
 import { resumeRun } from "../src/compress/resume-run.ts";
 import { globMatcher } from "../src/ir/names.ts";
 import { writeReportHtml } from "../src/report/write.ts";
-
-interface Case {
-  readonly name: string;
-  readonly network: string;
-  readonly settings: CompressSettingsInput;
-}
+import { cases } from "./compression-cases.ts";
 
 const preprocessing = {
   mean: [0.485, 0.456, 0.406],
   std: [0.229, 0.224, 0.225],
   heldOut: true,
 } as const;
-
-const methods = ["importance", "bn", "magnitude", "random"] as const;
-const networks = ["resnet20", "resnet56"] as const;
-
-/** Images of an epoch where a tolerance is given: its rounds, and tries that are taken back, add up. */
-const toleranceLimits = { resnet20: 10_000, resnet56: 5_000 };
-
-/** In each round, for all methods. `importance` learns for one of them. */
-const epochs = 3;
-
-const tuning = {
-  limit: 10_000,
-  learningRate: 0.01,
-  decay: 1e-4,
-  augment: { crop: 4, flip: true },
-  threads: 1,
-} as const;
-
-const cases: readonly Case[] = networks.flatMap((net) =>
-  methods.flatMap((method) => {
-    const learns = method === "importance" ? 1 : 0;
-    const network = `akamaster_${net}_bn.onnx`;
-    const methodOptions: Record<string, string> = learns > 0 ? { epochs: `${learns}` } : {};
-    const common = { method, methodOptions, tuning, epochs: epochs - learns } as const;
-    const targets = [0.7, 0.5, 0.35].map((macs) => ({
-      name: `${net}-${method}-macs-${macs}`,
-      network,
-      settings: { ...common, targets: { macs }, rounds: 1 },
-    }));
-    const tolerances = [0.01, 0.02].map((maxDrop) => ({
-      name: `${net}-${method}-drop-${maxDrop}`,
-      network,
-      settings: {
-        ...common,
-        tuning: { ...tuning, limit: toleranceLimits[net] },
-        maxDrop,
-        rounds: 3,
-      },
-    }));
-    return [...targets, ...tolerances];
-  }),
-);
 
 async function main([folder, models, data, ...wanted]: readonly string[]): Promise<void> {
   if (data === undefined)
