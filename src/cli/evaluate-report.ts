@@ -32,21 +32,32 @@ export function describeEvaluation(evaluation: Evaluation, showsClasses: boolean
 }
 
 function classRows(evaluation: ClassificationEvaluation): string[][] {
-  const { top1, top5, crossEntropy, calibrationError, classes } = evaluation;
+  const { top1, top5, crossEntropy, calibrationError, brier, selective, classes } = evaluation;
   return [
     ["top-1", ...share(top1)],
     ...(classes > 5 ? [["top-5", ...share(top5)]] : []),
     ["loss (nats)", ...number(crossEntropy)],
     ["calibration error", ...share(calibrationError)],
+    ["Brier score", ...number(brier)],
+    ...selective.coverage
+      .filter(({ share: part }) => part < 1)
+      .map(({ share: part, accuracy }) => [
+        `top-1 of the surest ${formatPercent(part, 0)}`,
+        ...share(accuracy),
+      ]),
+    ["area under risk-coverage", ...number(selective.riskArea)],
   ];
 }
 
-function mapRows({ miou, dice, pixelAccuracy, crossEntropy }: SegmentationEvaluation): string[][] {
+function mapRows(evaluation: SegmentationEvaluation): string[][] {
+  const { miou, dice, pixelAccuracy, crossEntropy, calibrationError, brier } = evaluation;
   return [
     ["mean IoU", ...share(miou)],
     ["mean Dice", ...share(dice)],
     ["pixel accuracy", ...share(pixelAccuracy)],
     ["loss (nats)", ...number(crossEntropy)],
+    ["calibration error", ...share(calibrationError)],
+    ["Brier score", ...number(brier)],
   ];
 }
 

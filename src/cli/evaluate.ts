@@ -1,9 +1,12 @@
 /** @file `espalier evaluate`: how good a network is on a data set. */
 import { Command, Option } from "commander";
 import type { Role } from "../data/splits.ts";
+import { EspalierError } from "../errors.ts";
+import type { EvaluateOptions } from "../measure/evaluate.ts";
 import { formatPercent } from "../report/text.ts";
-import { addDataOptions, type DataFlags, open } from "./data-options.ts";
+import { addDataOptions, type DataFlags, dataOptionsOf, open } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
+import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
 import { type Io, writeJson } from "./io.ts";
 import {
   addJsonOption,
@@ -16,8 +19,10 @@ import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
 export interface Flags extends ModelFlags, DataFlags {
-  readonly data: string;
+  readonly data?: string;
   readonly split: Role;
+  readonly posteriorSamples?: number;
+  readonly seed?: number;
   readonly limit?: number;
   readonly batch?: number;
   readonly output?: string;
@@ -38,20 +43,26 @@ files with x and y. A file dataset.json beside the data may hold the data flags.
 A model that \`train\` wrote knows how samples become its inputs, which wins over
 dataset.json; flags win over both.
 
+With --posterior-samples, MODEL is the folder of a finished run of compress by a
+method that learns a posterior: its result at the means of the weights, beside
+the mean of the probabilities of that many draws of them, and what changes. The
+data are those of the run unless --data names others.
+
 Examples:
   espalier evaluate net.onnx --data mnist
   espalier evaluate net.onnx --data cifar10 --mean 0.485,0.456,0.406 \\
       --std 0.229,0.224,0.225
   espalier evaluate net.onnx --data photos --resize 256 --crop 224x224 --json
   espalier evaluate net.onnx --data pixels --scale 1 --layout nhwc --limit 1000
-  espalier evaluate unet.onnx --data camvid --ignore-label 11`;
+  espalier evaluate unet.onnx --data camvid --ignore-label 11
+  espalier evaluate run --posterior-samples 20 --json`;
 
 /** The command. */
 export function evaluateCommand(io: Io): Command {
   const command = new Command("evaluate")
-    .argument("<MODEL>", "ONNX file")
+    .argument("<MODEL>", "ONNX file, or the folder of a run")
     .description("Measures a network on a data set, each figure with its interval.")
-    .requiredOption("--data <DIR>", "the data set")
+    .option("--data <DIR>", "the data set")
     .addOption(
       new Option("--split <role>", "which samples")
         .choices(["fit", "select", "certify", "test"])
@@ -61,6 +72,8 @@ export function evaluateCommand(io: Io): Command {
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
     .option("--output <name>", "the output to measure")
     .option("--per-class", "show the accuracy of each class too")
+    .option("--posterior-samples <n>", "draws from the posterior of a run", integerFrom(1))
+    .option("--seed <n>", "of draws and resampling (default 0)", integerFrom(0))
     .addHelpText("after", explanation);
   addJsonOption(addThreadsOption(addModelOptions(command)));
   return addDataOptions(command).action((path: string, flags: Flags) => run(path, flags, io));
@@ -68,26 +81,38 @@ export function evaluateCommand(io: Io): Command {
 
 async function run(path: string, flags: Flags, io: Io): Promise<void> {
   const progress = newProgress(io);
+  const options: EvaluateOptions = {
+    ...{ split: flags.split, limit: flags.limit, batchSize: flags.batch },
+    ...{ output: flags.output, threads: flags.threads, seed: flags.seed },
+    signal: io.signal,
+    onProgress({ done, total, metric, value }) {
+      const name = metric === "miou" ? "mean IoU" : "top-1";
+      progress.step({ done, total, unit: "samples", note: `${name} ${formatPercent(value, 2)}` });
+    },
+  };
   try {
+    if (flags.posteriorSamples !== undefined) {
+      const { evaluateRun } = await import("../compress/evaluate-run.ts");
+      progress.phase("evaluating");
+      const { data, posteriorSamples: draws } = flags;
+      const own = { ...options, draws, data, dataOptions: dataOptionsOf(flags) };
+      const found = await evaluateRun(path, own);
+      progress.end();
+      if (flags.json) writeJson(io, figuresOfRun(found));
+      else io.out(describeRunEvaluation(found, io));
+      return;
+    }
     progress.phase("reading");
+    const { data } = flags;
+    if (data === undefined)
+      throw new EspalierError("USAGE", "no data set was named", { hint: "Give --data DIR." });
     const model = await load(path, flags);
-    const dataset = await open(flags.data, flags, model);
+    const dataset = await open(data, flags, model);
     const { evaluate } = await import("../measure/evaluate.ts");
     const { writeModel } = await import("../onnx/write.ts");
     io.signal.throwIfAborted();
     progress.phase("evaluating");
-    const evaluation = await evaluate(writeModel(model).chunks, dataset, {
-      split: flags.split,
-      limit: flags.limit,
-      batchSize: flags.batch,
-      output: flags.output,
-      threads: flags.threads,
-      signal: io.signal,
-      onProgress({ done, total, metric, value }) {
-        const name = metric === "miou" ? "mean IoU" : "top-1";
-        progress.step({ done, total, unit: "samples", note: `${name} ${formatPercent(value, 2)}` });
-      },
-    });
+    const evaluation = await evaluate(writeModel(model).chunks, dataset, options);
     progress.end();
     if (flags.json) {
       const { predictions, ...figures } = evaluation;

@@ -4,6 +4,7 @@
  * has the same report.
  */
 import { z } from "zod";
+import { uncertaintyRecord } from "./uncertainty-record.ts";
 
 const interval = z.tuple([z.number(), z.number()]);
 const figures = { macs: z.number(), params: z.number(), sizeBytes: z.number() };
@@ -171,6 +172,8 @@ export const compressReport = z.object({
       after: z.object({ ece: z.number(), bins: z.array(calibrationBin()) }),
     })
     .nullable(),
+  /** How well both networks know how sure they may be, on `test`; null without labels or without `test`. */
+  uncertainty: uncertaintyRecord.nullable().default(null),
   /** Per class on `test`: accuracy of its samples, or its IoU. */
   classes: z.array(
     z.object({

@@ -53,6 +53,8 @@ export const compressSettings = z.strictObject({
    * budget is spent by then.
    */
   sensitivity: z.boolean().default(false),
+  /** Draws from the posterior of the result on `test`, where the method learns one; 0: none. */
+  posteriorSamples: z.int().nonnegative().max(10_000).default(20),
   /** Seconds for the comparison of latencies. */
   benchSeconds: z.number().positive().default(5),
   /** Of the whole run. */

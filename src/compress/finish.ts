@@ -18,6 +18,7 @@ import { composeRemovals, mismatchAfter } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import type { CompressContext } from "./context.ts";
 import { saveExamples } from "./examples.ts";
+import { samplePosterior } from "./posterior-of-run.ts";
 import {
   askedOf,
   calibrationOf,
@@ -38,6 +39,7 @@ import {
 } from "./report-figures.ts";
 import { type CompressConfig, makeFolder, roundPaths, runPaths } from "./run-folder.ts";
 import { sensitivityOfRun } from "./sensitivity-of-run.ts";
+import { uncertaintyRecordOf } from "./uncertainty-record.ts";
 
 /** What a run has come to when its rounds are over. */
 export interface Outcome {
@@ -82,6 +84,7 @@ export async function finish(
   const [before, after] = [await test(original.model), await test(model)];
   const times = await timesOf(context, model);
   await savePredictions(context, before, after);
+  const posterior = await samplePosterior(context, taken, model, after);
   if (before?.kind === "maps") {
     const { examples } = paths.predictions;
     const networks = { original: chunksOf(original.model), compressed: chunksOf(model) };
@@ -123,6 +126,7 @@ export async function finish(
     layers: layersOf(original.cost, cost),
     verification: verificationOf(taken),
     calibration: calibrationOf(before, after),
+    uncertainty: uncertaintyRecordOf({ before, after, posterior }, config.hasLabels),
     classes: classesOf(before, after, classNames),
     sensitivity: await sensitivityOfRun(context, isTimeSpent),
     digests: {

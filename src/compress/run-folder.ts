@@ -9,6 +9,7 @@
  *     predictions/       of compression: what both networks said about each sample of `test`
  *     events.jsonl       what happened when, one JSON object a line
  *     model.onnx         the result
+ *     posterior.onnx     of a method that learns one: the result with parameters drawn at every run
  *     plan.json          of compression: the channels that stayed, in the original's indices
  *     report.html        of compression: the result for people
  *     report.json        the result in figures; written last, so its presence says that the run is over
@@ -83,12 +84,15 @@ export function runPaths(run: string) {
     journal: path("checkpoint/journal.json"),
     events: path("events.jsonl"),
     model: path("model.onnx"),
+    posterior: path("posterior.onnx"),
     plan: path("plan.json"),
     html: path("report.html"),
     report: path("report.json"),
     predictions: {
       original: path("predictions/original.safetensors"),
       result: path("predictions/result.safetensors"),
+      /** What the mean of draws from `posterior.onnx` said. */
+      posterior: path("predictions/posterior.safetensors"),
       examples: path("predictions/examples.safetensors"),
     },
   } as const;
@@ -103,7 +107,7 @@ export function roundPaths(run: string, round: number) {
     pruned: path("pruned.onnx"),
     plan: path("plan.json"),
     tuned: path("tuned.onnx"),
-    /** What the method remembers for the next round, pruned like the network; where it does. */
+    /** What the method remembers for the next round and for `posterior.onnx`, pruned like the network. */
     memory: path("memory.onnx"),
   } as const;
 }

@@ -31,6 +31,7 @@ import {
   verificationOf,
 } from "./report-figures.ts";
 import { type CompressConfig, runPaths } from "./run-folder.ts";
+import { uncertaintyRecordOf } from "./uncertainty-record.ts";
 
 /** What a check found. */
 export interface Found {
@@ -146,9 +147,25 @@ function testChecks(run: string, { hasLabels }: CompressConfig, report: Compress
       const { value, ci95 } = report.drop;
       return findings({ value, ci95 }, dropFigures(before, after));
     }),
-    check("calibration", (before, after) =>
-      findings(report.calibration, calibrationOf(before, after)),
-    ),
+    {
+      name: "calibration",
+      async work() {
+        const before = await ofRun(predictions.original);
+        const after = await ofRun(predictions.result);
+        const draws = report.uncertainty?.posterior?.draws;
+        const posterior =
+          draws === undefined
+            ? undefined
+            : { draws, outcomes: await loadOutcomes(predictions.posterior) };
+        return findings(
+          { calibration: report.calibration, uncertainty: report.uncertainty },
+          {
+            calibration: calibrationOf(before, after),
+            uncertainty: uncertaintyRecordOf({ before, after, posterior }, hasLabels),
+          },
+        );
+      },
+    },
     check("classes", (before, after) =>
       findings(report.classes, classesOf(before, after, report.classNames)),
     ),

@@ -1,4 +1,5 @@
 /** @file `verify RUN`: what a run claims, recomputed from the files that it left. */
+import { readFile } from "node:fs/promises";
 import { EspalierError } from "../errors.ts";
 import { fileDigest } from "../files/file-digest.ts";
 import { loadModel } from "../files/model-file.ts";
@@ -7,11 +8,13 @@ import type { VerifyOptions } from "../measure/compare.ts";
 import { isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import type { Model } from "../onnx/read.ts";
+import { concatBytes } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
 import { planOf, removalOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
 import { composeRemovals, mismatchAfter, mismatchOf } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
+import { learnsPosterior, posteriorOfRun } from "./posterior-of-run.ts";
 import { roundsTaken } from "./report-figures.ts";
 import { finishedReport } from "./resume-run.ts";
 import { type CompressConfig, readConfig, roundPaths, runPaths } from "./run-folder.ts";
@@ -228,7 +231,26 @@ function resultChecks(run: string, report: CompressReport): Check[] {
         return { figures: { units }, problems: mismatch === undefined ? [] : [mismatch] };
       },
     },
+    ...(learnsPosterior(anyMethodNamed(method)) ? [posteriorCheck(run, report)] : []),
   ];
+}
+
+/** The posterior is that of the result, with what its rounds have learnt. */
+function posteriorCheck(run: string, { method, rounds, chosenRound }: CompressReport): Check {
+  return {
+    name: "posterior",
+    async work() {
+      const { model, posterior } = runPaths(run);
+      const taken = roundsTaken(rounds, chosenRound);
+      const made = await posteriorOfRun(run, anyMethodNamed(method), taken, await loadModel(model));
+      const written = await readFile(posterior).catch(() => undefined);
+      const expected = made && concatBytes(made);
+      const isSame =
+        expected === undefined ? written === undefined : written?.equals(expected) === true;
+      const problems = isSame ? [] : [`${posterior} is not what the rounds have learnt`];
+      return { figures: { bytes: expected?.length ?? 0 }, problems };
+    },
+  };
 }
 
 async function modelsAt(...paths: readonly [string, string]): Promise<[Model, Model]> {

@@ -1,0 +1,84 @@
+/** @file What `evaluate RUN --posterior-samples` shows. */
+import type { RunEvaluation } from "../compress/evaluate-run.ts";
+import type { Evaluation } from "../measure/evaluate.ts";
+import type { Estimate } from "../measure/statistics.ts";
+import { formatInteger, formatPercent } from "../report/text.ts";
+import type { Io } from "./io.ts";
+import { drawFacts, drawTable } from "./table.ts";
+
+/** The JSON document: both evaluations without what was said of each sample. */
+export function figuresOfRun({ mean, posterior, ...rest }: RunEvaluation): unknown {
+  const figuresOf = ({ predictions, ...figures }: Evaluation) => figures;
+  return { ...rest, mean: figuresOf(mean), posterior: figuresOf(posterior) };
+}
+
+/** Both networks side by side, and what changes. */
+export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
+  const { mean, posterior, change, draws, seed, split } = found;
+  const row = (
+    name: string,
+    write: (value: number) => string,
+    sides: readonly [Estimate, Estimate],
+    difference: Estimate | undefined,
+  ) => [
+    name,
+    ...sides.map(({ value }) => write(value)),
+    ...(difference === undefined
+      ? ["", ""]
+      : [
+          signed(difference.value, write),
+          difference.ci95.map((end) => signed(end, write)).join(" to "),
+        ]),
+  ];
+  const rows = [
+    row(mean.metric === "miou" ? "mean IoU" : "top-1", percent, [mean, posterior], change.value),
+    row("loss (nats)", plain, [mean.crossEntropy, posterior.crossEntropy], change.nll),
+    row("Brier score", plain, [mean.brier, posterior.brier], change.brier),
+    row(
+      "calibration error",
+      percent,
+      [mean.calibrationError, posterior.calibrationError],
+      change.ece,
+    ),
+  ];
+  if (mean.metric === "top1" && posterior.metric === "top1") {
+    const [first, second] = [mean.selective, posterior.selective];
+    for (const [i, { share, accuracy }] of first.coverage.entries())
+      if (share < 1) {
+        const sides = [accuracy, second.coverage[i].accuracy] as const;
+        rows.push(row(`surest ${formatPercent(share, 0)}`, percent, sides, undefined));
+      }
+    rows.push(row("risk-coverage area", plain, [first.riskArea, second.riskArea], change.riskArea));
+  }
+  const table = drawTable(
+    [
+      { title: "metric", isFlexible: true },
+      { title: "means", align: "right" },
+      { title: "draws", align: "right" },
+      { title: "change", align: "right" },
+      { title: "95 % interval", align: "right" },
+    ],
+    rows,
+    io,
+  );
+  const facts = drawFacts(
+    [
+      ["samples", `${formatInteger(mean.samples)} (${split})`],
+      ["draws", `${formatInteger(draws)}, seed ${seed}`],
+    ],
+    io.columns,
+  );
+  return [table, facts].join("\n");
+}
+
+function percent(value: number): string {
+  return formatPercent(value, 2);
+}
+
+function plain(value: number): string {
+  return value.toFixed(4);
+}
+
+function signed(value: number, write: (value: number) => string): string {
+  return `${value < 0 ? "-" : "+"}${write(Math.abs(value))}`;
+}

@@ -1,0 +1,79 @@
+/** @file How sure the result of a run is when its parameters are drawn from their posterior. */
+import { openDataset } from "../data/dataset.ts";
+import type { DatasetOptions } from "../data/options.ts";
+import { assert, EspalierError } from "../errors.ts";
+import { loadModel } from "../files/model-file.ts";
+import { withSeeds } from "../measure/draws.ts";
+import { type EvaluateOptions, type Evaluation, evaluate } from "../measure/evaluate.ts";
+import type { Outcomes } from "../measure/outcomes.ts";
+import { type UncertaintyChange, uncertaintyChange } from "../measure/uncertainty.ts";
+import { allMethods } from "../methods/learned-registry.ts";
+import { emitModel } from "../onnx/emit.ts";
+import { writeModel } from "../onnx/write.ts";
+import { learnsPosterior } from "./posterior-of-run.ts";
+import { type RunConfig, readConfig, runPaths } from "./run-folder.ts";
+
+/** What to draw, and on what. `draws` networks are averaged; a seed decides which. */
+export interface EvaluateRunOptions extends EvaluateOptions {
+  readonly draws: number;
+  /** Default: the data of the run, where they lay. */
+  readonly data?: string | undefined;
+  /** Default: as the run was told. */
+  readonly dataOptions?: DatasetOptions;
+}
+
+/** The result of a run, and the mean of draws from its posterior, on the same samples. */
+export interface RunEvaluation {
+  readonly split: Evaluation["split"];
+  readonly draws: number;
+  readonly seed: number;
+  /** `model.onnx`: the network of the means. */
+  readonly mean: Evaluation;
+  /** The mean of the probabilities of `draws` draws. */
+  readonly posterior: Evaluation;
+  /** `posterior` minus `mean`, paired. */
+  readonly change: UncertaintyChange;
+}
+
+/**
+ * Evaluates `model.onnx` and `posterior.onnx` of a run. The same arguments give the same figures.
+ * Fails with `RUN_INVALID` where there is no posterior, and as `evaluate` and `openDataset`.
+ */
+export async function evaluateRun(
+  run: string,
+  { draws, data, dataOptions, ...options }: EvaluateRunOptions,
+): Promise<RunEvaluation> {
+  const config = await readConfig(run);
+  const paths = runPaths(run);
+  const posterior = await loadModel(paths.posterior).catch((cause: unknown) => {
+    throw withoutPosterior(run, config, cause);
+  });
+  const dataset = await openDataset(data ?? config.data.path, {
+    ...config.data.options,
+    ...dataOptions,
+  });
+  const { seed = 0 } = options;
+  const own = { ...options, seed };
+  const mean = await evaluate(writeModel(await loadModel(paths.model)).chunks, dataset, own);
+  const { chunks } = emitModel(withSeeds(posterior.graph, seed));
+  const drawn = await evaluate(chunks, dataset, { ...own, draws });
+  const change = uncertaintyChange(outcomesOf(mean), outcomesOf(drawn), seed);
+  assert(change !== undefined, "an evaluation tells how sure the network was");
+  return { split: mean.split, draws, seed, mean, posterior: drawn, change };
+}
+
+function outcomesOf({ predictions }: Evaluation): Outcomes {
+  return "confusions" in predictions
+    ? { kind: "maps", ...predictions }
+    : { kind: "classes", predictions };
+}
+
+function withoutPosterior(run: string, config: RunConfig, cause: unknown): EspalierError {
+  const method = config.command === "compress" ? config.settings.method : config.command;
+  const names = allMethods.filter(learnsPosterior).map(({ name }) => name);
+  return new EspalierError("RUN_INVALID", `${run} keeps no posterior to draw from`, {
+    hint: `Runs of compress that are over keep one where the method learns it (${names.join(", ")}) and something was removed; this is a run of ${method}.`,
+    data: { run, method },
+    cause,
+  });
+}

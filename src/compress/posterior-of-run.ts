@@ -1,0 +1,80 @@
+/** @file `posterior.onnx`: the result of a run with parameters drawn from what its method learnt of them. */
+import { access } from "node:fs/promises";
+import { dirname } from "node:path";
+import { loadModel, saveModel } from "../files/model-file.ts";
+import { withSeeds } from "../measure/draws.ts";
+import { examine, type Outcomes } from "../measure/outcomes.ts";
+import { saveOutcomes } from "../measure/outcomes-file.ts";
+import { type AnyMethod, isLearned, type LearnedMethod } from "../methods/learned-method.ts";
+import { emitModel } from "../onnx/emit.ts";
+import type { Model } from "../onnx/read.ts";
+import type { ModelBytes } from "../onnx/write.ts";
+import { structureOf } from "../structure/units.ts";
+import type { RoundRecord } from "./compress-report.ts";
+import type { CompressContext } from "./context.ts";
+import { makeFolder, roundPaths, runPaths } from "./run-folder.ts";
+import { isTimeSpent } from "./time-budget.ts";
+
+/** A method that learns a posterior. */
+type BayesianMethod = LearnedMethod & Required<Pick<LearnedMethod, "posterior">>;
+
+/** Whether a method learns one. */
+export function learnsPosterior(method: AnyMethod): method is BayesianMethod {
+  return isLearned(method) && method.posterior !== undefined;
+}
+
+/**
+ * The bytes of `posterior.onnx`: the network of the result, whose means are its weights, with the deviations
+ * that were learnt last before it. `undefined` where the method learns no posterior, or nothing was
+ * removed. It draws anew at every run, once for all examples of a batch.
+ */
+export async function posteriorOfRun(
+  run: string,
+  method: AnyMethod,
+  taken: readonly RoundRecord[],
+  model: Model,
+): Promise<ModelBytes | undefined> {
+  if (!learnsPosterior(method)) return undefined;
+  for (const { round } of taken.toReversed()) {
+    const { memory } = roundPaths(run, round);
+    if (!(await isThere(memory))) continue;
+    const { graph } = await loadModel(memory);
+    const random = method.posterior(structureOf(model.graph), graph);
+    return emitModel(random, { metadata: model.metadata });
+  }
+  return undefined;
+}
+
+/**
+ * Writes `posterior.onnx`, and what the mean of its draws says on `test`, unless the time budget is spent.
+ * `undefined` where there is no posterior, or nothing was drawn.
+ */
+export async function samplePosterior(
+  context: CompressContext,
+  taken: readonly RoundRecord[],
+  model: Model,
+  labelled: Outcomes | undefined,
+): Promise<{ readonly draws: number; readonly outcomes: Outcomes } | undefined> {
+  const { run, settings, dataset, session, hooks, method } = context;
+  const { posteriorSamples: draws } = settings;
+  const bytes = await posteriorOfRun(run, method, taken, model);
+  if (bytes === undefined) return undefined;
+  const paths = runPaths(run);
+  await saveModel(paths.posterior, bytes);
+  if (labelled === undefined || labelled.kind === "values" || draws === 0) return undefined;
+  if (await isTimeSpent(context, "time before the posterior")) return undefined;
+  hooks.onPhase?.("drawing from the posterior");
+  const { graph } = await loadModel(paths.posterior);
+  const { chunks } = emitModel(withSeeds(graph, settings.tuning.seed));
+  const outcomes = await examine(chunks, dataset, { ...session, split: "test", draws });
+  await makeFolder(dirname(paths.predictions.posterior));
+  await saveOutcomes(paths.predictions.posterior, outcomes);
+  return { draws, outcomes };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
