@@ -102,7 +102,7 @@ export const bn: Method = {
       unknown,
       isSequential: isOn("reestimate"),
     });
-    for (const unit of unknown) scores[unit] = Number.POSITIVE_INFINITY;
+    for (const unit of [...unknown, ...structure.carriers]) scores[unit] = Number.POSITIVE_INFINITY;
     return {
       scores,
       edits: (removed) =>
@@ -135,7 +135,9 @@ function damageScores({ structure, rules }: MethodContext, evidence: Evidence): 
   );
   if (!isSequential)
     return Float64Array.from(structure.units, ({ index }) => model.damageOf(index));
-  const candidates = candidateUnits(structure, rules).filter((unit) => !unknown.has(unit));
+  // A channel of which layers select goes with the last of what they select.
+  const without = new Set([...unknown, ...structure.carriers]);
+  const candidates = candidateUnits(structure, rules).filter((unit) => !without.has(unit));
   return removalOrder(model, count, candidates);
 }
 

@@ -19,12 +19,12 @@ import { momentsOf } from "./statistics.ts";
  * @param measured Moments of values of which batch normalization says nothing.
  */
 export function compensatedEdits(
-  { analysis: { dims } }: Structure,
+  { analysis }: Structure,
   graph: Graph,
   measured: ReadonlyMap<string, Moments> = new Map(),
 ): Proposal["edits"] {
   return (removed) => {
-    const structure = structureOf(graph, { dims });
+    const structure = structureOf(graph, analysis);
     const readers = readersOf(structure);
     const moments = momentsOf(structure.analysis);
     const correlations = correlationsOf(structure, readers, moments);
@@ -38,11 +38,11 @@ export function compensatedEdits(
  * {@link compensatedEdits}. Fails as `measureMoments` does.
  */
 export async function momentsWithoutStatistics(
-  { analysis: { dims } }: Structure,
+  { analysis }: Structure,
   graph: Graph,
   options: MeasureOptions,
 ): Promise<ReadonlyMap<string, Moments>> {
-  const structure = structureOf(graph, { dims });
+  const structure = structureOf(graph, analysis);
   const known = momentsOf(structure.analysis);
   const wanted = readersOf(structure).filter(
     ({ source, sourceUnits, axis }) =>

@@ -1,6 +1,7 @@
 /**
  * @file Where a factor per filter can stand: behind the layer that computes the channel, with its bias
- * and batch normalization, and before the activation, so that it can be folded into them exactly.
+ * and batch normalization, and before the activation, so that it can be folded into them exactly; and
+ * where one per feature can, which a layer selects: before that layer, whose columns it folds into.
  *
  * Channels that live and die together share one factor. Of the layers that compute a channel only
  * those are gated whose result is read as it is: what goes through a depthwise convolution first is
@@ -24,13 +25,15 @@ export interface Gate {
 
 /** One value that is multiplied by factors, channel by channel. */
 export interface GateSite {
-  /** The linear layer that computes the channels, by node name. */
+  /** The linear layer that computes the channels, or that selects what it reads, by node name. */
   readonly layer: string;
   readonly role: LinearRole;
   /** The batch normalization that alone reads the layer, by node name. */
   readonly batchNorm: { readonly node: string; readonly role: BatchNormRole } | undefined;
   /** The value that is multiplied: behind bias and normalization, before the activation. */
   readonly value: string;
+  /** The input at which the layer alone reads the product, where it selects what it reads. */
+  readonly selects: number | undefined;
   readonly dtype: DType;
   /** Axis of its channels, from the front, and number of its axes. */
   readonly axis: number;
@@ -45,13 +48,22 @@ export interface GateSite {
 export interface GatedParameter {
   readonly node: string;
   readonly input: number;
-  /** Axis of the slices, from the front; `"filters"` for the weight of the site's linear layer. */
+  /** Axis of the slices, from the front; `"filters"` for those of a weight that computes channels. */
   readonly axis: number | "filters";
 }
 
-/** Places for factors on all that can be removed. Groups of one unit, which stays, have none. */
+/**
+ * Places for factors on all that can be removed, in the order of the layers. Groups of one unit, which
+ * stays, have none.
+ */
 export function gatesOf(structure: Structure): readonly Gate[] {
-  const sites = foldable(structure, withoutFollowed(structure, sitesOf(structure)));
+  const { nodes } = structure.analysis.graph;
+  const order = new Map(nodes.map(({ name }, place) => [name, place]));
+  const placeOf = ({ site }: Site) => order.get(site.layer) ?? 0;
+  const sites = [
+    ...selectionSites(structure),
+    ...foldable(structure, withoutFollowed(structure, sitesOf(structure))),
+  ].sort((a, b) => placeOf(a) - placeOf(b));
   const byGroup = new Map<number, Site[]>();
   for (const site of sites) byGroup.set(site.group, [...(byGroup.get(site.group) ?? []), site]);
   return [...byGroup].flatMap(([group, own]): Gate[] => {
@@ -98,7 +110,8 @@ function sitesOf(structure: Structure): readonly Site[] {
     const place = { axis, rank, width: units.length };
     const tail = tailOf(graph, consumers, node, role, place);
     if (tail === undefined) return [];
-    const site = { ...tail, layer: node.name, role, dtype: result.dtype, axis, rank };
+    const dtype = result.dtype;
+    const site = { ...tail, selects: undefined, layer: node.name, role, dtype, axis, rank };
     const sources = structure.unitsAlong(own.layoutOf(data), axis);
     const passesOn =
       role.group > 1 &&
@@ -107,6 +120,29 @@ function sitesOf(structure: Structure): readonly Site[] {
         return units[first] === unit;
       });
     return [{ site, group, units, passesOn }];
+  });
+}
+
+/** A site before every layer that may select what it alone reads, with a weight of its own. */
+function selectionSites(structure: Structure): readonly Site[] {
+  const { graph, selections, operands } = structure.analysis;
+  const consumers = consumersOf(graph);
+  return [...selections].flatMap(([node, selection]): Site[] => {
+    const { input, value, axis, layout, weight } = selection;
+    const role = roleOf(node);
+    const dtype = operands.get(node)?.inputs[input]?.dtype;
+    const constant = node.inputs[weight.input];
+    const isAlone = [value, constant].every(
+      (name) => onlyConsumer(graph, consumers, name)?.name === node.name,
+    );
+    const units = structure.unitsAlong(layout, axis);
+    if (role.kind !== "linear" || dtype === undefined || !isAlone) return [];
+    if (units.every((unit) => structure.units[unit]?.reason !== undefined)) return [];
+    const parameters = [{ node: node.name, input: weight.input, axis: weight.axis }];
+    const site = { layer: node.name, role, batchNorm: undefined, value, selects: input };
+    const { group } = structure.units[units[0]];
+    const rank = layout.shape.length;
+    return [{ site: { ...site, dtype, axis, rank, parameters }, group, units, passesOn: false }];
   });
 }
 

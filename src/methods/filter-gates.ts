@@ -19,11 +19,14 @@ export interface GatedGraph {
   readonly names: readonly string[];
   /** What the names of all gates begin with, and those of no other constant. */
   readonly prefix: string;
+  /** The name of each site's product. */
+  readonly products: ReadonlyMap<GateSite, string>;
 }
 
 /**
  * The network with a product by factors at every site: one constant [units] for each gate, of which a
- * site takes what belongs to its channels. Every value keeps its name; a site's value is the product.
+ * site takes what belongs to its channels. Every value keeps its name; a site's value is the product,
+ * but where a layer selects, which alone reads the product.
  *
  * @param values The factors of a gate, one for each unit; 1 changes nothing.
  */
@@ -41,10 +44,16 @@ export function insertGates(
   };
   const prefix = freePrefix(graph);
   const behind = new Map<string, { readonly ungated: string; readonly nodes: readonly Node[] }>();
+  const before = new Map<
+    string,
+    { readonly inputs: Map<number, string>; readonly nodes: Node[] }
+  >();
+  const products = new Map<GateSite, string>();
   const names = gates.map((gate, i) => {
     const [{ dtype }] = gate.sites;
     const name = constant(`${prefix}${i}`, tensorOf(dtype, [gate.units.length], values(gate)));
-    for (const { value, entries, axis, rank } of gate.sites) {
+    for (const site of gate.sites) {
+      const { value, entries, axis, rank, selects, layer } = site;
       const nodes: Node[] = [];
       const add = (opType: string, inputs: readonly string[], output: string): string => {
         nodes.push(newNode(fresh(`${value}/${opType}`), opType, inputs, output));
@@ -60,18 +69,32 @@ export function insertGates(
         const shape = constant(`${value}/shape`, int64Vector([entries.length, ...ones]));
         factors = add("Reshape", [factors, shape], fresh(`${value}/aligned`));
       }
+      if (selects !== undefined) {
+        const own = before.get(layer) ?? { inputs: new Map(), nodes: [] };
+        const gated = add("Mul", [value, factors], fresh(`${value}/gated`));
+        before.set(layer, {
+          inputs: own.inputs.set(selects, gated),
+          nodes: [...own.nodes, ...nodes],
+        });
+        products.set(site, gated);
+        continue;
+      }
       const ungated = fresh(`${value}/ungated`);
-      add("Mul", [ungated, factors], value);
+      products.set(site, add("Mul", [ungated, factors], value));
       behind.set(value, { ungated, nodes });
     }
     return name;
   });
   const nodes = graph.nodes.flatMap((node) => {
+    const selected = before.get(node.name);
+    const inputs = node.inputs.map((name, i) => selected?.inputs.get(i) ?? name);
+    const reading = selected ? [...selected.nodes, { ...node, inputs }] : [node];
     const gated = behind.get(node.outputs[0]);
-    if (gated === undefined) return [node];
-    return [{ ...node, outputs: node.outputs.with(0, gated.ungated) }, ...gated.nodes];
+    if (gated === undefined) return reading;
+    const outputs = node.outputs.with(0, gated.ungated);
+    return [...reading.slice(0, -1), { ...reading[reading.length - 1], outputs }, ...gated.nodes];
   });
-  return { graph: { ...graph, nodes, constants }, names, prefix };
+  return { graph: { ...graph, nodes, constants }, names, prefix, products };
 }
 
 /**
@@ -91,7 +114,12 @@ export function foldGates(
   const nodes = trained.nodes.flatMap((node): Node[] => {
     const own = before.get(node.name);
     if (own === undefined) return [];
-    return [node.inputs === own.inputs ? own : { ...node, outputs: own.outputs }];
+    // What a node reads is its own again, but for constants, which training may have given it.
+    const inputs = own.inputs.map((name, i) =>
+      original.constants.has(name) ? node.inputs[i] : name,
+    );
+    const isSame = inputs.every((name, i) => name === own.inputs[i]);
+    return [isSame ? own : { ...node, inputs, outputs: own.outputs }];
   });
   const live = new Set(nodes.flatMap(({ inputs, captures }) => [...inputs, ...captures]));
   const constants = [...trained.constants].filter(
@@ -159,7 +187,7 @@ interface Change {
   readonly scale: (tensor: HostTensor) => HostTensor;
 }
 
-/** The changes to each constant, by name. */
+/** The changes to each constant, by name; one for each use. */
 function changesTo(
   graph: Graph,
   gates: readonly Gate[],
@@ -175,7 +203,19 @@ function changesTo(
         const name = nodes.get(parameter.node)?.inputs[parameter.input] ?? "";
         const key = `${i} ${parameter.axis} ${site.entries.join()}`;
         const scale = (tensor: HostTensor) => scaled(tensor, site, parameter, perChannel);
-        changes.set(name, [...(changes.get(name) ?? []), { key, parameter, scale }]);
+        const known = changes.get(name) ?? [];
+        const isSameUse = ({ parameter: { node, input } }: Change) =>
+          node === parameter.node && input === parameter.input;
+        const others = known.filter((change) => !isSameUse(change));
+        // Of a layer that selects what it reads both rows and columns are multiplied.
+        const both = known.filter(isSameUse).reduce<Change>(
+          (after, { key: first, scale: before }) => ({
+            ...{ key: `${first}, ${after.key}`, parameter },
+            scale: (tensor) => after.scale(before(tensor)),
+          }),
+          { key, parameter, scale },
+        );
+        changes.set(name, [...others, both]);
       }
     }
   }

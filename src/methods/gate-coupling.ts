@@ -20,7 +20,9 @@ export function incomingShares(
   const { graph, operands } = structure.analysis;
   const [alive, all] = [0, 1].map(() => new Float64Array(units.length));
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
-  for (const { layer, role, entries } of sites) {
+  for (const { layer, role, entries, selects } of sites) {
+    // What is selected is made of nothing else.
+    if (selects !== undefined) continue;
     const node = nodes.get(layer);
     const own = node && operands.get(node);
     const constant = graph.constants.get(node?.inputs[role.weightInput] ?? "");

@@ -125,7 +125,7 @@ export function randomGates(
 ): readonly Gate[] {
   const { nodes, outputs } = structure.analysis.graph;
   const behind = nodesBehind(nodes, [training.output ?? outputs[0]]);
-  const computed = new Set(behind.flatMap((node) => node.outputs));
+  const computed = new Set(behind.flatMap((node) => [...node.inputs, ...node.outputs]));
   const candidates = new Set(candidateUnits(structure, rules));
   const all = randomizable(gatesOf(structure), structure)
     .filter(({ units }) => units.some((unit) => candidates.has(unit)))

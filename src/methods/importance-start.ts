@@ -133,13 +133,23 @@ export function overSites(
   return sums.map((total, i) => total / counts[i]);
 }
 
-/** The weight of a site's layer, where it is a constant matrix or kernel. */
-export function weightAt(graph: Graph, { layer, role }: GateSite): LinearWeight | undefined {
+/**
+ * The weight of a site's layer, where it is a constant matrix or kernel; its transpose where the layer
+ * selects what it reads, so that a channel of the site is an output.
+ */
+export function weightAt(
+  graph: Graph,
+  { layer, role, selects }: GateSite,
+): LinearWeight | undefined {
   const node = graph.nodes.find(({ name }) => name === layer);
   const constant = graph.constants.get(node?.inputs[role.weightInput] ?? "");
   const isMatrix = role.window !== undefined || constant?.shape.length === 2;
   if (constant === undefined || !isFloat(constant.dtype) || !isMatrix) return undefined;
-  return weightOf(role, constant.read());
+  const weight = weightOf(role, constant.read());
+  if (selects === undefined) return weight;
+  const { outputs, inputs, values } = weight;
+  const turned = values.map((_, i) => values[(i % outputs) * inputs + Math.floor(i / outputs)]);
+  return { ...weight, outputs: inputs, inputs: outputs, values: turned };
 }
 
 function norm(values: Float64Array): number {

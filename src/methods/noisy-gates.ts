@@ -51,10 +51,10 @@ export function insertNoisyGates(graph: Graph, gates: readonly Gate[], form: Gat
       tensorOf(dtype, [gate.units.length], first),
     );
     // The first that is computed draws for all.
-    const placeOf = ({ value }: GateSite) => order.get(value) ?? 0;
+    const placeOf = (site: GateSite) => order.get(gated.products.get(site) ?? "") ?? 0;
     let draw: string | undefined;
     for (const site of [...gate.sites].sort((a, b) => placeOf(a) - placeOf(b))) {
-      const product = products.get(site.value);
+      const product = products.get(gated.products.get(site) ?? "");
       assert(product !== undefined, "a gate multiplies the value of its site");
       const nodes: Node[] = [];
       const [ungated] = product.inputs;

@@ -79,7 +79,10 @@ export function gateMemory(
   for (const [{ units }, { means, variances }] of posteriors)
     for (const [i, unit] of units.entries())
       ratios[unit] = Math.min(largestRatio, Math.sqrt(variances[i]) / Math.abs(means[i]));
-  const gates = gatesOf(structure);
+  // What layers select is remembered as certain: its gates share weights with those of filters.
+  const gates = gatesOf(structure).filter(({ sites }) =>
+    sites.every(({ selects }) => selects === undefined),
+  );
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const constants = new Map<string, Constant>(graph.constants);
   for (const { sites } of gates)

@@ -4,7 +4,7 @@ import type { Removed } from "../structure/removal.ts";
 import { restoreUnits } from "../structure/restore.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
-import { type Gate, gatesOf } from "./filter-gates-sites.ts";
+import { type Gate, type GateSite, gatesOf } from "./filter-gates-sites.ts";
 import { firstSpread, type GatePosterior } from "./gate-posterior.ts";
 import { randomizable } from "./noisy-gates.ts";
 
@@ -15,20 +15,23 @@ export interface RbpStage {
   readonly gates: readonly Gate[];
   /** Numbers for the units of the whole gate as those of one of `gates`. */
   readonly select: (values: Float64Array) => (gate: Gate) => Float64Array;
-  /** The posterior of the whole gate; a unit without a gate here is as it was at first. */
+  /** The posterior of the whole gate; a unit without a gate here is as it was at first, or gone. */
   readonly posteriorOf: (trained: ReadonlyMap<Gate, GatePosterior>) => GatePosterior;
   /** The whole network with what the smaller one has learnt. */
   readonly restore: (trained: Graph) => Graph;
 }
 
-/** The stage of `gate` in a network of which `removed` is gone. No unit of the gate is. */
+/**
+ * The stage of `gate` in a network of which `removed` is gone: of the gate's units those that can't be
+ * without what has died before.
+ */
 export function rbpStage(whole: Structure, gate: Gate, removed: Removed): RbpStage {
-  const { dims } = whole.analysis;
-  const structure = structureOf(removeUnits(whole, removed), { dims });
+  const structure = structureOf(removeUnits(whole, removed), whole.analysis);
   const unitOf = unitsOf(structure, whole, removed);
-  const layers = new Set(gate.sites.map(({ layer }) => layer));
+  const placeAt = ({ layer, selects }: GateSite) => `${layer}\u0000${selects}`;
+  const places = new Set(gate.sites.map(placeAt));
   const gates = randomizable(gatesOf(structure), structure).filter(({ sites }) =>
-    sites.some(({ layer }) => layers.has(layer)),
+    sites.some((site) => places.has(placeAt(site))),
   );
   const place = new Map([...gate.units].map((unit, i) => [unit, i]));
   const placeOf = (unit: number) => place.get(unitOf[unit]);
@@ -38,7 +41,7 @@ export function rbpStage(whole: Structure, gate: Gate, removed: Removed): RbpSta
     select: (values) => (own) =>
       Float64Array.from(own.units, (unit) => values[placeOf(unit) ?? -1] ?? 0),
     posteriorOf(trained) {
-      const means = new Float64Array(gate.units.length).fill(1);
+      const means = Float64Array.from(gate.units, (unit) => 1 - removed[unit]);
       const variances = means.map(() => Math.exp(firstSpread));
       for (const [own, posterior] of trained)
         for (const [k, unit] of own.units.entries()) {
@@ -56,7 +59,8 @@ export function rbpStage(whole: Structure, gate: Gate, removed: Removed): RbpSta
 /** The unit of the whole that each unit of the smaller network is; -1 where that is not known. */
 function unitsOf(small: Structure, whole: Structure, removed: Removed): Int32Array {
   const units = new Int32Array(small.units.length).fill(-1);
-  const key = ({ node, input }: Structure["filterAxes"][number]) => `${node.name}\u0000${input}`;
+  const key = ({ node, input, axis }: Structure["filterAxes"][number]) =>
+    [node.name, input, axis].join("\u0000");
   const axes = new Map(whole.filterAxes.map((axis) => [key(axis), axis]));
   for (const axis of small.filterAxes) {
     const kept = axes.get(key(axis))?.units.filter((unit) => removed[unit] === 0);

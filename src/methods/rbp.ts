@@ -7,7 +7,7 @@
  * at their means, without the channels whose gates have closed, and with no gates behind it. Which prior
  * makes noise Dirac-like, `gate-posterior.ts` says.
  */
-import { type Removed, removeNothing } from "../structure/removal.ts";
+import { type Removed, removeNothing, withDependants } from "../structure/removal.ts";
 import { removalsInOrder } from "../structure/select.ts";
 import { structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
@@ -58,7 +58,6 @@ export const rbp: LearnedMethod = {
     const settings = gateSettings(method, context);
     const isCoupled = optionOf(method, context, "coupling") === "on";
     const { structure, dataset } = context;
-    const { dims } = structure.analysis;
     const gates = randomGates(context, settings);
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const posteriors = new Map<Gate, GatePosterior>();
@@ -68,7 +67,7 @@ export const rbp: LearnedMethod = {
     const factors = new Float64Array(dead.length).fill(1);
     let { graph } = structure.analysis;
     for (const [i, gate] of gates.entries()) {
-      const stage = rbpStage(structureOf(graph, { dims }), gate, dead);
+      const stage = rbpStage(structureOf(graph, structure.analysis), gate, dead);
       const incoming = isCoupled ? incomingShares(structure, gate, factors) : undefined;
       const coupled = weights(gate).map(
         (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
@@ -91,6 +90,7 @@ export const rbp: LearnedMethod = {
         dead[unit] ||= dying[unit];
         factors[unit] = dead[unit] === 1 ? 0 : posterior.means[k];
       }
+      dead.set(withDependants(structure, dead));
     }
     // Later layers were trained without what is dead: it is nothing now, and nothing makes up for it.
     graph = scaleFilters(graph, [...posteriors.keys()], ({ units }) =>

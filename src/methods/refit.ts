@@ -64,12 +64,13 @@ export async function refit(
       { hint: "Prune without --refit.", data: { node: nested.name } },
     );
   const dims = dimsOf(original, batches);
-  const readers = affectedReaders(structureOf(original, { dims }), removed);
+  const how = { ...structure.analysis, dims };
+  const readers = affectedReaders(structureOf(original, how), removed);
   const current = new Map(edits.map((edit) => [keyOf(edit), edit]));
   for (const [done, reader] of readers.entries()) {
     options.signal?.throwIfAborted();
     const edited = applyEdits(original, [...current.values()]);
-    const repaired = removeUnits(structureOf(edited, { dims }), removed);
+    const repaired = removeUnits(structureOf(edited, how), removed);
     const now = repaired.nodes.find(({ name }) => name === reader.node.name);
     if (now === undefined) continue; // nothing reads its result any more
     const source = now.inputs[reader.role.dataInput];

@@ -1,4 +1,7 @@
-/** @file The filters of random weights, by the units that they belong to. */
+/**
+ * @file The filters of random weights, by the units that they belong to; and the columns of those whose
+ * layers select what they read.
+ */
 
 import { assert } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -30,16 +33,20 @@ export async function scoredAxes(
 ): Promise<readonly ScoredAxis[]> {
   const inputs = weights.map((own) => inputOf(graph, own));
   const moments = measured && (await measureMoments(graph, inputs, measured));
-  return structure.filterAxes.flatMap(({ node, input, tensor, axis, units }): ScoredAxis[] => {
+  return structure.filterAxes.flatMap((scored): ScoredAxis[] => {
+    const { node, input, tensor, axis, units, isSelection } = scored;
     const position = weights.findIndex(({ weight, filterAxis, layers }) => {
       const layer = layers.find((candidate) => candidate.node === node.name);
-      return weight === tensor && filterAxis === axis && layer?.input === input;
+      const isOurs = isSelection || filterAxis === axis;
+      return weight === tensor && isOurs && layer?.input === input;
     });
     const posterior = of.get(tensor);
     if (position < 0 || posterior === undefined) return [];
     const power = moments?.get(inputs[position].value)?.power;
     const channel = channelAt(weights[position]);
-    const filters = filterSums(posterior, power && ((place) => power[channel(place)]));
+    const along = { ...posterior, filterAxis: axis };
+    const filters = filterSums(along, power && ((place) => power[channel(place)]));
+    if (isSelection) return [{ units, filters }];
     const scale = of.get(scales.find(({ behind }) => behind === tensor)?.weight ?? "");
     return [{ units, filters: scale ? withScales(filters, scale) : filters }];
   });

@@ -209,7 +209,7 @@ function evidenceOf(
 ): Float64Array {
   const own = { weight: "w", shape: [filters, taps], filterAxis: 0, prior: 1, ...posterior };
   const units = Array.from({ length: filters }, (_, index) => ({
-    ...{ index, group: 0, reason: undefined, filters: [] },
+    ...{ index, group: 0, reason: undefined, filters: [], needs: [] },
   }));
   const axis = { units: units.map(({ index }) => index), filters: filterSums(own) };
   return scoreUnits({ units }, [axis], "evidence");

@@ -56,7 +56,7 @@ export async function expectExactRemoval(
   ]);
   expect(removed).toContain(1);
   const own = edits(removed);
-  const edited = structureOf(applyEdits(graph, own));
+  const edited = structureOf(applyEdits(graph, own), structure.analysis);
   const [masked, small] = [
     writeModel(model, maskReads(edited, removed)),
     writeModel(model, removeUnits(edited, removed)),
