@@ -5,10 +5,11 @@ import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
 import { rbp } from "./rbp.ts";
 import { methods } from "./registry.ts";
 import { snr } from "./snr.ts";
+import { turboVbi } from "./turbo-vbi.ts";
 import { vib } from "./vib.ts";
 
 /** The methods that train, in the order in which they are listed to users. */
-export const learnedMethods: readonly LearnedMethod[] = [importance, snr, rbp, vib];
+export const learnedMethods: readonly LearnedMethod[] = [importance, snr, rbp, vib, turboVbi];
 
 /** All methods, those without data first. */
 export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];

@@ -30,6 +30,11 @@ export interface Proposal {
    * that don't compensate.
    */
   readonly edits: (removed: Removed) => readonly Edit[];
+  /**
+   * Of methods that judge single weights: a score for each element of a constant, by the constant's
+   * name; the lowest go first.
+   */
+  readonly weightScores?: ReadonlyMap<string, Float64Array>;
   /** What the user should know, one sentence each. */
   readonly notes: readonly string[];
 }

@@ -16,7 +16,8 @@ const score = z.object({
   /** What else is to be told of the network, by name. */
   facts: z.record(z.string(), anyNumber).optional(),
 });
-const epochRecord = z.object({
+/** One epoch, as files hold it. */
+export const epochRecord = z.object({
   epoch: z.int(),
   step: z.int(),
   rate: z.number(),

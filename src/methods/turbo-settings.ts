@@ -1,0 +1,153 @@
+/** @file The options of the method `turbo-vbi`. */
+import type { LearningContext } from "./learned-method.ts";
+import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+import { requirePrior, type TurboPrior, transitionForms } from "./turbo-layer.ts";
+import { beliefForms } from "./turbo-precision.ts";
+import { supportStructures } from "./turbo-support.ts";
+import { noiseForms } from "./variational-layers.ts";
+import type { PosteriorTraining } from "./variational-training.ts";
+
+/** The method's name. */
+export const turboName = "turbo-vbi";
+/** What may be given. */
+export const turboOptions: readonly MethodOption[] = [
+  {
+    name: "structure",
+    values: [...supportStructures],
+    default: "chain",
+    description:
+      "how active weights hang together: in a chain along each neuron's inputs, in chains along rows and columns, in a grid, by kernels, by neurons, or not at all (iid)",
+  },
+  {
+    name: "form",
+    values: [...beliefForms],
+    default: "joint",
+    description: "beliefs about precisions and support are one, or factorised as the paper prints",
+  },
+  {
+    name: "dof",
+    values: ["0.5", "1"],
+    default: "0.5",
+    description: "what a weight adds to the shape of its precision: 0.5 as is right, 1 as printed",
+  },
+  {
+    name: "density",
+    values: [],
+    default: "0.1",
+    description: "share of active weights that is expected beforehand, between 0 and 1",
+  },
+  {
+    name: "length",
+    values: [],
+    default: "6",
+    description: "mean length of clusters that is expected beforehand",
+  },
+  {
+    name: "contrast",
+    values: [],
+    default: "0.1",
+    description: "size of inactive weights beside active ones, between 0 and 1",
+  },
+  {
+    name: "transitions",
+    values: [...transitionForms],
+    default: "fixed",
+    description: "density and length stay as given, the length is learnt, or both are (em)",
+  },
+  {
+    name: "rounds",
+    values: [],
+    default: "10",
+    description: "times that messages go over the support, each followed by training",
+  },
+  {
+    name: "alone",
+    values: [],
+    default: "3",
+    description: "rounds at the beginning in which weights are judged without their neighbours",
+  },
+  {
+    name: "epochs",
+    values: [],
+    default: "1",
+    description: "epochs of training in each round; 0: none",
+  },
+  {
+    name: "turns",
+    values: [],
+    default: "5",
+    description: "turns of precisions and support in each round, in the factorised form",
+  },
+  {
+    name: "noise",
+    values: ["auto", ...noiseForms],
+    default: "auto",
+    description:
+      "how noise is drawn: for each result of a layer (local), once for a batch (weight), with signs for each example (flipout), or as is exact (auto)",
+  },
+  {
+    name: "rate",
+    values: [],
+    default: "0.001",
+    description: "learning rate of the means, above 0; that of ln σ is 10 times as large",
+  },
+  {
+    name: "lambda",
+    values: [],
+    default: "1",
+    description: "weight of the KL in the loss; 1 is Bayes' rule",
+  },
+  {
+    name: "images",
+    values: [],
+    default: "1024",
+    description: "images on which is measured what layers are given",
+  },
+  {
+    name: "compensate",
+    values: ["on", "off"],
+    default: "on",
+    description: "replace removed channels by their expected value",
+  },
+];
+
+/** The options, read. */
+export interface TurboSettings extends PosteriorTraining, TurboPrior {
+  readonly rounds: number;
+  /** Rounds at the beginning in which bits say nothing to each other. */
+  readonly alone: number;
+  readonly images: number;
+  readonly isCompensated: boolean;
+}
+
+/** Reads the options. Fails with `USAGE` for what cannot be. */
+export function turboSettings(context: Pick<LearningContext, "options">): TurboSettings {
+  const method = { name: turboName, options: turboOptions };
+  const number = (option: string, least: number, isWhole = false) =>
+    numberOptionOf(method, context, option, { least, isWhole });
+  const choice = <T extends string>(option: string, values: readonly [T, ...T[]]): T =>
+    values.find((value) => value === optionOf(method, context, option)) ?? values[0];
+  const prior: TurboPrior = {
+    structure: choice("structure", supportStructures),
+    form: choice("form", beliefForms),
+    dof: Number(choice("dof", ["0.5", "1"])),
+    density: number("density", 0),
+    length: number("length", 1),
+    contrast: number("contrast", 0),
+    transitions: choice("transitions", transitionForms),
+    turns: number("turns", 1, true),
+    noise: choice("noise", ["auto", ...noiseForms]),
+  };
+  requirePrior(prior);
+  return {
+    ...prior,
+    usesBatchStatistics: false,
+    rounds: number("rounds", 1, true),
+    alone: number("alone", 0, true),
+    epochs: number("epochs", 0, true),
+    rate: number("rate", Number.MIN_VALUE),
+    lambda: number("lambda", 0),
+    images: number("images", 1, true),
+    isCompensated: optionOf(method, context, "compensate") === "on",
+  };
+}

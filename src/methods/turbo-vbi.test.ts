@@ -1,0 +1,226 @@
+/** @file The method `turbo-vbi`: planted clusters, what its scores mean, and that it is reproducible. */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { idxFile } from "../../test/data-files.ts";
+import { branched, contextOf, expectExactRemoval, learning } from "../../test/support/learning.ts";
+import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { quadrantNetwork } from "../../test/support/training.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { GraphBuilder } from "../ir/builder.ts";
+import type { Graph } from "../ir/graph.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
+import { tensorOf } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
+import type { LearningOptions } from "./learned-method.ts";
+import { learnSupport, turboVbi } from "./turbo-vbi.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "espalier-turbo-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+let quadrants: Dataset;
+let clusters: Dataset;
+beforeAll(async () => {
+  await writeQuadrants(join(folder, "quadrants"));
+  quadrants = await openDataset(join(folder, "quadrants"));
+  writeClusters(join(folder, "clusters"));
+  clusters = await openDataset(join(folder, "clusters"));
+});
+
+/** The pixels that class `c` of 4 depends on: 6 in a row. */
+const clusterOf = (c: number) => Array.from({ length: 6 }, (_, i) => 16 * c + 5 + i);
+
+/** Images of random pixels, whose class has the brightest cluster: 2500 of `fit`. */
+function writeClusters(path: string): void {
+  mkdirSync(path);
+  for (const [role, count] of [
+    ["train", 3000],
+    ["test", 200],
+  ] as const) {
+    const random = randomOf("clusters", role);
+    const pixels = Uint8Array.from({ length: 64 * count }, () => random.integer(256));
+    const labels = Uint8Array.from({ length: count }, (_, n) => {
+      const sums = [0, 1, 2, 3].map((c) =>
+        clusterOf(c).reduce((sum, i) => sum + pixels[64 * n + i], 0),
+      );
+      return sums.indexOf(Math.max(...sums));
+    });
+    writeFileSync(join(path, `${role}-images-idx3-ubyte`), idxFile([count, 8, 8], pixels));
+    writeFileSync(join(path, `${role}-labels-idx1-ubyte`), idxFile([count], labels));
+  }
+}
+
+/** One layer, 64 → 4: the clusters, and noise everywhere. */
+function noisyClusters(): Graph {
+  const random = randomOf(3, "noisy clusters");
+  const values = Float64Array.from({ length: 256 }, (_, i) => {
+    const isPlanted = clusterOf(i % 4).includes(Math.floor(i / 4));
+    return (isPlanted ? 2 : 0) + 0.5 * random.normal();
+  });
+  const b = new GraphBuilder("clusters");
+  b.input("input", "float32", ["N", 1, 8, 8]);
+  const [flat] = b.node("Flatten", ["input"], { axis: 1 });
+  b.node(
+    "MatMul",
+    [flat, b.constant("w", tensorOf("float32", [64, 4], values))],
+    {},
+    {
+      outputs: ["logits"],
+    },
+  );
+  b.output("logits", { dtype: "float32", shape: ["N", 4] });
+  return b.build();
+}
+
+describe("planted clusters", () => {
+  const supportOf = async (options: Readonly<Record<string, string>>) => {
+    const given = { rounds: "8", rate: "0.02", alone: "2", density: "0.2", ...options };
+    const learnt = await learnSupport(contextOf(noisyClusters(), clusters, given));
+    const scores = learnt.weightScores.get("w") ?? new Float64Array();
+    const found = [0, 1, 2, 3].map((c) =>
+      Array.from({ length: 64 }, (_, i) => i).filter((i) => scores[4 * i + c] > 0),
+    );
+    return { ...learnt, found };
+  };
+
+  it("are found exactly by training with a chain", async () => {
+    const { found, facts, notes, history } = await supportOf({});
+    expect(found).toEqual([0, 1, 2, 3].map(clusterOf));
+    expect(facts).toEqual([
+      { weight: "w", weights: 256, active: 24, clusters: 4, neurons: 4, empty: 0 },
+    ]);
+    expect(notes[1]).toContain("9.4 % active, in 4 clusters of 6.0 on average, 1.0 a neuron");
+    expect(history.at(-1)?.select?.value).toBeGreaterThan(0.9);
+  });
+
+  it("are not all that is found without training, or without the chain", async () => {
+    const without: Readonly<Record<string, string>>[] = [
+      { epochs: "0", alone: "0" },
+      { structure: "iid" },
+    ];
+    for (const options of without) {
+      const { found, facts } = await supportOf(options);
+      for (const c of [0, 1, 2, 3]) expect(found[c]).toEqual(expect.arrayContaining(clusterOf(c)));
+      expect(facts[0].active).toBeGreaterThan(24);
+    }
+  });
+});
+
+const networks: readonly (readonly [string, Graph])[] = [
+  ["sequential", quadrantNetwork()],
+  ["residual", branched("Add")],
+  ["skip", branched("Concat")],
+];
+const short = { rounds: "2", alone: "1", rate: "0.01" };
+
+describe.each(networks)("turbo-vbi on a %s network", (_, graph) => {
+  it("learns, and gives back the network that it was given, with other weights", async () => {
+    const context = contextOf(graph, quadrants, { rounds: "3", rate: "0.01" });
+    const proposal = await turboVbi.learn(context);
+    const { history, notes } = proposal;
+    expect(history.map(({ epoch }) => epoch)).toEqual([0, 1, 2]);
+    expect(history[2].select?.loss).toBeLessThan(history[0].select?.loss ?? 0);
+    expect(notes[0]).toMatch(/^\d+ of \d+ weights are active/);
+    expect(proposal.graph.nodes).toEqual(context.model.graph.nodes);
+    expect([...proposal.graph.constants.keys()]).toEqual([...context.model.graph.constants.keys()]);
+  });
+
+  it("proposes a removal that computes what the masked network computes", async () => {
+    const context = contextOf(graph, quadrants, short);
+    const { own } = await expectExactRemoval(context, await turboVbi.learn(context));
+    expect(own.length).toBeGreaterThan(0);
+  });
+
+  it.each<Readonly<Record<string, string>>>([
+    { structure: "rows-columns", transitions: "em" },
+    { structure: "grid", transitions: "length" },
+    { structure: "kernel", noise: "weight" },
+    { structure: "neuron", transitions: "em" },
+    { structure: "iid", dof: "1" },
+    { form: "factorised", turns: "3", transitions: "em" },
+    { form: "factorised", structure: "neuron" },
+    { epochs: "0", compensate: "off" },
+  ])("scores every weight, and every unit that may go, with %o", async (options) => {
+    const context = contextOf(graph, quadrants, { ...short, ...options });
+    const { scores, weightScores } = await learnSupport(context);
+    expect(scores.some(Number.isNaN)).toBe(false);
+    for (const { index, reason } of context.structure.units)
+      if (reason === undefined) expect(Number.isFinite(scores[index])).toBe(true);
+    for (const [name, own] of weightScores) {
+      const size = graph.constants.get(name)?.shape.reduce((product, dim) => product * dim, 1);
+      expect(own).toHaveLength(size ?? 0);
+      expect(own.every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+describe("turbo-vbi", () => {
+  it.each(["joint", "factorised"])(
+    "is the same each time, and after interruptions, %s",
+    async (form) => {
+      const place = (name: string): LearningOptions => ({
+        ...learning,
+        checkpoint: { path: join(folder, form, `${name}.safetensors`), everySteps: 5 },
+      });
+      mkdirSync(join(folder, form));
+      const options = { form, rounds: "3", alone: "1", transitions: "em" };
+      const resultOf = async (training: LearningOptions, more = {}) => {
+        const given = { ...options, ...more };
+        const context = contextOf(branched("Add"), quadrants, given, { training });
+        const proposal = await learnSupport(context);
+        const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
+        return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+      };
+      const whole = await resultOf(place("whole"));
+      expect(await resultOf(place("again"))).toEqual(whole);
+      for (const stop of [7, 17, 29]) {
+        const controller = new AbortController();
+        const run = resultOf({
+          ...{ ...place("parts"), signal: controller.signal },
+          onProgress: ({ step }) => step >= stop && controller.abort(),
+        });
+        await expect(run).rejects.toMatchObject({ code: "ABORTED" });
+      }
+      expect(await resultOf(place("parts"))).toEqual(whole);
+      // A run that is over gives its result again, and keeps one file.
+      expect(await resultOf(place("parts"))).toEqual(whole);
+      const files = readdirSync(join(folder, form)).filter((name) => name.startsWith("parts"));
+      expect(files).toEqual(["parts.turbo.safetensors"]);
+      await expect(resultOf(place("parts"), { density: "0.3" })).rejects.toMatchObject({
+        code: "CHECKPOINT_INVALID",
+      });
+    },
+  );
+
+  it.each([
+    "rounds=0",
+    "epochs=1.5",
+    "rate=0",
+    "lambda=-1",
+    "density=0",
+    "density=1",
+    "contrast=1",
+    "length=1.05",
+    "turns=0",
+  ])("refuses %s", async (option) => {
+    const [name, value] = option.split("=");
+    const learnt = turboVbi.learn(contextOf(branched("Add"), quadrants, { [name]: value }));
+    await expect(learnt).rejects.toMatchObject({ code: "USAGE", data: { option: name } });
+  });
+
+  it("refuses a prior under which the largest weights are inactive", async () => {
+    const context = contextOf(branched("Add"), quadrants, { density: "0.02", structure: "iid" });
+    await expect(turboVbi.learn(context)).rejects.toMatchObject({
+      code: "USAGE",
+      hint: expect.stringContaining("0.048"),
+    });
+  });
+
+  it("refuses a network without weights", async () => {
+    const b = new GraphBuilder("empty");
+    b.input("input", "float32", ["N", 1, 8, 8]);
+    b.output(b.node("Flatten", ["input"], { axis: 1 })[0], { dtype: "float32", shape: ["N", 64] });
+    const learnt = turboVbi.learn(contextOf(b.build(), quadrants));
+    await expect(learnt).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+  });
+});
