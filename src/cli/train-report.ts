@@ -9,6 +9,7 @@ const ends = {
   completed: "",
   "early-stop": ", stopped early",
   "time-budget": ", the time was spent",
+  "rolled-back": ", went back behind an epoch that broke the network",
 } as const;
 
 /** What came of a run. */

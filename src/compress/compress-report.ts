@@ -34,6 +34,8 @@ export const epochEntry = z.object({
   step: z.number(),
   rate: z.number(),
   loss: z.number(),
+  /** Parts of the loss, by name: `kl` is what the divergence of a posterior adds to it. */
+  terms: z.record(z.string(), z.number()).optional(),
   accuracy: z.number().optional(),
   select: z
     .object({

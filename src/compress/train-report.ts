@@ -16,7 +16,7 @@ export const trainReport = z.object({
   /** Epochs that were completed. */
   epochs: z.number(),
   steps: z.number(),
-  end: z.enum(["completed", "early-stop", "time-budget"]),
+  end: z.enum(["completed", "early-stop", "time-budget", "rolled-back"]),
   /**
    * One entry an epoch, from 1: steps done, the learning rate of the last, means of loss and accuracy
    * over the training batches as they were fed, and the score on `select`.

@@ -3,6 +3,7 @@ import type { Structure } from "../structure/units.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import type { Lambda } from "./gate-lambda.ts";
 import { type GatePosterior, gateKl, snrSquared } from "./gate-posterior.ts";
+import type { PosteriorFacts } from "./posterior-facts.ts";
 
 /** Groups that are named in a sentence. */
 const mostNamed = 8;
@@ -16,6 +17,23 @@ export function gateScores(
   for (const [gate, posterior] of posteriors)
     for (const [i, ratio] of snrSquared(posterior).entries()) scores[gate.units[i]] = ratio;
   return scores;
+}
+
+/** What is known of the units of each gate; those up to the threshold are dead. */
+export function gateFacts(
+  { groups }: Pick<Structure, "groups">,
+  posteriors: ReadonlyMap<Gate, GatePosterior>,
+  threshold: number,
+): readonly PosteriorFacts[] {
+  return [...posteriors].map(([{ group, units }, posterior]) => {
+    const ratios = snrSquared(posterior);
+    return {
+      ...{ group: groups[group].id, units: units.length, members: [...units] },
+      dead: ratios.filter((ratio) => ratio <= threshold).length,
+      kl: Array.from(posterior.means, (mean, i) => gateKl(mean, posterior.variances[i])),
+      snr: Array.from(ratios, Math.sqrt),
+    };
+  });
 }
 
 /** What the user should know of gates: λ, how many live in each group, and groups without any. */

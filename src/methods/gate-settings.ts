@@ -8,6 +8,7 @@ import { gateForms } from "./gate-posterior.ts";
 import type { GateTraining } from "./gate-training.ts";
 import type { LearningContext } from "./learned-method.ts";
 import { type Method, type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+import { collapseOption, rollsBackCollapse } from "./monitors.ts";
 import { randomizable } from "./noisy-gates.ts";
 
 /** The options of a method with random gates. */
@@ -53,6 +54,7 @@ export function gateOptions(epochs: MethodOption): readonly MethodOption[] {
       default: "1",
       description: "squared signal-to-noise ratio up to which a unit counts as dead",
     },
+    collapseOption,
     {
       name: "statistics",
       values: ["frozen", "batch"],
@@ -108,6 +110,7 @@ export function gateSettings(
     form: is("form", "alpha") ? "alpha" : "gaussian",
     hasStreams: is("stream", "on"),
     threshold: number("threshold", 0),
+    rollsBack: rollsBackCollapse(context),
     statistics: is("statistics", "batch") ? "batch" : "frozen",
     images: number("images", 1, true),
     isCompensated: is("compensate", "on"),

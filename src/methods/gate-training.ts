@@ -21,15 +21,10 @@ import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
 import { foldGates } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
-import {
-  emitGateKl,
-  type GateForm,
-  type GatePosterior,
-  gateKl,
-  posteriorOf,
-  snrSquared,
-} from "./gate-posterior.ts";
+import { emitGateKl, type GateForm, type GatePosterior, posteriorOf } from "./gate-posterior.ts";
+import { gateFacts } from "./gate-scores.ts";
 import type { LearnedProposal, LearningContext } from "./learned-method.ts";
+import { epochFacts } from "./monitors.ts";
 import { insertNoisyGates, type NoisyGraph } from "./noisy-gates.ts";
 
 /** How gates are trained. */
@@ -44,6 +39,8 @@ export interface GateTraining {
   readonly statistics: "batch" | "frozen";
   /** μ²/σ² up to which a unit counts as dead, for what is told of an epoch. */
   readonly threshold: number;
+  /** As in `train`: which epochs are taken back. */
+  readonly rollsBack?: TrainOptions["rollsBack"];
 }
 
 /** What is trained together. */
@@ -86,13 +83,15 @@ export async function trainGates(
     objective: freeEnergy(task, noisy, stage, form),
     groups: [{ match: `${noisy.prefix}*`, decay: 0, rateFactor: gateRate / rate }],
     evaluator: ofMeans({ structure, dataset }, task, noisy, stage, how),
+    rollsBack: how.rollsBack,
     checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
   };
-  const { final, history } = await train(noisy.graph, dataset, options);
-  const folded = foldGates(graph, final.graph, gates, noisy.names);
+  const { final, best, end, history } = await train(noisy.graph, dataset, options);
+  const learnt = end === "rolled-back" ? best : final;
+  const folded = foldGates(graph, learnt.graph, gates, noisy.names);
   return {
     graph: statistics === "batch" ? await withoutNoise(folded, dataset, training) : folded,
-    posteriors: posteriorsOf(final.graph, gates, noisy, form),
+    posteriors: posteriorsOf(learnt.graph, gates, noisy, form),
     history,
   };
 }
@@ -129,7 +128,9 @@ export function freeEnergy(
       return kl === undefined ? sum : emit.add(sum, kl);
     }, emit.scalar(0));
     const t = algebraOf(emit, loss);
-    return t.add(loss, t.mul(total, t.div(weight, positions)));
+    const penalty = t.mul(total, t.div(weight, positions));
+    context.tell?.("kl", penalty);
+    return t.add(loss, penalty);
   };
 }
 
@@ -180,21 +181,6 @@ function ofMeans(
     const folded = foldGates(graph, network.graph, gates, noisy.names);
     const score = await evaluator({ graph: folded, bytes: emitModel(folded) }, role, limit);
     const posteriors = posteriorsOf(network.graph, gates, noisy, form);
-    return { ...score, facts: factsOf(structure, posteriors, threshold) };
+    return { ...score, facts: epochFacts(gateFacts(structure, posteriors, threshold)) };
   };
-}
-
-/** Σ KL in nats, and the units with μ²/σ² above the threshold by group. */
-function factsOf(
-  { groups }: LearningContext["structure"],
-  posteriors: ReadonlyMap<Gate, GatePosterior>,
-  threshold: number,
-): Readonly<Record<string, number>> {
-  let kl = 0;
-  const alive = [...posteriors].map(([{ group }, posterior]) => {
-    for (const [i, mean] of posterior.means.entries()) kl += gateKl(mean, posterior.variances[i]);
-    const above = snrSquared(posterior).filter((ratio) => ratio > threshold);
-    return [`alive ${groups[group].id}`, above.length] as const;
-  });
-  return { kl, ...Object.fromEntries(alive) };
 }

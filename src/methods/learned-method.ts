@@ -10,6 +10,7 @@ import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
+import type { PosteriorFacts } from "./posterior-facts.ts";
 
 /** How the run that a method serves trains. The method adds what its own training needs. */
 export interface LearningOptions
@@ -55,6 +56,8 @@ export interface LearnedProposal extends Proposal {
   readonly graph: Graph;
   /** The epochs of its training, those before an interruption included. */
   readonly history: readonly EpochRecord[];
+  /** What was learnt of each unit, where the method learns a posterior. */
+  readonly posteriorFacts?: readonly PosteriorFacts[];
   /** What the method wants to know in the next round: `graph` with other values in its constants. */
   readonly memory?: Graph;
 }

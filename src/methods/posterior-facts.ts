@@ -9,7 +9,9 @@ export interface PosteriorFacts {
   readonly group: string;
   /** Units with random weights. */
   readonly units: number;
-  /** Those of which less is known than {@link deadKl} nats per weight. */
+  /** Their indices in `Structure.units`, in the order of the lists below. */
+  readonly members: readonly number[];
+  /** Those of which less is known than {@link deadKl} nats per weight; of gates those up to the threshold. */
   readonly dead: number;
   /** KL in nats of each of the units, in their order. */
   readonly kl: readonly number[];
@@ -34,7 +36,7 @@ export function posteriorFacts(
     if (own.length === 0) return [];
     const dead = own.filter((unit) => kl[unit] < deadKl * weights[unit]).length;
     const of = (values: Float64Array) => own.map((unit) => values[unit]);
-    return [{ group: id, units: own.length, dead, kl: of(kl), snr: of(snr) }];
+    return [{ group: id, units: own.length, members: own, dead, kl: of(kl), snr: of(snr) }];
   });
 }
 

@@ -16,11 +16,12 @@ import { scaleFilters } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import { incomingShares } from "./gate-coupling.ts";
 import { type GatePosterior, snrSquared } from "./gate-posterior.ts";
-import { gateNotes, gateScores } from "./gate-scores.ts";
+import { gateFacts, gateNotes, gateScores } from "./gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod, LearningContext } from "./learned-method.ts";
 import { type MethodOption, optionOf } from "./method.ts";
+import { collapseNotes } from "./monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior-network.ts";
 import { rbpStage } from "./rbp-stage.ts";
 import { stageOf } from "./stages.ts";
@@ -63,6 +64,7 @@ export const rbp: LearnedMethod = {
     const posteriors = new Map<Gate, GatePosterior>();
     const history: EpochRecord[] = [];
     const rolledBack: string[] = [];
+    const collapses: string[] = [];
     const dead = removeNothing(structure);
     const factors = new Float64Array(dead.length).fill(1);
     let { graph } = structure.analysis;
@@ -78,6 +80,8 @@ export const rbp: LearnedMethod = {
         ...{ weights: stage.select(coupled), seed: place.seed, training: place.training },
       });
       history.push(...trained.history.map(place.shifted));
+      if (settings.rollsBack)
+        collapses.push(...collapseNotes(trained.history, lambda.value, i * settings.epochs));
       const posterior = stage.posteriorOf(trained.posteriors);
       const dying = dyingUnits(context, gate, posterior, settings.threshold);
       if (dying === "all") {
@@ -100,6 +104,7 @@ export const rbp: LearnedMethod = {
     return {
       ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
       scores: gateScores(structure, posteriors),
+      posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
       edits: settings.isCompensated
         ? (removed) => edits(removed.map((flag, unit) => (dead[unit] === 1 ? 0 : flag)))
         : () => [],
@@ -108,6 +113,7 @@ export const rbp: LearnedMethod = {
         ...rolledBack.map(
           (id) => `all gates of ${id} closed: λ is too large for it, and it was left as it was`,
         ),
+        ...collapses,
       ],
     };
   },

@@ -321,7 +321,8 @@ describe("the posterior", () => {
 
   it("is told group by group, and for the worst groups where there are many", () => {
     const fact = (index: number) => ({
-      ...{ group: `g${index}`, units: 10, dead: index, kl: [1, 2, 300], snr: [0.1, 0.2, 3] },
+      ...{ group: `g${index}`, units: 10, members: [], dead: index },
+      ...{ kl: [1, 2, 300], snr: [0.1, 0.2, 3] },
     });
     expect(factNotes([fact(3)])).toEqual([
       "g3: the data tell nothing of 3 of 10 units (KL from 1 over 2 to 300 nats)",

@@ -11,10 +11,12 @@
  * of the means.
  */
 import { EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import type { MeasureOptions } from "./measured-moments.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+import { collapseNotes, collapseOption, rollsBackCollapse } from "./monitors.ts";
 import { bestPrior, type WeightPosterior } from "./posterior.ts";
 import {
   evidenceNotes,
@@ -101,6 +103,7 @@ const options: readonly MethodOption[] = [
     default: "0.1",
     description: "weight of the KL in the loss; 1 is Bayes' rule",
   },
+  collapseOption,
   {
     name: "images",
     values: [],
@@ -150,21 +153,32 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     ...startOf(original, own, { sigma, isPriorLearnt, memory }),
   }));
   const noisy = insertNoise(original, random, sigma, (own) => own);
+  const posteriorsIn = (trained: Graph) =>
+    new Map(
+      random.map((own): [string, WeightPosterior] => {
+        const { weight, shape, filterAxis, limit } = own;
+        const { means, deviations } = momentsOfWeight(trained, noisy, own, limit);
+        const prior = own.prior.kind === "learnt" ? bestPrior(means, deviations) : limit;
+        return [weight, { weight, shape, filterAxis, means, deviations, prior }];
+      }),
+    );
+  const how: PosteriorTraining = {
+    ...settings,
+    rollsBack: rollsBackCollapse(context),
+    async monitor(trained) {
+      const of = posteriorsIn(trained);
+      const axes = await scoredAxes(structure, original, { weights, scales, of }, undefined);
+      return posteriorFacts(structure, axes);
+    },
+  };
   const { trained, history } = await trainPosterior(
     context,
-    settings,
+    how,
     noisy,
     random,
     ({ prior }) => prior,
   );
-  const of = new Map(
-    random.map((own): [string, WeightPosterior] => {
-      const { weight, shape, filterAxis, limit } = own;
-      const { means, deviations } = momentsOfWeight(trained, noisy, own, limit);
-      const prior = own.prior.kind === "learnt" ? bestPrior(means, deviations) : limit;
-      return [weight, { weight, shape, filterAxis, means, deviations, prior }];
-    }),
-  );
+  const of = posteriorsIn(trained);
   const { graph } = await atMeans(context, settings, trained);
   const { score, images, isCompensated } = settings;
   const look: MeasureOptions = { dataset, training, images, seed };
@@ -175,7 +189,7 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     : undefined;
   const facts = posteriorFacts(structure, axes);
   return {
-    ...{ graph, history, facts, posteriors: [...of.values()] },
+    ...{ graph, history, facts, posteriorFacts: facts, posteriors: [...of.values()] },
     memory: rememberedIn(graph, of.values(), settings.usesBatchStatistics ? [] : allScales),
     scores: scoreUnits(structure, axes, score),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
@@ -183,6 +197,7 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
       ...lengthNotes(settings, random, history),
       ...(score === "evidence" ? evidenceNotes(structure, axes) : []),
       ...factNotes(facts),
+      ...(how.rollsBack ? collapseNotes(history, settings.lambda) : []),
     ],
   };
 }

@@ -10,10 +10,12 @@ import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
 import type { TrainedNetwork } from "../train/network.ts";
 import type { Objective } from "../train/objectives.ts";
 import { adam, withScalar } from "../train/optimizers.ts";
-import { objectiveFor, planOf } from "../train/options.ts";
+import { objectiveFor, planOf, type TrainOptions } from "../train/options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
 import type { LearnedProposal, LearningContext } from "./learned-method.ts";
+import { epochFacts } from "./monitors.ts";
+import type { PosteriorFacts } from "./posterior-facts.ts";
 import { meanNetwork, type VariationalGraph } from "./variational.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import { emitTotalKl, type Prior } from "./variational-loss.ts";
@@ -30,6 +32,10 @@ export interface PosteriorTraining {
   readonly warmUp?: number;
   /** Whether batch normalization takes the statistics of batches, which are measured anew at the end. */
   readonly usesBatchStatistics: boolean;
+  /** What is told of a network with noise after each epoch; default nothing. */
+  readonly monitor?: ((trained: Graph) => Promise<readonly PosteriorFacts[]>) | undefined;
+  /** As in `train`: which epochs are taken back. */
+  readonly rollsBack?: TrainOptions["rollsBack"];
 }
 
 /** Factor of the learning rate of ln σ, which has far to go. */
@@ -54,7 +60,7 @@ export async function trainPosterior<W extends VariationalWeight>(
   const rising = Math.max(1, warmUp * steps);
   const lambdaAt = (step: number) => lambda * Math.min(1, (step + 1) / rising);
   const task = objectiveFor(dataset, training);
-  const { final, history } = await train(noisy.graph, dataset, {
+  const { final, best, end, history } = await train(noisy.graph, dataset, {
     ...training,
     ...{ epochs, learningRate: rate, seed, checksMemorisation: false },
     statistics: usesBatchStatistics ? "batch" : "frozen",
@@ -65,9 +71,10 @@ export async function trainPosterior<W extends VariationalWeight>(
       { match: `${noisy.prefix}*`, rateFactor: spreadRate },
     ],
     evaluator: ofMeans(context, how, task),
+    rollsBack: how.rollsBack,
     checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
   });
-  return { trained: final.graph, history };
+  return { trained: (end === "rolled-back" ? best : final).graph, history };
 }
 
 /** The task's loss and the KL of all weights, per sample and position. */
@@ -85,19 +92,24 @@ function bayesian<W extends VariationalWeight>(
     const [batch, channels] = prediction.shape;
     const positions = emit.scalar(sizeOf(prediction.shape) / (batch * channels));
     const kl = emitTotalKl(context, weights, noisy, priorOf);
-    return emit.add(loss, emit.mul(emit.div(weight, positions), kl));
+    const penalty = emit.mul(emit.div(weight, positions), kl);
+    context.tell?.("kl", penalty);
+    return emit.add(loss, penalty);
   };
 }
 
-/** Scores the network of the means. */
+/** Scores the network of the means, and tells how far the posterior is. */
 function ofMeans(context: LearningContext, how: PosteriorTraining, task: Objective): Evaluator {
   const { dataset, training } = context;
   const { batchSize = 64, output, teacher } = training;
   const evaluator = evaluatorOf(dataset, {
     ...{ objective: task, batchSize, output, teacher, ...sessionOptionsOf(training) },
   });
-  return async ({ graph }, role, limit) =>
-    evaluator(await atMeans(context, how, graph), role, limit);
+  return async ({ graph }, role, limit) => {
+    const score = await evaluator(await atMeans(context, how, graph), role, limit);
+    const facts = await how.monitor?.(graph);
+    return facts === undefined ? score : { ...score, facts: epochFacts(facts) };
+  };
 }
 
 /**

@@ -237,7 +237,8 @@ describe.each(methods.map((method) => [method.name, method] as const))("%s", (na
   });
 
   it("tells when all gates of a layer close", async () => {
-    const options = { epochs: "4", "gate-rate": "0.2", lambda: "100000", warmup: "0" };
+    const strong = { "gate-rate": "0.2", lambda: "100000", warmup: "0" };
+    const options = { epochs: "4", collapse: "go-on", ...strong };
     const context = contextOf(quadrantNetwork(), options);
     const { notes, graph, scores } = await method.learn(context);
     expect(notes.some((note) => note.includes("closed"))).toBe(true);

@@ -5,10 +5,11 @@
  * Information Bottleneck", ICML 2018); `gate-posterior.ts` says what its gates come to.
  */
 import { compensatedEdits } from "./compensated-edits.ts";
-import { gateNotes, gateScores } from "./gate-scores.ts";
+import { gateFacts, gateNotes, gateScores } from "./gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod } from "./learned-method.ts";
+import { collapseNotes } from "./monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior-network.ts";
 
 const name = "vib";
@@ -39,7 +40,11 @@ export const vib: LearnedMethod = {
       ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
       scores: gateScores(structure, posteriors),
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
-      notes: gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
+      posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
+      notes: [
+        ...gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
+        ...(settings.rollsBack ? collapseNotes(history, lambda.value) : []),
+      ],
     };
   },
 };

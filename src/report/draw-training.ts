@@ -13,6 +13,7 @@ const ends = {
   completed: "all epochs were done",
   "early-stop": "it ended early, as nothing got better any more",
   "time-budget": "it ended when the time was spent",
+  "rolled-back": "it ended with an epoch that broke the network, and went back to the one before",
 } as const;
 
 /** `report.html` of a training run. The same arguments give the same text. */

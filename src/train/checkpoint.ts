@@ -22,6 +22,8 @@ export const epochRecord = z.object({
   step: z.int(),
   rate: z.number(),
   loss: z.number(),
+  /** Parts of the loss that the objective told apart, by name; means, too. */
+  terms: z.record(z.string(), anyNumber).optional(),
   accuracy: z.number().optional(),
   select: score.optional(),
 });
@@ -34,10 +36,11 @@ const position = z.object({
   /** Sums over the epoch at hand. */
   lossSum: z.number(),
   correct: z.number(),
+  termSums: z.record(z.string(), anyNumber).optional(),
   history: z.array(epochRecord),
   bestEpoch: z.int().optional(),
   /** Why the run is over, if it is. */
-  end: z.enum(["completed", "early-stop", "time-budget"]).optional(),
+  end: z.enum(["completed", "early-stop", "time-budget", "rolled-back"]).optional(),
   /** Seconds of training so far, for time budgets. */
   seconds: z.number(),
   warnings: z.array(z.string()),

@@ -30,6 +30,8 @@ export interface ObjectiveContext {
   readonly values: ReadonlyMap<string, Value>;
   /** The optimizer's scalars by name, which change from step to step; none outside of training. */
   readonly scalars: ReadonlyMap<string, Value>;
+  /** Tells a part of the loss apart, a rank-0 float32: its mean stands in the record of each epoch. */
+  readonly tell?: (name: string, part: Value) => void;
 }
 
 /** Emits the loss of a batch, a rank-0 float32. Methods and users write their own. */

@@ -90,6 +90,8 @@ export interface TrainingStep {
   /** The norm of all gradients before clipping, rank-0 float32. */
   readonly norm: string;
   /** The share of labels that have the largest score, rank-0 float32; `undefined` without labels. */
+  /** Rank-0 float32 outputs with the parts of the loss that the objective told, by their names. */
+  readonly terms: ReadonlyMap<string, string>;
   readonly accuracy: string | undefined;
   /** State inputs that hold constants of the network, not the optimizer's own. */
   readonly weightState: readonly string[];
@@ -161,11 +163,13 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const teacher = teacherScores(emit, options.teacher, inputs);
   const fed = new Map(optimizer.scalars.map((name, i) => [name, scalars[i]]));
   const parts = { emit, prediction, form, target, teacher, parameters, values, scalars: fed };
-  const loss = objective(parts);
-  requireScalar(loss);
+  const loss = objective({ ...parts, tell });
+  for (const value of [loss, ...terms.values()]) requireScalar(value);
   const raw = packGradients(emit, packs, loss);
   const { norm, gradients } = clipped(emit, raw, clipNorm);
   const guard = emitGuard(emit, [loss, norm]);
+  const terms = new Map<string, Value>();
+  const tell = (name: string, part: Value) => void terms.set(name, part);
   for (const [i, { value: parameter, slots, decay, rateFactor }] of packs.entries()) {
     const gradient = gradients[i];
     const context = { emit, parameter, gradient, slots, scalars, decay, rateFactor };
@@ -176,7 +180,8 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   if (running) updateStatistics(emit, state, running, statistics, forms, values);
   const accuracy = emitAccuracy(emit, prediction, target, options.ignoreLabel);
 
-  const measured = [loss, norm, guard, ...(accuracy ? [accuracy] : [])].map(({ name }) => name);
+  const told = [loss, norm, guard, ...terms.values(), ...(accuracy ? [accuracy] : [])];
+  const measured = new Set(told.map(({ name }) => name));
   const step = withoutDead(emit.build([...measured, ...state.outputs.values()]));
   const suspects: readonly Suspect[] = [
     ...inputs.map((value) => ({ what: `the input "${value.name}"`, value })),
@@ -208,6 +213,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     weightsOf: (tensors) => state.unpack(tensors),
     network,
     parameters: trained.map(({ constant }) => constant.name),
+    terms: new Map([...terms].map(([name, value]) => [name, value.name])),
     isNoisy,
     probe: () => emitProbe(emit, suspects),
   };

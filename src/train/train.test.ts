@@ -12,7 +12,9 @@ import { constantOf } from "../ir/graph.ts";
 import { evaluate } from "../measure/evaluate.ts";
 import { readModel } from "../onnx/read.ts";
 import { concatBytes } from "../onnx/write.ts";
+import { algebraOf } from "../ops/algebra.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
+import { labels, type Objective } from "./objectives.ts";
 import { adam, sgd } from "./optimizers.ts";
 import type { TrainOptions, TrainProgress } from "./options.ts";
 import { cosine } from "./schedules.ts";
@@ -27,6 +29,7 @@ beforeAll(async () => {
 });
 
 const graph = quadrantNetwork();
+const loss = labels();
 const options: TrainOptions = {
   epochs: 3,
   batchSize: 32,
@@ -65,6 +68,44 @@ describe("a training run", () => {
     expect(training.map(({ step }) => step)).toEqual(Array.from({ length: 96 }, (_, i) => i + 1));
     expect(training.every((one) => one.imagesPerSecond > 0 && one.secondsLeft >= 0)).toBe(true);
     expect(training[0].learningRate).toBe(0.02);
+  });
+
+  it.each([0, 2])("goes back behind epoch %i if that broke the network", async (broken) => {
+    const seen: string[] = [];
+    const result = await train(graph, dataset, {
+      ...{ ...options, epochs: 5, checksMemorisation: false },
+      rollsBack: ({ epoch }) => epoch === broken,
+      async evaluator({ bytes }) {
+        seen.push(bytesOf({ final: { bytes } }));
+        return { metric: "places", value: -seen.length, loss: 1 };
+      },
+    });
+    expect(result).toMatchObject({ end: "rolled-back", steps: 12 * (broken + 1) });
+    expect(result.history).toHaveLength(broken + 1);
+    expect(bytesOf(result)).toBe(seen[broken]);
+    const kept = bytesOf({ final: result.best });
+    if (broken > 0) expect(kept).toBe(seen[broken - 1]);
+    else
+      for (const name of ["conv.weight", "bn.variance", "dense.bias"])
+        expect(result.best.graph.constants.get(name)?.read().data, name).toEqual(
+          graph.constants.get(name)?.read().data,
+        );
+  });
+
+  it("tells parts of the loss apart", async () => {
+    const objective: Objective = (context) => {
+      const { emit, prediction, tell } = context;
+      const own = loss(context);
+      tell?.("half", algebraOf(emit, prediction).mul(own, 0.5));
+      tell?.("constant", emit.scalar(0.25));
+      return own;
+    };
+    const { history } = await train(graph, dataset, { ...options, objective });
+    expect(history).toHaveLength(3);
+    for (const { loss: whole, terms } of history) {
+      expect(terms?.constant).toBeCloseTo(0.25, 12);
+      expect(terms?.half).toBeCloseTo(whole / 2, 6);
+    }
   });
 
   it("gives a network for inference, with preprocessing and the statistics of its batches", async () => {
@@ -203,28 +244,45 @@ describe("a checkpoint", () => {
     ["SGD with augmentation", graph, {}],
     ["Adam", graph, { optimizer: adam(), augment: undefined }],
     ["Dropout", quadrantNetwork({ dropout: 0.3 }), { optimizer: sgd({ nesterov: true }) }],
-  ])("leads to the same bytes as no interruption: %s", async (name, network, more) => {
-    const checkpoint = { path: place(name), everySteps: 5, resumes: true };
-    const all = { ...options, ...more };
-    const whole = await train(network, dataset, {
-      ...all,
-      checkpoint: { ...checkpoint, path: place(`${name} whole`) },
-    });
-    for (const stop of [3, 9, 14, 26]) {
-      const controller = new AbortController();
-      const run = train(network, dataset, {
-        ...{ ...all, checkpoint, signal: controller.signal },
-        onProgress: ({ step }) => step >= stop && controller.abort(),
+    ["rolled back", graph, { epochs: 5, rollsBack: ({ epoch }) => epoch === 2 }],
+    [
+      "parts of the loss",
+      graph,
+      {
+        objective: (context) => {
+          context.tell?.(
+            "half",
+            algebraOf(context.emit, context.prediction).mul(loss(context), 0.5),
+          );
+          return loss(context);
+        },
+      },
+    ],
+  ] satisfies [string, Graph, Partial<TrainOptions>][])(
+    "leads to the same bytes as no interruption: %s",
+    async (name, network, more) => {
+      const checkpoint = { path: place(name), everySteps: 5, resumes: true };
+      const all = { ...options, ...more };
+      const whole = await train(network, dataset, {
+        ...all,
+        checkpoint: { ...checkpoint, path: place(`${name} whole`) },
       });
-      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
-    }
-    const resumed = await train(network, dataset, { ...all, checkpoint });
-    expect(resumed.history).toEqual(whole.history);
-    expect(bytesOf(resumed)).toBe(bytesOf(whole));
-    expect(bytesOf({ final: resumed.best })).toBe(bytesOf({ final: whole.best }));
-    // A run that is over gives its result again.
-    expect(bytesOf(await train(network, dataset, { ...all, checkpoint }))).toBe(bytesOf(whole));
-  });
+      for (const stop of [3, 9, 14, 26]) {
+        const controller = new AbortController();
+        const run = train(network, dataset, {
+          ...{ ...all, checkpoint, signal: controller.signal },
+          onProgress: ({ step }) => step >= stop && controller.abort(),
+        });
+        await expect(run).rejects.toMatchObject({ code: "ABORTED" });
+      }
+      const resumed = await train(network, dataset, { ...all, checkpoint });
+      expect(resumed.history).toEqual(whole.history);
+      expect(bytesOf(resumed)).toBe(bytesOf(whole));
+      expect(bytesOf({ final: resumed.best })).toBe(bytesOf({ final: whole.best }));
+      // A run that is over gives its result again.
+      expect(bytesOf(await train(network, dataset, { ...all, checkpoint }))).toBe(bytesOf(whole));
+    },
+  );
 
   it("of another run is refused", async () => {
     const checkpoint = { path: place("other"), resumes: true };

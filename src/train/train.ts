@@ -92,14 +92,17 @@ class Run {
   }
 
   async go(): Promise<TrainResult> {
-    const { checkpoint, clock, epochs } = this.#plan;
+    const { checkpoint, clock, epochs, rollsBack } = this.#plan;
     const saved = checkpoint?.resumes
       ? await loadCheckpoint(checkpoint.path, this.#name)
       : undefined;
     if (saved !== undefined) {
       this.#position = saved.position;
       this.#best = saved.best;
-    } else await this.#checkMemorisation();
+    } else {
+      if (rollsBack !== undefined) this.#best = this.#initialWeights();
+      await this.#checkMemorisation();
+    }
     await this.#chooseBlock(saved !== undefined);
     await this.#open(saved?.state ?? this.#step.initial);
     this.#since = clock();
@@ -130,6 +133,11 @@ class Run {
   }
 
   async #open(state: Feeds): Promise<void> {
+  #initialWeights(): Feeds {
+    const { weightState, initial } = this.#step;
+    return new Map([...initial].filter(([name]) => weightState.includes(name)));
+  }
+
     await this.close();
     const { step } = this.#position;
     if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
@@ -209,7 +217,8 @@ class Run {
 
   #post(batch: Batch, step: number): Promise<StepResult> {
     const trainer = this.#opened();
-    const fetches = [this.#step.loss, this.#step.accuracy].filter((name) => name !== undefined);
+    const { loss, accuracy, terms } = this.#step;
+    const fetches = [loss, ...terms.values(), ...(accuracy === undefined ? [] : [accuracy])];
     return trainer.step(this.#feeds(batch, step), fetches);
   }
 
@@ -234,11 +243,14 @@ class Run {
     if (result === undefined) return;
     if (result.status !== "done") throw await this.#diagnose();
     const position = this.#position;
-    const [loss, accuracy = Number.NaN] = [...result.results.values()].map(({ data }) =>
-      Number(data[0]),
-    );
-    position.lossSum += loss;
-    position.correct += Number.isNaN(accuracy) ? 0 : accuracy;
+    const { loss, accuracy, terms } = this.#step;
+    const told = (name: string) => Number(result.results.get(name)?.data[0]);
+    position.lossSum += told(loss);
+    if (accuracy !== undefined) position.correct += told(accuracy);
+    for (const [term, name] of terms) {
+      position.termSums ??= {};
+      position.termSums[term] = (position.termSums[term] ?? 0) + told(name);
+    }
     position.batch++;
     position.step++;
     const now = this.#plan.clock();
@@ -267,7 +279,7 @@ class Run {
 
   async #endEpoch(): Promise<void> {
     const position = this.#position;
-    const { stepsPerEpoch, patience, clock } = this.#plan;
+    const { stepsPerEpoch, patience, rollsBack, clock } = this.#plan;
     const weights = await this.#opened().readState(this.#step.weightState);
     const start = clock();
     this.#report("evaluate");
@@ -276,26 +288,32 @@ class Run {
     this.#rate.evaluation = (clock() - start) / 1000;
     const hasAccuracy = this.#step.accuracy !== undefined;
     const record = {
+    const { termSums = {}, history } = position;
+    const terms = Object.entries(termSums).map(([name, sum]) => [name, sum / stepsPerEpoch]);
       epoch: position.epoch,
       step: position.step,
       rate: this.#rateAt(position.step - 1),
       loss: position.lossSum / stepsPerEpoch,
       ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
+      ...(terms.length > 0 && { terms: Object.fromEntries(terms) }),
       ...(select && { select }),
     };
-    position.history.push(record);
+    history.push(record);
     const best = this.#bestScore();
     const isBest = best === undefined || (select !== undefined && select.value > best.value);
-    if (isBest) {
+    const isBroken = rollsBack?.(record) ?? false;
+    if (rollsBack === undefined ? isBest : !isBroken) {
       position.bestEpoch = position.epoch;
       this.#best = weights;
     }
     this.#plan.onEpoch?.(record, isBest);
     Object.assign(position, { epoch: position.epoch + 1, batch: 0, lossSum: 0, correct: 0 });
     const since = position.epoch - 1 - (position.bestEpoch ?? 0);
+    delete position.termSums;
     if (patience !== undefined && select !== undefined && since >= patience)
       position.end = "early-stop";
   }
+    if (isBroken) position.end = "rolled-back";
 
   #bestScore(): Score | undefined {
     const { bestEpoch, history } = this.#position;
@@ -349,10 +367,11 @@ class Run {
     const weights = await this.#opened().readState(this.#step.weightState);
     const final = this.#network(weights);
     const score = this.#bestScore();
-    const best = score === undefined ? final : this.#network(this.#best);
+    const hasBest = score !== undefined || end === "rolled-back";
+    const best = hasBest ? this.#network(this.#best) : final;
     return {
       ...{ history, final, steps, warnings, seconds, end: end ?? "completed" },
-      best: { ...best, epoch: bestEpoch ?? epoch, score },
+      best: { ...best, epoch: bestEpoch ?? (hasBest ? 0 : epoch), score },
     };
   }
 
