@@ -45,13 +45,13 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly evaluator?: Evaluator | undefined;
   /** Stops after so many epochs without a better score on `select`. Default: never. */
   readonly patience?: number | undefined;
-  /** Stops when so many seconds of training are spent, in the middle of an epoch if need be. */
-  readonly timeBudgetSeconds?: number | undefined;
   /**
    * Whether an epoch left the network broken: the run ends there, and its best network is that of the epoch
    * before, whatever the scores; after the first epoch the one that it began with. Default: never.
    */
   readonly rollsBack?: ((record: EpochRecord) => boolean) | undefined;
+  /** Stops when so many seconds of training are spent, in the middle of an epoch if need be. */
+  readonly timeBudgetSeconds?: number | undefined;
   readonly checkpoint?: CheckpointOptions | undefined;
   /** Compares `select` with `certify` before training, to warn of memorised samples. Default true. */
   readonly checksMemorisation?: boolean | undefined;

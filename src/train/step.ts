@@ -87,11 +87,11 @@ export interface TrainingStep {
   readonly guard: string;
   /** A rank-0 float32 output. */
   readonly loss: string;
+  /** Rank-0 float32 outputs with the parts of the loss that the objective told, by their names. */
+  readonly terms: ReadonlyMap<string, string>;
   /** The norm of all gradients before clipping, rank-0 float32. */
   readonly norm: string;
   /** The share of labels that have the largest score, rank-0 float32; `undefined` without labels. */
-  /** Rank-0 float32 outputs with the parts of the loss that the objective told, by their names. */
-  readonly terms: ReadonlyMap<string, string>;
   readonly accuracy: string | undefined;
   /** State inputs that hold constants of the network, not the optimizer's own. */
   readonly weightState: readonly string[];
@@ -162,14 +162,14 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const parameters = new Map(named);
   const teacher = teacherScores(emit, options.teacher, inputs);
   const fed = new Map(optimizer.scalars.map((name, i) => [name, scalars[i]]));
+  const terms = new Map<string, Value>();
+  const tell = (name: string, part: Value) => void terms.set(name, part);
   const parts = { emit, prediction, form, target, teacher, parameters, values, scalars: fed };
   const loss = objective({ ...parts, tell });
   for (const value of [loss, ...terms.values()]) requireScalar(value);
   const raw = packGradients(emit, packs, loss);
   const { norm, gradients } = clipped(emit, raw, clipNorm);
   const guard = emitGuard(emit, [loss, norm]);
-  const terms = new Map<string, Value>();
-  const tell = (name: string, part: Value) => void terms.set(name, part);
   for (const [i, { value: parameter, slots, decay, rateFactor }] of packs.entries()) {
     const gradient = gradients[i];
     const context = { emit, parameter, gradient, slots, scalars, decay, rateFactor };
@@ -207,13 +207,13 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     initial: state.initial,
     guard: guard.name,
     loss: loss.name,
+    terms: new Map([...terms].map(([name, value]) => [name, value.name])),
     norm: norm.name,
     accuracy: accuracy?.name,
     weightState: state.packInputs,
     weightsOf: (tensors) => state.unpack(tensors),
     network,
     parameters: trained.map(({ constant }) => constant.name),
-    terms: new Map([...terms].map(([name, value]) => [name, value.name])),
     isNoisy,
     probe: () => emitProbe(emit, suspects),
   };

@@ -132,12 +132,12 @@ class Run {
     });
   }
 
-  async #open(state: Feeds): Promise<void> {
   #initialWeights(): Feeds {
     const { weightState, initial } = this.#step;
     return new Map([...initial].filter(([name]) => weightState.includes(name)));
   }
 
+  async #open(state: Feeds): Promise<void> {
     await this.close();
     const { step } = this.#position;
     if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
@@ -287,15 +287,15 @@ class Run {
     const select = await this.#evaluator?.(this.#network(weights), "select", limit);
     this.#rate.evaluation = (clock() - start) / 1000;
     const hasAccuracy = this.#step.accuracy !== undefined;
-    const record = {
     const { termSums = {}, history } = position;
     const terms = Object.entries(termSums).map(([name, sum]) => [name, sum / stepsPerEpoch]);
+    const record = {
       epoch: position.epoch,
       step: position.step,
       rate: this.#rateAt(position.step - 1),
       loss: position.lossSum / stepsPerEpoch,
-      ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
       ...(terms.length > 0 && { terms: Object.fromEntries(terms) }),
+      ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
       ...(select && { select }),
     };
     history.push(record);
@@ -308,12 +308,12 @@ class Run {
     }
     this.#plan.onEpoch?.(record, isBest);
     Object.assign(position, { epoch: position.epoch + 1, batch: 0, lossSum: 0, correct: 0 });
-    const since = position.epoch - 1 - (position.bestEpoch ?? 0);
     delete position.termSums;
+    const since = position.epoch - 1 - (position.bestEpoch ?? 0);
     if (patience !== undefined && select !== undefined && since >= patience)
       position.end = "early-stop";
-  }
     if (isBroken) position.end = "rolled-back";
+  }
 
   #bestScore(): Score | undefined {
     const { bestEpoch, history } = this.#position;
