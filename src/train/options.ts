@@ -39,6 +39,8 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly augment?: { readonly crop?: number; readonly flip?: boolean } | undefined;
   readonly groups?: readonly ParameterGroup[] | undefined;
   readonly clipNorm?: number | undefined;
+  /** Weights of linear layers that are 0 when training begins stay 0. Default false. */
+  readonly keepsZeros?: boolean | undefined;
   /** `frozen`: batch normalization keeps its statistics, and is trained in its inference form. */
   readonly statistics?: "batch" | "frozen" | undefined;
   /** Scores the network on `select` after each epoch. Default: what fits the labels. */

@@ -17,6 +17,7 @@ import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
 import { embedNodes, requireUnderstood } from "./embed.ts";
+import { weightsWithZeros, withoutZeros } from "./kept-zeros.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { emitPacked, packsOf } from "./packing.ts";
@@ -64,6 +65,8 @@ export interface StepOptions {
   readonly groups?: readonly ParameterGroup[] | undefined;
   /** Gradients are scaled down to this global norm where theirs is larger. */
   readonly clipNorm?: number | undefined;
+  /** Weights of linear layers that are 0 in the network stay 0. Default false. */
+  readonly keepsZeros?: boolean | undefined;
   /** Whether batch normalization uses and updates the statistics of batches (default), or keeps its own. */
   readonly statistics?: "batch" | "frozen" | undefined;
   /** The label of what does not count, for the accuracy. */
@@ -109,6 +112,8 @@ export interface TrainingStep {
 
 /** Parameters that are updated alike, with the state of the optimizer. */
 interface TrainedPack extends PackInput {
+  /** Whether what is 0 stays 0. */
+  readonly keepsZeros: boolean;
   readonly slots: readonly Value[];
   readonly decay: number;
   readonly rateFactor: number;
@@ -147,7 +152,8 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const { target: targetType } = options;
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
   const scalars = optimizer.scalars.map((name) => emit.input(name, "float32", []));
-  const packs = trainedPacks(state, optimizer, trained);
+  const sparse = options.keepsZeros ? weightsWithZeros(network) : new Set<string>();
+  const packs = trainedPacks(state, optimizer, trained, sparse);
   const running = statisticsInputs(emit, state, statistics);
   for (const { pack, parts } of [...packs, ...Object.values(running ?? {})])
     for (const [i, { name }] of pack.constants.entries()) values.set(name, parts[i]);
@@ -242,20 +248,23 @@ function trainedPacks(
   state: StateInputs,
   optimizer: Optimizer,
   parameters: readonly Parameter[],
+  sparse: ReadonlySet<string>,
 ): readonly TrainedPack[] {
   const alike = new Map<string, Parameter[]>();
   for (const parameter of parameters) {
-    const key = `${parameter.decay ?? optimizer.decay} ${parameter.rateFactor}`;
+    const { decay = optimizer.decay, rateFactor, constant } = parameter;
+    const key = `${decay} ${rateFactor} ${sparse.has(constant.name)}`;
     alike.set(key, [...(alike.get(key) ?? []), parameter]);
   }
   return [...alike.values()].flatMap((group) => {
-    const [{ decay = optimizer.decay, rateFactor }] = group;
+    const [{ decay = optimizer.decay, rateFactor, constant: first }] = group;
+    const keepsZeros = sparse.has(first.name);
     return packsOf(group.map(({ constant }) => constant)).map((pack): TrainedPack => {
       const input = state.pack("parameters", pack);
       const slots = optimizer.slots.map((slot) =>
         state.zeros(`${input.value.name}.${slot}`, pack.shape),
       );
-      return { ...input, slots, decay, rateFactor };
+      return { ...input, slots, decay, rateFactor, keepsZeros };
     });
   });
 }
@@ -304,12 +313,13 @@ function packGradients(
 ): readonly Value[] {
   const names = packs.flatMap(({ parts }) => parts.map(({ name }) => name));
   const gradients = emitGradients(emit, loss, names);
-  return packs.map(({ pack, parts }) => {
+  return packs.map(({ pack, parts, keepsZeros }) => {
     const values = parts.map((part) => {
       const gradient = gradients.get(part.name) ?? emit.filled(0, part.shape);
       return algebraOf(emit, loss).cast(gradient);
     });
-    return emit.reshape(emitPacked(emit, values), pack.shape);
+    const gradient = emit.reshape(emitPacked(emit, values), pack.shape);
+    return keepsZeros ? withoutZeros(emit, pack, gradient) : gradient;
   });
 }
 

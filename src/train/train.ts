@@ -125,9 +125,10 @@ class Run {
   #build(step: number): TrainingStep {
     const { inputShapes, target } = this.#feeding;
     const { objective, optimizer, output, teacher, groups, clipNorm, statistics } = this.#plan;
+    const { keepsZeros, seed } = this.#plan;
     return buildStep(graphOf(this.#source), {
       ...{ inputShapes, target, objective, optimizer, output, teacher, groups, clipNorm },
-      ...{ statistics, noiseSeed: `${this.#plan.seed} ${step}` },
+      ...{ statistics, keepsZeros, noiseSeed: `${seed} ${step}` },
       ignoreLabel: this.#dataset.labelKind === "maps" ? this.#dataset.ignoreLabel : undefined,
     });
   }
@@ -395,7 +396,7 @@ class Run {
 /** Equal for runs that take the same steps. */
 function nameOf(plan: TrainPlan, step: TrainingStep): string {
   const { epochs, batchSize, learningRate, seed, samples, steps, optimizer, schedule } = plan;
-  const { clipNorm, augment, statistics, groups, checkpoint } = plan;
+  const { clipNorm, augment, statistics, groups, checkpoint, keepsZeros } = plan;
   const places = [0, 1, Math.floor(steps / 3), Math.floor(steps / 2), steps - 1];
   const weights = digestOf(step.initial);
   const everySteps = step.isNoisy ? checkpoint?.everySteps : undefined;
@@ -404,6 +405,6 @@ function nameOf(plan: TrainPlan, step: TrainingStep): string {
     optimizer: [optimizer.name, optimizer.decay, ...[0, 9].map((at) => optimizer.scalarsAt(at, 1))],
     schedule: places.map((at) => schedule(at, steps)),
     nodes: step.graph.nodes.length,
-    ...{ weights, everySteps },
+    ...{ weights, everySteps, keepsZeros: keepsZeros ? true : undefined },
   });
 }

@@ -1,0 +1,31 @@
+/**
+ * @file Weights that are 0 when training begins and stay so. Their gradients are masked, so that neither the
+ * step nor the optimizer's memory of them ever leaves 0; the norm of all gradients does not count them.
+ * The mask is what the network itself says at the start: a resumed run has the same.
+ */
+import type { GraphEmitter } from "../grad/emitter.ts";
+import type { Graph } from "../ir/graph.ts";
+import { algebraOf } from "../ops/algebra.ts";
+import type { Value } from "../ops/gradient.ts";
+import { countNonZeros, weightConstants } from "../structure/layer-weights.ts";
+import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { type Pack, packed } from "./packing.ts";
+
+/** Names of the weights of linear layers that hold zeros. */
+export function weightsWithZeros(graph: Graph): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const [name, constant] of weightConstants(graph))
+    if (countNonZeros(constant) < sizeOf(constant.shape)) found.add(name);
+  return found;
+}
+
+/** The gradient of a pack, 0 where the pack itself begins as 0. */
+export function withoutZeros(emit: GraphEmitter, pack: Pack, gradient: Value): Value {
+  const values = toNumbers(packed(pack));
+  const mask = tensorOf(
+    "float32",
+    pack.shape,
+    values.map((value) => (value === 0 ? 0 : 1)),
+  );
+  return algebraOf(emit, gradient).mul(gradient, emit.constant(mask));
+}
