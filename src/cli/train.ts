@@ -77,7 +77,7 @@ export function trainCommand(io: Io): Command {
         [
           ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
           ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
-          ...["timeBudget"],
+          ...["keepZeros", "timeBudget"],
         ],
       ),
     )

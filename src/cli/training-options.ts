@@ -25,6 +25,7 @@ export interface TrainingFlags {
   readonly nesterov?: true;
   readonly decay?: number;
   readonly clip?: number;
+  readonly keepZeros?: true;
   readonly loss?: TrainSettingsInput["loss"];
   readonly labelSmoothing?: number;
   readonly augment?: TrainSettingsInput["augment"];
@@ -77,6 +78,7 @@ export function addTrainingOptions(command: Command, texts: TrainingOptionTexts)
     .option("--label-smoothing <share>", "of the target, over all classes", fractionBelowOne)
     .option("--augment <list>", "crop[=PIXELS],flip: at random; crop alone is 4", augmentValue)
     .option("--temperature <number>", "of --distill (default 4)", positiveValue)
+    .option("--keep-zeros", "weights that are 0 in the network stay 0")
     .addOption(
       new Option("--freeze <pattern>", texts.freeze).argParser(addText).default([], "none"),
     )
@@ -96,6 +98,7 @@ export function trainingSettingsOf(flags: TrainingFlags): Omit<TrainSettingsInpu
     ...{ schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit },
     ...{ loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery },
     ...{ batchSize: flags.batch, learningRate: flags.lr, clipNorm: flags.clip },
+    keepsZeros: flags.keepZeros,
     freeze: [...flags.freeze],
     rateFactors: flags.lrFactor.map(([pattern, factor]): [string, number] => [pattern, factor]),
   };

@@ -48,6 +48,8 @@ export const trainSettings = z.strictObject({
   momentum: z.number().min(0).lt(1).optional(),
   nesterov: z.boolean().default(false),
   clipNorm: positive.optional(),
+  /** Weights of linear layers that are 0 at the beginning stay 0. */
+  keepsZeros: z.boolean().default(false),
   /** Of the initial weights, the order of samples, augmentation and noise. */
   seed: z.int().nonnegative().default(0),
   limit: count.optional(),
@@ -104,13 +106,14 @@ export function trainOptionsOf(
 ): TrainOptions {
   const { epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds } =
     settings;
-  const { temperature, provider, threads } = settings;
+  const { temperature, provider, threads, keepsZeros } = settings;
   if (teacherGraph !== undefined && settings.loss !== undefined)
     throw new EspalierError("USAGE", "a teacher is followed by its own loss", {
       hint: "Leave the loss away, or the teacher.",
     });
   return {
     ...{ epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds },
+    ...(keepsZeros && { keepsZeros }),
     learningRate: settings.learningRate ?? (settings.optimizer === "sgd" ? 0.01 : 0.001),
     schedule: scheduleOf(settings),
     optimizer: optimizerOf(settings),
