@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { CompressReport } from "../compress/compress-report.ts";
 import {
+  escapeForTerminal,
   formatBytes,
   formatInteger,
   formatMs,
@@ -50,6 +51,8 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
   if (drop.value !== null && drop.ci95 !== null)
     facts.push(["drop", `${points(drop.value)} points on test (${interval(drop.ci95, points)})`]);
   const ratio = (value: number) => value.toFixed(3);
+  for (const { layer, before, after } of report.selected)
+    facts.push(["selected", `${escapeForTerminal(layer)} reads ${after} of ${before} features`]);
   facts.push(
     [
       "latency",

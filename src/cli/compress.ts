@@ -38,6 +38,7 @@ export interface Flags extends DataFlags, TrainingFlags {
   readonly except: readonly string[];
   readonly roundTo?: number;
   readonly minWidth?: number;
+  readonly selectInputs?: true;
   readonly distill?: true;
   readonly finalEpochs?: number;
   readonly timeBudget?: number;
@@ -113,6 +114,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .optionsGroup("What may go")
     .option("--only <pattern>", "these groups or layers; * matches anything", addText, [])
     .option("--except <pattern>", "not these; `stream`: residual streams", addText, [])
+    .option("--select-inputs", "layers may leave out pixels and flattened features, by a Gather")
     .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
     .option("--min-width <n>", "no layer gets narrower", integerFrom(1));
   addTrainingOptions(command, {
@@ -176,9 +178,10 @@ function settingsOf(flags: Flags): CompressSettingsInput {
   const { method, macs, params, bytes, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
   const { timeBudget: timeBudgetSeconds, benchSeconds, distill: distills, sensitivity } = flags;
+  const { selectInputs: selectsInputs } = flags;
   const given = {
     ...{ method, maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs },
-    ...{ timeBudgetSeconds, benchSeconds, distills, sensitivity },
+    ...{ timeBudgetSeconds, benchSeconds, distills, sensitivity, selectsInputs },
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

@@ -61,7 +61,13 @@ export function describePruned(
     io,
   );
   const same = groups.length - changed.length;
-  return `${cost}${measured}\n${table}${same > 0 ? `${same} more groups are as they were\n` : ""}`;
+  const selected = pruned.selected
+    .filter((layer) => layer.after < layer.before)
+    .map(
+      ({ layer, before: all, after: left }) =>
+        `${escapeForTerminal(layer)} reads ${left} of ${all} features, selected by a Gather that costs no MACs\n`,
+    );
+  return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${same} more groups are as they were\n` : ""}`;
 }
 
 /** The outcome of a verification; where it failed, which comparisons. */

@@ -35,6 +35,7 @@ export interface Flags extends ModelFlags, DataFlags {
   readonly minWidth?: number;
   readonly only: readonly string[];
   readonly except: readonly string[];
+  readonly selectInputs?: true;
   readonly seed?: number;
   readonly plan?: string;
   readonly refit?: string;
@@ -106,6 +107,12 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
       new Option("--except <pattern>", "not these; `stream`: residual streams (repeatable)")
         .argParser(addText)
         .default([], "none"),
+    )
+    .addOption(
+      new Option(
+        "--select-inputs",
+        "layers may leave out pixels and flattened features, by a Gather",
+      ).conflicts("plan"),
     )
     .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
     .option("--min-width <n>", "no layer gets narrower", integerFrom(1))
@@ -228,6 +235,7 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
   requireOptions(method, methodOptions);
   return {
     method,
+    selectsInputs: flags.selectInputs ?? false,
     targets: { macs, params, bytes },
     rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
     methodOptions,
@@ -340,11 +348,11 @@ function report(
   io: Io,
 ): void {
   const isWritten = verification?.passed === true && flags.output !== undefined;
-  const { method, before, after, groups, isReached, notes } = pruned;
+  const { method, before, after, groups, selected, isReached, notes } = pruned;
   const files = isWritten ? { output: flags.output, plan: `${flags.output}.plan.json` } : {};
   if (flags.json) {
     writeJson(io, {
-      ...{ method, before, after, groups, isReached, notes },
+      ...{ method, before, after, groups, selected, isReached, notes },
       ...(latency && { latency }),
       ...(verification && { verification }),
       ...files,

@@ -88,7 +88,8 @@ export async function tryOut(
   await savePlan(paths.plan, { ...pruned.plan, method: method.name });
   const { memory } = candidate;
   if (memory !== undefined) {
-    const kept = removeUnits(structureOf(memory.graph), pruned.removed);
+    const { analysis } = pruned.structure;
+    const kept = removeUnits(structureOf(memory.graph, analysis), pruned.removed);
     await saveModel(paths.memory, writeModel(memory, kept));
   }
   await saveModel(paths.tuned, bytes);

@@ -7,10 +7,10 @@ import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { perSaving } from "../structure/per-saving.ts";
 import { removeNothing } from "../structure/removal.ts";
-import { type RemovalOrder, removalsInOrder, type SelectionRules } from "../structure/select.ts";
+import { type RemovalOrder, removalsInOrder } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import { hasTargets, rulesOf } from "./compress-settings.ts";
+import { type CompressSettings, hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
 import { budgetsOf, finishPruning, type Pruned } from "./prune.ts";
 import { roundBudgets } from "./targets.ts";
@@ -40,10 +40,11 @@ export async function propose(
   memory: Graph | undefined,
 ): Promise<Candidate> {
   const { run, settings, method, dataset, tuning, hooks } = context;
+  const { selectsInputs } = settings;
   const { seed } = settings.tuning;
   const rules = rulesOf(settings);
   const common = { seed, options: new Map(Object.entries(settings.methodOptions)), rules };
-  const structure = structureOf(model.graph);
+  const structure = structureOf(model.graph, { selectsInputs });
   const ranked = (
     network: Model,
     of: Structure,
@@ -83,12 +84,13 @@ export async function propose(
   });
   const network = reread(writeModel(model, proposal.graph));
   const remembered = proposal.memory && reread(writeModel(model, proposal.memory));
-  return ranked(network, structureOf(network.graph), proposal, proposal.history, remembered);
+  const learnt = structureOf(network.graph, { selectsInputs });
+  return ranked(network, learnt, proposal, proposal.history, remembered);
 }
 
 /** A network of which nothing is to go. */
-export function unscored(network: Model): Candidate {
-  const structure = structureOf(network.graph);
+export function unscored(network: Model, settings: CompressSettings): Candidate {
+  const structure = structureOf(network.graph, settings);
   const nothing = removeNothing(structure);
   return {
     ...{ network, structure, learning: [], memory: undefined },
@@ -98,8 +100,9 @@ export function unscored(network: Model): Candidate {
 }
 
 /** Whether anything may go at all: some methods fail where nothing does. */
-export function canShrink({ graph }: Model, rules: SelectionRules): boolean {
-  const structure = structureOf(graph);
+export function canShrink({ graph }: Model, settings: CompressSettings): boolean {
+  const structure = structureOf(graph, settings);
+  const rules = rulesOf(settings);
   const order = removalsInOrder(structure, new Float64Array(structure.units.length), rules);
   return order.choose(order.count).some((gone) => gone === 1);
 }

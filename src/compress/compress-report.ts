@@ -157,6 +157,10 @@ export const compressReport = z.object({
       after: z.number(),
     }),
   ),
+  /** Features that layers read, where they may select them: by a Gather that costs no MACs. */
+  selected: z
+    .array(z.object({ layer: z.string(), before: z.number(), after: z.number() }))
+    .default([]),
   layers: z.array(
     z.object({
       name: z.string(),

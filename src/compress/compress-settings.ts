@@ -42,6 +42,8 @@ export const compressSettings = z.strictObject({
       minWidth: count.optional(),
     })
     .default({}),
+  /** Layers may select what they read of inputs and of flattened maps, by a Gather that costs no MACs. */
+  selectsInputs: z.boolean().default(false),
   /** The original teaches, instead of labels; always so where there are none. */
   distills: z.boolean().default(false),
   /** Epochs of fine-tuning in each round. */

@@ -98,7 +98,7 @@ export async function planCompression(
   if (request.run !== undefined) await requireFree(request.run);
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
-  const structure = structureOf(model.graph);
+  const structure = structureOf(model.graph, settings);
   requireScores(method, structure, settings);
   const network = networkOf(request.network, model, structure, settings);
 

@@ -19,6 +19,7 @@ import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import type { CompressContext } from "./context.ts";
 import { saveExamples } from "./examples.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
+import { selectedInputs } from "./prune.ts";
 import {
   askedOf,
   calibrationOf,
@@ -123,6 +124,7 @@ export async function finish(
       ...{ shares: sharesLeft(original.cost, cost, times.ratio), rounds },
     }),
     groups: groupsOf(original.structure, removed),
+    selected: [...selectedInputs(original.structure, removed)],
     layers: layersOf(original.cost, cost),
     verification: verificationOf(taken),
     calibration: calibrationOf(before, after),

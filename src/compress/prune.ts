@@ -32,6 +32,8 @@ export interface PruneOptions {
   /** The method's own options by name. */
   readonly methodOptions?: ReadonlyMap<string, string>;
   readonly seed?: number;
+  /** Whether layers may select what they read of inputs and of flattened maps; a plan says so itself. */
+  readonly selectsInputs?: boolean;
   /** Sizes for symbolic dims. */
   readonly dims?: ReadonlyMap<string, number>;
   /** Apply this plan instead of choosing. */
@@ -43,6 +45,14 @@ export interface Figures {
   readonly params: number;
   readonly macs: number;
   readonly sizeBytes: number;
+}
+
+/** How many features a layer reads, where it selects them. */
+export interface SelectedInputs {
+  /** Node name. */
+  readonly layer: string;
+  readonly before: number;
+  readonly after: number;
 }
 
 /** The result of `prune`. */
@@ -60,6 +70,8 @@ export interface Pruned {
     readonly before: number;
     readonly after: number;
   }[];
+  /** Layers that select what they read: features that they read, which costs no MACs. */
+  readonly selected: readonly SelectedInputs[];
   /** False when the targets lie below what may be removed; the most that may was removed then. */
   readonly isReached: boolean;
   readonly notes: readonly string[];
@@ -75,7 +87,8 @@ export interface Pruned {
  * Errors: `METHOD_UNKNOWN`, `METHOD_NEEDS_BN`, `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
  */
 export function prune(model: Model, options: PruneOptions): Pruned {
-  const structure = structureOf(model.graph, options);
+  const { selectsInputs = options.plan?.selectsInputs } = options;
+  const structure = structureOf(model.graph, { ...options, selectsInputs });
   const chosen = options.plan ? fromPlan(structure, options.plan) : chooseUnits(structure, options);
   return finishPruning(model, structure, chosen);
 }
@@ -167,8 +180,22 @@ export function finishPruning(model: Model, structure: Structure, choice: Choice
       before: units.length,
       after: units.filter((unit) => removed[unit] === 0).length,
     })),
+    selected: selectedInputs(structure, removed),
     structure,
   };
+}
+
+/** What layers read before and after a removal, where they may select it, in graph order. */
+export function selectedInputs(
+  { filterAxes }: Structure,
+  removed: Removed,
+): readonly SelectedInputs[] {
+  return filterAxes
+    .filter(({ isSelection }) => isSelection)
+    .map(({ node, width, units }) => ({
+      ...{ layer: node.name, before: width },
+      after: units.filter((unit) => removed[unit] === 0).length,
+    }));
 }
 
 /**
@@ -185,6 +212,6 @@ export function referenceFor(
 /** The structure of the edited graph. Edits change values, never ties, so units keep their numbers. */
 function editedStructure(structure: Structure, edits: readonly Edit[]): Structure {
   if (edits.length === 0) return structure;
-  const { graph, dims } = structure.analysis;
-  return structureOf(applyEdits(graph, edits), { dims });
+  const { analysis } = structure;
+  return structureOf(applyEdits(analysis.graph, edits), analysis);
 }

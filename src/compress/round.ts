@@ -23,7 +23,7 @@ import {
   unscored,
 } from "./candidate.ts";
 import { type AttemptRecord, attemptRecord, type RoundRecord } from "./compress-report.ts";
-import { acceptedDropOf, hasTargets, roundDropOf, rulesOf } from "./compress-settings.ts";
+import { acceptedDropOf, hasTargets, roundDropOf } from "./compress-settings.ts";
 import { type CompressContext, remainingOf } from "./context.ts";
 import { unlessDiverged } from "./divergence.ts";
 import { epochEntriesOf } from "./report-figures.ts";
@@ -40,7 +40,7 @@ export async function runRound(
 ): Promise<RoundRecord> {
   const { run, settings, hooks, original } = context;
   const model = await loadModel(path);
-  if (!canShrink(model, rulesOf(settings)))
+  if (!canShrink(model, settings))
     return ended(context, round, model, "nothing is left that may go");
   const memory = await memoryBeside(path);
   const candidate = await unlessDiverged(() => propose(context, round, model, memory));
@@ -127,7 +127,7 @@ export async function runTuning(
   await saveModel(paths.before, writeModel(network));
   const name = `round ${round}/tuning`;
   const largestDrop = before.attempts.at(-1)?.drop ?? Number.POSITIVE_INFINITY;
-  const attempt = await tryOut(context, unscored(network), {
+  const attempt = await tryOut(context, unscored(network, context.settings), {
     ...{ round, name, count: 0, epochs: context.settings.finalEpochs, largestDrop },
   });
   context.hooks.onNote?.(describeAttempt(round, attempt, context));

@@ -31,7 +31,7 @@ export async function contextOf(
   hooks.onPhase?.("measuring the baseline");
   const needsLabels = !hasLabels && metric === undefined;
   const dataset = needsLabels ? await withLabelsFrom(data, chunks, session) : data;
-  const structure = structureOf(model.graph);
+  const structure = structureOf(model.graph, settings);
   const teacher = settings.distills || !hasLabels ? model.graph : undefined;
   const examineOn: CompressContext["examine"] = (network, split) =>
     metric === undefined

@@ -6,13 +6,14 @@ import { loadPlan } from "../files/plan-file.ts";
 import type { Outcomes } from "../measure/outcomes.ts";
 import { loadOutcomes } from "../measure/outcomes-file.ts";
 import { costOf } from "../structure/cost.ts";
-import { removalOf } from "../structure/plan.ts";
+import { type Plan, removalOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
 import { agreementOf } from "./agreement.ts";
 import { chooseRound, lookName, lookRecord } from "./certify.ts";
 import { type CompressReport, roundRecord } from "./compress-report.ts";
 import { latencyRecord } from "./finish.ts";
 import { Journal } from "./journal.ts";
+import { selectedInputs } from "./prune.ts";
 import {
   askedOf,
   calibrationOf,
@@ -90,26 +91,28 @@ function settings(
 }
 
 async function costs(run: string, report: CompressReport): Promise<Found> {
-  const { original, model, structure, before, after } = await costsOf(run);
-  const removed = removalOf(structure, await loadPlan(runPaths(run).plan));
+  const plan = await loadPlan(runPaths(run).plan);
+  const { original, model, structure, before, after } = await costsOf(run, plan);
+  const removed = removalOf(structure, plan);
   const ofSide = ({ macs, params, sizeBytes }: CompressReport["result"]) => ({
     ...{ macs, params, sizeBytes },
   });
-  const { baseline, result, layers, groups } = report;
+  const { baseline, result, layers, groups, selected } = report;
   return findings(
-    { baseline: ofSide(baseline), result: ofSide(result), layers, groups },
+    { baseline: ofSide(baseline), result: ofSide(result), layers, groups, selected },
     {
       ...{ baseline: costFigures(before, original), result: costFigures(after, model) },
       ...{ layers: layersOf(before, after), groups: groupsOf(structure, removed) },
+      selected: selectedInputs(structure, removed),
     },
   );
 }
 
 /** Both networks, and what they cost. */
-async function costsOf(run: string) {
+async function costsOf(run: string, plan?: Plan) {
   const paths = runPaths(run);
   const [original, model] = [await loadModel(paths.original), await loadModel(paths.model)];
-  const structure = structureOf(original.graph);
+  const structure = structureOf(original.graph, plan);
   const before = costOf(original.graph, structure.analysis.dims);
   const after = costOf(model.graph, structureOf(model.graph).analysis.dims);
   return { original, model, structure, before, after };

@@ -59,7 +59,7 @@ export async function verifyRun(
   const all = [
     ...fileChecks(run, report),
     ...roundChecks(run, config, report, how),
-    ...resultChecks(run, report),
+    ...resultChecks(run, config, report),
     ...figureChecks(run, config, report),
   ];
   const checks: RunCheck[] = [];
@@ -191,7 +191,8 @@ async function chain(
   const original = await loadModel(runPaths(run).original);
   const [whole, left] = [original, pruned].map(costOfModel);
   const shares = { macs: left.macs / whole.macs, params: left.params / whole.params };
-  const removed = removalOf(structureOf(before.graph), await loadPlan(paths.plan));
+  const plan = await loadPlan(paths.plan);
+  const removed = removalOf(structureOf(before.graph, plan), plan);
   const units = removed.reduce((sum, gone) => sum + gone, 0);
   const accepted = attempts.find(({ isAccepted }) => isAccepted);
   const { figures, problems: more } = findings(
@@ -202,12 +203,12 @@ async function chain(
 }
 
 /** What the rounds come to: the plan, the shapes of the result, and the costs of both networks. */
-function resultChecks(run: string, report: CompressReport): Check[] {
+function resultChecks(run: string, { settings }: CompressConfig, report: CompressReport): Check[] {
   const paths = runPaths(run);
   const { rounds, chosenRound, method } = report;
   const composed = async () => {
     const original = await loadModel(paths.original);
-    const structure = structureOf(original.graph);
+    const structure = structureOf(original.graph, settings);
     const taken = roundsTaken(rounds, chosenRound);
     const plans = await Promise.all(
       taken.map(({ round }) => loadPlan(roundPaths(run, round).plan)),

@@ -37,7 +37,8 @@ export async function verifyFiles(
     throw new EspalierError("VERIFY_FAILED", "the two networks have different inputs or outputs", {
       hint: "Give the original first, then the network that was pruned from it.",
     });
-  const structure = structureOf(original.graph, options);
+  const { selectsInputs } = plan;
+  const structure = structureOf(original.graph, { ...options, selectsInputs });
   const removed = removalOf(structure, plan);
   const reference = referenceFor(original, { structure, removed, edits: editsOf(plan) });
   return compareModels(original, reference, writeModel(small), structure.analysis.dims, options);
