@@ -2,6 +2,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { compressRun } from "../src/compress/compress-run.ts";
+import { resumeRun } from "../src/compress/resume-run.ts";
 import { roundPaths, runPaths } from "../src/compress/run-folder.ts";
 import { verifyRun } from "../src/compress/verify-run.ts";
 import { loadModel } from "../src/files/model-file.ts";
@@ -75,6 +76,87 @@ describe.each(["snr", "vib", "rbp"])("a run of %s", (method) => {
     expect(without.exitCode).not.toBe(0);
     expect(without.err).toContain("keeps no posterior to draw from");
     expect(await loadModel(roundPaths(run, 1).memory)).toBeTruthy();
+  }, 60_000);
+});
+
+/** The epochs and collapses among a run's events, without their times. */
+async function eventsOf(run: string): Promise<readonly Record<string, unknown>[]> {
+  const lines = (await readFile(runPaths(run).events, "utf8")).trim().split("\n");
+  return lines
+    .map((line) => JSON.parse(line))
+    .filter(({ event }) => event === "epoch" || event === "collapse")
+    .map(({ at, ...event }) => event);
+}
+
+const short = { targets: { macs: 0.6 }, rounds: 1, epochs: 1, benchSeconds: 0.05 };
+const tuning = { batchSize: 20, threads: 1 };
+
+describe("learning in a run", () => {
+  it("ends in the same histories, events and posterior when it was stopped", async () => {
+    const compress = async (stopAt: number) => {
+      const { net, data, run } = await workplace();
+      const stop = new AbortController();
+      let epochs = 0;
+      const settings = {
+        ...{ ...short, method: "vib", methodOptions: { epochs: "3", statistics: "batch" } },
+        ...{ posteriorSamples: 2, tuning },
+      };
+      const hooks = {
+        signal: stop.signal,
+        onEpoch: () => {
+          if (++epochs === stopAt) stop.abort();
+        },
+      };
+      const done = compressRun({ network: net, data, run, settings }, hooks);
+      const report = await done.catch(() => resumeRun(run));
+      if (report.command !== "compress") throw new Error("the run is a compression");
+      const { rounds, uncertainty } = report;
+      const posterior = (await readFile(runPaths(run).posterior)).toString("base64");
+      return { rounds, uncertainty, posterior, events: await eventsOf(run) };
+    };
+    const whole = await compress(0);
+    expect(await compress(2)).toEqual(whole);
+    const { rounds, events } = whole;
+    expect(events).toHaveLength(3);
+    expect(events[1]).toMatchObject({
+      ...{ event: "epoch", round: 1, epoch: 2, phase: "learning" },
+      ...{ terms: { kl: expect.any(Number) }, select: { metric: "top1" } },
+      facts: { kl: expect.any(Number), "snr p50": expect.any(Number), "alive conv1": 8 },
+    });
+    expect(rounds[0].learning[1].select?.facts).toEqual(events[1].facts);
+    const [{ posterior, attempts }] = rounds;
+    const units = attempts.find(({ isAccepted }) => isAccepted)?.units;
+    const removed = posterior?.groups.map(({ kl }) => kl.removed.reduce((a, b) => a + b, 0));
+    expect(removed?.reduce((a, b) => a + b, 0)).toBe(units);
+    expect(posterior?.groups.map(({ name, units: of }) => [name, of])).toEqual([
+      ["conv1", 8],
+      ["conv2", 8],
+    ]);
+  }, 60_000);
+
+  it("is taken back behind a collapse, which the run tells", async () => {
+    const { net, data, run } = await workplace();
+    const strong = { lambda: "100000", "gate-rate": "0.02", warmup: "0" };
+    const report = await compressRun({
+      ...{ network: net, data, run },
+      settings: {
+        ...{ ...short, method: "vib", methodOptions: { epochs: "9", ...strong }, tuning },
+        posteriorSamples: 0,
+      },
+    });
+    const events = await eventsOf(run);
+    const last = events.length - 1;
+    expect(last).toBeLessThan(9);
+    expect(events[last]).toMatchObject({ event: "collapse", round: 1, epoch: last });
+    const text = `in epoch ${last} all units of `;
+    expect(report.notes.some((note) => note.startsWith(text))).toBe(true);
+    expect(await espalier(["report", run])).toMatchObject({ exitCode: 0 });
+    const page = await readFile(runPaths(run).html, "utf8");
+    expect(page).toContain(`In epoch ${last} all units of `);
+    expect(page).toContain('id="posterior"');
+    // None was drawn, but the network is kept.
+    expect(report.uncertainty?.posterior).toBe(null);
+    expect(await loadModel(runPaths(run).posterior)).toBeTruthy();
   }, 60_000);
 });
 

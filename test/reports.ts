@@ -66,6 +66,7 @@ function roundOf(
       drop: start - steps[0].removed - 3 * away * (start - steps[0].removed),
     })),
     learning: epochsOf(4, start - 0.03, start - 0.01, task.metric),
+    posterior: undefined,
     notes: [],
   } satisfies Record<keyof RoundRecord, unknown>;
 }
@@ -410,4 +411,29 @@ export function hostileReport(report: CompressReport): CompressReport {
     ...Object(poison(report, "")),
     methodOptions: { [hostileName]: hostileName },
   });
+}
+
+/** A round of a method that learns a posterior, of groups with these names. */
+export function learntRound(names: readonly string[]): RoundRecord {
+  const select = { metric: "top1", value: 0.9, loss: 0.3 };
+  const groups = names.map((name, i) => ({
+    ...{ id: `g${i}`, name, units: 8, dead: i },
+    kl: { kept: [0, 1, 2, 3 - (i % 2)], removed: [2 + (i % 2), 0, 0, 0] },
+    snr: { kept: [0, 2, 2, 2 - (i % 2)], removed: [1 + (i % 2), 1, 0, 0] },
+  }));
+  const [round] = certifiedReport().rounds;
+  return {
+    ...round,
+    learning: [1, 2, 3].map((epoch) => ({
+      ...{ epoch, step: 80 * epoch, rate: 0.001, loss: 2 / epoch, terms: { kl: 1 / epoch } },
+      select: {
+        ...select,
+        facts: {
+          ...{ kl: 900 / epoch, "snr p50": 3 },
+          ...Object.fromEntries(names.map((_, i) => [`alive g${i}`, 8 - Math.min(i, epoch)])),
+        },
+      },
+    })),
+    posterior: { kl: { from: -1, to: 2.5 }, snr: { from: -2, to: 1 }, groups },
+  };
 }

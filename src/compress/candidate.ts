@@ -1,7 +1,7 @@
 /** @file A network that is about to lose units: what a round begins with. */
 import { join } from "node:path";
 import type { Graph } from "../ir/graph.ts";
-import { isLearned } from "../methods/learned-method.ts";
+import { isLearned, type LearnedProposal } from "../methods/learned-method.ts";
 import type { Proposal } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
@@ -12,6 +12,7 @@ import { type Structure, structureOf } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { type CompressSettings, hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
+import { logEpoch } from "./learning-events.ts";
 import { budgetsOf, finishPruning, type Pruned } from "./prune.ts";
 import { roundBudgets } from "./targets.ts";
 import { secondsLeft } from "./time-budget.ts";
@@ -20,7 +21,7 @@ import { secondsLeft } from "./time-budget.ts";
 export interface Candidate {
   readonly network: Model;
   readonly structure: Structure;
-  readonly proposal: Proposal;
+  readonly proposal: Proposal & Pick<LearnedProposal, "posteriorFacts">;
   /** What the method wants to know in the next round, in the form of the network. */
   readonly memory: Model | undefined;
   readonly order: RemovalOrder;
@@ -48,7 +49,7 @@ export async function propose(
   const ranked = (
     network: Model,
     of: Structure,
-    proposal: Proposal,
+    proposal: Candidate["proposal"],
     learning: readonly EpochRecord[],
     remembered?: Model,
   ): Candidate => {
@@ -79,7 +80,10 @@ export async function propose(
         resumes: true,
       },
       onProgress: hooks.onProgress,
-      onEpoch: hooks.onEpoch,
+      onEpoch(record, isBest) {
+        logEpoch(run, round, record);
+        hooks.onEpoch?.(record, isBest);
+      },
     },
   });
   const network = reread(writeModel(model, proposal.graph));

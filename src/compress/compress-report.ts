@@ -4,6 +4,7 @@
  * has the same report.
  */
 import { z } from "zod";
+import { posteriorRecord } from "./posterior-record.ts";
 import { uncertaintyRecord } from "./uncertainty-record.ts";
 
 const interval = z.tuple([z.number(), z.number()]);
@@ -81,6 +82,8 @@ export const roundRecord = z.object({
   search: z.array(z.object({ units: z.number(), macs: z.number(), drop: z.number() })),
   /** Learning of the method, epoch by epoch. */
   learning: z.array(epochEntry),
+  /** What was learnt of each unit, where the method learns a posterior. */
+  posterior: posteriorRecord.optional(),
   notes: z.array(z.string()),
 });
 

@@ -26,6 +26,7 @@ import { type AttemptRecord, attemptRecord, type RoundRecord } from "./compress-
 import { acceptedDropOf, hasTargets, roundDropOf } from "./compress-settings.ts";
 import { type CompressContext, remainingOf } from "./context.ts";
 import { unlessDiverged } from "./divergence.ts";
+import { posteriorRecordOf } from "./posterior-record.ts";
 import { epochEntriesOf } from "./report-figures.ts";
 import { makeFolder, roundPaths } from "./run-folder.ts";
 import { largestWithin } from "./search.ts";
@@ -78,8 +79,12 @@ export async function runRound(
   }
   const last = attempts.at(-1);
   const isAccepted = last?.isAccepted ?? false;
+  const taken = isAccepted ? Math.floor(units / 2 ** (attempts.length - 1)) : 0;
+  const { posteriorFacts = [] } = proposal;
+  const posterior = posteriorRecordOf(structure, posteriorFacts, candidate.order.choose(taken));
   return {
     ...{ round, attempts, isAccepted, search },
+    ...(posterior && { posterior }),
     remaining: isAccepted && last ? last.remaining : begun,
     learning: epochEntriesOf(learning),
     notes: [...proposal.notes],

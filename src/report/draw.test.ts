@@ -53,6 +53,7 @@ describe("the page of a certified classifier", () => {
       "What the network can do without",
       "Class by class",
       "Calibration",
+      "How sure it may be",
       "How sure the tolerance is",
       "Verification",
       "To repeat it",
@@ -63,7 +64,7 @@ describe("the page of a certified classifier", () => {
     const charts = [
       ...page.matchAll(/<svg class="(wide|narrow)" role="img" aria-label="([^"]+)"/g),
     ];
-    expect(charts).toHaveLength(16);
+    expect(charts).toHaveLength(18);
     expect(charts[0][2]).toContain("accuracy on select against the multiply-accumulates");
   });
 

@@ -7,12 +7,14 @@ import { headlineOf, isUnchanged, titleOf } from "./headline.ts";
 import { html } from "./html.ts";
 import { costsOf, widthsOf } from "./layers.ts";
 import { documentOf } from "./page.ts";
+import { posteriorOf } from "./posterior.ts";
 import { calibrationOf, classesOf } from "./quality.ts";
 import { remarksOf } from "./remarks.ts";
 import { reproductionOf } from "./reproduction.ts";
 import { sensitivityOf } from "./sensitivity.ts";
 import { tradeOffOf } from "./trade-off.ts";
 import { trainingOf } from "./training.ts";
+import { uncertaintyOf } from "./uncertainty.ts";
 
 /** What is drawn besides the report. */
 export interface Extras {
@@ -30,8 +32,11 @@ export function drawReport(report: CompressReport, { config, examples }: Extras)
     examplesOf(report, examples),
     ...(isUnchanged(report) ? [] : [widthsOf(report), costsOf(report)]),
     trainingOf(report),
+    posteriorOf(report),
     sensitivityOf(report),
-    ...(isUnchanged(report) ? [] : [classesOf(report), calibrationOf(report)]),
+    ...(isUnchanged(report)
+      ? []
+      : [classesOf(report), calibrationOf(report), uncertaintyOf(report)]),
     guardOf(report),
     verificationOf(report),
     reproductionOf(config, factsOf(report), files),

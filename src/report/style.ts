@@ -97,6 +97,10 @@ pre { margin: 0; padding: .8rem 1rem; white-space: pre-wrap; overflow-wrap: anyw
 .strip img { display: block; width: 100%; height: auto; border-radius: 4px; image-rendering: pixelated;
   border: 1px solid var(--line); }
 .example { margin: 1.2rem 0; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr)); gap: .4rem 1.6rem; }
+.panel { margin: .4rem 0; min-width: 0; }
+.panel .two { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; }
+.panel svg { display: block; width: 100%; height: auto; }
 footer { margin: 3rem auto 2rem; color: var(--muted); font-size: .875rem; }
 @media (max-width: 40rem) {
   header { padding-top: 1.4rem; }

@@ -87,7 +87,7 @@ function lossFigure(phases: readonly Phase[], isScored: boolean): Html {
     label: "loss over the epochs",
     height: () => 240,
     option: (canvas) =>
-      optionOf(canvas, phases, "loss", (value) => String(Number(value.toPrecision(3))), [
+      curveOption(canvas, phases, "loss", (value) => String(Number(value.toPrecision(3))), [
         { color: "muted", pick: ({ loss }) => loss },
         ...(isScored ? [{ color: "after", pick: ({ select }: Epoch) => select?.loss }] : []),
       ]),
@@ -112,7 +112,7 @@ function metricFigure(
     label: `${words.name} over the epochs`,
     height: () => 240,
     option: (canvas) =>
-      optionOf(canvas, phases, isScored ? words.name : "accuracy", words.tick, [
+      curveOption(canvas, phases, isScored ? words.name : "accuracy", words.tick, [
         ...(hasAccuracy ? [{ color: "muted", pick: ({ accuracy }: Epoch) => accuracy }] : []),
         ...(isScored ? [{ color: "after", pick: ({ select }: Epoch) => select?.value }] : []),
       ]),
@@ -126,12 +126,14 @@ ${chart}
 </figure>`;
 }
 
-interface Curve {
+/** A curve over epochs: its colour (the name of a style variable), and its value at each. */
+export interface Curve {
   readonly color: string;
   readonly pick: (epoch: Epoch) => number | undefined;
 }
 
-function optionOf(
+/** Curves over all epochs of the phases, counted through. */
+export function curveOption(
   canvas: Canvas,
   phases: readonly Phase[],
   title: string,

@@ -1,0 +1,169 @@
+/** @file What a method learnt of a posterior: epoch by epoch, and of each unit of each group. */
+import type { z } from "zod";
+import type { CompressReport, epochEntry } from "../compress/compress-report.ts";
+import type { PosteriorRecord } from "../compress/posterior-record.ts";
+import { drawChart } from "./chart.ts";
+import { counted } from "./figures.ts";
+import { type Html, html, nameOf, type Part, plainName } from "./html.ts";
+import { dataTable, folded, keysOf, type Section } from "./page.ts";
+import { formatInteger } from "./text.ts";
+import { type Curve, curveOption, type Phase } from "./training.ts";
+
+type Epoch = z.output<typeof epochEntry>;
+type Group = PosteriorRecord["groups"][number];
+
+/** More groups are in the table, and in `report.json`. */
+const mostGroups = 48;
+
+/** The posterior of the last round that led somewhere; else of the last. */
+export function posteriorOf({ rounds }: CompressReport): Section | undefined {
+  const learnt = rounds.filter(({ posterior }) => posterior !== undefined);
+  const shown = learnt.findLast(({ isAccepted }) => isAccepted) ?? learnt.at(-1);
+  if (shown?.posterior === undefined) return undefined;
+  const { round, posterior, isAccepted } = shown;
+  return {
+    id: "posterior",
+    title: "What the data tell of each unit",
+    body: html`<p>The method learnt a distribution for what it may remove. Its divergence from what was believed
+before (KL, in nats) is what the data told of a unit; its ratio of signal to noise is how surely the unit is not
+nothing. Units on the left go first.</p>
+${curvesOf(learnt)}
+<h3>Units by group, ${isAccepted ? "" : "not accepted, "}round ${round}</h3>
+${keysOf([
+  { mark: "bar", color: "after", text: "units that stayed" },
+  { mark: "bar", color: "bad", text: "units that were removed" },
+])}
+<div class="panels">${posterior.groups.slice(0, mostGroups).map((group) => panel(group, posterior))}</div>
+<p><small>Scales are logarithmic, and the same for all groups.</small></p>
+${folded("Groups as a table", groupTable(posterior))}`,
+  };
+}
+
+function groupTable({ groups }: PosteriorRecord): Html {
+  const number = (title: string) => ({ title, kind: "number" as const });
+  return dataTable(
+    "Posterior by group",
+    [
+      { title: "first layer", kind: "words" },
+      ...["units", "data tell nothing of", "removed"].map(number),
+    ],
+    groups.map((group): readonly Part[] => [
+      nameOf(group.name),
+      formatInteger(group.units),
+      formatInteger(group.dead),
+      formatInteger(sumOf(group.kl.removed)),
+    ]),
+  );
+}
+
+/** Data term and KL, and how many units live, over the epochs of learning. */
+function curvesOf(rounds: readonly CompressReport["rounds"][number][]): Part {
+  const phases: readonly Phase[] = rounds.map(({ round, learning }) => ({
+    ...{ name: `round ${round}, learning`, isLearning: true, epochs: learning },
+  }));
+  const epochs = phases.flatMap((phase) => phase.epochs);
+  const hasTerms = epochs.some(({ terms }) => terms?.kl !== undefined);
+  const alive = aliveByEpoch(rounds);
+  if (!hasTerms && alive.size === 0) return undefined;
+  const part = ({ loss, terms }: Epoch) => (terms?.kl === undefined ? undefined : loss - terms.kl);
+  return html`<div class="pair">
+${
+  hasTerms &&
+  figureOf("posterior-loss", "parts of the loss", phases, numeral, [
+    { color: "after", text: "data term on fit", pick: part },
+    { color: "s2", text: "what the KL adds", pick: ({ terms }) => terms?.kl },
+  ])
+}
+${
+  alive.size > 0 &&
+  figureOf("posterior-alive", "units above the threshold", phases, formatInteger, [
+    { color: "after", text: "of all groups", pick: (epoch) => alive.get(epoch) },
+  ])
+}
+</div>`;
+}
+
+function figureOf(
+  id: string,
+  title: string,
+  phases: readonly Phase[],
+  write: (value: number) => string,
+  curves: readonly (Curve & { readonly text: string })[],
+): Html {
+  const chart = drawChart({
+    ...{ id: `${id}-chart`, span: "half" },
+    label: `${title} over the epochs of learning`,
+    height: () => 240,
+    option: (canvas) => curveOption(canvas, phases, title, write, curves),
+  });
+  return html`<figure>
+${keysOf(curves.map(({ color, text }) => ({ mark: "dot", color, text })))}
+${chart}
+</figure>`;
+}
+
+function numeral(value: number): string {
+  return String(Number(value.toPrecision(3)));
+}
+
+const aliveName = "alive ";
+
+/** Units of all groups above the threshold; a group of which an epoch does not tell is as it was. */
+function aliveByEpoch(
+  rounds: readonly CompressReport["rounds"][number][],
+): ReadonlyMap<Epoch, number> {
+  const byEpoch = new Map<Epoch, number>();
+  for (const { learning, posterior } of rounds) {
+    const alive = new Map(posterior?.groups.map(({ id, units }) => [id, units]));
+    for (const epoch of learning) {
+      const told = Object.entries(epoch.select?.facts ?? {}).filter(([name]) =>
+        name.startsWith(aliveName),
+      );
+      for (const [name, units] of told) alive.set(name.slice(aliveName.length), units);
+      if (told.length > 0) byEpoch.set(epoch, sumOf([...alive.values()]));
+    }
+  }
+  return byEpoch;
+}
+
+function panel(group: Group, { kl, snr }: PosteriorRecord): Html {
+  const { name, units, dead } = group;
+  const removed = sumOf(group.kl.removed);
+  return html`<figure class="panel"><figcaption>${nameOf(name, 28)} ${formatInteger(removed)} of ${counted(units, "unit")}
+removed${dead > 0 && `, ${formatInteger(dead)} below the threshold`}</figcaption>
+<div class="two">
+<div>${histogram(`KL of the units of ${plainName(name, 40)}`, group.kl)}<small>KL ${rangeOf(kl)} nats</small></div>
+<div>${histogram(`signal to noise of the units of ${plainName(name, 40)}`, group.snr)}<small>SNR ${rangeOf(snr)}</small></div>
+</div></figure>
+`;
+}
+
+function rangeOf({ from, to }: PosteriorRecord["kl"]): string {
+  const [low, high] = [from, to].map((power) => String(Number((10 ** power).toPrecision(2))));
+  return `${low} to ${high}`;
+}
+
+const [barWidth, chartHeight] = [6, 44];
+
+/** Bars stacked: what was removed below, what stayed above. */
+function histogram(label: string, { kept, removed }: Group["kl"]): Html {
+  const most = Math.max(1, ...kept.map((count, i) => count + removed[i]));
+  const width = barWidth * kept.length;
+  const place = (value: number) => Number(value.toFixed(2));
+  const bar = (i: number, from: number, count: number, color: string) => {
+    const height = place((count / most) * chartHeight);
+    const y = place(chartHeight - ((from + count) / most) * chartHeight);
+    return (
+      count > 0 &&
+      html`<rect x="${barWidth * i}" y="${y}" width="${barWidth - 1}" height="${height}" fill="var(--${color})"/>`
+    );
+  };
+  const words = `${label}: ${sumOf(kept)} stayed, ${sumOf(removed)} removed`;
+  return html`<svg role="img" aria-label="${words}" viewBox="0 0 ${width} ${chartHeight + 1}" width="${width}" height="${chartHeight + 1}">${kept.map(
+    (count, i) => [bar(i, 0, removed[i], "bad"), bar(i, removed[i], count, "after")],
+  )}<path d="M0 ${chartHeight + 0.5}H${width}" stroke="var(--muted)"/></svg>`;
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
