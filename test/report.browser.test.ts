@@ -13,6 +13,7 @@ import {
   emptyReport,
   hostileName,
   hostileReport,
+  learntRound,
   someConfig,
   uncertifiedReport,
 } from "./reports.ts";
@@ -21,6 +22,11 @@ const pages = {
   certified: () => drawReport(certifiedReport(), { config: someConfig }),
   uncertified: () =>
     drawReport(uncertifiedReport(), { config: someConfig, examples: cellExamples() }),
+  learnt: () => {
+    const names = Array.from({ length: 30 }, (_, i) => `/features/features.${i}/Conv`);
+    const report = { ...certifiedReport(), rounds: [learntRound(names)] };
+    return drawReport(report, { config: someConfig });
+  },
   empty: () => drawReport(emptyReport(), { config: someConfig }),
   hostile: () =>
     drawReport(

@@ -143,25 +143,25 @@ function rangeOf({ from, to }: PosteriorRecord["kl"]): string {
   return `${low} to ${high}`;
 }
 
-const [barWidth, chartHeight] = [6, 44];
+const [chartWidth, chartHeight] = [144, 44];
 
 /** Bars stacked: what was removed below, what stayed above. */
 function histogram(label: string, { kept, removed }: Group["kl"]): Html {
   const most = Math.max(1, ...kept.map((count, i) => count + removed[i]));
-  const width = barWidth * kept.length;
+  const barWidth = chartWidth / kept.length;
   const place = (value: number) => Number(value.toFixed(2));
   const bar = (i: number, from: number, count: number, color: string) => {
     const height = place((count / most) * chartHeight);
     const y = place(chartHeight - ((from + count) / most) * chartHeight);
     return (
       count > 0 &&
-      html`<rect x="${barWidth * i}" y="${y}" width="${barWidth - 1}" height="${height}" fill="var(--${color})"/>`
+      html`<rect x="${place(barWidth * i)}" y="${y}" width="${place(barWidth - 1)}" height="${height}" fill="var(--${color})"/>`
     );
   };
   const words = `${label}: ${sumOf(kept)} stayed, ${sumOf(removed)} removed`;
-  return html`<svg role="img" aria-label="${words}" viewBox="0 0 ${width} ${chartHeight + 1}" width="${width}" height="${chartHeight + 1}">${kept.map(
+  return html`<svg role="img" aria-label="${words}" viewBox="0 0 ${chartWidth} ${chartHeight + 1}" width="${chartWidth}" height="${chartHeight + 1}">${kept.map(
     (count, i) => [bar(i, 0, removed[i], "bad"), bar(i, removed[i], count, "after")],
-  )}<path d="M0 ${chartHeight + 0.5}H${width}" stroke="var(--muted)"/></svg>`;
+  )}<path d="M0 ${chartHeight + 0.5}H${chartWidth}" stroke="var(--muted)"/></svg>`;
 }
 
 function sumOf(values: readonly number[]): number {

@@ -50,7 +50,7 @@ function tableOf(
     const cell = (estimate: Estimate | undefined) => (estimate ? write(estimate.value) : "—");
     const changeCell = (estimate: Estimate | undefined) =>
       estimate
-        ? html`${signed(estimate.value, write)} <small>(${signedInterval(estimate.ci95, write)})</small>`
+        ? html`${signed(estimate.value, write)}<br><small>${signedInterval(estimate.ci95, write)}</small>`
         : "—";
     const drawn = posterior
       ? [cell(pick(posterior.figures)), changeCell(pickChange(posterior.change))]
@@ -137,12 +137,14 @@ function coverageFigure({ before, after, posterior }: Uncertainty): Html {
       ],
     }),
   });
-  return html`<figure>
+  return html`<div class="pair"><figure>
 ${keysOf([
   { mark: "dot", color: "before", text: "before" },
   { mark: "dot", color: "after", text: "after" },
   ...(posterior ? [{ mark: "dot" as const, color: "s3", text: "drawn" }] : []),
 ])}
 ${chart}
-</figure>`;
+</figure>
+<p>Samples are taken in falling order of confidence. Where the curve rises to the left, the network is right about
+what it is sure of: it can leave the rest to others.</p></div>`;
 }
