@@ -114,28 +114,45 @@ function editReader(
     edits.push({ node: node.name, input: role.weightInput, tensor });
   }
   const loss = meanLoss(reader, source, weights);
-  if (batchNorm) {
-    const { mean, variance } = batchNorm;
-    const set = (input: number, values: Float64Array): void => {
-      const old = graph.constants.get(batchNorm.node.inputs[input]);
-      if (old) edits.push({ node: batchNorm.node.name, input, tensor: like(old, values) });
-    };
-    set(
-      batchNorm.role.meanInput,
-      mean.map((m, o) => m - loss[o]),
-    );
-    if (corrections.variance) {
-      const shares = varianceShares(reader, source, weights);
-      set(
-        batchNorm.role.varianceInput,
+  const lowered = lowerMean(graph, consumers, reader, loss);
+  if (lowered) edits.push(lowered);
+  if (batchNorm && corrections.variance) {
+    const { variance } = batchNorm;
+    const shares = varianceShares(reader, source, weights);
+    const old = graph.constants.get(batchNorm.node.inputs[batchNorm.role.varianceInput]);
+    const tensor =
+      old &&
+      like(
+        old,
         variance.map((v, o) => v * shares[o]),
       );
-    }
-  } else {
-    const edit = raiseBias(graph, consumers, reader, loss);
-    if (edit) edits.push(edit);
+    if (tensor)
+      edits.push({ node: batchNorm.node.name, input: batchNorm.role.varianceInput, tensor });
   }
   return edits;
+}
+
+/**
+ * What makes up for results that fall by `loss` [O] on average: a lower mean in the batch normalization
+ * behind, or a higher bias; `undefined` where there is no place for it.
+ */
+export function lowerMean(
+  graph: Graph,
+  consumers: ReadonlyMap<string, readonly Node[]>,
+  reader: Reader,
+  loss: Float64Array,
+): Edit | undefined {
+  const { batchNorm } = reader;
+  if (batchNorm === undefined) return raiseBias(graph, consumers, reader, loss);
+  const { node, role, mean } = batchNorm;
+  const old = graph.constants.get(node.inputs[role.meanInput]);
+  const tensor =
+    old &&
+    like(
+      old,
+      mean.map((m, o) => m - loss[o]),
+    );
+  return tensor && { node: node.name, input: role.meanInput, tensor };
 }
 
 function channelAt({ weight }: Reader, i: number): number {

@@ -1,0 +1,131 @@
+/**
+ * @file Units that zeros in the weights have made superfluous, and their removal without any change of what
+ * the network computes.
+ *
+ * A unit is superfluous where each of its readers either multiplies it with 0, or finds a constant there
+ * (its filters are all 0, say) that a bias can stand in for at every place. A constant other than 0 that
+ * is read next to zero padding is no such constant.
+ */
+import { consumersOf } from "../ir/graph.ts";
+import { type ConstantChannels, constantChannels } from "../ops/constant-channels.ts";
+import { channelOf } from "../ops/roles.ts";
+import type { Analysis } from "../structure/analysis.ts";
+import type { Edit } from "../structure/edits.ts";
+import { type Removed, removeNothing } from "../structure/removal.ts";
+import { candidateUnits, removalsInOrder, type SelectionRules } from "../structure/select.ts";
+import type { Structure } from "../structure/units.ts";
+import { lowerMean } from "./compensation.ts";
+import { otherReadsOf, type Reader, readersOf } from "./readers.ts";
+
+/** A removal that changes nothing. */
+export interface EmptyUnits {
+  readonly removed: Removed;
+  /** The constants of what is removed, in the parameters of its readers. */
+  readonly edits: readonly Edit[];
+}
+
+/** All superfluous units that the rules allow to be removed, those that others leave superfluous included. */
+export function emptyUnits(structure: Structure, rules: SelectionRules = {}): EmptyUnits {
+  const { graph } = structure.analysis;
+  const constants = constantsOf(structure.analysis);
+  const consumers = consumersOf(graph);
+  const readers = readersOf(structure).map((reader): ConstantReader => {
+    const known = reader.axis === 1 ? constants.get(reader.source) : undefined;
+    const isFoldable =
+      lowerMean(graph, consumers, reader, new Float64Array(reader.weight.outputs)) !== undefined;
+    return { ...reader, known, isFoldable };
+  });
+  const fixed = new Set<number>();
+  for (const { source, axis, sourceUnits } of otherReadsOf(structure, readers))
+    for (const [channel, unit] of sourceUnits.entries())
+      if (axis !== 1 || constants.get(source)?.[channel] !== 0) fixed.add(unit);
+
+  const candidates = candidateUnits(structure, rules);
+  let removed = removeNothing(structure);
+  const scores = new Float64Array(removed.length).fill(Number.MAX_VALUE);
+  for (let step = 0; ; step++) {
+    const isNeeded = neededUnits(readers, removed, fixed);
+    const isEmpty = (unit: number): boolean =>
+      !isNeeded[unit] && (structure.dependants.get(unit) ?? []).every(isEmpty);
+    let count = 0;
+    for (const unit of candidates) {
+      if (!isEmpty(unit)) continue;
+      count++;
+      // What went before is not to give way to what comes now.
+      scores[unit] = Math.min(scores[unit], step);
+    }
+    const next = removalsInOrder(structure, scores, rules).choose(count);
+    if (next.every((flag, unit) => flag === removed[unit])) break;
+    removed = next;
+  }
+  return { removed, edits: readers.flatMap((reader) => folded(structure, reader, removed)) };
+}
+
+/** What every value of a network holds for certain, by name. */
+export function constantsOf({ graph, operands }: Analysis): ReadonlyMap<string, ConstantChannels> {
+  const known = new Map<string, ConstantChannels>();
+  for (const node of graph.nodes) {
+    const own = operands.get(node);
+    if (own === undefined) continue;
+    const found = constantChannels({
+      ...{ node, inputs: own.inputs, outputs: own.outputs },
+      channels: (index) => known.get(node.inputs[index] ?? ""),
+      constant: (index) => graph.constants.get(node.inputs[index] ?? "")?.read(),
+    });
+    if (found?.some((value) => !Number.isNaN(value))) known.set(node.outputs[0], found);
+  }
+  return known;
+}
+
+/** A reader with what is known of its source. */
+interface ConstantReader extends Reader {
+  readonly known: ConstantChannels | undefined;
+  /** Whether there is a place for a bias. */
+  readonly isFoldable: boolean;
+}
+
+/** Flags of the units that some reader needs, after a removal. */
+function neededUnits(
+  readers: readonly ConstantReader[],
+  removed: Removed,
+  fixed: ReadonlySet<number>,
+): Uint8Array {
+  const needed = new Uint8Array(removed.length);
+  for (const unit of fixed) if (unit >= 0) needed[unit] = 1;
+  for (const { weight, shares, known, isFoldable, sourceUnits, resultUnits } of readers) {
+    const { inputs, taps, values } = weight;
+    for (const [at, value] of values.entries()) {
+      if (value === 0) continue;
+      const pair = Math.floor(at / taps);
+      const o = Math.floor(pair / inputs);
+      const channel = channelOf(weight, o, pair % inputs);
+      const unit = sourceUnits[channel];
+      if (unit < 0 || needed[unit] === 1) continue;
+      if (resultUnits[o] >= 0 && removed[resultUnits[o]] === 1) continue;
+      const x = known?.[channel] ?? Number.NaN;
+      const isConstant = x === 0 || (!Number.isNaN(x) && isFoldable && shares[at % taps] === 1);
+      if (!isConstant) needed[unit] = 1;
+    }
+  }
+  return needed;
+}
+
+/** The bias that stands in for the constants among what a reader loses. */
+function folded({ analysis }: Structure, reader: ConstantReader, removed: Removed): Edit[] {
+  const { weight, known, sourceUnits, resultUnits } = reader;
+  const { outputs, inputs, taps, values } = weight;
+  const loss = new Float64Array(outputs);
+  for (const [at, value] of values.entries()) {
+    const pair = Math.floor(at / taps);
+    const o = Math.floor(pair / inputs);
+    const channel = channelOf(weight, o, pair % inputs);
+    const unit = sourceUnits[channel];
+    const x = known?.[channel] ?? 0;
+    const isGone = unit >= 0 && removed[unit] === 1;
+    const isSeen = resultUnits[o] < 0 || removed[resultUnits[o]] === 0;
+    if (value !== 0 && isGone && isSeen) loss[o] += value * x;
+  }
+  if (loss.every((value) => value === 0)) return [];
+  const edit = lowerMean(analysis.graph, consumersOf(analysis.graph), reader, loss);
+  return edit ? [edit] : [];
+}
