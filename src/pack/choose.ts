@@ -1,10 +1,12 @@
 /** @file Which way a tensor is coded: every way that may pay is tried on a counter, the cheapest wins. */
-import type { Entry, ValueForm } from "./directory.ts";
+
+import { bytesOf } from "../tensor/host-tensor.ts";
+import type { Coding, Entry } from "./directory.ts";
 import type { Geometry } from "./geometry.ts";
-import { codePlanes, freshPlaneStates, type PlaneForm, planeForms, turn } from "./plane-code.ts";
+import { codePlanes, freshPlaneStates, planeForms } from "./plane-code.ts";
 import { BitCounter } from "./range-encoder.ts";
 import { supportForms } from "./support-code.ts";
-import { codeTensor, Models, type Parts, type TensorCost } from "./tensor-code.ts";
+import { Models, type Parts, partCodes } from "./tensor-code.ts";
 
 /** A tensor with the way in which it is to be coded. */
 export interface Choice {
@@ -36,39 +38,51 @@ export interface Draft extends Geometry {
 /** Tables above this are not worth looking for. */
 const mostDistinct = 1024;
 
+/** What a tensor costs by part, in bits. */
+export interface TensorCost {
+  readonly support: number;
+  readonly tables: number;
+  readonly codes: number;
+}
+
 /** Tries the ways to code a tensor, given what was learnt so far. */
 export class Chooser {
-  private readonly scratch = new Models();
+  readonly #scratch = new Models();
 
   /** The cheapest way to code `draft` after `models`, which stay as they are. */
   best(draft: Draft, models: Models): Choice {
-    const candidates = valueForms(draft).flatMap(({ values, parts }) => {
-      const isZero = zerosOf(values, parts, draft);
-      const mask = Uint8Array.from({ length: draft.count }, (_, i) => (isZero(i) ? 0 : 1));
-      const hasZeros = mask.includes(0);
+    const { content, ...place } = draft;
+    const choices = formsOf(content, place.width).flatMap(({ coding, parts }) => {
+      const entry: Entry = { ...place, ...coding };
+      const mask = supportOf(entry, parts);
       return supportForms
-        .filter((support) => support === "dense" || hasZeros)
-        .map((support) => this.measured(draft, values, support, mask, parts, models));
+        .filter((support) => support === "dense" || mask.includes(0))
+        .map((support) => {
+          const own = { ...parts, mask: support === "dense" ? undefined : mask };
+          return this.#measured({ ...entry, support }, own, models);
+        });
     });
-    return candidates.reduce((a, b) => (sumOf(b.cost) < sumOf(a.cost) ? b : a));
+    return choices.reduce((a, b) => (sumOf(b.cost) < sumOf(a.cost) ? b : a));
   }
 
-  private measured(
-    draft: Draft,
-    values: ValueForm,
-    support: Entry["support"],
-    mask: Uint8Array,
-    parts: Omit<Parts, "mask">,
-    models: Models,
-  ): Choice {
-    const { content: _, ...place } = draft;
-    const entry: Entry = { ...place, support, values };
-    const own: Parts = { ...parts, mask: support === "dense" ? undefined : mask };
-    this.scratch.copy(models);
-    const counter = new BitCounter();
-    const cost = codeTensor(counter, this.scratch, entry, own, () => counter.bits);
-    return { entry, parts: own, cost };
+  #measured(entry: Entry, parts: Parts, models: Models): Choice {
+    copyModels(models, this.#scratch);
+    const [support, tables, codes] = partCodes.map((codePart) => {
+      const counter = new BitCounter();
+      codePart(counter, this.#scratch, entry, parts);
+      return counter.bits;
+    });
+    return { entry, parts, cost: { support, tables, codes } };
   }
+}
+
+/** Lets `to` know what `from` has learnt. */
+function copyModels(from: Models, to: Models): void {
+  to.numbers.set(from.numbers);
+  to.planes.set(from.planes);
+  to.runs.set(from.runs);
+  to.support.states.set(from.support.states);
+  to.support.weights.set(from.support.weights);
 }
 
 /** All bits of a tensor. */
@@ -77,23 +91,36 @@ export function sumOf({ support, tables, codes }: TensorCost): number {
 }
 
 interface Form {
-  readonly values: ValueForm;
-  readonly parts: Omit<Parts, "mask">;
+  readonly coding: Coding;
+  readonly parts: Parts;
 }
 
-const none = { numbers: new Int32Array(0), shifts: new Int32Array(0), bytes: new Uint8Array(0) };
+const anyCoding: Coding = {
+  support: "dense",
+  values: "planes",
+  hasShifts: false,
+  step: 0,
+  isTurned: false,
+  planes: 0,
+  size: 1,
+  zero: 0,
+};
+const noParts: Parts = {
+  mask: undefined,
+  shifts: new Int32Array(0),
+  numbers: new Int32Array(0),
+  bytes: new Uint8Array(0),
+};
 
-function valueForms({ content, width }: Draft): readonly Form[] {
+function formsOf(content: Content, width: number): readonly Form[] {
   switch (content.kind) {
     case "steps": {
       const { step, codes, shifts } = content;
-      const values = { kind: "steps", step, hasShifts: shifts.length > 0 } as const;
-      return [{ values, parts: { ...none, numbers: codes, shifts } }];
+      const coding = { ...anyCoding, values: "steps", step, hasShifts: shifts.length > 0 } as const;
+      return [{ coding, parts: { ...noParts, numbers: codes, shifts } }];
     }
-    case "table": {
-      const { table, places } = content;
-      return [tableForm(new Uint8Array(table.slice().buffer), places, width, true)];
-    }
+    case "table":
+      return [tableForm(bytesOf(content.table), content.places, width, true)];
     case "exact": {
       const { bytes, isFloat } = content;
       const found = tableOf(bytes, width, isFloat);
@@ -110,18 +137,16 @@ function valueForms({ content, width }: Draft): readonly Form[] {
 function planesForm(elements: Uint8Array, width: number, isFloat: boolean): Form {
   const isTurned = isFloat && width > 1;
   const bytes = elements.slice();
-  if (isTurned) turn(bytes, width, true);
-  const values = { kind: "planes", isTurned, planes: bestPlanes(bytes, width) } as const;
-  return { values, parts: { ...none, bytes } };
+  if (isTurned) turn(bytes, width);
+  const coding = { ...anyCoding, isTurned, planes: bestPlanes(bytes, width) };
+  return { coding, parts: { ...noParts, bytes } };
 }
 
 function tableForm(table: Uint8Array, places: Int32Array, width: number, isFloat: boolean): Form {
-  const { values, parts } = planesForm(table, width, isFloat);
-  const size = table.length / width;
+  const { coding, parts } = planesForm(table, width, isFloat);
   const zero = placeOfZero(table, width);
-  const { isTurned, planes } = values.kind === "planes" ? values : { isTurned: false, planes: [] };
   return {
-    values: { kind: "table", size, zero, isTurned, planes },
+    coding: { ...coding, values: "table", size: table.length / width, zero },
     parts: { ...parts, numbers: places.map((place) => place - zero) },
   };
 }
@@ -179,43 +204,47 @@ function tableOf(
   };
 }
 
-/** Which elements a support would leave out: those that decode to zero bits without it. */
-function zerosOf(
-  values: ValueForm,
-  { numbers, bytes }: Omit<Parts, "mask">,
-  { width }: Draft,
-): (i: number) => boolean {
-  switch (values.kind) {
-    case "steps":
-      return (i) => numbers[i] === 0;
-    case "table": {
-      const first = values.zero * width;
-      const hasZero = bytes.subarray(first, first + width).every((byte) => byte === 0);
-      return (i) => hasZero && numbers[i] === 0;
-    }
-    case "planes":
-      return (i) => {
-        for (let k = i * width; k < (i + 1) * width; k++) if (bytes[k] !== 0) return false;
-        return true;
-      };
-    default:
-      return values satisfies never;
-  }
+/** 1 for each element that is not the one of zero bits, which is what a decoder leaves. */
+function supportOf(
+  { count, width, values, zero }: Entry,
+  { numbers, bytes }: Parts,
+): Uint8Array<ArrayBuffer> {
+  const isEmpty = (i: number): boolean => {
+    for (let k = i * width; k < (i + 1) * width; k++) if (bytes[k] !== 0) return false;
+    return true;
+  };
+  const mask = new Uint8Array(count);
+  if (values === "planes") for (let i = 0; i < count; i++) mask[i] = isEmpty(i) ? 0 : 1;
+  else if (values === "table" && !isEmpty(zero)) mask.fill(1);
+  else for (let i = 0; i < count; i++) mask[i] = numbers[i] === 0 ? 0 : 1;
+  return mask;
 }
 
 /** Elements by which planes are judged. */
 const planeSample = 2 ** 15;
 
 /** The cheapest form of each plane by itself, tried on the first elements. */
-function bestPlanes(bytes: Uint8Array, width: number): readonly PlaneForm[] {
+function bestPlanes(bytes: Uint8Array, width: number): number {
   const sample = bytes.slice(0, planeSample * width);
-  const raw = new Array<PlaneForm>(width).fill("raw");
-  return raw.map((_, plane) => {
+  let best = 0;
+  for (let plane = 0; plane < width; plane++) {
     const costs = planeForms.map((form) => {
       const counter = new BitCounter();
-      codePlanes(counter, freshPlaneStates(), raw.with(plane, form), sample, undefined);
+      const planes = form << (2 * plane);
+      codePlanes(counter, freshPlaneStates(), { width, planes }, sample, undefined);
       return counter.bits;
     });
-    return planeForms[costs.indexOf(Math.min(...costs))];
-  });
+    best |= costs.indexOf(Math.min(...costs)) << (2 * plane);
+  }
+  return best;
+}
+
+/** Turns every element left by one bit: the sign goes to the bottom, the exponent fills the top byte. */
+function turn(bytes: Uint8Array, width: number): void {
+  for (let first = 0; first < bytes.length; first += width) {
+    const last = first + width - 1;
+    const sign = bytes[last] >> 7;
+    for (let k = last; k > first; k--) bytes[k] = (bytes[k] << 1) | (bytes[k - 1] >> 7);
+    bytes[first] = (bytes[first] << 1) | sign;
+  }
 }

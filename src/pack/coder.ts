@@ -32,11 +32,18 @@ export function freshStates(count: number): Int32Array<ArrayBuffer> {
   return new Int32Array(count).fill(freshState);
 }
 
-/** The share of the way to the bit that a state goes at its n-th use: 1 / (n + 1.5), times 2^13. */
-const pace = Int32Array.from({ length: slowest + 1 }, (_, n) => Math.round(8192 / (n + 1.5)));
+/** The share of the way to the bit that a state goes at its n-th use: 1 / (n + start), times 2^13. */
+function paceFrom(start: number): Int32Array {
+  return Int32Array.from({ length: slowest + 1 }, (_, n) => Math.round(8192 / (n + start)));
+}
+
+/** The pace of weights, whose bits are chance: a mean that believes in one half at first. */
+export const steady = paceFrom(1.5);
+/** The pace of structure, where what happened once happens again. */
+export const eager = paceFrom(1.1);
 
 /** The state after a bit: a mean over all bits at first, over about the last 256 later. */
-export function learnt(state: number, bit: number): number {
+export function learnt(state: number, bit: number, pace: Int32Array = steady): number {
   const n = state & 1023;
   const error = (bit === 1 ? 0x1fffff : 0) - (state >> 10);
   return state + ((Math.imul(error >> 3, pace[n]) >> 10) << 10) + (n < slowest ? 1 : 0);

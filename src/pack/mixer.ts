@@ -2,7 +2,7 @@
  * @file Logistic mixing of predictions (Mahoney, "Adaptive Weighing of Context Models for Lossless Data
  * Compression", 2005), in whole numbers only, so that every machine decodes the same bits.
  */
-import { type Coder, freshStates, learnt } from "./coder.ts";
+import { type Coder, freshStates, learnt, steady } from "./coder.ts";
 
 /** 4096 / (1 + e^-x) for x = -8, -7.5 .. 8. */
 const curve = [
@@ -36,45 +36,43 @@ export class Mixer {
   /** Where each prediction's state lies; the caller fills it before every bit. */
   readonly at: Int32Array;
   readonly states: Int32Array;
-  private readonly weights: Int32Array;
-  private readonly inputs: Int32Array;
-  private readonly rate: number;
+  readonly weights: Int32Array;
+  readonly #inputs: Int32Array;
+  readonly #rate: number;
+  readonly #pace: Int32Array;
 
   /** `inputs` predictions over `states` states; one of `sets` sets of weights is chosen per bit. */
-  constructor(inputs: number, states: number, sets: number, rate: number) {
+  constructor(inputs: number, states: number, sets: number, rate: number, pace = steady) {
     this.at = new Int32Array(inputs);
-    this.inputs = new Int32Array(inputs);
     this.states = freshStates(states);
     this.weights = new Int32Array(inputs * sets).fill(Math.floor((2 ** 16 * 1.4) / inputs));
-    this.rate = rate;
-  }
-
-  /** Takes over what another mixer of the same sizes has learnt. */
-  copy(other: Mixer): void {
-    this.states.set(other.states);
-    this.weights.set(other.weights);
+    this.#inputs = new Int32Array(inputs);
+    this.#rate = rate;
+    this.#pace = pace;
   }
 
   /** Codes a bit under the states that `at` names and the weights of set `set`. */
-  code(coder: Coder, set: number, bit: number): number {
-    const { at, states, weights, inputs } = this;
+  code(coder: Pick<Coder, "chance">, set: number, bit: number): number {
+    const { at, states, weights } = this;
+    const inputs = this.#inputs;
+    const pace = this.#pace;
     const count = at.length;
     const first = set * count;
     let sum = 0;
     for (let i = 0; i < count; i++) {
       const state = states[at[i]];
       // A state that was never used has no opinion.
-      const input = (state & 1023) === 0 ? 0 : stretched[state < 0 ? 0 : state >> 19];
+      const input = (state & 1023) === 0 ? 0 : stretched[Math.max(0, state >> 19)];
       inputs[i] = input;
       sum += Math.imul(input, weights[first + i]) >> 8;
     }
     const p = squash(sum >> 8);
-    const coded = coder.chance(p < 4095 ? (p << 3) | 4 : 32764, bit);
-    const error = Math.imul((coded << 12) - p, this.rate);
+    const coded = coder.chance((p << 3) | 4, bit);
+    const error = Math.imul((coded << 12) - p, this.#rate);
     for (let i = 0; i < count; i++) {
       const weight = weights[first + i] + ((Math.imul(inputs[i], error) + 0x8000) >> 16);
       weights[first + i] = Math.max(-largestWeight, Math.min(largestWeight, weight));
-      states[at[i]] = learnt(states[at[i]], coded);
+      states[at[i]] = learnt(states[at[i]], coded, pace);
     }
     return coded;
   }

@@ -5,7 +5,6 @@
  * and whose context is how large the neighbours are. Binarisation, contexts and their sizes are ours.
  */
 import { type Coder, freshStates } from "./coder.ts";
-import type { Geometry } from "./geometry.ts";
 
 /** Magnitudes are below 2^15: they have 0 to 15 bits. */
 export const largestNumber = 2 ** 15 - 1;
@@ -16,44 +15,45 @@ const perLevel = 16 + 16 * 3;
 /** States of one model of numbers. */
 const perModel = levels * perLevel;
 
-/** Kinds of numbers that learn apart. */
-export const numberKinds = ["dense", "sparse", "shifts"] as const;
-export type NumberKind = (typeof numberKinds)[number];
+/** Where the states of each kind of numbers begin: they learn apart. */
+export const numberKinds = { dense: 0, sparse: perModel, shifts: 2 * perModel } as const;
+export type NumberKind = keyof typeof numberKinds;
 
 /** States for all kinds of numbers. */
 export function freshNumberStates(): Int32Array<ArrayBuffer> {
-  return freshStates(numberKinds.length * perModel);
+  return freshStates(3 * perModel);
 }
 
 /** How neighbours are seen while numbers pass by in order. */
 export class Neighbours {
-  private readonly columns: Int32Array;
-  private recent = 0;
-  private column = 0;
-  private readonly first: number;
+  readonly #columns: Int32Array;
+  #recent = 0;
+  #column = 0;
+  readonly #first: number;
 
-  constructor(kind: NumberKind, { row }: Geometry) {
-    this.columns = new Int32Array(row);
-    this.first = numberKinds.indexOf(kind) * perModel;
+  constructor(kind: NumberKind, row: number) {
+    this.#columns = new Int32Array(row);
+    this.#first = numberKinds[kind];
   }
 
   /** Where the states of the next number lie: by the size of those just before and of those above. */
   level(): number {
-    return this.first + perLevel * levelOf(this.recent + this.columns[this.column]);
+    return this.#first + perLevel * levelOf(this.#recent + this.#columns[this.#column]);
   }
 
   /** Takes in a number. */
   pass(magnitude: number): void {
-    const { columns, column } = this;
+    const columns = this.#columns;
+    const column = this.#column;
     const scaled = magnitude << 8;
-    this.recent += (scaled - this.recent) >> 3;
+    this.#recent += (scaled - this.#recent) >> 3;
     columns[column] += (scaled - columns[column]) >> 2;
-    this.column = column + 1 === columns.length ? 0 : column + 1;
+    this.skip();
   }
 
   /** An element that is known to be zero: it says nothing of how large the others are. */
   skip(): void {
-    this.column = this.column + 1 === this.columns.length ? 0 : this.column + 1;
+    this.#column = this.#column + 1 === this.#columns.length ? 0 : this.#column + 1;
   }
 }
 
@@ -93,18 +93,18 @@ export function codeNumber(coder: Coder, states: Int32Array, level: number, valu
   return read & 1 ? -number : number;
 }
 
-/** Codes `values`, those that `mask` (if any) does not leave out; a decoder fills them. */
+/** Codes `values` in rows of `row`, those that `mask` (if any) does not leave out; a decoder fills them. */
 export function codeNumbers(
   coder: Coder,
   states: Int32Array,
   kind: NumberKind,
-  geometry: Geometry,
+  row: number,
   values: Int32Array,
   mask: Uint8Array | undefined,
 ): void {
-  const neighbours = new Neighbours(kind, geometry);
+  const neighbours = new Neighbours(kind, row);
   for (let i = 0; i < values.length; i++) {
-    if (mask !== undefined && mask[i] === 0) {
+    if (mask?.[i] === 0) {
       neighbours.skip();
       continue;
     }

@@ -10,7 +10,6 @@ import type { Geometry } from "./geometry.ts";
 import { largestNumber } from "./number-code.ts";
 import { type ParameterKind, parameterKinds } from "./parameters.ts";
 import { keepBits, quantise, statisticsOfWeight, stepsAt } from "./quantise.ts";
-import { joined } from "./source.ts";
 import { elementsOf } from "./tensor-code.ts";
 import { writePack } from "./write-pack.ts";
 
@@ -40,7 +39,7 @@ export interface PackedTensor {
   readonly shape: readonly number[];
   /** How its support and its values are coded. */
   readonly support: Choice["entry"]["support"];
-  readonly values: Choice["entry"]["values"]["kind"];
+  readonly values: Choice["entry"]["values"];
   /** The step of its codes; `undefined` where there is none. */
   readonly step: number | undefined;
   /** Share of elements that are not zero. */
@@ -166,7 +165,7 @@ function stepped(
   const shifts = hasRowSteps && rms > 0 && rows > 1 ? rowShifts(values, geometry, rms) : [];
   const stepOf = (row: number) =>
     shifts.length === 0 ? step : Math.fround(step * 2 ** shifts[row]);
-  const codes = quantise(values, geometry, stepOf, lambda);
+  const codes = quantise(values, geometry.row, stepOf, lambda);
   return { kind: "steps", step, codes, shifts: Int32Array.from(shifts) };
 }
 
@@ -241,13 +240,7 @@ function splitFile(
     at = weight.end;
   }
   pieces.push(file.subarray(at));
-  return {
-    structure: joined(
-      pieces,
-      pieces.reduce((sum, piece) => sum + piece.length, 0),
-    ),
-    drafts,
-  };
+  return { structure: concatBytes(pieces), drafts };
 }
 
 /** The file with every tensor as the decoder will build it: from its codes, by the same function. */
@@ -292,8 +285,8 @@ function figuresOf(
         name,
         shape,
         support: entry.support,
-        values: entry.values.kind,
-        step: entry.values.kind === "steps" ? entry.values.step : undefined,
+        values: entry.values,
+        step: entry.values === "steps" ? entry.step : undefined,
         density: densityOf(parts.mask ?? parts.numbers),
         bytesBefore: end - start,
         bytesAfter: sumOf(cost) / 8,

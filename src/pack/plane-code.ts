@@ -4,13 +4,17 @@
  */
 import { type Coder, freshStates } from "./coder.ts";
 
-/**
- * How a plane is coded; the index is its number in the file. `raw`: 8 bits as they are; `plain`: an
- * adaptive tree; `before`: one for each value of the low 4 bits of the same plane of the element
- * before; `above`: one for each value of the low 4 bits of the next more significant byte.
- */
-export const planeForms = ["raw", "plain", "before", "above"] as const;
-export type PlaneForm = (typeof planeForms)[number];
+/** How a plane is coded: 8 bits as they are. */
+const raw = 0;
+/** An adaptive tree. */
+const plain = 1;
+/** A tree for each value of the low 4 bits of the same plane of the element before. */
+const before = 2;
+/** A tree for each value of the low 4 bits of the next more significant byte. */
+const above = 3;
+
+/** All forms. Those of all planes make one number: two bits each, the least significant plane lowest. */
+export const planeForms = [raw, plain, before, above] as const;
 
 const trees = 1 + 16;
 const perPlane = trees * 256;
@@ -22,33 +26,30 @@ export function freshPlaneStates(): Int32Array<ArrayBuffer> {
 }
 
 /**
- * Codes elements of `forms.length` bytes each, the least significant byte (and form) first, those that
- * `mask` (if any) does not leave out; a decoder fills them.
+ * Codes elements of `width` bytes each, least significant first, in the forms `planes`, those that `mask`
+ * (if any) does not leave out; a decoder fills them.
  */
 export function codePlanes(
   coder: Coder,
   states: Int32Array,
-  forms: readonly PlaneForm[],
+  { width, planes }: { readonly width: number; readonly planes: number },
   bytes: Uint8Array,
   mask: Uint8Array | undefined,
 ): void {
-  const width = forms.length;
-  const before = new Uint8Array(width);
-  const count = bytes.length / width;
-  for (let i = 0; i < count; i++) {
-    if (mask !== undefined && mask[i] === 0) continue;
-    let above = 0;
+  const last = new Uint8Array(width);
+  for (let i = 0; i * width < bytes.length; i++) {
+    if (mask?.[i] === 0) continue;
+    let higher = 0;
     for (let plane = width - 1; plane >= 0; plane--) {
       const at = i * width + plane;
-      const form = forms[plane];
-      if (form === "raw") above = coder.raw(bytes[at], 8);
+      const form = (planes >> (2 * plane)) & 3;
+      if (form === raw) higher = coder.raw(bytes[at], 8);
       else {
-        const context =
-          form === "plain" ? 0 : 1 + ((form === "above" ? above : before[plane]) & 15);
-        above = codeByte(coder, states, plane * perPlane + context * 256, bytes[at]);
+        const tree = form === plain ? 0 : 1 + ((form === above ? higher : last[plane]) & 15);
+        higher = codeByte(coder, states, plane * perPlane + tree * 256, bytes[at]);
       }
-      bytes[at] = above;
-      before[plane] = above;
+      bytes[at] = higher;
+      last[plane] = higher;
     }
   }
 }
@@ -60,18 +61,12 @@ function codeByte(coder: Coder, states: Int32Array, first: number, byte: number)
   return node & 255;
 }
 
-/** Turns every element of 2, 4 or 8 bytes left by one bit (`left`), or back. */
-export function turn(bytes: Uint8Array, width: number, left: boolean): void {
+/** Turns every element right by one bit: what stands at the bottom becomes the sign again. */
+export function turnBack(bytes: Uint8Array, width: number): void {
   for (let first = 0; first < bytes.length; first += width) {
     const last = first + width - 1;
-    if (left) {
-      const sign = bytes[last] >> 7;
-      for (let k = last; k > first; k--) bytes[k] = (bytes[k] << 1) | (bytes[k - 1] >> 7);
-      bytes[first] = (bytes[first] << 1) | sign;
-    } else {
-      const sign = bytes[first] & 1;
-      for (let k = first; k < last; k++) bytes[k] = (bytes[k] >> 1) | (bytes[k + 1] << 7);
-      bytes[last] = (bytes[last] >> 1) | (sign << 7);
-    }
+    const sign = bytes[first] << 7;
+    for (let k = first; k < last; k++) bytes[k] = (bytes[k] >> 1) | (bytes[k + 1] << 7);
+    bytes[last] = (bytes[last] >> 1) | sign;
   }
 }

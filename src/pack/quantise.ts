@@ -3,7 +3,6 @@
  * that weighs errors against bits, and what happens to tensors that are too small to matter.
  */
 import { type Coder, learnt } from "./coder.ts";
-import type { Geometry } from "./geometry.ts";
 import { codeNumber, freshNumberStates, largestNumber, Neighbours } from "./number-code.ts";
 import { costOfBit } from "./range-encoder.ts";
 
@@ -64,21 +63,21 @@ function shortFloat(value: number): number {
   return keepBits(Float32Array.of(value), 7)[0];
 }
 
-/** Codes of `values` for `step` (one, or one per row): nearest, or the best of near ones under `lambda`. */
+/** Codes of `values`, in rows of `row`, for `step` (one, or one per row): nearest, or the best of near ones under `lambda`. */
 export function quantise(
   values: Float32Array,
-  geometry: Geometry,
+  row: number,
   stepOf: (row: number) => number,
   lambda: number,
 ): Int32Array<ArrayBuffer> {
   const codes = new Int32Array(values.length);
   const states = freshNumberStates();
-  const neighbours = new Neighbours("dense", geometry);
+  const neighbours = new Neighbours("dense", row);
   const cost = new CostOfNumber();
-  for (let i = 0, row = 0, left = 0, step = 1; i < values.length; i++, left--) {
+  for (let i = 0, r = 0, left = 0, step = 1; i < values.length; i++, left--) {
     if (left === 0) {
-      step = stepOf(row++);
-      left = geometry.row;
+      step = stepOf(r++);
+      left = row;
     }
     const exact = values[i] / step;
     const nearest = clampCode(Math.round(exact));

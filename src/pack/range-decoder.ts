@@ -1,6 +1,6 @@
 /** @file The range decoder: the reading side of `RangeEncoder`. */
 import { type Coder, chanceOf, learnt } from "./coder.ts";
-import { UnpackError } from "./unpack-error.ts";
+import { damage } from "./unpack-error.ts";
 
 /** The interval is at least this wide before every bit; 8 bits are read when it is not. */
 const narrowest = 2 ** 23;
@@ -9,15 +9,15 @@ const narrowest = 2 ** 23;
 export class RangeDecoder implements Coder {
   readonly isReader = true;
   /** Invariant: 0 <= code < range < 2^31, so that all numbers stay whole numbers of 32 bits. */
-  private range = 0x7fffffff;
-  private code = 0;
-  private at = 0;
-  private readonly bytes: Uint8Array;
+  #range = 0x7fffffff;
+  #code = 0;
+  #at = 0;
+  readonly #bytes: Uint8Array;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
-    for (let i = 0; i < 4; i++) this.code = (this.code << 8) | this.next();
-    if (this.code < 0 || this.code >= this.range) throw damaged();
+    this.#bytes = bytes;
+    for (let i = 0; i < 4; i++) this.#code = (this.#code << 8) | this.#next();
+    if (this.#code < 0 || this.#code >= this.#range) throw damage();
   }
 
   bit(states: Int32Array, at: number, _bit: number): number {
@@ -28,44 +28,40 @@ export class RangeDecoder implements Coder {
   }
 
   chance(p: number, _bit: number): number {
-    const bound = Math.imul(this.range >>> 15, p);
+    const bound = Math.imul(this.#range >>> 15, p);
     let bit = 1;
-    if (this.code < bound) this.range = bound;
+    if (this.#code < bound) this.#range = bound;
     else {
-      this.code -= bound;
-      this.range -= bound;
+      this.#code -= bound;
+      this.#range -= bound;
       bit = 0;
     }
-    while (this.range < narrowest) this.widen();
+    while (this.#range < narrowest) this.#widen();
     return bit;
   }
 
   raw(_value: number, count: number): number {
-    this.range >>>= count;
-    const value = (this.code / this.range) | 0;
+    this.#range >>>= count;
+    const value = (this.#code / this.#range) | 0;
     // Only what no encoder wrote can lie above the interval.
-    if (value >>> count !== 0) throw damaged();
-    this.code -= Math.imul(value, this.range);
-    while (this.range < narrowest) this.widen();
+    if (value >>> count !== 0) throw damage();
+    this.#code -= Math.imul(value, this.#range);
+    while (this.#range < narrowest) this.#widen();
     return value;
   }
 
   /** Fails when more was read than there is. */
   finish(): void {
-    if (this.at > this.bytes.length + 4) throw damaged();
+    if (this.#at > this.#bytes.length + 4) throw damage();
   }
 
-  private widen(): void {
-    this.range <<= 8;
-    this.code = (this.code << 8) | this.next();
+  #widen(): void {
+    this.#range <<= 8;
+    this.#code = (this.#code << 8) | this.#next();
   }
 
-  private next(): number {
-    const at = this.at++;
-    return at < this.bytes.length ? this.bytes[at] : 0;
+  #next(): number {
+    const at = this.#at++;
+    return at < this.#bytes.length ? this.#bytes[at] : 0;
   }
-}
-
-function damaged(): UnpackError {
-  return new UnpackError("DAMAGED", "A section of the pack does not decode.");
 }

@@ -1,6 +1,7 @@
 /** @file Where the bytes of a pack come from: an array, a stream, or anything that can be awaited. */
+import { word } from "./byte-io.ts";
 import { crc32 } from "./crc32.ts";
-import { UnpackError } from "./unpack-error.ts";
+import { damage, UnpackError } from "./unpack-error.ts";
 
 /** What a web stream of bytes offers; declared here so that no library of types is needed. */
 export interface ByteStream {
@@ -19,21 +20,21 @@ export class PackReader {
   taken = 0;
   /** CRC-32 of them. */
   crc = 0;
-  private piece: Uint8Array = new Uint8Array(0);
-  private readonly pieces: AsyncIterator<Uint8Array>;
+  #piece: Uint8Array = new Uint8Array(0);
+  readonly #pieces: Pieces;
 
   constructor(source: PackSource) {
-    this.pieces = piecesOf(source);
+    this.#pieces = piecesOf(source);
   }
 
   /** The next `count` bytes. Memory is taken as they come, never ahead of them. */
   async take(count: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     for (let missing = count; missing > 0; ) {
-      if (this.piece.length === 0 && !(await this.refill()))
+      if (this.#piece.length === 0 && !(await this.#refill()))
         throw new UnpackError("TRUNCATED", `The pack ends after ${this.taken} bytes.`);
-      const part = this.piece.subarray(0, missing);
-      this.piece = this.piece.subarray(part.length);
+      const part = this.#piece.subarray(0, missing);
+      this.#piece = this.#piece.subarray(part.length);
       this.taken += part.length;
       missing -= part.length;
       parts.push(part);
@@ -43,59 +44,48 @@ export class PackReader {
     return bytes;
   }
 
-  /** The next number, in LEB128. */
-  async varint(): Promise<number> {
-    let value = 0;
-    for (let scale = 1; scale < 2 ** 49; scale *= 128) {
-      const [byte] = await this.take(1);
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-    }
-    throw new UnpackError("DAMAGED", "A number of the pack is too long.");
-  }
-
   /** Four bytes that must be the checksum `expected`. */
-  async check(expected: number, what: string): Promise<void> {
-    const bytes = await this.take(4);
-    const found = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-    if (found !== expected) throw new UnpackError("DAMAGED", `The checksum of ${what} is wrong.`);
+  async check(expected: number): Promise<void> {
+    if (word(await this.take(4), "getUint32") !== expected) throw damage("a checksum is wrong");
   }
 
   /** True when nothing comes any more. */
   async isAtEnd(): Promise<boolean> {
-    return this.piece.length === 0 && !(await this.refill());
+    return this.#piece.length === 0 && !(await this.#refill());
   }
 
   /** Lets go of the source. */
   async close(): Promise<void> {
-    await this.pieces.return?.();
+    await this.#pieces.return?.();
   }
 
-  private async refill(): Promise<boolean> {
-    while (this.piece.length === 0) {
-      const next = await this.pieces.next();
-      if (next.done) return false;
-      this.piece = next.value;
+  async #refill(): Promise<boolean> {
+    while (this.#piece.length === 0) {
+      const { done, value } = await this.#pieces.next();
+      if (done || value === undefined) return false;
+      this.#piece = value;
     }
     return true;
   }
 }
 
-async function* piecesOf(source: PackSource): AsyncGenerator<Uint8Array> {
-  if (source instanceof Uint8Array) yield source;
-  else if (Symbol.asyncIterator in source) yield* source;
-  else {
-    const reader = source.getReader();
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        if (value !== undefined) yield value;
-      }
-    } finally {
-      await reader.cancel();
-    }
-  }
+/** What both kinds of iterators have in common with the reader of a stream. */
+interface Pieces {
+  next(): Promise<Piece> | Piece;
+  /** Lets go of the source. */
+  return?(): unknown;
+}
+
+interface Piece {
+  readonly done?: boolean | undefined;
+  readonly value?: Uint8Array | undefined;
+}
+
+function piecesOf(source: PackSource): Pieces {
+  if (source instanceof Uint8Array) return [source].values();
+  if (Symbol.asyncIterator in source) return source[Symbol.asyncIterator]();
+  const reader = source.getReader();
+  return { next: () => reader.read(), return: () => reader.cancel() };
 }
 
 /** Pieces laid end to end. */

@@ -10,37 +10,31 @@ import { Mixer } from "./mixer.ts";
 export const supportForms = ["dense", "bitmap", "runs", "contexts"] as const;
 export type SupportForm = (typeof supportForms)[number];
 
-/** What coding supports learns, from tensor to tensor. */
-export class SupportModel {
-  readonly mixer = new Mixer(inputs, inputs * contexts, 64, 6);
-  readonly runs = freshStates(2 * 2 * runNodes);
-
-  /** Takes over what another has learnt. */
-  copy(other: SupportModel): void {
-    this.mixer.copy(other.mixer);
-    this.runs.set(other.runs);
-  }
-}
-
 const inputs = 6;
 const contexts = 2048;
 const runNodes = 32 + 32 * 4;
 
-/** Codes `mask` (1: not zero), one byte per element; a decoder fills it. */
+/** What coding by contexts learns. */
+export function freshSupportMixer(): Mixer {
+  return new Mixer(inputs, inputs * contexts, 64, 6);
+}
+
+/** States of run lengths. */
+export function freshRunStates(): Int32Array<ArrayBuffer> {
+  return freshStates(4 * runNodes);
+}
+
+/** Codes `mask` (1: not zero), one byte per element, unless it is dense; a decoder fills it. */
 export function codeSupport(
   coder: Coder,
   form: SupportForm,
-  model: SupportModel,
+  { support, runs }: { readonly support: Mixer; readonly runs: Int32Array },
   geometry: Geometry,
   mask: Uint8Array,
 ): void {
-  if (form === "bitmap") codeBitmap(coder, mask);
-  else if (form === "runs") codeRuns(coder, model.runs, mask);
-  else if (form === "contexts") codeByContexts(coder, model.mixer, geometry, mask);
-}
-
-function codeBitmap(coder: Coder, mask: Uint8Array): void {
-  for (let i = 0; i < mask.length; i++) mask[i] = coder.raw(mask[i], 1);
+  if (form === "bitmap") for (let i = 0; i < mask.length; i++) mask[i] = coder.raw(mask[i], 1);
+  else if (form === "runs") codeRuns(coder, runs, mask);
+  else codeByContexts(coder, support, geometry, mask);
 }
 
 /** Lengths of runs of zeros and of others in turn, zeros first; only the first may be empty. */

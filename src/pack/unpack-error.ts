@@ -14,11 +14,11 @@ export type UnpackErrorCode =
   | "TOO_LARGE";
 
 const hints: Readonly<Record<UnpackErrorCode, string>> = {
-  NOT_A_PACK: "Give a file that `espalier pack` wrote.",
-  UNKNOWN_VERSION: "Use the version of Espalier that wrote it, or a newer one.",
-  TRUNCATED: "Download or copy it again; it was cut off.",
-  DAMAGED: "Download or copy it again, or pack the network again.",
-  TOO_LARGE: "If the pack can be trusted, raise `maxBytes`.",
+  NOT_A_PACK: "Give a packed file.",
+  UNKNOWN_VERSION: "Use a newer Espalier.",
+  TRUNCATED: "Download it again.",
+  DAMAGED: "Download it again, or pack again.",
+  TOO_LARGE: "Raise maxBytes if you trust it.",
 };
 
 /** A pack that cannot be unpacked. */
@@ -33,4 +33,9 @@ export class UnpackError extends Error {
     this.code = code;
     this.hint = hints[code];
   }
+}
+
+/** The error for contents that no packer writes. */
+export function damage(what = "it contradicts itself"): UnpackError {
+  return new UnpackError("DAMAGED", `The pack is damaged: ${what}.`);
 }

@@ -92,8 +92,8 @@ describe("unpack", () => {
     expect(await codeOf(whole.bytes, whole.unpacked.length - 1)).toBe("TOO_LARGE");
     const zeros = pack(readModel(modelWith([randomTensor("float32", [4096, 1300], "zero", 0)])));
     const frame = frameOf(zeros.bytes);
-    expect(frame.numbers[4]).toBeGreaterThan(0);
-    const bare = { ...frame, numbers: frame.numbers.with(4, 0), filling: new Uint8Array(0) };
+    expect(frame.numbers[2]).toBeGreaterThan(0);
+    const bare = { ...frame, numbers: frame.numbers.with(2, 0), filling: new Uint8Array(0) };
     expect(await codeOf(sealed(frame))).toBe("ok");
     expect(await codeOf(sealed(bare))).toBe("TOO_LARGE");
   });

@@ -4,13 +4,14 @@
  */
 
 import { codeBytes } from "./byte-code.ts";
+import { ByteReader } from "./byte-io.ts";
 import { largestCodedStructure, largestOutput, magic, version } from "./container.ts";
 import { crc32 } from "./crc32.ts";
-import { type Directory, type Entry, readDirectory } from "./directory.ts";
+import { type Directory, readDirectory } from "./directory.ts";
 import { RangeDecoder } from "./range-decoder.ts";
 import { joined, PackReader, type PackSource } from "./source.ts";
 import { codeTensor, elementsOf, emptyParts, Models } from "./tensor-code.ts";
-import { UnpackError } from "./unpack-error.ts";
+import { damage, UnpackError } from "./unpack-error.ts";
 
 /** How to unpack. */
 export interface UnpackOptions {
@@ -20,12 +21,12 @@ export interface UnpackOptions {
 
 interface Header {
   readonly outputBytes: number;
-  /** Bytes of directory and structure, and how many they are coded in; the same when stored. */
+  /** Bytes of directory and structure; coded, unless the first section is as long. */
   readonly structureBytes: number;
-  readonly codedBytes: number;
-  readonly sections: number;
-  /** Bytes of the first section, which say nothing. */
+  /** Bytes that say nothing, before the first section. */
   readonly filling: number;
+  /** Bytes of each section: the structure, then the tensors. */
+  readonly sections: readonly number[];
 }
 
 /**
@@ -56,17 +57,18 @@ export async function* unpackPieces(
   const reader = new PackReader(source);
   try {
     const header = await readHeader(reader, options.maxBytes ?? 2 ** 31);
-    await readSection(reader, header.filling, header.outputBytes);
+    const { filling, sections } = header;
+    await readSection(reader, filling, filling);
     const { entries, structure } = await readStructure(reader, header);
     const models = new Models();
     let at = 0;
     let next = 0;
-    for (let section = 0; section < header.sections; section++) {
-      const own = entriesOfSection(entries, next);
-      next += own.length;
-      const bytes = await readSection(reader, await reader.varint(), sizeOf(own));
-      requirePlausible(sizeOf(own), reader.taken);
-      const decoder = new RangeDecoder(bytes);
+    for (const length of sections.slice(1)) {
+      const first = next++;
+      while (next < entries.length && !entries[next].beginsSection) next++;
+      const own = entries.slice(first, next);
+      const output = own.reduce((sum, { count, width }) => sum + count * width, 0);
+      const decoder = new RangeDecoder(await readSection(reader, length, output));
       for (const entry of own) {
         if (entry.gap > 0) yield structure.subarray(at, at + entry.gap);
         at += entry.gap;
@@ -76,10 +78,9 @@ export async function* unpackPieces(
         yield elementsOf(entry, parts);
       }
     }
-    if (next < entries.length) throw new UnpackError("DAMAGED", "The pack lacks a section.");
-    await reader.check(reader.crc, "the pack");
-    if (!(await reader.isAtEnd()))
-      throw new UnpackError("DAMAGED", "Something follows the end of the pack.");
+    if (next !== entries.length) throw damage();
+    await reader.check(reader.crc);
+    if (!(await reader.isAtEnd())) throw damage("bytes follow it");
     if (at < structure.length) yield structure.subarray(at);
   } finally {
     await reader.close();
@@ -89,35 +90,29 @@ export async function* unpackPieces(
 async function readHeader(reader: PackReader, maxBytes: number): Promise<Header> {
   for (const expected of magic)
     if ((await reader.take(1))[0] !== expected)
-      throw new UnpackError("NOT_A_PACK", "The bytes are no Espalier pack.");
-  const [found] = await reader.take(1);
+      throw new UnpackError("NOT_A_PACK", "This is no Espalier pack.");
+  const [found, low, high] = await reader.take(3);
   if (found !== version)
     throw new UnpackError("UNKNOWN_VERSION", `The pack is of version ${found}.`);
-  const header = {
-    outputBytes: await reader.varint(),
-    structureBytes: await reader.varint(),
-    codedBytes: await reader.varint(),
-    sections: await reader.varint(),
-    filling: await reader.varint(),
-  };
-  await reader.check(reader.crc, "the header");
-  const { outputBytes, structureBytes, codedBytes } = header;
-  if (outputBytes > maxBytes)
-    throw new UnpackError(
-      "TOO_LARGE",
-      `The pack announces ${outputBytes} bytes; at most ${maxBytes} are allowed.`,
-    );
-  const isStored = codedBytes === structureBytes;
-  if (codedBytes > structureBytes || (!isStored && structureBytes > largestCodedStructure))
-    throw new UnpackError("DAMAGED", "The pack's header contradicts itself.");
-  return header;
+  const numbers = new ByteReader(await reader.take(low + 256 * high));
+  await reader.check(reader.crc);
+  const outputBytes = numbers.varint();
+  const structureBytes = numbers.varint();
+  const filling = numbers.varint();
+  const sections = [numbers.varint()];
+  while (numbers.rest.length > 0) sections.push(numbers.varint());
+  requireSize(outputBytes, maxBytes);
+  requireSize(filling, outputBytes);
+  return { outputBytes, structureBytes, filling, sections };
 }
 
-async function readStructure(reader: PackReader, header: Header): Promise<Directory> {
-  const { structureBytes, codedBytes, outputBytes } = header;
-  const coded = await readSection(reader, codedBytes, outputBytes);
-  if (codedBytes === structureBytes) return readDirectory(coded, outputBytes);
-  requirePlausible(structureBytes, reader.taken);
+async function readStructure(
+  reader: PackReader,
+  { structureBytes, sections: [length], outputBytes }: Header,
+): Promise<Directory> {
+  const coded = await readSection(reader, length, structureBytes);
+  if (length === structureBytes) return readDirectory(coded, outputBytes);
+  if (structureBytes > largestCodedStructure) throw damage();
   const bytes = new Uint8Array(structureBytes);
   const decoder = new RangeDecoder(coded);
   codeBytes(decoder, bytes);
@@ -125,33 +120,21 @@ async function readStructure(reader: PackReader, header: Header): Promise<Direct
   return readDirectory(bytes, outputBytes);
 }
 
-/** `length` bytes that `output` bytes come from, and the checksum behind them. */
+/** The next section, of `length` bytes from which `output` come, once its checksum is right. */
 async function readSection(
   reader: PackReader,
   length: number,
   output: number,
 ): Promise<Uint8Array> {
   // Coding never makes anything twice as long; a stream without end must not fill the memory.
-  if (length > 2 * output + 1024)
-    throw new UnpackError("DAMAGED", "A section of the pack is longer than what it holds.");
+  if (length > 2 * output + 1024) throw damage();
   const bytes = await reader.take(length);
-  await reader.check(crc32(bytes), "a section");
+  await reader.check(crc32(bytes));
+  requireSize(output, largestOutput(reader.taken));
   return bytes;
 }
 
-/** The entry at `first` and those behind it up to the next section. */
-function entriesOfSection(entries: readonly Entry[], first: number): readonly Entry[] {
-  if (first >= entries.length) throw new UnpackError("DAMAGED", "The pack has a section too many.");
-  let end = first + 1;
-  while (end < entries.length && !entries[end].beginsSection) end++;
-  return entries.slice(first, end);
-}
-
-function sizeOf(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { count, width }) => sum + count * width, 0);
-}
-
-function requirePlausible(output: number, packed: number): void {
-  if (output > largestOutput(packed))
-    throw new UnpackError("TOO_LARGE", `${packed} bytes of a pack announce ${output} bytes.`);
+function requireSize(bytes: number, most: number): void {
+  if (bytes > most)
+    throw new UnpackError("TOO_LARGE", `It announces ${bytes} bytes; ${most} are allowed.`);
 }

@@ -1,5 +1,7 @@
 /** @file Writes the file of a pack: header, structure, sections of tensors, checksums. */
 
+import { EspalierError } from "../errors.ts";
+import { concatBytes } from "../onnx/write.ts";
 import { codeBytes } from "./byte-code.ts";
 import { pushVarint } from "./byte-io.ts";
 import { type Choice, Chooser, type Draft } from "./choose.ts";
@@ -7,7 +9,6 @@ import { largestCodedStructure, largestOutput, magic, version } from "./containe
 import { crc32 } from "./crc32.ts";
 import { writeDirectory } from "./directory.ts";
 import { RangeEncoder } from "./range-encoder.ts";
-import { joined } from "./source.ts";
 import { codeTensor, Models } from "./tensor-code.ts";
 
 /** A written pack. */
@@ -42,28 +43,28 @@ export function writePack(
   if (encoder !== undefined) sections.push(encoder.finish());
 
   const directory = writeDirectory(choices.map(({ entry }) => entry));
-  const plain = joined(
-    [Uint8Array.from(directory), structure],
-    directory.length + structure.length,
-  );
+  const plain = concatBytes([Uint8Array.from(directory), structure]);
   const coded = codedStructure(plain);
-  const tail = [withChecksum(coded), ...sections.flatMap(framed)];
-  const tailBytes = tail.reduce((sum, part) => sum + part.length, 0);
-  let filling = 0;
-  while (largestOutput(tailBytes - (sections.at(-1)?.length ?? 0) + filling) < outputBytes)
-    filling += 4096;
-
-  const header: number[] = [...magic, version];
-  for (const value of [outputBytes, plain.length, coded.length, sections.length, filling])
-    pushVarint(header, value);
-  const parts = [
-    withChecksum(Uint8Array.from(header)),
-    withChecksum(new Uint8Array(filling)),
-    ...tail,
-  ];
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const tail = concatBytes([coded, ...sections].map(withChecksum));
+  // Without the last section, whose tensors must be plausible before it has come.
+  const known = tail.length - (sections.at(-1)?.length ?? 0);
+  const filling = Math.max(0, Math.ceil((outputBytes - largestOutput(known)) / 4096));
+  const numbers: number[] = [];
+  for (const value of [
+    outputBytes,
+    plain.length,
+    filling,
+    coded.length,
+    ...sections.map((s) => s.length),
+  ])
+    pushVarint(numbers, value);
+  const { length } = numbers;
+  if (length > 65535) throw new EspalierError("MODEL_TOO_LARGE", "The model has too many tensors.");
+  const header = Uint8Array.of(...magic, version, length & 255, length >> 8, ...numbers);
   return {
-    bytes: withChecksum(joined(parts, length)),
+    bytes: withChecksum(
+      concatBytes([withChecksum(header), withChecksum(new Uint8Array(filling)), tail]),
+    ),
     structureBytes: coded.length,
     choices,
   };
@@ -76,12 +77,6 @@ function codedStructure(plain: Uint8Array): Uint8Array {
   codeBytes(encoder, plain);
   const coded = encoder.finish();
   return coded.length < plain.length ? coded : plain;
-}
-
-function framed(section: Uint8Array): readonly Uint8Array[] {
-  const length: number[] = [];
-  pushVarint(length, section.length);
-  return [Uint8Array.from(length), withChecksum(section)];
 }
 
 /** The bytes, and their CRC-32, least significant byte first. */

@@ -1,7 +1,7 @@
 /** @file Models of random tensors for packing, and damage to packs. */
 import type { GraphBuilder } from "../../src/ir/builder.ts";
 import { concatBytes } from "../../src/onnx/write.ts";
-import { pushVarint } from "../../src/pack/byte-io.ts";
+import { ByteReader, pushVarint } from "../../src/pack/byte-io.ts";
 import { crc32 } from "../../src/pack/crc32.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { allocate, bytesOf, type HostTensor } from "../../src/tensor/host-tensor.ts";
@@ -23,6 +23,7 @@ export function randomTensor(
   const data = allocate(dtype, size);
   const bytes = bytesOf(data);
   const width = Math.max(1, Math.round(bytes.length / size));
+  if (filling === "zero") return { dtype, shape, data };
   let isOn = true;
   for (let i = 0; i < bytes.length; i++) {
     if (i % width === 0)
@@ -31,7 +32,7 @@ export function randomTensor(
           ? random.uniform() < (isOn ? 0.9 : 0.02)
           : filling !== "sparse" || random.uniform() < 0.1;
     if (filling === "few") bytes[i] = i % width === 0 ? random.integer(3) : 0;
-    else bytes[i] = isOn && filling !== "zero" ? random.integer(256) : 0;
+    else bytes[i] = isOn ? random.integer(256) : 0;
   }
   if (filling === "weights" && data instanceof Float32Array) data.set(random.normals(size));
   return { dtype, shape, data };
@@ -76,78 +77,60 @@ export function damaged(bytes: Uint8Array, pick: (bound: number) => number): Uin
 
 /** The parts of a well-formed pack, without their checksums. */
 interface Frame {
-  /** Output bytes, plain and coded structure bytes, sections, filling. */
+  /** Output bytes, plain structure bytes, filling, bytes of each section (the first: structure). */
   readonly numbers: readonly number[];
   readonly filling: Uint8Array;
-  readonly structure: Uint8Array;
   readonly sections: readonly Uint8Array[];
 }
 
+const headerStart = 7;
+
 /** Takes a pack apart. */
 export function frameOf(pack: Uint8Array): Frame {
-  let at = 5;
-  const varint = (): number => {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = pack[at++];
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-    }
-  };
+  const end = headerStart + pack[5] + 256 * pack[6];
+  const reader = new ByteReader(pack.subarray(headerStart, end));
+  const numbers: number[] = [];
+  while (reader.rest.length > 0) numbers.push(reader.varint());
+  let at = end + 4;
   const section = (length: number): Uint8Array => {
     const bytes = pack.subarray(at, at + length);
     at += length + 4;
     return bytes;
   };
-  const numbers = Array.from({ length: 5 }, varint);
-  at += 4;
-  const [, , coded, count, filling] = numbers;
-  return {
-    numbers,
-    filling: section(filling),
-    structure: section(coded),
-    sections: Array.from({ length: count }, () => section(varint())),
-  };
+  const [, , filling, ...lengths] = numbers;
+  return { numbers, filling: section(filling), sections: lengths.map(section) };
 }
 
 /** Puts a pack together, with checksums that are right whatever the parts are. */
-export function sealed({ numbers, filling, structure, sections }: Frame): Uint8Array {
-  const leb = (value: number): Uint8Array => {
-    const out: number[] = [];
-    pushVarint(out, value);
-    return Uint8Array.from(out);
-  };
+export function sealed({ numbers, filling, sections }: Frame): Uint8Array {
   const checked = (...pieces: readonly Uint8Array[]): Uint8Array => {
     const bytes = concatBytes(pieces);
     const sum = crc32(bytes);
     return concatBytes([bytes, Uint8Array.of(sum, sum >>> 8, sum >>> 16, sum >>> 24)]);
   };
+  const header: number[] = [];
+  for (const number of numbers) pushVarint(header, number);
+  const frame = [0x89, 0x45, 0x53, 0x50, 1, header.length & 255, header.length >> 8];
   return checked(
-    checked(Uint8Array.of(0x89, 0x45, 0x53, 0x50, 1), ...numbers.map(leb)),
+    checked(Uint8Array.of(...frame, ...header)),
     checked(filling),
-    checked(structure),
-    ...sections.flatMap((bytes) => [leb(bytes.length), checked(bytes)]),
+    ...sections.map((section) => checked(section)),
   );
 }
 
 /** Damage that the checksums do not show: what a hostile writer would make. */
 export function forged(pack: Uint8Array, pick: (bound: number) => number): Uint8Array {
   const frame = frameOf(pack);
-  const where = pick(4);
-  if (where === 0) {
+  if (pick(4) === 0) {
     const which = pick(frame.numbers.length);
     const odd = [0, 1, 2, 1000, 2 ** 24, 2 ** 31, 2 ** 40][pick(7)];
     const near = frame.numbers[which] + pick(7) - 3;
     const value = Math.max(0, pick(2) === 0 ? odd : near);
     return sealed({ ...frame, numbers: frame.numbers.with(which, value) });
   }
-  if (where === 1 || frame.sections.length === 0) {
-    const structure = damaged(frame.structure, pick);
-    // Half of them announce the damaged length, so that decoding begins at all.
-    const numbers = pick(2) === 0 ? frame.numbers : frame.numbers.with(2, structure.length);
-    return sealed({ ...frame, numbers, structure });
-  }
-  const which = pick(frame.sections.length);
-  const sections = frame.sections.with(which, damaged(frame.sections[which], pick));
-  return sealed({ ...frame, sections });
+  // Every other time the structure; its length is announced as it is, so that decoding begins at all.
+  const which = pick(2) === 0 ? 0 : pick(frame.sections.length);
+  const section = damaged(frame.sections[which], pick);
+  const numbers = frame.numbers.with(3 + which, section.length);
+  return sealed({ ...frame, numbers, sections: frame.sections.with(which, section) });
 }
