@@ -13,6 +13,7 @@ export {
   type PruneOptions,
   prune,
   referenceFor,
+  type SelectedInputs,
   type Targets,
 } from "./compress/prune.ts";
 export { type ErrorCode, EspalierError, errorCodes } from "./errors.ts";

@@ -31,6 +31,7 @@ export async function sensitivityOfRun(
     hooks.onPhase?.("measuring sensitivity");
     const { groups } = await sensitivity(original.model, dataset, {
       ...{ ...session, ...scoring, seed: settings.tuning.seed, rules: rulesOf(settings) },
+      selectsInputs: settings.selectsInputs,
       onProgress: ({ done, total }) => hooks.onTest?.({ done, total, unit: "networks" }),
     });
     return groups.map(({ id, points }) => ({

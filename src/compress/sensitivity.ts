@@ -43,6 +43,8 @@ export interface SensitivityOptions extends Omit<ExamineOptions, "onProgress"> {
   readonly points?: number;
   /** Which groups, and how narrow they may get. */
   readonly rules?: SelectionRules;
+  /** Whether layers may select what they read of inputs and of flattened maps. */
+  readonly selectsInputs?: boolean;
   /** Sizes for symbolic dims. */
   readonly dims?: ReadonlyMap<string, number>;
   /** Called before anything is measured, and after each point. */

@@ -5,6 +5,9 @@ import { buildNetwork } from "../models/registry.ts";
 import { int64Vector, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { costOf } from "./cost.ts";
 import { paperFlops } from "./paper-flops.ts";
+import { removeNothing } from "./removal.ts";
+import { removeUnits } from "./surgery.ts";
+import { structureOf } from "./units.ts";
 
 const dims = new Map([["N", 1]]);
 
@@ -35,6 +38,19 @@ describe("FLOPs as papers count them", () => {
   ] as const)("of %s with %j are %f thousand", (_, widths, thousands) => {
     const flops = paperFlops(costOf(leNet(widths), dims)) / 1000;
     expect(Math.abs(flops - thousands)).toBeLessThan(thousands === 397 ? 0.5 : 0.06);
+  });
+
+  it("take the features that a layer selects for what it reads", () => {
+    // BC-GHS, pruned out of the whole network: of 10 filters' 160 features 76 are selected.
+    const structure = structureOf(buildNetwork("lenet5-caffe", { seed: 0 }), {
+      selectsInputs: true,
+    });
+    const widths = new Map(Object.entries({ conv1: 5, conv2: 10, "fc1/inputs": 76, fc1: 16 }));
+    const removed = removeNothing(structure);
+    for (const { id, units } of structure.groups)
+      for (const unit of units.slice(widths.get(id) ?? units.length)) removed[unit] = 1;
+    const cost = costOf(removeUnits(structure, removed), dims);
+    expect(paperFlops(cost)).toBe(paperFlops(costOf(leNet([5, 10, 76, 16]), dims)));
   });
 
   it("count the MACs of the dense network and its biases", () => {
