@@ -21,6 +21,11 @@ export type { CompressSettings, CompressSettingsInput } from "./compress/compres
 export type { CustomMetric, CustomParts } from "./compress/custom.ts";
 export { type CompressionPlan, type PlanRequest, planCompression } from "./compress/dry-run.ts";
 export {
+  type EvaluateRunOptions,
+  evaluateRun,
+  type RunEvaluation,
+} from "./compress/evaluate-run.ts";
+export {
   type LatencyTarget,
   type MeasuredLatency,
   type PrunedToLatency,
@@ -96,6 +101,13 @@ export type {
 } from "./measure/segmentation.ts";
 export type { Estimate, Interval } from "./measure/statistics.ts";
 export type { ClassCount, ClassificationEvaluation, Predictions } from "./measure/tally.ts";
+export {
+  type SelectiveAccuracy,
+  type Uncertainty,
+  type UncertaintyChange,
+  uncertaintyChange,
+  uncertaintyOf,
+} from "./measure/uncertainty.ts";
 export {
   type Feeds,
   type ModelSource,
