@@ -17,6 +17,7 @@ import { drawFacts, drawTable, type TableOptions } from "./table.ts";
 export interface Flags extends ModelFlags {
   readonly json?: true;
   readonly layers?: true;
+  readonly selectInputs?: true;
 }
 
 const explanation = `
@@ -40,11 +41,14 @@ export function inspectCommand(io: Io): Command {
   return addJsonOption(addModelOptions(new Command("inspect").argument("<MODEL>", "ONNX file")))
     .description("Shows what a model is, what each layer costs, and what can be pruned.")
     .option("--layers", "show all layers, not only the costliest")
+    .option("--select-inputs", "with pixels and flattened features that layers may leave out")
     .addHelpText("after", explanation)
     .action(async (path: string, flags: Flags) => {
       const model = await load(path, flags);
       const { inspect } = await import("../structure/inspect.ts");
-      const inspection = inspect(model, { dims: flags.dims });
+      const inspection = inspect(model, {
+        ...{ dims: flags.dims, selectsInputs: flags.selectInputs ?? false },
+      });
       if (flags.json) writeJson(io, inspection);
       else io.out(describe(inspection, flags.layers ?? false, io));
     });

@@ -1,6 +1,7 @@
 /** @file What a model is: cost per layer, groups of channels, and why some must stay. */
 import type { Graph, Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
+import type { AnalyzeOptions } from "./analysis.ts";
 import { costOf, type LayerCost } from "./cost.ts";
 import { type Structure, structureOf } from "./units.ts";
 
@@ -56,11 +57,8 @@ export interface Inspection {
   readonly unknownOperators: readonly string[];
 }
 
-/** Inspects a model. `dims` gives sizes to symbolic dims; others are chosen. */
-export function inspect(
-  model: InspectedModel,
-  options: { readonly dims?: ReadonlyMap<string, number> } = {},
-): Inspection {
+/** Inspects a model, whose groups are those that the analysis finds with the same options. */
+export function inspect(model: InspectedModel, options: AnalyzeOptions = {}): Inspection {
   const structure = structureOf(model.graph, options);
   const { analysis, units } = structure;
   const cost = costOf(model.graph, analysis.dims, analysis.inference);
