@@ -11,6 +11,7 @@ import { planOf, type TrainOptions } from "../train/options.ts";
 import { train } from "../train/train.ts";
 import { type CompressSettings, hasTargets } from "./compress-settings.ts";
 import { mostRungs } from "./ladder.ts";
+import { learnsPosterior } from "./posterior-of-run.ts";
 import type { RunHooks } from "./run-hooks.ts";
 import { defaultLimit, defaultPoints } from "./sensitivity.ts";
 
@@ -56,6 +57,7 @@ export function costOfRun(
   const perRound = searches + 2 + learningEpochs + tuningEpochs;
   const looks = settings.maxDrop === undefined ? 1 : 2 + mostRungs;
   const curves = settings.sensitivity ? 1 + sizes.groups * defaultPoints : 0;
+  const draws = learnsPosterior(method) ? settings.posteriorSamples : 0;
   const select = dataset.size("select");
   return {
     ...{ learningEpochs, tuningEpochs, finalEpochs, totalEpochs },
@@ -63,7 +65,7 @@ export function costOfRun(
     measuredImages:
       select * (2 + rounds * perRound + finalEpochs) +
       looks * dataset.size("certify") +
-      2 * dataset.size("test") +
+      (2 + draws) * dataset.size("test") +
       curves * Math.min(select, defaultLimit),
   };
 }

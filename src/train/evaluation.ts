@@ -5,7 +5,7 @@ import { GraphEmitter } from "../grad/emitter.ts";
 import { headOf } from "../grad/head.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../ir/live.ts";
-import { evaluate } from "../measure/evaluate.ts";
+import { examine, metricOf } from "../measure/outcomes.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
 import { type SessionOptions, withSession } from "../runtime/session.ts";
@@ -44,9 +44,10 @@ export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evalu
       ...(output === undefined ? {} : { output }),
       ...(limit === undefined ? {} : { limit }),
     };
-    const { metric, value, loss } = await evaluate(modelFor(network, session), dataset, {
+    const outcomes = await examine(modelFor(network, session), dataset, {
       ...{ ...chosen, split, batchSize },
     });
+    const { metric, value, loss = Number.NaN } = metricOf(outcomes);
     return { metric, value, loss };
   };
 }
