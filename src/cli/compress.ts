@@ -44,6 +44,7 @@ export interface Flags extends DataFlags, TrainingFlags {
   readonly timeBudget?: number;
   readonly benchSeconds?: number;
   readonly sensitivity?: true;
+  readonly posteriorSamples?: number;
   readonly dryRun?: true;
   readonly externalData?: true;
   readonly json?: true;
@@ -111,6 +112,11 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .option("--time-budget <seconds>", "when spent, the best so far is the result", positiveValue)
     .option("--bench-seconds <s>", "for comparing latencies (default 5)", positiveValue)
     .option("--sensitivity", "measure what each group is worth, for the report")
+    .option(
+      "--posterior-samples <n>",
+      "draws on test from what was learnt (default 20)",
+      integerFrom(0),
+    )
     .optionsGroup("What may go")
     .option("--only <pattern>", "these groups or layers; * matches anything", addText, [])
     .option("--except <pattern>", "not these; `stream`: residual streams", addText, [])
@@ -178,10 +184,11 @@ function settingsOf(flags: Flags): CompressSettingsInput {
   const { method, macs, params, bytes, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
   const { timeBudget: timeBudgetSeconds, benchSeconds, distill: distills, sensitivity } = flags;
-  const { selectInputs: selectsInputs } = flags;
+  const { selectInputs: selectsInputs, posteriorSamples } = flags;
   const given = {
     ...{ method, maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs },
     ...{ timeBudgetSeconds, benchSeconds, distills, sensitivity, selectsInputs },
+    posteriorSamples,
   };
   return {
     ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),

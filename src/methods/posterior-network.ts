@@ -32,7 +32,9 @@ export function withRandomWeights(structure: Structure, memory: Graph): Graph {
     const [{ node, input }] = layers;
     const deviations = memory.constants.get(nodes.get(node)?.inputs[input] ?? "")?.read();
     if (deviations?.shape.join() !== shape.join()) continue;
-    if (toNumbers(deviations).some((deviation) => deviation > 0))
+    const values = toNumbers(deviations);
+    // A weight that could not be random when the posterior was learnt is remembered as it is, with signs.
+    if (values.every((value) => value >= 0) && values.some((value) => value > 0))
       drawn.set(weight, drawing.draw(weight, weight, deviations));
   }
   return drawing.build(graph, (name) => drawn.get(name) ?? name);
