@@ -28,13 +28,8 @@ export type { ExternalDataSource } from "./onnx/external.ts";
 export type { Limits } from "./onnx/limits.ts";
 export { type Model, type ReadOptions, readModel } from "./onnx/read.ts";
 export { concatBytes, type ModelBytes, type WriteOptions, writeModel } from "./onnx/write.ts";
-export {
-  type Packed,
-  type PackedParts,
-  type PackedTensor,
-  type PackOptions,
-  pack,
-} from "./pack/pack.ts";
+export type { PackOptions } from "./pack/contents.ts";
+export { type Packed, type PackedParts, type PackedTensor, pack } from "./pack/pack.ts";
 export type { PackSource } from "./pack/source.ts";
 export type { UnpackOptions } from "./pack/unpack.ts";
 export { unpackChecked as unpack } from "./pack/unpack-checked.ts";

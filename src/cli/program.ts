@@ -9,11 +9,13 @@ import { exitCodes, reportFailure } from "./failure.ts";
 import { inspectCommand } from "./inspect.ts";
 import type { Io } from "./io.ts";
 import { methodsCommand } from "./methods.ts";
+import { packCommand } from "./pack.ts";
 import { pruneCommand } from "./prune.ts";
 import { reportCommand } from "./report.ts";
 import { resumeCommand } from "./resume.ts";
 import { sensitivityCommand } from "./sensitivity.ts";
 import { trainCommand } from "./train.ts";
+import { unpackCommand } from "./unpack.ts";
 import { verifyCommand } from "./verify.ts";
 
 const overview = `
@@ -32,6 +34,7 @@ Examples:
   espalier compress net.onnx --data cifar10 --max-drop 0.01 -o run
   espalier verify net.onnx small.onnx
   espalier bench net.onnx small.onnx
+  espalier pack small.onnx -o small.esp
 
 \`espalier help <command>\` explains a command.`;
 
@@ -83,6 +86,8 @@ const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[
   compressCommand,
   resumeCommand,
   reportCommand,
+  packCommand,
+  unpackCommand,
   benchCommand,
   sensitivityCommand,
   methodsCommand,

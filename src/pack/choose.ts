@@ -76,6 +76,15 @@ export class Chooser {
   }
 }
 
+/** A way to code a draft that was not compared with any other. */
+export function simplest({ content, ...place }: Draft): Pick<Choice, "entry" | "parts"> {
+  const form =
+    content.kind === "exact"
+      ? { coding: anyCoding, parts: { ...noParts, bytes: content.bytes } }
+      : formsOf(content, place.width)[0];
+  return { entry: { ...place, ...form.coding }, parts: form.parts };
+}
+
 /** Lets `to` know what `from` has learnt. */
 function copyModels(from: Models, to: Models): void {
   to.numbers.set(from.numbers);

@@ -3,34 +3,11 @@ import { assert, EspalierError } from "../errors.ts";
 import { type Model, readModel } from "../onnx/read.ts";
 import { type StoredWeight, storedWeights } from "../onnx/stored-weights.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
-import { isFloat } from "../tensor/dtype.ts";
-import { type Choice, type Content, type Draft, sumOf } from "./choose.ts";
-import { codebookOf } from "./codebook.ts";
-import type { Geometry } from "./geometry.ts";
-import { largestNumber } from "./number-code.ts";
-import { type ParameterKind, parameterKinds } from "./parameters.ts";
-import { keepBits, quantise, statisticsOfWeight, stepsAt } from "./quantise.ts";
+import { type Choice, type Content, type Draft, simplest, sumOf } from "./choose.ts";
+import { bytesIn, exactContent, geometryOf, lossyContents, type PackOptions } from "./contents.ts";
+import { parameterKinds } from "./parameters.ts";
 import { elementsOf } from "./tensor-code.ts";
 import { writePack } from "./write-pack.ts";
-
-/** How to pack. Without options: uniform steps of about 8 bits, found without data. */
-export interface PackOptions {
-  /** Keep every bit of every tensor; the ONNX file that comes out is the one that went in. */
-  readonly isLossless?: boolean;
-  /**
-   * Bits of a weight before entropy coding, in 1 .. 14: for all, or by the name of the constant. 2^bits
-   * steps span ±4 root mean squares of an average weight. Default 8.
-   */
-  readonly bits?: number | ReadonlyMap<string, number>;
-  /** Steps by the name of the constant; they win over `bits`, and may name vectors too. */
-  readonly steps?: ReadonlyMap<string, number>;
-  /** How much error² (in steps²) a bit is worth when codes are chosen. Default 0: nearest codes. */
-  readonly lambda?: number;
-  /** A table of at most this many values per weight, by k-means, instead of uniform steps. */
-  readonly codebook?: number;
-  /** A step per index of a weight's first axis, a power of two times the tensor's. Default false. */
-  readonly hasRowSteps?: boolean;
-}
 
 /** One tensor of a pack. */
 export interface PackedTensor {
@@ -81,8 +58,6 @@ export interface Packed {
 const leastBytes = 32;
 /** A section ends with the tensor that makes it this long, unpacked. */
 const sectionBytes = 2 ** 20;
-/** Bits behind the leading one that biases, scales and statistics keep. */
-const vectorMantissa = 11;
 
 /**
  * Packs a model. External data goes into the pack, which holds one file.
@@ -90,14 +65,7 @@ const vectorMantissa = 11;
  * Errors: `MODEL_TOO_LARGE` above 2 GB; `USAGE` for options that are out of range, or name no parameter.
  */
 export function pack(model: Model, options: PackOptions = {}): Packed {
-  const written = writeModel(model);
-  if (written.external !== undefined)
-    throw new EspalierError("MODEL_TOO_LARGE", "The model does not fit into one file of 2 GB.");
-  const file = concatBytes(written);
-  const weights = storedWeights(file, leastBytes);
-  const contents = options.isLossless
-    ? weights.map((weight) => exact(weight, bytesIn(file, weight)))
-    : lossy(file, weights, parameterKinds(readModel(file).graph), options);
+  const { file, weights, contents } = contentsOf(model, options);
   const { structure, drafts } = splitFile(file, weights, contents);
   const { bytes, structureBytes, choices } = writePack(structure, drafts, file.length);
   return {
@@ -106,114 +74,34 @@ export function pack(model: Model, options: PackOptions = {}): Packed {
   };
 }
 
-function bytesIn(file: Uint8Array, { start, end }: StoredWeight): Uint8Array {
-  return file.subarray(start, end);
+/**
+ * The ONNX file that would come out of the pack, without packing: much faster, for trying options.
+ * Errors as {@link pack}.
+ */
+export function quantised(model: Model, options: PackOptions = {}): Uint8Array<ArrayBuffer> {
+  const { file, weights, contents } = contentsOf(model, options);
+  const { drafts } = splitFile(file, weights, contents);
+  return rebuilt(file, weights, drafts.map(simplest));
 }
 
-function exact({ dtype }: StoredWeight, bytes: Uint8Array): Content {
-  return { kind: "exact", bytes, isFloat: isFloat(dtype) };
+interface Contents {
+  /** The model in one file. */
+  readonly file: Uint8Array;
+  readonly weights: readonly StoredWeight[];
+  /** What the pack keeps of each weight. */
+  readonly contents: readonly Content[];
 }
 
-/** The contents after quantisation, in the order of `weights`. */
-function lossy(
-  file: Uint8Array,
-  weights: readonly StoredWeight[],
-  kinds: ReadonlyMap<string, ParameterKind>,
-  options: PackOptions,
-): readonly Content[] {
-  requireOptions(options, kinds);
-  const { steps, lambda = 0, codebook, hasRowSteps = false } = options;
-  const kindOf = ({ name = "" }: StoredWeight) => kinds.get(name);
-  const valuesOf = (weight: StoredWeight) => new Float32Array(bytesIn(file, weight).slice().buffer);
-  const quantised = weights.filter((weight) => kindOf(weight) === "weight");
-  const found = stepsAt(
-    quantised.map((weight) => statisticsOfWeight(valuesOf(weight))),
-    quantised.map(({ name = "" }) => bitsFor(name, options)),
-  );
-  const stepFor = new Map(quantised.map(({ name = "" }, i) => [name, found[i]]));
-  return weights.map((weight) => {
-    const kind = kindOf(weight);
-    const { name = "" } = weight;
-    if (kind === undefined) return exact(weight, bytesIn(file, weight));
-    const values = valuesOf(weight);
-    const given = steps?.get(name);
-    if (!values.every(Number.isFinite) || (kind === "vector" && given === undefined))
-      return exact(weight, new Uint8Array(keepBits(values, vectorMantissa).buffer));
-    if (codebook !== undefined && given === undefined)
-      return { kind: "table", ...codebookOf(values, codebook) };
-    return stepped(
-      values,
-      geometryOf(weight),
-      given ?? stepFor.get(name) ?? 1,
-      lambda,
-      hasRowSteps,
-    );
-  });
-}
-
-/** Codes for a step, which grows where a code would not fit. */
-function stepped(
-  values: Float32Array,
-  geometry: Geometry,
-  wanted: number,
-  lambda: number,
-  hasRowSteps: boolean,
-): Content {
-  const { rms, largest } = statisticsOfWeight(values);
-  const step = Math.max(Math.fround(wanted), Math.fround(largest / (largestNumber - 1)), 2 ** -126);
-  const rows = geometry.count / geometry.row;
-  const shifts = hasRowSteps && rms > 0 && rows > 1 ? rowShifts(values, geometry, rms) : [];
-  const stepOf = (row: number) =>
-    shifts.length === 0 ? step : Math.fround(step * 2 ** shifts[row]);
-  const codes = quantise(values, geometry.row, stepOf, lambda);
-  return { kind: "steps", step, codes, shifts: Int32Array.from(shifts) };
-}
-
-/** The power of two nearest to each row's share of the tensor's root mean square, from 1/16 to 4. */
-function rowShifts(values: Float32Array, { count, row }: Geometry, rms: number): readonly number[] {
-  return Array.from({ length: count / row }, (_, r) => {
-    const own = statisticsOfWeight(values.subarray(r * row, (r + 1) * row)).rms;
-    return own === 0 ? 0 : Math.max(-4, Math.min(2, Math.round(Math.log2(own / rms))));
-  });
-}
-
-function bitsFor(name: string, { bits = 8 }: PackOptions): number {
-  return typeof bits === "number" ? bits : (bits.get(name) ?? 8);
-}
-
-function requireOptions(options: PackOptions, kinds: ReadonlyMap<string, ParameterKind>): void {
-  const { bits = 8, steps = new Map<string, number>(), lambda = 0, codebook = 256 } = options;
-  const named = typeof bits === "number" ? [] : [...bits.keys()];
-  const unknown = [...named, ...steps.keys()].filter((name) => !kinds.has(name));
-  const isIn = (value: number, least: number, most: number) => value >= least && value <= most;
-  const problem =
-    unknown.length > 0
-      ? `The model has no parameter named ${unknown.map((name) => `"${name}"`).join(", ")}.`
-      : !(typeof bits === "number" ? [bits] : [...bits.values()]).every((b) => isIn(b, 1, 14))
-        ? "Bits are from 1 to 14."
-        : ![...steps.values()].every((step) => isIn(step, 2 ** -126, 2 ** 100))
-          ? "A step is a normal number above 0."
-          : !isIn(lambda, 0, 1e6)
-            ? "lambda is a number of at least 0."
-            : !(Number.isInteger(codebook) && isIn(codebook, 1, 4096))
-              ? "A codebook has from 1 to 4096 values."
-              : undefined;
-  if (problem === undefined) return;
-  throw new EspalierError("USAGE", problem, {
-    hint: "`inspect` lists the constants and their names.",
-    data: { unknown },
-  });
-}
-
-function geometryOf({ shape, dtype, start, end }: StoredWeight): Geometry & { width: number } {
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  const width = [1, 2, 4, 8].find((bytes) => bytes * size === end - start) ?? 1;
-  // Types of less than a byte, and of more than eight, are seen as bytes.
-  if (width * size !== end - start || /^complex/.test(dtype))
-    return { count: end - start, row: end - start, kernel: 1, width: 1 };
-  const row = shape.length < 2 ? size : size / shape[0];
-  const kernel = shape.slice(2).reduce((product, dim) => product * dim, 1);
-  return { count: size, row, kernel, width };
+function contentsOf(model: Model, options: PackOptions): Contents {
+  const written = writeModel(model);
+  if (written.external !== undefined)
+    throw new EspalierError("MODEL_TOO_LARGE", "The model does not fit into one file of 2 GB.");
+  const file = concatBytes(written);
+  const weights = storedWeights(file, leastBytes);
+  const contents = options.isLossless
+    ? weights.map((weight) => exactContent(weight, bytesIn(file, weight)))
+    : lossyContents(file, weights, parameterKinds(readModel(file).graph), options);
+  return { file, weights, contents };
 }
 
 /** The file without its tensors, and each tensor with its place. */
@@ -247,7 +135,7 @@ function splitFile(
 function rebuilt(
   file: Uint8Array,
   weights: readonly StoredWeight[],
-  choices: readonly Choice[],
+  choices: readonly Pick<Choice, "entry" | "parts">[],
 ): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(file);
   for (const [i, { start, end }] of weights.entries()) {

@@ -1,0 +1,168 @@
+/** @file `espalier pack`: a model as a file many times smaller. */
+import { Command } from "commander";
+import type { PackedWithin } from "../compress/pack-within.ts";
+import { EspalierError } from "../errors.ts";
+import type { Model } from "../onnx/read.ts";
+import type { PackOptions } from "../pack/contents.ts";
+import type { Packed } from "../pack/pack.ts";
+import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
+import type { Io } from "./io.ts";
+import { writeJson } from "./io.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addThreadsOption,
+  load,
+  type ModelFlags,
+} from "./model-options.ts";
+import { describePacked, packedFigures } from "./pack-report.ts";
+import { newProgress, type Progress } from "./progress.ts";
+import { fractionBelowOne, integerFrom, nonNegativeValue, positiveValue } from "./values.ts";
+
+interface Flags extends ModelFlags, DataFlags {
+  readonly output: string;
+  readonly lossless?: true;
+  readonly bits?: number;
+  readonly codebook?: number;
+  readonly lambda?: number;
+  readonly rowSteps?: true;
+  readonly maxDrop?: number;
+  readonly data?: string;
+  readonly limit?: number;
+  readonly batch?: number;
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+const explanation = `
+A pack holds the whole network: the graph, where weights are not zero, and their
+values as entropy-coded codes. By default weights are rounded to uniform steps of
+about 8 bits, found without data; biases, scales and statistics keep 12 bits.
+\`espalier unpack\`, or \`espalier/unpack\` in a browser, gives back an ONNX file: with
+--lossless the very same one. Every pack is unpacked once before it is written.
+
+With --max-drop and --data the fewest bits are searched that lose no more than that
+on \`select\`; the loss on \`test\` is reported with its interval.
+
+Examples:
+  espalier pack net.onnx -o net.esp
+  espalier pack net.onnx -o net.esp --lossless
+  espalier pack net.onnx -o net.esp --bits 5 --lambda 0.05
+  espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10`;
+
+/** The command. */
+export function packCommand(io: Io): Command {
+  const command = new Command("pack")
+    .argument("<MODEL>", "ONNX file")
+    .description("Packs a network into a file many times smaller, for download.")
+    .requiredOption("-o, --output <FILE>", "the pack, for example net.esp")
+    .option("--lossless", "keep every bit")
+    .option("--bits <n>", "bits of a weight before entropy coding (default 8)", positiveValue)
+    .option("--codebook <n>", "a k-means table of n values per weight instead", integerFrom(1))
+    .option("--lambda <x>", "squared steps that a bit is worth (default 0)", nonNegativeValue)
+    .option("--row-steps", "a step for each filter, a power of two apart")
+    .option(
+      "--max-drop <d>",
+      "the loss allowed on `select`: 0.005 is half a point",
+      fractionBelowOne,
+    )
+    .option("--data <DIR>", "the data set, for --max-drop")
+    .option("--limit <n>", "only the first n samples of a split", integerFrom(1))
+    .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
+    .addHelpText("after", explanation);
+  addJsonOption(addThreadsOption(addModelOptions(command)));
+  return addDataOptions(command).action((path: string, flags: Flags) => run(path, flags, io));
+}
+
+async function run(path: string, flags: Flags, io: Io): Promise<void> {
+  requireConsistent(path, flags);
+  const progress = newProgress(io);
+  try {
+    progress.phase("reading");
+    const model = await load(path, flags);
+    io.signal.throwIfAborted();
+    const within =
+      flags.maxDrop === undefined ? undefined : await search(model, flags, io, progress);
+    progress.phase("packing");
+    const { pack } = await import("../pack/pack.ts");
+    const packed = within?.packed ?? pack(model, optionsOf(flags));
+    io.signal.throwIfAborted();
+    progress.phase("verifying");
+    await requireSame(packed);
+    progress.phase("writing");
+    const { writeAtomically } = await import("../files/model-file.ts");
+    await writeAtomically(flags.output, [packed.bytes]);
+    progress.end();
+    if (flags.json) writeJson(io, packedFigures(packed, within));
+    else io.out(describePacked(packed, within, io));
+  } finally {
+    progress.end();
+  }
+}
+
+async function search(
+  model: Model,
+  flags: Flags,
+  io: Io,
+  progress: Progress,
+): Promise<PackedWithin> {
+  const { data = "", maxDrop = 0, limit, batch: batchSize, threads, lambda, rowSteps } = flags;
+  const dataset = await open(data, flags, model);
+  const { packWithin } = await import("../compress/pack-within.ts");
+  progress.phase("searching");
+  let done = 0;
+  return packWithin(model, dataset, {
+    ...{ maxDrop, signal: io.signal },
+    ...(limit !== undefined && { limit }),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(threads !== undefined && { threads }),
+    pack: { ...(lambda !== undefined && { lambda }), ...(rowSteps && { hasRowSteps: true }) },
+    onCandidate: ({ bits, drop }) =>
+      progress.step({
+        ...{ done: ++done, total: 8, unit: "packs" },
+        note: `${bits} bits lose ${(100 * drop).toFixed(2)} points`,
+      }),
+  });
+}
+
+function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackOptions {
+  return {
+    ...(lossless && { isLossless: true }),
+    ...(bits !== undefined && { bits }),
+    ...(codebook !== undefined && { codebook }),
+    ...(lambda !== undefined && { lambda }),
+    ...(rowSteps && { hasRowSteps: true }),
+  };
+}
+
+/** What contradicts itself is refused before any work is done. */
+function requireConsistent(path: string, flags: Flags): void {
+  const { output, lossless, bits, codebook, lambda, rowSteps, maxDrop, data } = flags;
+  const usage = (message: string, hint: string): never => {
+    throw new EspalierError("USAGE", message, { hint });
+  };
+  if (output === path || /\.onnx$/i.test(output))
+    usage(`the output ${output} has the name of a model`, "Name the pack, say, net.esp.");
+  const lossy = [bits, codebook, lambda, rowSteps, maxDrop].some((flag) => flag !== undefined);
+  if (lossless && lossy)
+    usage("--lossless keeps every bit", "Leave out --lossless, or the flags that round weights.");
+  if (maxDrop !== undefined && (bits !== undefined || codebook !== undefined))
+    usage("--max-drop searches the bits", "Leave out --bits and --codebook.");
+  if ((maxDrop === undefined) !== (data === undefined))
+    usage("--max-drop and --data need each other", "Give both, or neither.");
+  if (codebook !== undefined && [bits, lambda, rowSteps].some((flag) => flag !== undefined))
+    usage("--codebook has no steps", "Leave out --bits, --lambda and --row-steps.");
+  const [given] = givenDataFlags(flags);
+  if (given !== undefined && data === undefined)
+    usage(`${given} speaks of data, but no data was given`, "Add --data DIR and --max-drop.");
+}
+
+/** A pack that does not give back what it announces is not written. */
+async function requireSame({ bytes, unpacked }: Packed): Promise<void> {
+  const { unpackChecked } = await import("../pack/unpack-checked.ts");
+  const found = await unpackChecked(bytes, { maxBytes: unpacked.length });
+  if (Buffer.compare(found, unpacked) === 0) return;
+  throw new EspalierError("VERIFY_FAILED", "The pack does not give back what was packed.", {
+    hint: "Please report it with the model if you may share it.",
+  });
+}

@@ -1,0 +1,100 @@
+/** @file `espalier pack` and `unpack` as users run them. */
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { buildNetwork } from "../src/models/registry.ts";
+import { emitModel } from "../src/onnx/emit.ts";
+import { concatBytes } from "../src/onnx/write.ts";
+import { emptyFolder, espalier } from "./cli-io.ts";
+import { folderOf, idxFile } from "./data-files.ts";
+import { residualNetwork } from "./residual-network.ts";
+
+async function folderWithNetwork(): Promise<(name: string) => string> {
+  const folder = await emptyFolder();
+  const path = (name: string) => join(folder, name);
+  await writeFile(path("net.onnx"), residualNetwork());
+  return path;
+}
+
+describe("espalier pack and unpack", () => {
+  it("bring the very same file back with --lossless", async () => {
+    const path = await folderWithNetwork();
+    const packed = await espalier(["pack", path("net.onnx"), "-o", path("net.esp"), "--lossless"]);
+    expect(packed.exitCode).toBe(0);
+    expect(packed.out).toMatch(/times smaller/);
+    const unpacked = await espalier(["unpack", path("net.esp"), "-o", path("again.onnx")]);
+    expect(unpacked.exitCode).toBe(0);
+    expect(Buffer.compare(await readFile(path("again.onnx")), residualNetwork())).toBe(0);
+  });
+
+  it("tell their figures as JSON", async () => {
+    const path = await folderWithNetwork();
+    const packed = await espalier(["pack", path("net.onnx"), "-o", path("net.esp"), "--json"]);
+    const figures = JSON.parse(packed.out);
+    const size = (await readFile(path("net.esp"))).length;
+    expect(figures).toMatchObject({ bytesBefore: residualNetwork().length, bytesAfter: size });
+    expect(figures.ratio).toBeCloseTo(residualNetwork().length / size, 10);
+    expect(figures.bitsPerWeight).toBeGreaterThan(4);
+    expect(figures.tensors.length).toBeGreaterThan(8);
+    const unpacked = await espalier(["unpack", path("net.esp"), "-o", path("b.onnx"), "--json"]);
+    expect(JSON.parse(unpacked.out)).toMatchObject({
+      bytesBefore: size,
+      bytesAfter: residualNetwork().length,
+    });
+  });
+
+  it("search the fewest bits within a tolerance, and report the drop on test", async () => {
+    const path = await folderWithNetwork();
+    const network = buildNetwork("lenet-300-100", {});
+    await writeFile(path("lenet.onnx"), concatBytes(emitModel(network)));
+    const images = 200;
+    const data = await folderOf({
+      "train-images-idx3-ubyte": idxFile([images, 28, 28]),
+      "train-labels-idx1-ubyte": idxFile(
+        [images],
+        Uint8Array.from({ length: images }, (_, i) => i % 10),
+      ),
+    });
+    const argv = ["pack", path("lenet.onnx"), "-o", path("l.esp"), "--json", "--data", data];
+    const { exitCode, out, err } = await espalier([...argv, "--max-drop", "0.9"]);
+    expect(exitCode, err).toBe(0);
+    // Whatever an untrained network does, nine tenths of it may go: one bit is enough.
+    const figures = JSON.parse(out);
+    expect(figures.bits).toBe(1);
+    expect(figures.drop.drop).toBeCloseTo(figures.baseline.value - figures.result.value, 10);
+  });
+
+  it.each([
+    { flags: ["--lossless", "--bits", "4"], tells: /--lossless/ },
+    { flags: ["--max-drop", "0.1"], tells: /--data/ },
+    { flags: ["--mean", "0.5"], tells: /--mean/ },
+    { flags: ["--codebook", "16", "--bits", "4"], tells: /--codebook/ },
+    { flags: ["--bits", "20"], tells: /Bits/ },
+  ])("refuse $flags", async ({ flags, tells }) => {
+    const path = await folderWithNetwork();
+    const ran = await espalier(["pack", path("net.onnx"), "-o", path("net.esp"), ...flags]);
+    expect(ran.exitCode).toBe(2);
+    expect(ran.err).toMatch(tells);
+    expect(existsSync(path("net.esp"))).toBe(false);
+  });
+
+  it("refuse damaged packs and wrong names, and write nothing", async () => {
+    const path = await folderWithNetwork();
+    await espalier(["pack", path("net.onnx"), "-o", path("net.esp")]);
+    const bytes = await readFile(path("net.esp"));
+    await writeFile(path("bad.esp"), bytes.fill(7, 600, 604));
+    const damaged = await espalier(["unpack", path("bad.esp"), "-o", path("b.onnx"), "--json"]);
+    expect(damaged.exitCode).toBe(2);
+    expect(JSON.parse(damaged.out)).toMatchObject({
+      error: { code: "PACK_INVALID", data: { reason: "DAMAGED" } },
+    });
+    const missing = await espalier(["unpack", path("none.esp"), "-o", path("b.onnx")]);
+    expect(missing.err).toMatch(/no such file/);
+    const small = ["unpack", path("net.esp"), "-o", path("b.onnx"), "--max-bytes", "100"];
+    expect((await espalier(small)).err).toMatch(/100 are allowed/);
+    const onto = await espalier(["pack", path("net.onnx"), "-o", path("net.onnx")]);
+    expect(onto.exitCode).toBe(2);
+    expect(existsSync(path("b.onnx"))).toBe(false);
+  });
+});
