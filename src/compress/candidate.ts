@@ -53,7 +53,7 @@ export async function propose(
     learning: readonly EpochRecord[],
     remembered?: Model,
   ): Candidate => {
-    const scores = proposal.addsUp ? perSaving(of, proposal.scores, saved) : proposal.scores;
+    const scores = proposal.losses ? perSaving(of, proposal.losses, saved) : proposal.scores;
     return {
       ...{ network, structure: of, proposal, learning, memory: remembered },
       order: removalsInOrder(of, scores, rules),

@@ -19,6 +19,27 @@ export function gateScores(
   return scores;
 }
 
+/**
+ * What it costs to close a gate, in nats of all data: λ A μ²/(2 σ²). For a loss that is quadratic in the
+ * gate, whose optimum is that of `gate-posterior.ts` with k > 1, the expected loss rises by λ A (k - 1)/2
+ * when it closes, and μ²/σ² is k - 1. Infinite where no gate stands.
+ *
+ * @param weights λ A of the units of each gate.
+ */
+export function gateLosses(
+  { units }: Structure,
+  posteriors: ReadonlyMap<Gate, GatePosterior>,
+  weights: (gate: Gate) => Float64Array,
+): Float64Array {
+  const losses = new Float64Array(units.length).fill(Number.POSITIVE_INFINITY);
+  for (const [gate, posterior] of posteriors) {
+    const own = weights(gate);
+    for (const [i, ratio] of snrSquared(posterior).entries())
+      losses[gate.units[i]] = (own[i] * ratio) / 2;
+  }
+  return losses;
+}
+
 /** What is known of the units of each gate; those up to the threshold are dead. */
 export function gateFacts(
   { groups }: Pick<Structure, "groups">,

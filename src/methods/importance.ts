@@ -105,7 +105,7 @@ export const importance: LearnedMethod = {
       for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
     return {
       ...{ graph, history, scores, notes: notesOf(structure, scores) },
-      addsUp: settings.score === "taylor",
+      ...(settings.score === "taylor" && { losses: scores }),
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
     };
   },

@@ -21,18 +21,18 @@ export interface Proposal {
   /** One per unit, of any scale; the lowest go first. */
   readonly scores: Float64Array;
   /**
-   * Whether scores are losses (0 or more) that add up over units, in any unit. Units then go in the order
-   * of their scores per what their removal saves.
+   * What the removal of each unit costs (0 or more), in any measure that adds up over units. Where given,
+   * units go in the order of their losses per what is saved, not in that of scores.
    */
-  readonly addsUp?: boolean;
+  readonly losses?: Float64Array;
   /**
    * New parameters for the consumers of what is removed, in the original's widths; empty for methods
    * that don't compensate.
    */
   readonly edits: (removed: Removed) => readonly Edit[];
   /**
-   * Of methods that judge single weights: a score for each element of a constant, by the constant's
-   * name; the lowest go first.
+   * Of methods that judge single weights: a score for each element of a constant, by the constant's name; the
+   * lowest go first, over all layers. Of units those go then that have become superfluous.
    */
   readonly weightScores?: ReadonlyMap<string, Float64Array>;
   /** What the user should know, one sentence each. */

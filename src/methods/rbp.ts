@@ -16,7 +16,7 @@ import { scaleFilters } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import { incomingShares } from "./gate-coupling.ts";
 import { type GatePosterior, snrSquared } from "./gate-posterior.ts";
-import { gateFacts, gateNotes, gateScores } from "./gate-scores.ts";
+import { gateFacts, gateLosses, gateNotes, gateScores } from "./gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod, LearningContext } from "./learned-method.ts";
@@ -104,6 +104,12 @@ export const rbp: LearnedMethod = {
     return {
       ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
       scores: gateScores(structure, posteriors),
+      // What has died is gone already, and costs nothing; a λ of 0 tells of no loss.
+      ...(lambda.value > 0 && {
+        losses: gateLosses(structure, posteriors, weights).map((loss, unit) =>
+          dead[unit] === 1 ? 0 : loss,
+        ),
+      }),
       posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
       edits: settings.isCompensated
         ? (removed) => edits(removed.map((flag, unit) => (dead[unit] === 1 ? 0 : flag)))

@@ -5,7 +5,7 @@
  * Information Bottleneck", ICML 2018); `gate-posterior.ts` says what its gates come to.
  */
 import { compensatedEdits } from "./compensated-edits.ts";
-import { gateFacts, gateNotes, gateScores } from "./gate-scores.ts";
+import { gateFacts, gateLosses, gateNotes, gateScores } from "./gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
 import { trainGates } from "./gate-training.ts";
 import type { LearnedMethod } from "./learned-method.ts";
@@ -39,6 +39,8 @@ export const vib: LearnedMethod = {
     return {
       ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
       scores: gateScores(structure, posteriors),
+      // A λ of 0 asks for no evidence, and tells of no loss.
+      ...(lambda.value > 0 && { losses: gateLosses(structure, posteriors, weights) }),
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
       posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
       notes: [
