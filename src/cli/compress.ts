@@ -28,6 +28,7 @@ export interface Flags extends DataFlags, TrainingFlags {
   readonly macs?: number;
   readonly params?: number;
   readonly bytes?: number;
+  readonly density?: number;
   readonly latency?: number;
   readonly maxDrop?: number;
   readonly confidence?: number;
@@ -98,6 +99,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .option("--macs <share>", "multiply-accumulates that may remain", shareValue)
     .option("--params <share>", "parameters", shareValue)
     .option("--bytes <share>", "bytes of the parameters, not of the file", shareValue)
+    .option("--density <share>", "weights of layers that are not 0", shareValue)
     .option("--latency <share>", "latency on this machine", shareValue)
     .optionsGroup("Rounds")
     .option("--rounds <n>", "at most (default 5)", integerFrom(1))
@@ -181,7 +183,7 @@ function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run
 
 /** The flags that were given, by the names of the settings. */
 function settingsOf(flags: Flags): CompressSettingsInput {
-  const { method, macs, params, bytes, latency, only, except, roundTo, minWidth } = flags;
+  const { method, macs, params, bytes, density, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
   const { timeBudget: timeBudgetSeconds, benchSeconds, distill: distills, sensitivity } = flags;
   const { selectInputs: selectsInputs, posteriorSamples } = flags;
@@ -197,6 +199,7 @@ function settingsOf(flags: Flags): CompressSettingsInput {
       ...(macs !== undefined && { macs }),
       ...(params !== undefined && { params }),
       ...(bytes !== undefined && { bytes }),
+      ...(density !== undefined && { density }),
       ...(latency !== undefined && { latency }),
     },
     rules: {

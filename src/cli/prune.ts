@@ -30,6 +30,7 @@ export interface Flags extends ModelFlags, DataFlags {
   readonly macs?: number;
   readonly params?: number;
   readonly bytes?: number;
+  readonly density?: number;
   readonly latency?: number;
   readonly roundTo?: number;
   readonly minWidth?: number;
@@ -79,6 +80,7 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .option("--macs <share>", "multiply-accumulates", shareValue)
     .option("--params <share>", "parameters", shareValue)
     .option("--bytes <share>", "bytes of the parameters", shareValue)
+    .option("--density <share>", "weights of layers that are not 0", shareValue)
     .option("--latency <share>", "latency, measured on this machine", shareValue)
     .optionsGroup("Method")
     .option("--method <name>", "how channels are ranked (default bn)")
@@ -93,7 +95,7 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .option("--refit-images <n>", "images to refit on (default 256)", integerFrom(1))
     .addOption(
       new Option("--plan <FILE>", "apply this plan instead of choosing").conflicts([
-        ...["macs", "params", "bytes", "latency", "method", "mode"],
+        ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
         ...["roundTo", "minWidth", "seed"],
       ]),
     )
@@ -174,8 +176,8 @@ function requireConsistent(path: string, flags: Flags): void {
   const usage = (message: string, hint: string): never => {
     throw new EspalierError("USAGE", message, { hint });
   };
-  const { macs, params, bytes, latency, plan, output, dryRun } = flags;
-  if ([macs, params, bytes, latency].every((target) => target === undefined) && !plan)
+  const { macs, params, bytes, density, latency, plan, output, dryRun } = flags;
+  if ([macs, params, bytes, density, latency].every((target) => target === undefined) && !plan)
     usage("no target was given", "Say how much may remain, for example --macs 0.6.");
   if (output === undefined && !dryRun)
     usage("no output was given", "Name the smaller model with -o OUT.onnx, or try --dry-run.");
@@ -224,7 +226,8 @@ async function requireWritable(path: string, output: string): Promise<void> {
 }
 
 async function optionsOf(flags: Flags): Promise<PruneOptions> {
-  const { dims, macs, params, bytes, roundTo, minWidth, only, except, seed, mode } = flags;
+  const { dims, macs, params, bytes, density } = flags;
+  const { roundTo, minWidth, only, except, seed, mode } = flags;
   if (flags.plan !== undefined) {
     const { loadPlan } = await import("../files/plan-file.ts");
     return { dims, plan: await loadPlan(flags.plan) };
@@ -236,7 +239,7 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
   return {
     method,
     selectsInputs: flags.selectInputs ?? false,
-    targets: { macs, params, bytes },
+    targets: { macs, params, bytes, density },
     rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
     methodOptions,
     dims,

@@ -14,22 +14,24 @@ import type { EpochRecord } from "../train/checkpoint.ts";
 import { train } from "../train/train.ts";
 import { type Candidate, removeFirst } from "./candidate.ts";
 import type { AttemptRecord } from "./compress-report.ts";
-import { type CompressContext, remainingOf, reread } from "./context.ts";
+import { type CompressContext, densityLeft, remainingOf, reread } from "./context.ts";
 import { unlessDiverged } from "./divergence.ts";
 import { levelOf } from "./ladder.ts";
 import type { Pruned } from "./prune.ts";
 import { epochEntriesOf, measuredOf } from "./report-figures.ts";
 import { roundPaths } from "./run-folder.ts";
 import { secondsLeft } from "./time-budget.ts";
-import { verifyPruned } from "./verify.ts";
+import { verifyPruned, verifyZeros } from "./verify.ts";
 
 /** What to try. */
 export interface Trial {
   readonly round: number;
   /** For its checkpoint. */
   readonly name: string;
-  /** Units to remove. */
+  /** Units or weights to remove. */
   readonly count: number;
+  /** Whether weights that are 0 then stay 0 in tuning. */
+  readonly keepsZeros: boolean;
   /** Of tuning. */
   readonly epochs: number;
   /** On `select`, for it to be accepted. */
@@ -48,7 +50,8 @@ export async function tryOut(
   trial: Trial,
 ): Promise<AttemptRecord> {
   const { settings, original, hooks, session, run, method } = context;
-  const { round, count, largestDrop } = trial;
+  const { round, count, largestDrop, keepsZeros } = trial;
+  const hasDensity = keepsZeros || settings.targets.density !== undefined;
   const pruned = removeFirst(candidate, count);
   hooks.onPhase?.(`round ${round}: verifying the removal`);
   const { maxError, samples, passed, checks } = await verifyPruned(
@@ -56,15 +59,23 @@ export async function tryOut(
     pruned,
     session,
   );
-  if (!passed)
+  const exact = await verifyZeros(candidate.network, pruned, session);
+  if (!passed || !exact.passed)
     throw new EspalierError("VERIFY_FAILED", `round ${round}: the removal is not exact`, {
       hint: "Please report it with the model if you may share it; --except may spare the layer.",
-      data: { round, maxError, checks },
+      data: {
+        round,
+        maxError: Math.max(maxError, exact.maxError),
+        checks: [...checks, ...exact.checks],
+      },
     });
   const removed = await context.examine(pruned.bytes.chunks, "select");
   const common = {
     units: pruned.removed.reduce((sum, gone) => sum + gone, 0),
-    remaining: remainingOf(pruned.after, original),
+    remaining: {
+      ...remainingOf(pruned.after, original),
+      ...(hasDensity && { density: densityLeft(pruned.graph, original) }),
+    },
     removed: measuredOf(removed),
     verification: { maxError, samples, passed },
   };
@@ -110,7 +121,7 @@ export async function tryOut(
  */
 async function tune(
   context: CompressContext,
-  { round, name, epochs }: Trial,
+  { round, name, epochs, keepsZeros }: Trial,
   pruned: Pruned,
   before: Outcomes,
 ): Promise<{
@@ -125,6 +136,7 @@ async function tune(
   const { best, history } = await train(reread(pruned.bytes), dataset, {
     ...tuning,
     ...{ epochs, checksMemorisation: false },
+    ...(keepsZeros && { keepsZeros }),
     timeBudgetSeconds: await secondsLeft(context, name),
     checkpoint: {
       path: join(run, "checkpoint", `${name.replace(/[ /]+/g, "-")}.safetensors`),
@@ -153,5 +165,7 @@ export function describeAttempt(
   const end = isAccepted
     ? "accepted"
     : `taken back: ${reason ?? `a drop of ${points(drop)} is too much`}`;
-  return `round ${round}: ${points(remaining.macs)} % of the MACs, on select ${way.join(" -> ")}, ${end}`;
+  const dense =
+    remaining.density === undefined ? "" : `, ${points(remaining.density)} % of the weights`;
+  return `round ${round}: ${points(remaining.macs)} % of the MACs${dense}, on select ${way.join(" -> ")}, ${end}`;
 }

@@ -7,24 +7,26 @@ import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { perSaving } from "../structure/per-saving.ts";
 import { removeNothing } from "../structure/removal.ts";
-import { type RemovalOrder, removalsInOrder } from "../structure/select.ts";
+import { removalsInOrder } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
+import { noZeros, zerosIn } from "../structure/zeros.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { type CompressSettings, hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
+import { type CutOrder, cutsInOrder } from "./cut-order.ts";
 import { logEpoch } from "./learning-events.ts";
 import { budgetsOf, finishPruning, type Pruned } from "./prune.ts";
 import { roundBudgets } from "./targets.ts";
 import { secondsLeft } from "./time-budget.ts";
 
-/** A network that is about to lose units, and the order in which they may go. */
+/** A network that is about to lose units or weights, and the order in which they may go. */
 export interface Candidate {
   readonly network: Model;
   readonly structure: Structure;
   readonly proposal: Proposal & Pick<LearnedProposal, "posteriorFacts">;
   /** What the method wants to know in the next round, in the form of the network. */
   readonly memory: Model | undefined;
-  readonly order: RemovalOrder;
+  readonly order: CutOrder;
   /** Epochs of the method's own training. */
   readonly learning: readonly EpochRecord[];
 }
@@ -56,7 +58,8 @@ export async function propose(
     const scores = proposal.losses ? perSaving(of, proposal.losses, saved) : proposal.scores;
     return {
       ...{ network, structure: of, proposal, learning, memory: remembered },
-      order: removalsInOrder(of, scores, rules),
+      // What was 0 before the method learnt is 0 again.
+      order: cutsInOrder(of, proposal, rules, { scores, gone: zerosIn(model.graph) }),
     };
   };
   const budgets = hasTargets(settings)
@@ -99,7 +102,10 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
   return {
     ...{ network, structure, learning: [], memory: undefined },
     proposal: { scores: new Float64Array(nothing.length), edits: () => [], notes: [] },
-    order: { count: 0, choose: () => nothing },
+    order: {
+      ...{ what: "units", least: 0, count: 0, steps: [] },
+      choose: () => ({ removed: nothing, zeros: noZeros, edits: () => [] }),
+    },
   };
 }
 
@@ -111,19 +117,16 @@ export function canShrink({ graph }: Model, settings: CompressSettings): boolean
   return order.choose(order.count).some((gone) => gone === 1);
 }
 
-/** Whether anything goes with the `count` units that matter least: least widths and rounding may keep them. */
+/** Whether anything goes with the `count` that matter least: least widths and rounding may keep units. */
 export function removesAny({ order }: Candidate, count: number): boolean {
-  return order.choose(count).some((gone) => gone === 1);
+  if (order.what === "weights") return count > order.least;
+  return order.choose(count).removed.some((gone) => gone === 1);
 }
 
-/** Removes the `count` units that matter least. */
-export function removeFirst(
-  { network, structure, order, proposal }: Candidate,
-  count: number,
-): Pruned {
-  const removed = order.choose(count);
+/** Removes the `count` units or weights that matter least. */
+export function removeFirst({ network, structure, order }: Candidate, count: number): Pruned {
+  const { removed, zeros, edits } = order.choose(count);
   return finishPruning(network, structure, {
-    ...{ method: "", removed, isReached: true, notes: [] },
-    edits: proposal.edits(removed),
+    ...{ method: "", removed, zeros, edits: edits(), isReached: true, notes: [] },
   });
 }

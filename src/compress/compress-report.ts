@@ -8,6 +8,13 @@ import { posteriorRecord } from "./posterior-record.ts";
 import { uncertaintyRecord } from "./uncertainty-record.ts";
 
 const interval = z.tuple([z.number(), z.number()]);
+/** Shares of the original's figures that remain. */
+const remaining = z.object({
+  macs: z.number(),
+  params: z.number(),
+  /** Of the weights of linear layers, those that are not 0; where single weights go, or a target asks. */
+  density: z.number().optional(),
+});
 const figures = { macs: z.number(), params: z.number(), sizeBytes: z.number() };
 
 /** A metric on a role: `top1`, `miou`, `agreement` with the original, or the user's own. */
@@ -52,8 +59,7 @@ export const epochEntry = z.object({
 /** One try of a round: so many units removed, and what that did. */
 export const attemptRecord = z.object({
   units: z.number(),
-  /** Shares of the original's figures that remain. */
-  remaining: z.object({ macs: z.number(), params: z.number() }),
+  remaining,
   /** On `select`, right after the removal and after fine-tuning. */
   removed: measured,
   tuned: measured.nullable(),
@@ -70,16 +76,25 @@ export const attemptRecord = z.object({
   reason: z.string().optional(),
 });
 
+/** One network of a search. */
+export const searchEntry = z.object({
+  /** Removed; with `density`, the weights that are 0 instead. */
+  units: z.number(),
+  macs: z.number(),
+  density: z.number().optional(),
+  drop: z.number(),
+});
+
 /** One round. */
 export const roundRecord = z.object({
   /** From 1. */
   round: z.number(),
-  /** The share of the original's figures that remain after it. */
-  remaining: z.object({ macs: z.number(), params: z.number() }),
+  /** After it. */
+  remaining,
   attempts: z.array(attemptRecord),
   isAccepted: z.boolean(),
-  /** What the search on `select` tried, before any fine-tuning: units removed, and the drop. */
-  search: z.array(z.object({ units: z.number(), macs: z.number(), drop: z.number() })),
+  /** What the search on `select` tried, before any fine-tuning: units removed (or weights), and the drop. */
+  search: z.array(searchEntry),
   /** Learning of the method, epoch by epoch. */
   learning: z.array(epochEntry),
   /** What was learnt of each unit, where the method learns a posterior. */
@@ -118,6 +133,7 @@ export const compressReport = z.object({
     macs: z.number().optional(),
     params: z.number().optional(),
     bytes: z.number().optional(),
+    density: z.number().optional(),
     latency: z.number().optional(),
     /** Largest drop of the metric, absolute. */
     maxDrop: z.number().optional(),

@@ -18,6 +18,8 @@ export const compressSettings = z.strictObject({
       macs: share.optional(),
       params: share.optional(),
       bytes: share.optional(),
+      /** Of the weights of linear layers: those that are not 0. */
+      density: share.optional(),
       latency: share.optional(),
     })
     .default({}),

@@ -1,12 +1,14 @@
 /** @file What all steps of a compression have in common: the original, how networks are judged and tuned. */
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
+import type { Graph } from "../ir/graph.ts";
 import type { Outcomes } from "../measure/outcomes.ts";
 import type { AnyMethod } from "../methods/learned-method.ts";
 import { type Model, readModel } from "../onnx/read.ts";
 import { concatBytes, type ModelBytes } from "../onnx/write.ts";
 import type { ModelSource, SessionOptions } from "../runtime/session.ts";
 import type { Cost } from "../structure/cost.ts";
+import { countWeights } from "../structure/layer-weights.ts";
 import type { Structure } from "../structure/units.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { CompressSettings } from "./compress-settings.ts";
@@ -18,6 +20,8 @@ export interface Original {
   readonly model: Model;
   readonly structure: Structure;
   readonly cost: Cost;
+  /** Elements of the weights of its linear layers, of which densities are shares. */
+  readonly weights: number;
   /** What it does on `select`. */
   readonly select: Outcomes;
 }
@@ -38,6 +42,11 @@ export interface CompressContext {
   readonly session: SessionOptions;
   readonly journal: Journal;
   readonly hooks: RunHooks;
+}
+
+/** The share of the original's weights that a network has left, zeros not counted. */
+export function densityLeft(graph: Graph, { weights }: Original): number {
+  return countWeights(graph).nonZero / weights;
 }
 
 /** Shares of the original's figures that a network of this cost has left. */

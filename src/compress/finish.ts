@@ -16,7 +16,7 @@ import { structureOf } from "../structure/units.ts";
 import type { Choice } from "./certify.ts";
 import { composeRemovals, mismatchAfter } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
-import type { CompressContext } from "./context.ts";
+import { type CompressContext, densityLeft } from "./context.ts";
 import { saveExamples } from "./examples.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
 import { selectedInputs } from "./prune.ts";
@@ -121,7 +121,10 @@ export async function finish(
     drop: { ...dropFigures(before, after), certified: choice.isCertified, words: choice.words },
     ...{ looks: [...choice.looks], rounds: [...rounds], chosenRound: choice.round },
     outcome: outcomeOf(settings, choice, isTimeSpent, {
-      ...{ shares: sharesLeft(original.cost, cost, times.ratio), rounds },
+      shares: sharesLeft(original.cost, cost, {
+        ...{ density: densityLeft(model.graph, original), latency: times.ratio },
+      }),
+      rounds,
     }),
     groups: groupsOf(original.structure, removed),
     selected: [...selectedInputs(original.structure, removed)],

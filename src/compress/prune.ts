@@ -7,18 +7,23 @@ import type { Model } from "../onnx/read.ts";
 import { type ModelBytes, writeModel } from "../onnx/write.ts";
 import { costModel, costOf } from "../structure/cost.ts";
 import { applyEdits, type Edit } from "../structure/edits.ts";
+import { weightTotal } from "../structure/layer-weights.ts";
 import { maskReads } from "../structure/masks.ts";
-import { editsOf, type Plan, planOf, removalOf } from "../structure/plan.ts";
+import { editsOf, type Plan, planOf, removalOf, zerosOf } from "../structure/plan.ts";
 import type { Removed } from "../structure/removal.ts";
-import { type Budget, type SelectionRules, selectUnits } from "../structure/select.ts";
+import { type Budget, requireShares, type SelectionRules } from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
+import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+import { cutsInOrder, fewestMeeting } from "./cut-order.ts";
 
 /** Shares of the original that may remain, each in (0, 1]. */
 export interface Targets {
   readonly macs?: number;
   readonly params?: number;
   readonly bytes?: number;
+  /** Weights of linear layers that are not 0. */
+  readonly density?: number;
 }
 
 /** What `prune` is asked for. */
@@ -77,6 +82,8 @@ export interface Pruned {
   readonly notes: readonly string[];
   readonly structure: Structure;
   readonly removed: Removed;
+  /** Weights that became 0, those that were it before included. */
+  readonly zeros: Zeros;
   readonly edits: readonly Edit[];
 }
 
@@ -97,6 +104,8 @@ export function prune(model: Model, options: PruneOptions): Pruned {
 export interface Choice {
   readonly method: string;
   readonly removed: Removed;
+  /** Single weights that become 0, before edits and removal. */
+  readonly zeros?: Zeros;
   readonly edits: readonly Edit[];
   readonly isReached: boolean;
   readonly notes: readonly string[];
@@ -113,18 +122,17 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
       hint: "Say how much may remain, for example --macs 0.6.",
     });
   const proposal = method.propose({ structure, seed, options: methodOptions, rules });
-  const { removed, isReached, remaining } = selectUnits(structure, proposal.scores, budgets, rules);
-  const missed = budgets
-    .filter(({ name, fraction }) => (remaining.get(name) ?? 0) > fraction)
-    .map(
-      ({ name, fraction }) =>
-        `the target --${name} ${fraction} is out of reach: ${(remaining.get(name) ?? 1).toFixed(3)} is the least that the rules allow`,
-    );
+  requireShares(budgets);
+  const order = cutsInOrder(structure, proposal, rules);
+  const { removed, zeros, edits } = order.choose(fewestMeeting(order, budgets));
+  const missed = budgets.flatMap(({ name, fraction, remaining }) => {
+    const share = remaining(removed, zeros);
+    if (share <= fraction) return [];
+    return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules allow`;
+  });
   return {
-    method: method.name,
-    removed,
-    edits: proposal.edits(removed),
-    isReached,
+    ...{ method: method.name, removed, zeros, edits: edits() },
+    isReached: missed.length === 0,
     notes: [...proposal.notes, ...missed],
   };
 }
@@ -134,7 +142,7 @@ export function budgetsOf(structure: Structure, targets: Targets): Budget[] {
   const totals = costModel(structure);
   const before = totals(new Uint8Array(structure.units.length));
   const budgets: Budget[] = [];
-  const add = (name: keyof Targets, key: "macs" | "params" | "parameterBytes") => {
+  const add = (name: "macs" | "params" | "bytes", key: "macs" | "params" | "parameterBytes") => {
     const fraction = targets[name];
     if (fraction === undefined) return;
     budgets.push({ name, fraction, remaining: (removed) => totals(removed)[key] / before[key] });
@@ -142,13 +150,19 @@ export function budgetsOf(structure: Structure, targets: Targets): Budget[] {
   add("macs", "macs");
   add("params", "params");
   add("bytes", "parameterBytes");
-  return budgets;
+  const { density } = targets;
+  if (density === undefined) return budgets;
+  const nonZeros = nonZeroModel(structure);
+  const all = weightTotal(structure.analysis.graph);
+  const remaining: Budget["remaining"] = (removed, zeros) => nonZeros(removed, zeros) / all;
+  return [...budgets, { name: "density", fraction: density, remaining }];
 }
 
 function fromPlan(structure: Structure, plan: Plan): Choice {
   return {
     method: plan.method,
     removed: removalOf(structure, plan),
+    zeros: zerosOf(structure.analysis.graph, plan),
     edits: editsOf(plan),
     isReached: true,
     notes: [],
@@ -157,18 +171,16 @@ function fromPlan(structure: Structure, plan: Plan): Choice {
 
 /** Carries out a choice: edits, removal, bytes, figures. */
 export function finishPruning(model: Model, structure: Structure, choice: Choice): Pruned {
-  const { removed, edits } = choice;
+  const { removed, edits, zeros = noZeros } = choice;
   const { dims } = structure.analysis;
-  const edited = editedStructure(structure, edits);
+  const edited = editedStructure(structure, { zeros, edits });
   const graph = removeUnits(edited, removed);
   const bytes = writeModel(model, graph);
   const cost = (of: Graph) => costOf(of, dims);
   const [before, after] = [cost(model.graph), cost(graph)];
   return {
-    ...choice,
-    graph,
-    bytes,
-    plan: planOf(structure, removed, choice.method, edits),
+    ...{ ...choice, zeros, graph, bytes },
+    plan: planOf(structure, removed, choice.method, edits, zeros),
     before: { params: before.params, macs: before.macs, sizeBytes: model.sizeBytes },
     after: {
       params: after.params,
@@ -199,19 +211,22 @@ export function selectedInputs(
 }
 
 /**
- * The network that a pruned one must equal: the original with the same edits, and zeros wherever a
- * removed channel was read.
+ * The network that a pruned one must equal: the original with the same zeros and edits, and zeros wherever
+ * a removed channel was read.
  */
 export function referenceFor(
   model: Model,
-  { structure, removed, edits }: Pick<Pruned, "structure" | "removed" | "edits">,
+  { structure, removed, ...changes }: Pick<Pruned, "structure" | "removed" | "zeros" | "edits">,
 ): ModelBytes {
-  return writeModel(model, maskReads(editedStructure(structure, edits), removed));
+  return writeModel(model, maskReads(editedStructure(structure, changes), removed));
 }
 
 /** The structure of the edited graph. Edits change values, never ties, so units keep their numbers. */
-function editedStructure(structure: Structure, edits: readonly Edit[]): Structure {
-  if (edits.length === 0) return structure;
+function editedStructure(
+  structure: Structure,
+  { zeros, edits }: Pick<Pruned, "zeros" | "edits">,
+): Structure {
+  if (edits.length === 0 && zeros.size === 0) return structure;
   const { analysis } = structure;
-  return structureOf(applyEdits(analysis.graph, edits), analysis);
+  return structureOf(applyEdits(withZeros(analysis.graph, zeros), edits), analysis);
 }

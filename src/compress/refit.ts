@@ -29,6 +29,10 @@ export async function refitPruned(
   options: RefitPrunedOptions = {},
 ): Promise<Pruned> {
   const { images = defaultImages, signal } = options;
+  if (pruned.zeros.size > 0)
+    throw new EspalierError("USAGE", "refitting would fill the weights that became 0", {
+      hint: "Leave out --refit, or remove whole units; `espalier train --keep-zeros` tunes the others.",
+    });
   const count = Math.min(images, dataset.size("fit"));
   const batches = await dataFeeds(model.graph, dataset, {
     ...{ count, role: "fit", batchSize: Math.min(largestBatch, count), isWhole: true, signal },

@@ -92,12 +92,16 @@ export function askedOf({
 }
 
 /** What is left of the original, as shares in the terms of the targets. */
-export function sharesLeft(before: Cost, after: Cost, latencyRatio: number): SharesLeft {
+export function sharesLeft(
+  before: Cost,
+  after: Cost,
+  { density, latency }: Pick<SharesLeft, "density" | "latency">,
+): SharesLeft {
   return {
     macs: after.macs / before.macs,
     params: after.params / before.params,
     bytes: after.parameterBytes / before.parameterBytes,
-    latency: latencyRatio,
+    ...{ density, latency },
   };
 }
 

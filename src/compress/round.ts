@@ -12,6 +12,7 @@ import { metricOf } from "../measure/outcomes.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
+import { removeNothing } from "../structure/removal.ts";
 import { structureOf } from "../structure/units.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
 import {
@@ -22,15 +23,21 @@ import {
   removesAny,
   unscored,
 } from "./candidate.ts";
-import { type AttemptRecord, attemptRecord, type RoundRecord } from "./compress-report.ts";
+import {
+  type AttemptRecord,
+  attemptRecord,
+  type RoundRecord,
+  searchEntry,
+} from "./compress-report.ts";
 import { acceptedDropOf, hasTargets, roundDropOf } from "./compress-settings.ts";
-import { type CompressContext, remainingOf } from "./context.ts";
+import { type CompressContext, densityLeft, remainingOf } from "./context.ts";
+import { fewestMeeting } from "./cut-order.ts";
 import { unlessDiverged } from "./divergence.ts";
 import { posteriorRecordOf } from "./posterior-record.ts";
 import { epochEntriesOf } from "./report-figures.ts";
 import { makeFolder, roundPaths } from "./run-folder.ts";
 import { largestWithin } from "./search.ts";
-import { fewestMeeting, roundBudgets } from "./targets.ts";
+import { roundBudgets } from "./targets.ts";
 import { isTimeSpent } from "./time-budget.ts";
 
 /** Goes one round further from the network at `path`. The record says whether it got anywhere. */
@@ -52,14 +59,17 @@ export async function runRound(
     return ended(context, round, model, "the time budget was spent before anything was tried");
   const paths = roundPaths(run, round);
   await makeFolder(dirname(paths.before));
-  const { network, proposal, structure, learning } = candidate;
+  const { network, proposal, structure, learning, order } = candidate;
+  const keepsZeros = order.what === "weights";
   await saveModel(paths.before, writeModel(network));
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
+  const dense = keepsZeros ? { density: densityLeft(network.graph, original) } : {};
   const { units, search } = await howFar(context, round, candidate);
 
+  const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
   const attempts: AttemptRecord[] = [];
   for (let tries = 0; tries < settings.attempts; tries++) {
-    const count = Math.floor(units / 2 ** tries);
+    const count = countAt(tries);
     if (!removesAny(candidate, count)) break;
     if (
       tries > 0 &&
@@ -69,7 +79,7 @@ export async function runRound(
     const name = `round ${round}/attempt ${tries + 1}`;
     const attempt = await context.journal.once(name, attemptRecord, () =>
       tryOut(context, candidate, {
-        ...{ round, name, count, epochs: settings.epochs },
+        ...{ round, name, count, epochs: settings.epochs, keepsZeros },
         largestDrop: acceptedDropOf(settings, round),
       }),
     );
@@ -79,13 +89,15 @@ export async function runRound(
   }
   const last = attempts.at(-1);
   const isAccepted = last?.isAccepted ?? false;
-  const taken = isAccepted ? Math.floor(units / 2 ** (attempts.length - 1)) : 0;
+  const removed = isAccepted
+    ? order.choose(countAt(attempts.length - 1)).removed
+    : removeNothing(structure);
   const { posteriorFacts = [] } = proposal;
-  const posterior = posteriorRecordOf(structure, posteriorFacts, candidate.order.choose(taken));
+  const posterior = posteriorRecordOf(structure, posteriorFacts, removed);
   return {
     ...{ round, attempts, isAccepted, search },
     ...(posterior && { posterior }),
-    remaining: isAccepted && last ? last.remaining : begun,
+    remaining: isAccepted && last ? last.remaining : { ...begun, ...dense },
     learning: epochEntriesOf(learning),
     notes: [...proposal.notes],
   };
@@ -134,6 +146,7 @@ export async function runTuning(
   const largestDrop = before.attempts.at(-1)?.drop ?? Number.POSITIVE_INFINITY;
   const attempt = await tryOut(context, unscored(network, context.settings), {
     ...{ round, name, count: 0, epochs: context.settings.finalEpochs, largestDrop },
+    keepsZeros: before.remaining.density !== undefined,
   });
   context.hooks.onNote?.(describeAttempt(round, attempt, context));
   return {
@@ -142,7 +155,7 @@ export async function runTuning(
   };
 }
 
-/** How many units the round tries to remove: to meet its share of the targets, or by search on `select`. */
+/** How many units or weights the round tries to remove: to meet its share of the targets, or by search on `select`. */
 async function howFar(
   context: CompressContext,
   round: number,
@@ -150,6 +163,7 @@ async function howFar(
 ): Promise<{ readonly units: number; readonly search: RoundRecord["search"] }> {
   const { settings, original, hooks, journal } = context;
   const { order, structure } = candidate;
+  const { steps } = order;
   if (hasTargets(settings)) {
     const budgets = await roundBudgets(context, round, candidate);
     return { units: fewestMeeting(order, budgets), search: [] };
@@ -158,7 +172,7 @@ async function howFar(
   const tolerance = roundDropOf(settings);
   const found = z.object({
     units: z.number(),
-    search: z.array(z.object({ units: z.number(), macs: z.number(), drop: z.number() })),
+    search: z.array(searchEntry),
   });
   return journal.once(`round ${round}/search`, found, async () => {
     const search: RoundRecord["search"] = [];
@@ -167,14 +181,16 @@ async function howFar(
       const outcomes = await context.examine(bytes.chunks, "select");
       const drop = metricOf(original.select).value - metricOf(outcomes).value;
       const { macs } = remainingOf(costOf(graph, structure.analysis.dims), original);
-      search.push({ units, macs, drop });
-      const total = Math.ceil(2 * Math.log2(order.count + 1));
+      const dense = order.what === "weights" ? { density: densityLeft(graph, original) } : {};
+      search.push({ units, macs, ...dense, drop });
+      const total = Math.ceil(2 * Math.log2(steps.length + 1));
       hooks.onTest?.({ done: search.length, total, unit: "networks" });
       return drop <= tolerance;
     };
     // Half of what may go is a better first guess than one unit: fewer and larger networks are run.
-    const start = Math.max(1, order.count >> 2);
-    const { k } = await largestWithin(order.count, isWithin, { start });
-    return { units: k, search };
+    const start = Math.max(1, steps.length >> 2);
+    const isStepWithin = (k: number) => isWithin(steps[k - 1]);
+    const { k } = await largestWithin(steps.length, isStepWithin, { start });
+    return { units: k === 0 ? order.least : steps[k - 1], search };
   });
 }

@@ -80,17 +80,22 @@ function isLast(settings: CompressSettings, rounds: readonly RoundRecord[]): boo
       !isAimed && acceptedDropOf(settings, round) === acceptedDropOf(settings, settings.rounds)
     );
   if (isAimed) return areMet(settings, remaining);
-  const before = rounds.at(-2)?.remaining.macs ?? 1;
-  return remaining.macs > before * (1 - leastGain);
+  const sizeOf = ({ macs, density }: RoundRecord["remaining"]) => density ?? macs;
+  const before = rounds.at(-2)?.remaining;
+  return sizeOf(remaining) > (before ? sizeOf(before) : 1) * (1 - leastGain);
 }
 
 /** Whether the targets are met. Bytes and latency are measured at the end: all rounds work towards them. */
 function areMet(
-  { targets: { macs, params, bytes, latency } }: CompressSettings,
+  { targets: { macs, params, bytes, density, latency } }: CompressSettings,
   remaining: RoundRecord["remaining"],
 ): boolean {
   if (bytes !== undefined || latency !== undefined) return false;
   const isMet = (target: number | undefined, share: number) =>
     target === undefined || share <= target;
-  return isMet(macs, remaining.macs) && isMet(params, remaining.params);
+  return (
+    isMet(macs, remaining.macs) &&
+    isMet(params, remaining.params) &&
+    isMet(density, remaining.density ?? 1)
+  );
 }

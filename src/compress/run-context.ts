@@ -7,6 +7,7 @@ import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { writeModel } from "../onnx/write.ts";
 import { sessionOptionsOf } from "../runtime/session.ts";
 import { costOf } from "../structure/cost.ts";
+import { weightTotal } from "../structure/layer-weights.ts";
 import { structureOf } from "../structure/units.ts";
 import type { Evaluator } from "../train/evaluation.ts";
 import type { CompressContext, Original } from "./context.ts";
@@ -39,6 +40,7 @@ export async function contextOf(
       : measureBy(metric, network, dataset, split);
   const original: Original = {
     ...{ model, structure, cost: costOf(model.graph, structure.analysis.dims) },
+    weights: weightTotal(model.graph),
     select: await examineOn(chunks, "select"),
   };
   return {

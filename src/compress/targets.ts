@@ -4,7 +4,8 @@ import { bench, profile } from "../measure/bench.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
-import type { Budget, RemovalOrder } from "../structure/select.ts";
+import { countWeights } from "../structure/layer-weights.ts";
+import type { Budget } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import type { CompressContext } from "./context.ts";
 import { latencyModel } from "./latency.ts";
@@ -20,15 +21,18 @@ export async function roundBudgets(
   { network, structure }: { readonly network: Model; readonly structure: Structure },
 ): Promise<readonly Budget[]> {
   const { settings, original } = context;
-  const { macs, params, bytes, latency } = settings.targets;
+  const { macs, params, bytes, density, latency } = settings.targets;
   const now = costOf(network.graph, structure.analysis.dims);
   const before = original.cost;
   const left = Math.max(1, settings.rounds - round + 1);
   const aim = (target: number, share: number) => Math.min(1, target / share) ** (1 / left);
+  const { weights, nonZero } = countWeights(network.graph);
+  const dense = nonZero / original.weights;
   const budgets = budgetsOf(structure, {
     ...(macs !== undefined && { macs: aim(macs, now.macs / before.macs) }),
     ...(params !== undefined && { params: aim(params, now.params / before.params) }),
     ...(bytes !== undefined && { bytes: aim(bytes, now.parameterBytes / before.parameterBytes) }),
+    ...(density !== undefined && { density: (aim(density, dense) * nonZero) / weights }),
   });
   if (latency === undefined) return budgets;
   const { journal, session, hooks } = context;
@@ -56,17 +60,4 @@ export async function latencyRatio(
     { ...session, seconds: settings.benchSeconds },
   );
   return ratios[0].ratio;
-}
-
-/** The smallest count whose removal meets all budgets; all that may go where none does. */
-export function fewestMeeting(order: RemovalOrder, budgets: readonly Budget[]): number {
-  let low = 0;
-  let high = order.count;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const removed = order.choose(middle);
-    if (budgets.every((budget) => budget.remaining(removed) <= budget.fraction)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

@@ -6,6 +6,7 @@ import { loadPlan } from "../files/plan-file.ts";
 import type { Outcomes } from "../measure/outcomes.ts";
 import { loadOutcomes } from "../measure/outcomes-file.ts";
 import { costOf } from "../structure/cost.ts";
+import { countWeights, weightTotal } from "../structure/layer-weights.ts";
 import { type Plan, removalOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
 import { agreementOf } from "./agreement.ts";
@@ -210,8 +211,9 @@ async function outcome(
 ): Promise<Found> {
   const { rounds, chosenRound: round, drop, verification, baseline, result } = report;
   const choice = { round, isCertified: drop.certified, words: drop.words };
-  const { before, after } = await costsOf(run);
-  const shares = sharesLeft(before, after, report.latency.ratio);
+  const { original, model, before, after } = await costsOf(run);
+  const density = countWeights(model.graph).nonZero / weightTotal(original.graph);
+  const shares = sharesLeft(before, after, { density, latency: report.latency.ratio });
   const attempts = rounds.flatMap((record) => record.attempts);
   const taken = roundsTaken(rounds, round);
   return findings(

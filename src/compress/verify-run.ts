@@ -8,17 +8,19 @@ import type { VerifyOptions } from "../measure/compare.ts";
 import { isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import type { Model } from "../onnx/read.ts";
-import { concatBytes } from "../onnx/write.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
-import { planOf, removalOf } from "../structure/plan.ts";
+import { countWeights, weightTotal } from "../structure/layer-weights.ts";
+import { planOf, removalOf, zerosOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
+import { countZeros, zerosIn } from "../structure/zeros.ts";
 import { composeRemovals, mismatchAfter, mismatchOf } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { learnsPosterior, posteriorOfRun } from "./posterior-of-run.ts";
 import { roundsTaken } from "./report-figures.ts";
 import { finishedReport } from "./resume-run.ts";
 import { type CompressConfig, readConfig, roundPaths, runPaths } from "./run-folder.ts";
-import { verifyFiles } from "./verify.ts";
+import { verifyFiles, verifyZeros } from "./verify.ts";
 import { type Check, type Found, figureChecks, findings } from "./verify-run-figures.ts";
 
 /** One thing that was verified. */
@@ -159,12 +161,49 @@ function roundChecks(
             return { figures: { maxError, tolerance, samples }, problems };
           },
         },
+        ...(settings.tuning.keepsZeros || record.remaining.density !== undefined
+          ? [{ name: `round ${round}: zeros`, work: () => zeros(run, round, how) }]
+          : []),
         {
           name: `round ${round}: chain`,
           work: () => chain(run, record, from, isLearned(anyMethodNamed(settings.method))),
         },
       ];
     });
+}
+
+/**
+ * Weights that a round sets to 0 stay 0 in tuning, and what is removed with them was superfluous: the network
+ * without it computes what that with the zeros alone does.
+ */
+async function zeros(run: string, round: number, how: VerifyOptions): Promise<Found> {
+  const paths = roundPaths(run, round);
+  const plan = await loadPlan(paths.plan);
+  const [before, pruned] = await modelsAt(paths.before, paths.pruned);
+  const tuned = zerosIn((await loadModel(paths.tuned)).graph);
+  const kept = zerosIn(pruned.graph);
+  const problems = [...kept].flatMap(([name, flags]) => {
+    const now = tuned.get(name);
+    const lost = flags.reduce((sum, flag, i) => sum + (flag === 1 && now?.[i] !== 1 ? 1 : 0), 0);
+    return lost === 0 ? [] : [`${paths.tuned}: ${lost} weights of "${name}" are 0 no longer`];
+  });
+  const structure = structureOf(before.graph, plan);
+  const { maxError, checks } = await verifyZeros(
+    before,
+    {
+      ...{ structure, removed: removalOf(structure, plan), zeros: zerosOf(before.graph, plan) },
+      bytes: writeModel(pruned),
+    },
+    how,
+  );
+  const failed = checks.filter(({ passed }) => !passed);
+  return {
+    figures: { zeros: countZeros(kept), maxError },
+    problems: [
+      ...problems,
+      ...failed.map((check) => `${check.name}: an error of ${check.maxError.toExponential(1)}`),
+    ],
+  };
 }
 
 /** A round begins with the network that was accepted last, and tuning changes no shapes. */
@@ -190,11 +229,16 @@ async function chain(
     problems.push(`${paths.tuned} was to stay as ${paths.pruned}`);
   const original = await loadModel(runPaths(run).original);
   const [whole, left] = [original, pruned].map(costOfModel);
-  const shares = { macs: left.macs / whole.macs, params: left.params / whole.params };
+  const accepted = attempts.find(({ isAccepted }) => isAccepted);
+  const shares = {
+    ...{ macs: left.macs / whole.macs, params: left.params / whole.params },
+    ...(accepted?.remaining.density !== undefined && {
+      density: countWeights(pruned.graph).nonZero / weightTotal(original.graph),
+    }),
+  };
   const plan = await loadPlan(paths.plan);
   const removed = removalOf(structureOf(before.graph, plan), plan);
   const units = removed.reduce((sum, gone) => sum + gone, 0);
-  const accepted = attempts.find(({ isAccepted }) => isAccepted);
   const { figures, problems: more } = findings(
     { remaining, attempt: accepted?.remaining, units: accepted?.units },
     { remaining: shares, attempt: shares, units },

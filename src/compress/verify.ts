@@ -3,8 +3,9 @@ import { EspalierError } from "../errors.ts";
 import { compareModels, type Verification, type VerifyOptions } from "../measure/compare.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
-import { editsOf, type Plan, removalOf } from "../structure/plan.ts";
+import { editsOf, type Plan, removalOf, zerosOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
+import { withZeros } from "../structure/zeros.ts";
 import { type Pruned, referenceFor } from "./prune.ts";
 
 /**
@@ -12,11 +13,25 @@ import { type Pruned, referenceFor } from "./prune.ts";
  */
 export async function verifyPruned(
   original: Model,
-  pruned: Pick<Pruned, "structure" | "removed" | "edits" | "bytes">,
+  pruned: Pick<Pruned, "structure" | "removed" | "zeros" | "edits" | "bytes">,
   options: VerifyOptions = {},
 ): Promise<Verification> {
   const reference = referenceFor(original, pruned);
   return compareModels(original, reference, pruned.bytes, pruned.structure.analysis.dims, options);
+}
+
+/**
+ * Verifies that a network without the units that zeros have left superfluous computes what it computes with
+ * them: nothing is lost but by the zeros. Where no weights became 0 there is nothing to verify.
+ */
+export async function verifyZeros(
+  original: Model,
+  { zeros, removed, structure, bytes }: Pick<Pruned, "structure" | "removed" | "zeros" | "bytes">,
+  options: VerifyOptions = {},
+): Promise<Pick<Verification, "passed" | "maxError" | "checks">> {
+  if (zeros.size === 0 || !removed.includes(1)) return { passed: true, maxError: 0, checks: [] };
+  const zeroed = writeModel(original, withZeros(original.graph, zeros));
+  return compareModels(original, zeroed, bytes, structure.analysis.dims, options);
 }
 
 /**
@@ -40,6 +55,7 @@ export async function verifyFiles(
   const { selectsInputs } = plan;
   const structure = structureOf(original.graph, { ...options, selectsInputs });
   const removed = removalOf(structure, plan);
-  const reference = referenceFor(original, { structure, removed, edits: editsOf(plan) });
+  const zeros = zerosOf(original.graph, plan);
+  const reference = referenceFor(original, { structure, removed, zeros, edits: editsOf(plan) });
   return compareModels(original, reference, writeModel(small), structure.analysis.dims, options);
 }

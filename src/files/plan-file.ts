@@ -30,6 +30,16 @@ const schema = z.strictObject({
       ),
     }),
   ),
+  zeros: z
+    .array(
+      z.strictObject({
+        tensor: z.string(),
+        shape: z.array(count).max(8),
+        count,
+        base64: z.string(),
+      }),
+    )
+    .optional(),
   edits: z.array(
     z.strictObject({
       node: z.string(),

@@ -93,18 +93,20 @@ function neededUnits(
   const needed = new Uint8Array(removed.length);
   for (const unit of fixed) if (unit >= 0) needed[unit] = 1;
   for (const { weight, shares, known, isFoldable, sourceUnits, resultUnits } of readers) {
-    const { inputs, taps, values } = weight;
-    for (const [at, value] of values.entries()) {
-      if (value === 0) continue;
-      const pair = Math.floor(at / taps);
-      const o = Math.floor(pair / inputs);
-      const channel = channelOf(weight, o, pair % inputs);
-      const unit = sourceUnits[channel];
-      if (unit < 0 || needed[unit] === 1) continue;
+    const { outputs, inputs, taps, values } = weight;
+    for (let o = 0; o < outputs; o++) {
       if (resultUnits[o] >= 0 && removed[resultUnits[o]] === 1) continue;
-      const x = known?.[channel] ?? Number.NaN;
-      const isConstant = x === 0 || (!Number.isNaN(x) && isFoldable && shares[at % taps] === 1);
-      if (!isConstant) needed[unit] = 1;
+      const first = channelOf(weight, o, 0);
+      for (let i = 0; i < inputs; i++) {
+        const unit = sourceUnits[first + i];
+        if (unit < 0 || needed[unit] === 1) continue;
+        const x = known?.[first + i] ?? Number.NaN;
+        if (x === 0) continue;
+        const isFolded = isFoldable && !Number.isNaN(x);
+        const at = (o * inputs + i) * taps;
+        for (let k = 0; k < taps; k++)
+          if (values[at + k] !== 0 && !(isFolded && shares[k] === 1)) needed[unit] = 1;
+      }
     }
   }
   return needed;
@@ -115,15 +117,17 @@ function folded({ analysis }: Structure, reader: ConstantReader, removed: Remove
   const { weight, known, sourceUnits, resultUnits } = reader;
   const { outputs, inputs, taps, values } = weight;
   const loss = new Float64Array(outputs);
-  for (const [at, value] of values.entries()) {
-    const pair = Math.floor(at / taps);
-    const o = Math.floor(pair / inputs);
-    const channel = channelOf(weight, o, pair % inputs);
-    const unit = sourceUnits[channel];
-    const x = known?.[channel] ?? 0;
-    const isGone = unit >= 0 && removed[unit] === 1;
-    const isSeen = resultUnits[o] < 0 || removed[resultUnits[o]] === 0;
-    if (value !== 0 && isGone && isSeen) loss[o] += value * x;
+  for (let o = 0; o < outputs; o++) {
+    if (resultUnits[o] >= 0 && removed[resultUnits[o]] === 1) continue;
+    const first = channelOf(weight, o, 0);
+    for (let i = 0; i < inputs; i++) {
+      const unit = sourceUnits[first + i];
+      if (unit < 0 || removed[unit] === 0) continue;
+      const x = known?.[first + i] ?? 0;
+      const at = (o * inputs + i) * taps;
+      // Not 0 · NaN: what is unknown is multiplied with zeros alone.
+      for (let k = 0; k < taps; k++) if (values[at + k] !== 0) loss[o] += values[at + k] * x;
+    }
   }
   if (loss.every((value) => value === 0)) return [];
   const edit = lowerMean(analysis.graph, consumersOf(analysis.graph), reader, loss);

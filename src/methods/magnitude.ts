@@ -1,4 +1,12 @@
-/** @file Method `magnitude`: small filters go first (Li et al., ICLR 2017). */
+/**
+ * @file Method `magnitude`: small filters go first (Li et al., ICLR 2017), or small weights.
+ *
+ * Weights are compared over layers by what is free of the layer's scale: |w| over the root mean square of the
+ * weights that are not 0, or w² over the sum of the squares that are no smaller (Lee et al., ICLR 2021).
+ */
+import type { Graph } from "../ir/graph.ts";
+import { weightConstants } from "../structure/layer-weights.ts";
+import { toNumbers } from "../tensor/host-tensor.ts";
 import { layerNormalizedScores } from "./filters.ts";
 import { type Method, optionOf } from "./method.ts";
 
@@ -8,6 +16,19 @@ const options = [
     values: ["l1", "l2"],
     default: "l1",
     description: "the norm of a filter's weights",
+  },
+  {
+    name: "level",
+    values: ["filters", "weights"],
+    default: "filters",
+    description: "what goes: whole filters, or single weights with the units that they leave empty",
+  },
+  {
+    name: "scale",
+    values: ["rms", "lamp"],
+    default: "rms",
+    description:
+      "what a weight is compared by: its layer's root mean square, or the energy of the weights that outlast it (LAMP)",
   },
 ] as const;
 
@@ -28,6 +49,50 @@ export const magnitude: Method = {
             norms[w] += isL1 ? Math.abs(at(i)) : at(i) ** 2;
       return isL1 ? norms : norms.map(Math.sqrt);
     });
-    return { scores, edits: () => [], notes: [] };
+    const proposal = { scores, edits: () => [], notes: [] };
+    if (optionOf({ options }, context, "level") === "filters") return proposal;
+    const isLamp = optionOf({ options }, context, "scale") === "lamp";
+    const { graph } = context.structure.analysis;
+    return { ...proposal, weightScores: scoresOfWeights(graph, isLamp ? outlasting : relative) };
   },
 };
+
+function scoresOfWeights(
+  graph: Graph,
+  scoresOf: (values: Float64Array) => Float64Array,
+): ReadonlyMap<string, Float64Array> {
+  return new Map(
+    [...weightConstants(graph)].map(([name, constant]) => [
+      name,
+      scoresOf(toNumbers(constant.read())),
+    ]),
+  );
+}
+
+/** |w| over the root mean square of what is not 0. */
+function relative(values: Float64Array): Float64Array {
+  const nonZero = values.reduce((count, value) => count + (value === 0 ? 0 : 1), 0);
+  const rms = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / nonZero) || 1;
+  return values.map((value) => Math.abs(value) / rms);
+}
+
+/** w² / Σ u² over the weights u that go no sooner. */
+function outlasting(values: Float64Array): Float64Array {
+  const squares = values.map((value) => value ** 2);
+  const sorted = squares.slice().sort();
+  const energy = new Float64Array(sorted.length);
+  for (let sum = 0, i = sorted.length - 1; i >= 0; i--) {
+    sum += sorted[i];
+    energy[i] = sum;
+  }
+  return squares.map((square) => {
+    if (square === 0) return 0;
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sorted[middle] < square) low = middle + 1;
+      else high = middle;
+    }
+    return square / energy[low];
+  });
+}

@@ -155,8 +155,9 @@ export function channelOf(weight: LinearWeight, o: number, i: number): number {
 /** The weight as [O, I, K]. A MatMul's weight must be a matrix. */
 export function weightOf(role: LinearRole, stored: HostTensor): LinearWeight {
   const dims = weightDims(role, stored.shape);
-  const values = new Float64Array(dims.outputs * dims.inputs * dims.taps);
   const numbers = toNumbers(stored);
+  if (role.layout === "outIn" && role.weightFactor === 1) return { ...dims, values: numbers };
+  const values = new Float64Array(numbers.length);
   eachWeight(role, dims, (from, to) => {
     values[to] = numbers[from] * role.weightFactor;
   });

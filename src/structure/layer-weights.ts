@@ -34,6 +34,13 @@ export function countNonZeros(constant: Constant): number {
   return count;
 }
 
+/** How many elements the weights of all linear layers have. */
+export function weightTotal(graph: Graph): number {
+  let total = 0;
+  for (const { shape } of weightConstants(graph).values()) total += sizeOf(shape);
+  return total;
+}
+
 /** Elements of weights, and how many of them are not 0. */
 export interface WeightCount {
   readonly weights: number;

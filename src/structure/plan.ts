@@ -1,9 +1,11 @@
 /** @file The plan: what was chosen, in the original's indices; read, edited and applied again. */
 import { EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
 import { allocate, bytesOf, isStrings, sizeOf } from "../tensor/host-tensor.ts";
 import type { Edit } from "./edits.ts";
 import { type Removed, removeNothing, withDependants } from "./removal.ts";
 import type { Structure } from "./units.ts";
+import { noZeros, type Zeros } from "./zeros.ts";
 
 /** One filter axis of a plan. */
 export interface PlanAxis {
@@ -31,6 +33,17 @@ export interface PlanEdit {
   readonly base64: string;
 }
 
+/** Elements of a weight that become 0. */
+export interface PlanZeros {
+  /** The constant. */
+  readonly tensor: string;
+  readonly shape: readonly number[];
+  /** How many become 0, or are it already. */
+  readonly count: number;
+  /** One bit for each element, row by row, the lowest of a byte first: 1 where it becomes 0. */
+  readonly base64: string;
+}
+
 /** The file `OUT.plan.json`. */
 export interface Plan {
   readonly format: "espalier-plan";
@@ -40,6 +53,8 @@ export interface Plan {
   /** Whether it speaks of what layers select of inputs and flattened maps (axes of their weights). */
   readonly selectsInputs?: true | undefined;
   readonly groups: readonly PlanGroup[];
+  /** Single weights, applied before all else; absent where there are none. */
+  readonly zeros?: readonly PlanZeros[] | undefined;
   /** Compensation and refitting, applied before the removal. */
   readonly edits: readonly PlanEdit[];
 }
@@ -50,6 +65,7 @@ export function planOf(
   removed: Removed,
   method: string,
   edits: readonly Edit[],
+  zeros: Zeros = noZeros,
 ): Plan {
   const groups = structure.groups
     .filter((group) => group.units.some((unit) => removed[unit] === 1))
@@ -64,7 +80,9 @@ export function planOf(
   return {
     ...{ format: "espalier-plan", version: 1, method },
     ...(structure.analysis.selectsInputs && { selectsInputs: true }),
-    ...{ groups, edits: edits.map(encodeEdit) },
+    groups,
+    ...(zeros.size > 0 && { zeros: encodeZeros(structure.analysis.graph, zeros) }),
+    edits: edits.map(encodeEdit),
   };
 }
 
@@ -115,6 +133,35 @@ export function removalOf(structure: Structure, plan: Plan): Removed {
       data: { faults },
     });
   return all;
+}
+
+/** The weights that a plan makes 0. Throws `PLAN_INVALID` for weights that the network does not have. */
+export function zerosOf({ constants }: Graph, plan: Plan): Zeros {
+  return new Map(
+    (plan.zeros ?? []).map(({ tensor, shape, count, base64 }) => {
+      const bits = fromBase64(base64);
+      const size = sizeOf(shape);
+      const flags = Uint8Array.from({ length: size }, (_, i) => (bits[i >> 3] >> (i & 7)) & 1);
+      const isThere = constants.get(tensor)?.shape.join() === shape.join();
+      const isWhole = bits.length === Math.ceil(size / 8);
+      if (!isThere || !isWhole || flags.reduce((sum, flag) => sum + flag, 0) !== count)
+        throw new EspalierError("PLAN_INVALID", `the zeros of "${tensor}" do not fit`, {
+          hint: "Zeros are one bit for each element of a weight of the network, and their number.",
+          data: { tensor, shape },
+        });
+      return [tensor, flags];
+    }),
+  );
+}
+
+function encodeZeros({ constants }: Graph, zeros: Zeros): PlanZeros[] {
+  return [...zeros].map(([tensor, flags]) => {
+    const bits = new Uint8Array(Math.ceil(flags.length / 8));
+    for (const [i, flag] of flags.entries()) bits[i >> 3] |= flag << (i & 7);
+    const count = flags.reduce((sum, flag) => sum + flag, 0);
+    const { shape } = constants.get(tensor) ?? { shape: [flags.length] };
+    return { tensor, shape, count, base64: toBase64(bits) };
+  });
 }
 
 /** The edits of a plan. Throws `PLAN_INVALID` for contents that do not fit their shape. */

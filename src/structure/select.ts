@@ -3,15 +3,16 @@ import { EspalierError } from "../errors.ts";
 import { globMatcher } from "../ir/names.ts";
 import { type Removed, removeNothing } from "./removal.ts";
 import type { Structure } from "./units.ts";
+import type { Zeros } from "./zeros.ts";
 
 /** One limit that a removal must respect. */
 export interface Budget {
-  /** For messages: `macs`, `params`, `bytes`, `latency`. */
+  /** For messages: `macs`, `params`, `bytes`, `density`, `latency`. */
   readonly name: string;
   /** Share of the original that may remain, in (0, 1]. */
   readonly fraction: number;
-  /** The share that remains after a removal. */
-  readonly remaining: (removed: Removed) => number;
+  /** The share that remains after a removal, with these weights at 0 besides. */
+  readonly remaining: (removed: Removed, zeros?: Zeros) => number;
 }
 
 /** What may be chosen. */
@@ -47,11 +48,7 @@ export function selectUnits(
   budgets: readonly Budget[],
   rules: SelectionRules = {},
 ): Selection {
-  for (const { name, fraction } of budgets)
-    if (!(fraction > 0 && fraction <= 1))
-      throw new EspalierError("TARGET_INVALID", `--${name} is ${fraction}`, {
-        hint: "A target is the share that may remain: a number above 0 and up to 1.",
-      });
+  requireShares(budgets);
   const { count, choose } = removalsInOrder(structure, scores, rules);
   const isMet = (removed: Removed) => budgets.every((b) => b.remaining(removed) <= b.fraction);
   let low = 0;
@@ -69,6 +66,15 @@ export function selectUnits(
   }
   const remaining = new Map(budgets.map(({ name, remaining: of }) => [name, of(best)]));
   return { removed: best, isReached, remaining };
+}
+
+/** Fails with `TARGET_INVALID` for a fraction outside (0, 1]. */
+export function requireShares(budgets: readonly Budget[]): void {
+  for (const { name, fraction } of budgets)
+    if (!(fraction > 0 && fraction <= 1))
+      throw new EspalierError("TARGET_INVALID", `--${name} is ${fraction}`, {
+        hint: "A target is the share that may remain: a number above 0 and up to 1.",
+      });
 }
 
 /** Removals of more and more units, the lowest scores first. */
@@ -96,12 +102,18 @@ export function removalsInOrder(
 
 /** The units that the rules and their own prunability allow to be removed. */
 export function candidateUnits(structure: Structure, rules: SelectionRules): number[] {
+  const groups = groupsToPrune(structure, rules);
+  return structure.units
+    .filter((unit) => unit.reason === undefined && groups.has(unit.group))
+    .map((unit) => unit.index);
+}
+
+/** The groups that the rules leave to be pruned, as positions in `Structure.groups`. */
+export function groupsToPrune(structure: Structure, rules: SelectionRules): ReadonlySet<number> {
   const only = rules.only && matchGroups(structure, rules.only);
   const except = matchGroups(structure, rules.except ?? []);
-  return structure.units
-    .filter((unit) => unit.reason === undefined && !except.has(unit.group))
-    .filter((unit) => only === undefined || only.has(unit.group))
-    .map((unit) => unit.index);
+  const groups = only ?? new Set(structure.groups.keys());
+  return new Set([...groups].filter((group) => !except.has(group)));
 }
 
 /** The groups that any of the patterns names, by id, layer name or parameter name. */

@@ -1,6 +1,6 @@
 /** @file Single weights that become 0, apart from units that go: flags for the elements of constants. */
 import type { Constant, Graph } from "../ir/graph.ts";
-import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { useKey } from "./analysis.ts";
 import { layerWeights, weightConstants } from "./layer-weights.ts";
 import { keptAlong, type Removed } from "./removal.ts";
@@ -16,7 +16,9 @@ export const noZeros: Zeros = new Map();
 export function zerosIn(graph: Graph): Zeros {
   const found = new Map<string, Uint8Array>();
   for (const [name, constant] of weightConstants(graph)) {
-    const flags = Uint8Array.from(toNumbers(constant.read()), (value) => (value === 0 ? 1 : 0));
+    const values = toNumbers(constant.read());
+    const flags = new Uint8Array(values.length);
+    for (let i = 0; i < values.length; i++) if (values[i] === 0) flags[i] = 1;
     if (flags.includes(1)) found.set(name, flags);
   }
   return found;
@@ -34,13 +36,12 @@ export function withZeros(graph: Graph, zeros: Zeros): Graph {
   return { ...graph, constants };
 }
 
-function zeroed({ dtype, shape, read }: Constant, flags: Uint8Array) {
-  const values = toNumbers(read());
-  return tensorOf(
-    dtype,
-    shape,
-    values.map((value, i) => (flags[i] === 1 ? 0 : value)),
-  );
+function zeroed({ read }: Constant, flags: Uint8Array): HostTensor {
+  const tensor = read();
+  const values = toNumbers(tensor);
+  for (let i = 0; i < values.length; i++) if (flags[i] === 1) values[i] = 0;
+  const data = tensor.dtype === "float32" ? new Float32Array(values) : undefined;
+  return data ? { ...tensor, data } : tensorOf(tensor.dtype, tensor.shape, values);
 }
 
 /** How many flags are set. */
@@ -81,7 +82,8 @@ export function nonZeroModel(structure: Structure): (removed: Removed, zeros?: Z
 function pairCounts({ shape, read }: Constant, flags?: Uint8Array): Float64Array {
   const inner = sizeOf(shape.slice(2));
   const counts = new Float64Array(shape[0] * shape[1]);
-  for (const [i, value] of toNumbers(read()).entries())
-    if (value !== 0 && flags?.[i] !== 1) counts[Math.floor(i / inner)]++;
+  const values = toNumbers(read());
+  for (let i = 0; i < values.length; i++)
+    if (values[i] !== 0 && flags?.[i] !== 1) counts[Math.floor(i / inner)]++;
   return counts;
 }

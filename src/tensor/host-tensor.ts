@@ -92,6 +92,7 @@ export function int64Vector(values: ArrayLike<number>): HostTensor {
 /** The elements as numbers (float64). Not for strings, complex and sub-byte types. */
 export function toNumbers(tensor: HostTensor): Float64Array {
   const { dtype, data } = tensor;
+  if (data instanceof Float32Array) return new Float64Array(data);
   const out = new Float64Array(data.length);
   for (let i = 0; i < out.length; i++) {
     if (dtype === "float16") out[i] = halfToNumber(Number(data[i]));
