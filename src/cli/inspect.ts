@@ -10,6 +10,7 @@ import {
   wrap,
 } from "../report/text.ts";
 import type { GroupSummary, Inspection, Port } from "../structure/inspect.ts";
+import { isSparse } from "../structure/supports.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
 import { drawFacts, drawTable, type TableOptions } from "./table.ts";
@@ -23,7 +24,8 @@ export interface Flags extends ModelFlags {
 const explanation = `
 A unit is a set of channels that live and die together; a group is all units of
 one layer and of the layers tied to it. A residual stream is one group. Units
-that cannot be removed say why.
+that cannot be removed say why. Where weights are 0 beyond chance, the share
+that is not stands beside each layer.
 
 Examples:
   espalier inspect net.onnx
@@ -62,7 +64,7 @@ function describe(inspection: Inspection, showsAll: boolean, io: TableOptions): 
 
 function facts(inspection: Inspection, { columns }: TableOptions): string {
   const { inputs, outputs, opset, producer, dims, params, macs, sizeBytes } = inspection;
-  const { units, prunableUnits, unknownOperators } = inspection;
+  const { units, prunableUnits, unknownOperators, density } = inspection;
   const bound = Object.entries(dims).map(([name, size]) => `${name}=${size}`);
   const rows: [string, string][] = [
     ...inputs.map((port): [string, string] => ["input", describePort(port)]),
@@ -71,6 +73,14 @@ function facts(inspection: Inspection, { columns }: TableOptions): string {
     ["size", `${formatBytes(sizeBytes)} (${formatInteger(sizeBytes)} bytes)`],
     ["params", formatInteger(params)],
     ["MACs", `${formatInteger(macs)}${bound.length > 0 ? ` with ${bound.join(", ")}` : ""}`],
+    ...(hasZeros(inspection)
+      ? [
+          ["density", `${formatPercent(density)} of the layers' weights are not 0`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     ["units", `${formatInteger(units)}, ${formatInteger(prunableUnits)} of them prunable`],
   ];
   if (unknownOperators.length > 0)
@@ -83,7 +93,14 @@ function describePort({ name, dtype, shape }: Port): string {
   return `${name} ${dtype ?? "?"} [${sizes?.join(", ") ?? "?"}]`;
 }
 
-function layers({ layers, macs, params }: Inspection, showsAll: boolean, io: TableOptions): string {
+/** Whether any layer has zeros beyond chance. */
+function hasZeros({ layers }: Inspection): boolean {
+  return layers.some(({ density }) => density !== undefined && isSparse(density));
+}
+
+function layers(inspection: Inspection, showsAll: boolean, io: TableOptions): string {
+  const { layers, macs, params } = inspection;
+  const hasDensity = hasZeros(inspection);
   const costly = layers.filter((layer) => layer.macs > 0 || layer.params > 0);
   const rank = (layer: (typeof layers)[number]) =>
     layer.macs / Math.max(1, macs) + layer.params / Math.max(1, params);
@@ -99,6 +116,7 @@ function layers({ layers, macs, params }: Inspection, showsAll: boolean, io: Tab
       { title: "params", align: "right" },
       { title: "MACs", align: "right" },
       { title: "share", align: "right" },
+      ...(hasDensity ? [{ title: "not 0", align: "right" as const }] : []),
     ],
     shown.map((layer) => [
       layer.name,
@@ -107,6 +125,7 @@ function layers({ layers, macs, params }: Inspection, showsAll: boolean, io: Tab
       formatCount(layer.params),
       formatCount(layer.macs),
       formatPercent(layer.macs / Math.max(1, macs)),
+      ...(hasDensity ? [layer.density === undefined ? "" : formatPercent(layer.density)] : []),
     ]),
     io,
   );

@@ -54,7 +54,15 @@ export async function chooseRound(
     const accepted = acceptedOf(record);
     if (accepted === undefined) return [];
     const { drop, upper, removed, remaining } = accepted;
-    return [{ round: record.round, drop, upper, samples: removed.samples, size: remaining.macs }];
+    return [
+      {
+        round: record.round,
+        drop,
+        upper,
+        samples: removed.samples,
+        size: remaining.density ?? remaining.macs,
+      },
+    ];
   });
   const last = states.at(-1)?.round ?? 0;
   if (maxDrop === undefined)

@@ -153,6 +153,20 @@ describe("snr", () => {
     expect(distance(before, after)).toBeLessThan(1e-5);
   });
 
+  it("scores single weights by the ratio of signal to noise", async () => {
+    const context = contextOf(quadrantNetwork(), dataset, { epochs: "2", level: "weights" });
+    const { posteriors, weightScores } = await learnPosterior(context);
+    expect(weightScores?.size).toBe(2);
+    for (const { weight, means, deviations } of posteriors) {
+      const scores = weightScores?.get(weight);
+      expect(scores).toHaveLength(means.length);
+      for (const [i, mean] of means.entries())
+        expect(scores?.[i]).toBeCloseTo(Math.abs(mean) / deviations[i], 9);
+    }
+    const filters = contextOf(quadrantNetwork(), dataset, { epochs: "0" });
+    expect((await learnPosterior(filters)).weightScores).toBeUndefined();
+  });
+
   it("follows a teacher", async () => {
     const training = { ...learning, teacher: quadrantNetwork() };
     const options = { epochs: "3", rate: "0.01" };

@@ -10,7 +10,7 @@
  * not tell apart from the prior has a KL near 0: such filters go first. The network that is pruned is that
  * of the means.
  */
-import { EspalierError } from "../errors.ts";
+import { assert, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
@@ -51,6 +51,13 @@ const options: readonly MethodOption[] = [
     default: "kl",
     description:
       "what counts: what the data have told of a filter (kl), its ratio of signal to noise in several forms, or the evidence against its being 0",
+  },
+  {
+    name: "level",
+    values: ["filters", "weights"],
+    default: "filters",
+    description:
+      "what goes: whole filters, or single weights by |μ|/σ with the units that they leave empty",
   },
   {
     name: "sigma",
@@ -192,6 +199,9 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     ...{ graph, history, facts, posteriorFacts: facts, posteriors: [...of.values()] },
     memory: rememberedIn(graph, of.values(), settings.usesBatchStatistics ? [] : allScales),
     scores: scoreUnits(structure, axes, score),
+    ...(settings.isByWeight && {
+      weightScores: new Map(weights.map(({ weight }) => [weight, signalToNoise(of.get(weight))])),
+    }),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
     notes: [
       ...lengthNotes(settings, random, history),
@@ -200,6 +210,13 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
       ...(how.rollsBack ? collapseNotes(history, settings.lambda) : []),
     ],
   };
+}
+
+/** |μ|/σ of each element. */
+function signalToNoise(posterior: WeightPosterior | undefined): Float64Array {
+  assert(posterior !== undefined, "every random weight has a posterior");
+  const { means, deviations } = posterior;
+  return means.map((mean, i) => Math.abs(mean) / deviations[i]);
 }
 
 /** Warns of a run in which no σ can have reached its prior, so that nothing can look dead. */
@@ -225,6 +242,7 @@ interface Settings extends PosteriorTraining {
   readonly score: SnrScore;
   readonly sigma: SigmaForm;
   readonly noise: NoiseForm | "auto";
+  readonly isByWeight: boolean;
   readonly isPriorLearnt: boolean;
   readonly keepsPosterior: boolean;
   readonly images: number;
@@ -247,6 +265,7 @@ function settingsOf(context: LearningContext): Settings {
     score: snrScores.find((candidate) => candidate === score) ?? "kl",
     sigma: optionOf(method, context, "sigma") === "filter" ? "filter" : "weight",
     noise: noiseForms.find((candidate) => candidate === noise) ?? "auto",
+    isByWeight: optionOf(method, context, "level") === "weights",
     isPriorLearnt: optionOf(method, context, "prior") === "learnt",
     keepsPosterior: optionOf(method, context, "posterior") === "keep",
     usesBatchStatistics: hasScales,

@@ -3,6 +3,8 @@ import type { Graph, Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { AnalyzeOptions } from "./analysis.ts";
 import { costOf, type LayerCost } from "./cost.ts";
+import { countWeights } from "./layer-weights.ts";
+import { layerDensities } from "./supports.ts";
 import { type Structure, structureOf } from "./units.ts";
 
 /** An input or output of the network. */
@@ -36,12 +38,20 @@ export interface InspectedModel {
   readonly producer: string;
 }
 
+/** A layer as a user sees it. */
+export interface InspectedLayer extends LayerCost {
+  /** The share of its weights that are not 0; only linear layers with a constant weight have one. */
+  readonly density?: number;
+}
+
 /** The result of `inspect`. */
 export interface Inspection {
   /** Elements of all weights, biases and statistics. */
   readonly params: number;
   /** Multiply-accumulates of convolutions and matrix products, for one run at `dims`. */
   readonly macs: number;
+  /** The share of the weights of linear layers that are not 0; 1 where there are none. */
+  readonly density: number;
   readonly sizeBytes: number;
   readonly opset: number;
   readonly producer: string;
@@ -51,7 +61,7 @@ export interface Inspection {
   readonly dims: Readonly<Record<string, number>>;
   readonly units: number;
   readonly prunableUnits: number;
-  readonly layers: readonly LayerCost[];
+  readonly layers: readonly InspectedLayer[];
   readonly groups: readonly GroupSummary[];
   /** Operators without a rule: they are kept as they are, and so is what they touch. */
   readonly unknownOperators: readonly string[];
@@ -62,6 +72,8 @@ export function inspect(model: InspectedModel, options: AnalyzeOptions = {}): In
   const structure = structureOf(model.graph, options);
   const { analysis, units } = structure;
   const cost = costOf(model.graph, analysis.dims, analysis.inference);
+  const { weights, nonZero } = countWeights(model.graph);
+  const densities = layerDensities(model.graph);
   const port = (name: string): Port => {
     const declared = model.graph.types.get(name) ?? analysis.inference.types.get(name);
     return { name, dtype: declared?.dtype, shape: declared?.shape };
@@ -69,6 +81,7 @@ export function inspect(model: InspectedModel, options: AnalyzeOptions = {}): In
   return {
     params: cost.params,
     macs: cost.macs,
+    density: weights === 0 ? 1 : nonZero / weights,
     sizeBytes: model.sizeBytes,
     opset: model.opset,
     producer: model.producer,
@@ -77,7 +90,10 @@ export function inspect(model: InspectedModel, options: AnalyzeOptions = {}): In
     dims: Object.fromEntries(analysis.dims),
     units: units.length,
     prunableUnits: units.filter((unit) => unit.reason === undefined).length,
-    layers: cost.layers,
+    layers: cost.layers.map((layer) => {
+      const density = densities.get(layer.name);
+      return density === undefined ? layer : { ...layer, density };
+    }),
     groups: groupSummaries(structure),
     unknownOperators: [
       ...new Set(
