@@ -2,7 +2,7 @@
  * @file A layer of random weights under the prior of Turbo-VBI: support, then precisions, then weights.
  *
  * The hyper-parameters are free of scale. An active weight is of the size m of the largest fifth of its
- * layer, an inactive one c times as large: ρ ~ Gamma(1, m²) or Gamma(1, (c m)²).
+ * layer (of its weights, or of its groups with one bit), an inactive one c times as large: ρ ~ Gamma(1, m²) or Gamma(1, (c m)²).
  */
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -72,7 +72,7 @@ export interface LayerBeliefs extends Beliefs {
   readonly transitions: Transitions;
 }
 
-/** How an active weight is found by its size: the largest so many of a layer are. */
+/** Share of a layer's bits from whose weights the size of active ones is taken. */
 const largestShare = 0.2;
 
 /**
@@ -83,8 +83,8 @@ export function turboLayers(structure: Structure, prior: TurboPrior): readonly T
   const { graph } = structure.analysis;
   const layers = variationalWeights(structure, prior.noise).flatMap((own) => {
     const constant = graph.constants.get(own.weight);
-    const size = constant ? activeSize(toNumbers(constant.read())) : 0;
-    return size > 0 ? [layerOf(graph, own, size, prior)] : [];
+    const values = constant ? toNumbers(constant.read()) : new Float64Array(1);
+    return values.some((value) => value !== 0) ? [layerOf(graph, own, values, prior)] : [];
   });
   if (layers.length > 0) return layers;
   throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
@@ -95,13 +95,15 @@ export function turboLayers(structure: Structure, prior: TurboPrior): readonly T
 function layerOf(
   graph: Graph,
   own: VariationalWeight,
-  size: number,
+  values: Float64Array,
   { structure, form, dof, density, length, contrast }: TurboPrior,
 ): TurboLayer {
   const { shape, filterAxis, weight } = own;
   const taps = sizeOf(shape.slice(2));
   const [rows, columns] = [shape[filterAxis], shape[1 - filterAxis] * taps];
   const layout = { structure, rows, columns, taps };
+  const places = filterAxis === 0 ? undefined : matrixPlaces(rows, columns, taps);
+  const size = activeSize(toMatrix({ places }, values), weightsPerBit(layout));
   const precisions = precisionPrior(size, contrast, dof);
   const leastShare = leastActiveShare(form, precisions, weightsPerBit(layout));
   if (density < leastShare)
@@ -120,8 +122,7 @@ function layerOf(
     ...{ sigma: "weight", isPriorLearnt: false, memory: undefined },
   });
   return {
-    ...{ ...own, deviation, limit, layout, precisions, leastShare },
-    places: filterAxis === 0 ? undefined : matrixPlaces(rows, columns, taps),
+    ...{ ...own, deviation, limit, layout, places, precisions, leastShare },
     transitions: isAlone ? independent(density) : chain,
   };
 }
@@ -147,17 +148,23 @@ export function leastActiveShare(
   const m2 = active.rate / active.shape;
   const [shape, rate] = [active.shape + dof, active.rate + dof * m2];
   const evidence =
-    form === "joint"
+    form !== "factorised"
       ? jointEvidence(prior)(m2)
       : factorisedEvidence(prior)(shape / rate, digamma(shape) - Math.log(rate));
   return 1 / (1 + Math.exp(weightsPerBit * evidence));
 }
 
-/** Root mean square of the largest weights. */
-function activeSize(values: Float64Array): number {
-  const squares = values.map((value) => value ** 2).sort();
+/** Root mean square of the weights that belong to the largest bits, above 0 where any weight is. */
+function activeSize(values: Float64Array, weightsPerBit: number): number {
+  const squares = new Float64Array(values.length / weightsPerBit);
+  for (const [i, value] of values.entries()) squares[Math.floor(i / weightsPerBit)] += value ** 2;
+  squares.sort();
   const largest = squares.subarray(Math.floor((1 - largestShare) * squares.length));
-  return Math.sqrt(largest.reduce((sum, square) => sum + square, 0) / largest.length);
+  return Math.sqrt(mean(largest) / weightsPerBit);
+}
+
+function mean(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Places of [row, input, tap] in a constant [input, row, tap]. */
@@ -172,12 +179,18 @@ function matrixPlaces(rows: number, columns: number, taps: number): Int32Array {
 }
 
 /** Elements of a constant in the order of their matrix. */
-export function toMatrix({ places }: TurboLayer, values: Float64Array): Float64Array {
+export function toMatrix(
+  { places }: Pick<TurboLayer, "places">,
+  values: Float64Array,
+): Float64Array {
   return places === undefined ? values : values.map((_, i) => values[places[i]]);
 }
 
 /** Elements of a matrix in the order of their constant. */
-export function fromMatrix({ places }: TurboLayer, values: Float64Array): Float64Array {
+export function fromMatrix(
+  { places }: Pick<TurboLayer, "places">,
+  values: Float64Array,
+): Float64Array {
   if (places === undefined) return values;
   const out = new Float64Array(values.length);
   for (const [i, value] of values.entries()) out[places[i]] = value;
@@ -209,13 +222,19 @@ export function believe(
   const layout: SupportLayout = isAlone ? alone(layer.layout) : layer.layout;
   const bits = (layout.rows * layout.columns) / weightsPerBit(layer.layout);
   const { means, deviations } = moments;
-  const secondMoments = toMatrix(
+  const squares = toMatrix(
     layer,
-    means.map((mean, i) => mean ** 2 + deviations[i] ** 2),
+    means.map((mean) => mean ** 2),
   );
-  const isJoint = how.form === "joint";
+  const variances = toMatrix(
+    layer,
+    deviations.map((deviation) => deviation ** 2),
+  );
+  const secondMoments = squares.map((square, i) => square + variances[i]);
+  const isJoint = how.form !== "factorised";
+  const judged = how.form === "collapsed" ? squares : secondMoments;
   const before = isJoint
-    ? jointBeliefs(prior, secondMoments, new Float64Array(bits))
+    ? jointBeliefs(prior, secondMoments, new Float64Array(bits), judged)
     : (earlier ?? firstBeliefs(prior, bits, secondMoments));
   let transitions = earlier?.transitions ?? layer.transitions;
   let messages = supportMessages(layout, before.evidence, transitions);
@@ -224,7 +243,8 @@ export function believe(
       transitions = allowed(layer, how.transitions, messages.learnt);
       messages = supportMessages(layout, before.evidence, transitions);
     }
-  if (isJoint) return { ...jointBeliefs(prior, secondMoments, messages.logits), transitions };
+  if (isJoint)
+    return { ...jointBeliefs(prior, secondMoments, messages.logits, judged), transitions };
   const said = earlier?.logits.map((own, bit) => own - earlier.evidence[bit]);
   const logits = said
     ? messages.logits.map((now, bit) => damping * said[bit] + (1 - damping) * now)

@@ -48,8 +48,9 @@ export function activeShare({ p01, p10 }: Transitions): number {
 
 /** ln P(u | t = 1) / P(u | t = 0) for the neighbour t of a bit whose own log odds are u. */
 export function passOn(u: number, { p01, p10 }: Transitions): number {
-  const active = sigmoid(u);
-  const silent = sigmoid(-u);
+  // Odds e^u : 1, whichever of both is the smaller as a number.
+  const small = Math.exp(-Math.abs(u));
+  const [active, silent] = u > 0 ? [1, small] : [small, 1];
   return Math.log((p10 * silent + (1 - p10) * active) / ((1 - p01) * silent + p01 * active));
 }
 

@@ -12,6 +12,11 @@
  *
  *   where e(w²) is the log ratio of two Student t densities of w, ρ integrated out;
  *
+ * - `collapsed`, the same with e(μ²): weights are judged at their means, ρ integrated out. In the joint form a
+ *   weight of which the data say nothing has the variance of its prior, and so looks the more active the
+ *   wider that is: what is taken for active once stays so, and draws its neighbours after it. Here it
+ *   does not: its mean goes to 0, and e(0) is the least there is;
+ *
  * - `factorised`, q(ρ) q(s), as Xia, Tsang and Lau print it: with q = q(s = 1), in turns
  *
  *       q(ρ) = Gamma(q a + (1 - q) ā + d, q b + (1 - q) b̄ + d m₂)
@@ -26,7 +31,7 @@ import { digamma, lnGamma } from "./turbo-gamma.ts";
 import { sigmoid, surest } from "./turbo-messages.ts";
 
 /** The forms of q(ρ, s). */
-export const beliefForms = ["joint", "factorised"] as const;
+export const beliefForms = ["joint", "collapsed", "factorised"] as const;
 export type BeliefForm = (typeof beliefForms)[number];
 
 /** Gamma distribution with density ∝ ρ^(shape - 1) e^(-rate ρ). */
@@ -121,15 +126,20 @@ export function neutralBeliefs(
   };
 }
 
-/** E[ρ] and q(s) in the joint form, given what others say of each bit. */
+/**
+ * E[ρ] and q(s) in the joint form, given what others say of each bit.
+ *
+ * @param judged What each bit is judged by: m₂, or μ² in the collapsed form.
+ */
 export function jointBeliefs(
   prior: PrecisionPrior,
   secondMoments: Float64Array,
   priorLogits: Float64Array,
+  judged: Float64Array = secondMoments,
 ): Beliefs {
   const width = secondMoments.length / priorLogits.length;
   const { active, inactive, dof } = prior;
-  const evidence = sums(secondMoments.map(jointEvidence(prior)), width);
+  const evidence = sums(judged.map(jointEvidence(prior)), width);
   const logits = evidence.map((own, bit) => own + priorLogits[bit]);
   const precisions = secondMoments.map((m2, i) => {
     const logit = logits[Math.floor(i / width)];

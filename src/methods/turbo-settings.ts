@@ -20,9 +20,10 @@ export const turboOptions: readonly MethodOption[] = [
   },
   {
     name: "form",
-    values: [...beliefForms],
-    default: "joint",
-    description: "beliefs about precisions and support are one, or factorised as the paper prints",
+    values: ["auto", ...beliefForms],
+    default: "auto",
+    description:
+      "beliefs about precisions and support are one (joint), with weights judged at their means (collapsed), or apart as the paper prints (factorised); auto: collapsed, for bits of several weights joint",
   },
   {
     name: "dof",
@@ -39,7 +40,7 @@ export const turboOptions: readonly MethodOption[] = [
   {
     name: "length",
     values: [],
-    default: "6",
+    default: "3",
     description: "mean length of clusters that is expected beforehand",
   },
   {
@@ -51,7 +52,7 @@ export const turboOptions: readonly MethodOption[] = [
   {
     name: "transitions",
     values: [...transitionForms],
-    default: "fixed",
+    default: "em",
     description: "density and length stay as given, the length is learnt, or both are (em)",
   },
   {
@@ -63,8 +64,9 @@ export const turboOptions: readonly MethodOption[] = [
   {
     name: "alone",
     values: [],
-    default: "3",
-    description: "rounds at the beginning in which weights are judged without their neighbours",
+    default: "auto",
+    description:
+      "rounds at the beginning in which weights are judged without their neighbours; auto: none in the collapsed form, else a third of all",
   },
   {
     name: "epochs",
@@ -127,9 +129,12 @@ export function turboSettings(context: Pick<LearningContext, "options">): TurboS
     numberOptionOf(method, context, option, { least, isWhole });
   const choice = <T extends string>(option: string, values: readonly [T, ...T[]]): T =>
     values.find((value) => value === optionOf(method, context, option)) ?? values[0];
+  const structure = choice("structure", supportStructures);
+  const isGrouped = structure === "kernel" || structure === "neuron";
+  const form = choice("form", ["auto", ...beliefForms]);
   const prior: TurboPrior = {
-    structure: choice("structure", supportStructures),
-    form: choice("form", beliefForms),
+    structure,
+    form: form === "auto" ? (isGrouped ? "joint" : "collapsed") : form,
     dof: Number(choice("dof", ["0.5", "1"])),
     density: number("density", 0),
     length: number("length", 1),
@@ -139,11 +144,14 @@ export function turboSettings(context: Pick<LearningContext, "options">): TurboS
     noise: choice("noise", ["auto", ...noiseForms]),
   };
   requirePrior(prior);
+  const rounds = number("rounds", 1, true);
+  const isAuto = optionOf(method, context, "alone") === "auto";
+  const alone = prior.form === "collapsed" ? 0 : Math.ceil(rounds / 3);
   return {
     ...prior,
     usesBatchStatistics: false,
-    rounds: number("rounds", 1, true),
-    alone: number("alone", 0, true),
+    rounds,
+    alone: isAuto ? alone : number("alone", 0, true),
     epochs: number("epochs", 0, true),
     rate: number("rate", Number.MIN_VALUE),
     lambda: number("lambda", 0),
