@@ -81,6 +81,14 @@ describe("hyper-parameters", () => {
     expect(1 / layer.transitions.p10).toBeCloseTo(4, 12);
   });
 
+  it("are relative to the largest neurons where these have a bit each", () => {
+    const values = [...new Array(5).fill(0.1), ...new Array(5).fill(2), 1, 1, 1, 1, 7];
+    const neurons = { ...prior, structure: "neuron" } as const;
+    const [layer] = turboLayers(layerStructure("Gemm", values), neurons);
+    // Of three neurons the last has the largest squares: 4 of 1, and 49.
+    expect(layer.precisions.active.rate).toBeCloseTo(53 / 5, 6);
+  });
+
   it.each([0.03, 0.1, 0.3])("refuse what calls active weights inactive, with contrast %d", (c) => {
     const share = leastActiveShare("joint", precisionPrior(0.7, c, 0.5), 1);
     const bound = 2 * Math.log(c) - 1.5 * Math.log((c ** 2 + 0.5) / 1.5);
@@ -150,6 +158,16 @@ describe("beliefs about a layer", () => {
     for (const [i, own] of alone.logits.entries())
       expect(own).toBeCloseTo(single[i] + logit(0.2), 10);
     expect(alone.transitions).toEqual(layer.transitions);
+  });
+
+  it("do not take a weight of which nothing is known for active, judged at its mean", () => {
+    const size = Math.sqrt(layer.precisions.active.rate);
+    const unknown = { means: new Float64Array(15), deviations: new Float64Array(15).fill(size) };
+    const of = (form: "joint" | "collapsed") =>
+      believe(layer, { ...prior, form }, unknown, undefined, true).logits[7] - logit(0.2);
+    expect(of("joint")).toBeGreaterThan(2.9);
+    // ln of 1/c² (c²)^1.5, the ratio of densities at 0.
+    expect(of("collapsed")).toBeCloseTo(Math.log(0.1), 10);
   });
 
   it("keep the density where only the length is learnt, and limits where both are", () => {
