@@ -31,6 +31,12 @@ export {
   type PrunedToLatency,
   pruneToLatency,
 } from "./compress/latency.ts";
+export {
+  type PackCandidate,
+  type PackedWithin,
+  type PackWithinOptions,
+  packWithin,
+} from "./compress/pack-within.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export type { RunHooks } from "./compress/run-hooks.ts";

@@ -22,10 +22,10 @@ export type Content =
   | {
       readonly kind: "steps";
       readonly step: number;
-      readonly codes: Int32Array;
-      readonly shifts: Int32Array;
+      readonly codes: Int16Array;
+      readonly shifts: Int16Array;
     }
-  | { readonly kind: "table"; readonly table: Float32Array; readonly places: Int32Array };
+  | { readonly kind: "table"; readonly table: Float32Array; readonly places: Int16Array };
 
 /** A tensor and where it stands. */
 export interface Draft extends Geometry {
@@ -116,8 +116,8 @@ const anyCoding: Coding = {
 };
 const noParts: Parts = {
   mask: undefined,
-  shifts: new Int32Array(0),
-  numbers: new Int32Array(0),
+  shifts: new Int16Array(0),
+  numbers: new Int16Array(0),
   bytes: new Uint8Array(0),
 };
 
@@ -151,7 +151,7 @@ function planesForm(elements: Uint8Array, width: number, isFloat: boolean): Form
   return { coding, parts: { ...noParts, bytes } };
 }
 
-function tableForm(table: Uint8Array, places: Int32Array, width: number, isFloat: boolean): Form {
+function tableForm(table: Uint8Array, places: Int16Array, width: number, isFloat: boolean): Form {
   const { coding, parts } = planesForm(table, width, isFloat);
   const zero = placeOfZero(table, width);
   return {
@@ -174,7 +174,7 @@ function tableOf(
   bytes: Uint8Array,
   width: number,
   isFloat: boolean,
-): { readonly table: Uint8Array; readonly places: Int32Array } | undefined {
+): { readonly table: Uint8Array; readonly places: Int16Array } | undefined {
   const count = bytes.length / width;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const wordAt = (i: number): number | bigint =>
@@ -209,7 +209,7 @@ function tableOf(
   }
   return {
     table,
-    places: Int32Array.from({ length: count }, (_, i) => placeOf.get(wordAt(i)) ?? 0),
+    places: Int16Array.from({ length: count }, (_, i) => placeOf.get(wordAt(i)) ?? 0),
   };
 }
 

@@ -6,7 +6,7 @@
 /** A table of values in ascending order, and each element's place in it. */
 export interface Codebook {
   readonly table: Float32Array;
-  readonly places: Int32Array;
+  readonly places: Int16Array;
 }
 
 const mostRounds = 100;
@@ -62,9 +62,9 @@ function firstAbove(sorted: Float32Array, border: number, from: number): number 
 }
 
 /** The place of the nearest entry for each value; zeros get the place of zero. */
-function placesIn(table: Float32Array, values: Float32Array): Int32Array {
+function placesIn(table: Float32Array, values: Float32Array): Int16Array {
   const zero = table.indexOf(0);
-  return Int32Array.from(values, (value) => {
+  return Int16Array.from(values, (value) => {
     if (value === 0) return zero;
     const above = firstAbove(table, value, 0);
     if (above === 0) return 0;

@@ -14,5 +14,5 @@ export const largestCodedStructure = 2 ** 22;
  * of a few bytes cannot ask for gigabytes. The packer fills up packs that would.
  */
 export function largestOutput(packed: number): number {
-  return 2 ** 24 + 4096 * packed;
+  return 2 ** 22 + 4096 * packed;
 }

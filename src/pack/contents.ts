@@ -91,7 +91,7 @@ function stepped(
   const stepOf = (row: number) =>
     shifts.length === 0 ? step : Math.fround(step * 2 ** shifts[row]);
   const codes = quantise(values, geometry.row, stepOf, lambda);
-  return { kind: "steps", step, codes, shifts: Int32Array.from(shifts) };
+  return { kind: "steps", step, codes, shifts: Int16Array.from(shifts) };
 }
 
 /** The power of two nearest to each row's share of the tensor's root mean square, from 1/16 to 4. */

@@ -99,7 +99,7 @@ export function codeNumbers(
   states: Int32Array,
   kind: NumberKind,
   row: number,
-  values: Int32Array,
+  values: Int16Array,
   mask: Uint8Array | undefined,
 ): void {
   const neighbours = new Neighbours(kind, row);

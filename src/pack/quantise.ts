@@ -39,9 +39,10 @@ const mostFactor = 2;
  *
  * Which steps? Noise of variance step²/12 in tensor t disturbs its layer's output by the share
  * step² / (12 rms²) of its power, and n weights of it cost n log2(rms / step) + const bits. Minimising
- * Σ shares + λ Σ bits gives step² ∝ rms² n: large tensors get coarser steps, small ones, whose bits are
- * cheap, finer ones. λ is set by the mean of the bits. High-rate theory (Gish and Pierce, 1968); that
- * shares of all layers count alike is our assumption.
+ * Σ shares + λ Σ bits gives step ∝ rms √n, with λ set by the mean of the bits: large tensors get coarser
+ * steps, small ones, whose bits are cheap, finer ones (high-rate theory, Gish and Pierce, 1968). That the
+ * shares of all layers count alike is an assumption; half of the exponent, rms n^¼, hedges against it
+ * (docs/decisions/0010-packed-format.md).
  */
 export function stepsAt(
   weights: readonly WeightStatistics[],
@@ -52,7 +53,7 @@ export function stepsAt(
     weights.reduce((sum, { count }) => sum + count * Math.log2(Math.max(1, count)), 0) /
     Math.max(1, total);
   return weights.map(({ count, rms }, i) => {
-    const factor = 2 ** ((Math.log2(Math.max(1, count)) - meanLog) / 2);
+    const factor = 2 ** ((Math.log2(Math.max(1, count)) - meanLog) / 4);
     const clamped = Math.min(mostFactor, Math.max(leastFactor, factor));
     return shortFloat(((8 * rms) / 2 ** bits[i]) * clamped);
   });
@@ -69,8 +70,8 @@ export function quantise(
   row: number,
   stepOf: (row: number) => number,
   lambda: number,
-): Int32Array<ArrayBuffer> {
-  const codes = new Int32Array(values.length);
+): Int16Array<ArrayBuffer> {
+  const codes = new Int16Array(values.length);
   const states = freshNumberStates();
   const neighbours = new Neighbours("dense", row);
   const cost = new CostOfNumber();

@@ -17,7 +17,7 @@ const text =
   '_output_0",MaxPool*I46kernel_shape@$@$Y#,*<4,strides@$@$Y#,"DBatchNormalization*=4,e' +
   'psilonIY##*D4-momentumIfff?Y##.running_mean.running_var&Add"=GlobalAveragePoolD,flat' +
   'tenS,flatten",Flatten*54(axisO#Y#$4>4,flatten44fc1.weight4-fc1.biasD&fc1S&fc1"(Gemm*' +
-  "84+transBO#Y#$*;4)alphaI!!!?Y##D+logitsD4main_graph*p-H-#-)" +
+  "84+transBO#Y#$D+logitsD4main_graph*p-H-#-)" +
   "-)<#B6conv1.weightJ*b-H<#B4conv1.biasJPZ 4)inputDL4I-#D=4&D#N4$-#4$-U4$-UbQ4+outputD" +
   ";48-#D34&D#N4$-4B$<=-4D-espalierB$<I:";
 

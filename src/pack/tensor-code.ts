@@ -19,9 +19,9 @@ export interface Parts {
   /** 1 where an element is not zero; `undefined` where the support is dense. */
   readonly mask: Uint8Array | undefined;
   /** Each row's power of two; empty where there are none. */
-  readonly shifts: Int32Array;
+  readonly shifts: Int16Array;
   /** Codes, or places in the table relative to `zero`. Empty for planes. */
-  readonly numbers: Int32Array;
+  readonly numbers: Int16Array;
   /** Elements, or those of the table, turned where the entry says so. Empty for steps. */
   readonly bytes: Uint8Array;
 }
@@ -31,8 +31,8 @@ export function emptyParts({ count, row, width, support, values, hasShifts, size
   const isPlanes = values === "planes";
   return {
     mask: support === "dense" ? undefined : new Uint8Array(count),
-    shifts: new Int32Array(hasShifts ? count / row : 0),
-    numbers: new Int32Array(isPlanes ? 0 : count),
+    shifts: new Int16Array(hasShifts ? count / row : 0),
+    numbers: new Int16Array(isPlanes ? 0 : count),
     bytes: new Uint8Array(values === "steps" ? 0 : width * (isPlanes ? count : size)),
   };
 }

@@ -17,7 +17,7 @@ const hints: Readonly<Record<UnpackErrorCode, string>> = {
   NOT_A_PACK: "Give a packed file.",
   UNKNOWN_VERSION: "Use a newer Espalier.",
   TRUNCATED: "Download it again.",
-  DAMAGED: "Download it again, or pack again.",
+  DAMAGED: "Download it again.",
   TOO_LARGE: "Raise maxBytes if you trust it.",
 };
 

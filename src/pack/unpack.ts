@@ -82,6 +82,9 @@ export async function* unpackPieces(
     await reader.check(reader.crc);
     if (!(await reader.isAtEnd())) throw damage("bytes follow it");
     if (at < structure.length) yield structure.subarray(at);
+  } catch (error) {
+    // Within `maxBytes`, but more than this machine has.
+    throw error instanceof RangeError ? new UnpackError("TOO_LARGE", error.message) : error;
   } finally {
     await reader.close();
   }
