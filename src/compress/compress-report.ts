@@ -115,6 +115,16 @@ const look = z.object({
   ladder: z.enum(["main", "milder"]),
 });
 
+/** Weights that are not 0, and how they stand in runs along what comes into each neuron. */
+const supportFigures = z.object({
+  weights: z.number(),
+  nonZero: z.number(),
+  neurons: z.number(),
+  /** Neurons without incoming weights. */
+  empty: z.number(),
+  clusters: z.number(),
+});
+
 /** The border at which a report that was written is read again. */
 export const compressReport = z.object({
   command: z.literal("compress"),
@@ -188,6 +198,10 @@ export const compressReport = z.object({
       after: z.object({ macs: z.number(), params: z.number() }),
     }),
   ),
+  /** The weights of each linear layer, where the result has zeros beyond chance. */
+  sparsity: z
+    .array(z.object({ layer: z.string(), before: supportFigures, after: supportFigures }))
+    .default([]),
   /** Removal = zeroing what is read, round by round; the largest error of all. */
   verification: z.object({ maxError: z.number(), samples: z.number(), passed: z.boolean() }),
   /** Classification: reliability on `test`, 15 bins of confidence, before and after. */

@@ -35,6 +35,7 @@ import {
   roundsTaken,
   selectFigures,
   sharesLeft,
+  sparsityOf,
   testFigures,
   verificationOf,
 } from "./report-figures.ts";
@@ -129,6 +130,7 @@ export async function finish(
     groups: groupsOf(original.structure, removed),
     selected: [...selectedInputs(original.structure, removed)],
     layers: layersOf(original.cost, cost),
+    sparsity: sparsityOf(original.model.graph, model.graph),
     verification: verificationOf(taken),
     calibration: calibrationOf(before, after),
     uncertainty: uncertaintyRecordOf({ before, after, posterior }, config.hasLabels),

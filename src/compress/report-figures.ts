@@ -1,10 +1,12 @@
 /** @file The figures of a report, from what was counted: made at the end of a run, and again to verify it. */
+import type { Graph } from "../ir/graph.ts";
 import { calibrationError, reliability } from "../measure/classification.ts";
 import { overlapOf, overlapsOf, sumOfRows } from "../measure/confusion.ts";
 import { metricOf, type Outcomes, pairedDrop, samplesOf } from "../measure/outcomes.ts";
 import type { Model } from "../onnx/read.ts";
 import type { Cost } from "../structure/cost.ts";
 import type { Removed } from "../structure/removal.ts";
+import { isSparse, layerSupports } from "../structure/supports.ts";
 import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { Choice } from "./certify.ts";
@@ -191,6 +193,17 @@ export function layersOf(before: Cost, after: Cost): CompressReport["layers"] {
       ...{ name, opType, before: { macs, params } },
       after: { macs: small.get(name)?.macs ?? 0, params: small.get(name)?.params ?? 0 },
     }));
+}
+
+/** The weights of each linear layer before and after; none where the result has no zeros beyond chance. */
+export function sparsityOf(original: Graph, result: Graph): CompressReport["sparsity"] {
+  const [before, after] = [layerSupports(original), layerSupports(result)];
+  const densities = [...after.values()].map(({ weights, nonZero }) => nonZero / weights);
+  if (!densities.some(isSparse)) return [];
+  return [...after].flatMap(([layer, own]) => {
+    const first = before.get(layer);
+    return first ? [{ layer, before: first, after: own }] : [];
+  });
 }
 
 /** Reliability of classifiers on `test`; null for all else. */

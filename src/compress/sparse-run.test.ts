@@ -152,6 +152,19 @@ describe("compress by weights", () => {
     }
   });
 
+  it("tells densities and clusters in its report", async () => {
+    const layers = report.sparsity;
+    expect(layers.map(({ layer }) => layer)).toEqual(["conv1", "conv2", "fc"]);
+    const model = await loadModel(runPaths(made.run).model);
+    const nonZero = layers.reduce((sum, { after }) => sum + after.nonZero, 0);
+    expect(nonZero).toBe(countWeights(model.graph).nonZero);
+    for (const { before, after } of layers) {
+      expect(before.nonZero).toBe(before.weights);
+      expect(after.clusters).toBeLessThanOrEqual(after.nonZero);
+      expect(after.clusters).toBeGreaterThan(0);
+    }
+  });
+
   it("is verified from its files, zeros that came back included", async () => {
     const { passed, checks } = await verifyRun(made.run, { threads: 1 });
     expect(checks.filter((check) => !check.passed)).toEqual([]);

@@ -29,6 +29,7 @@ import {
   roundsTaken,
   selectFigures,
   sharesLeft,
+  sparsityOf,
   testFigures,
   verificationOf,
 } from "./report-figures.ts";
@@ -98,13 +99,14 @@ async function costs(run: string, report: CompressReport): Promise<Found> {
   const ofSide = ({ macs, params, sizeBytes }: CompressReport["result"]) => ({
     ...{ macs, params, sizeBytes },
   });
-  const { baseline, result, layers, groups, selected } = report;
+  const { baseline, result, layers, groups, selected, sparsity } = report;
   return findings(
-    { baseline: ofSide(baseline), result: ofSide(result), layers, groups, selected },
+    { baseline: ofSide(baseline), result: ofSide(result), layers, groups, selected, sparsity },
     {
       ...{ baseline: costFigures(before, original), result: costFigures(after, model) },
       ...{ layers: layersOf(before, after), groups: groupsOf(structure, removed) },
       selected: selectedInputs(structure, removed),
+      sparsity: sparsityOf(original.graph, model.graph),
     },
   );
 }

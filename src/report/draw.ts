@@ -12,6 +12,7 @@ import { calibrationOf, classesOf } from "./quality.ts";
 import { remarksOf } from "./remarks.ts";
 import { reproductionOf } from "./reproduction.ts";
 import { sensitivityOf } from "./sensitivity.ts";
+import { type Supports, sparsityOf } from "./sparsity.ts";
 import { tradeOffOf } from "./trade-off.ts";
 import { trainingOf } from "./training.ts";
 import { uncertaintyOf } from "./uncertainty.ts";
@@ -22,15 +23,19 @@ export interface Extras {
   readonly config: unknown;
   /** Of segmentation. */
   readonly examples?: Examples;
+  /** Of a result with zeros. */
+  readonly supports?: Supports;
 }
 
 /** `report.html`: one file that needs no other. The same arguments give the same text. */
-export function drawReport(report: CompressReport, { config, examples }: Extras): string {
+export function drawReport(report: CompressReport, extras: Extras): string {
+  const { config, examples, supports = new Map() } = extras;
   const sections = [
     remarksOf(report),
     tradeOffOf(report),
     examplesOf(report, examples),
     ...(isUnchanged(report) ? [] : [widthsOf(report), costsOf(report)]),
+    sparsityOf(report, supports),
     trainingOf(report),
     posteriorOf(report),
     sensitivityOf(report),

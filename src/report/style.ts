@@ -54,6 +54,9 @@ nav a { display: inline-block; padding: .3rem 0; text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.4rem, 1fr)); gap: .7rem; margin: 1.2rem 0 0;
   padding: 0; }
+.supports { display: flex; flex-wrap: wrap; gap: .7rem 1.4rem; }
+.supports figure { margin: .3rem 0; }
+.supports img { max-width: 100%; height: auto; image-rendering: pixelated; border: 1px solid var(--line); }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .8rem .9rem .9rem;
   min-width: 0; display: flex; flex-direction: column; }
 .card dt { color: var(--muted); font-size: .875rem; }

@@ -40,7 +40,27 @@ ${accepted === 0 ? "none was" : accepted === 1 ? "one was" : `${accepted} were`}
 a claim${result.value !== null && "; the figures above are from data that it never saw"}.</p>`;
 }
 
+/** Whether the size of networks is told by their weights that are not 0, as multiply-accumulates do not tell it. */
+function isByDensity({ rounds }: Pick<CompressReport, "rounds">): boolean {
+  const attempts = rounds.flatMap((round) => round.attempts);
+  return attempts.length > 0 && attempts.every(({ remaining }) => remaining.density !== undefined);
+}
+
+/** The share of the original that is left, by which networks are drawn. */
+function sizeIn(report: Pick<CompressReport, "rounds">) {
+  const hasDensity = isByDensity(report);
+  return ({
+    macs,
+    density = macs,
+  }: {
+    readonly macs: number;
+    readonly density?: number | undefined;
+  }) => (hasDensity ? density : macs);
+}
+
 interface Points {
+  /** What the size is told by. */
+  readonly size: "MACs" | "weights";
   readonly accepted: readonly Point[];
   readonly chosen: Point;
   /** From each accepted point down to the bound of its drop: line pieces with gaps between them. */
@@ -53,7 +73,8 @@ interface Points {
 function pointsOf({ rounds, chosenRound, baseline: { select } }: CompressReport): Points {
   const attempts = rounds.flatMap((round) => round.attempts);
   const taken = attempts.filter((attempt) => attempt.isAccepted);
-  const xOf = ({ remaining }: Attempt) => 100 * remaining.macs;
+  const sizeOf = sizeIn({ rounds });
+  const xOf = ({ remaining }: Attempt) => 100 * sizeOf(remaining);
   const end = (attempt: Attempt): Point => [xOf(attempt), (attempt.tuned ?? attempt.removed).value];
   const original: Point = [100, select.value];
   const chosen = rounds
@@ -75,9 +96,10 @@ function pointsOf({ rounds, chosenRound, baseline: { select } }: CompressReport)
   const { min } = sharesOf(tried);
   return {
     ...tried,
+    size: isByDensity({ rounds }) ? "weights" : "MACs",
     searched: rounds
       .flatMap(({ search }) =>
-        search.map(({ macs, drop }): Point => [100 * macs, select.value - drop]),
+        search.map((tried): Point => [100 * sizeOf(tried), select.value - tried.drop]),
       )
       .filter(([x]) => x >= min),
   };
@@ -95,7 +117,7 @@ function figureOf(report: CompressReport): Part {
   const last = points.accepted[points.accepted.length - 1];
   const chart = drawChart({
     ...{ id: "trade-off-chart", span: "full" },
-    label: `${words.name} on select against the multiply-accumulates that are left: from ${words.value(baseline.select.value)} at 100 % to ${words.value(last[1])} at ${last[0].toFixed(1)} %`,
+    label: `${words.name} on select against the ${points.size === "MACs" ? "multiply-accumulates" : "weights"} that are left: from ${words.value(baseline.select.value)} at 100 % to ${words.value(last[1])} at ${last[0].toFixed(1)} %`,
     height: ({ isNarrow }) => (isNarrow ? 280 : 340),
     option: (canvas) => optionOf(canvas, points, scale, words, asked.maxDrop),
   });
@@ -180,7 +202,7 @@ function optionOf(
   return {
     ...planeOf(
       {
-        title: "MACs left, % of the original",
+        title: `${points.size} left, % of the original`,
         write: (value) => `${value} %`,
         ...{ ...sharesOf(points), max: 100, isInverse: true },
       },
@@ -228,11 +250,13 @@ function optionOf(
 
 function attemptsOf(report: CompressReport): Part {
   const words = metricWords(report.metric);
+  const hasDensity = isByDensity(report);
   const rows = report.rounds.flatMap(({ round, attempts, notes }) =>
     attempts.map((attempt, i): readonly Part[] => [
       i === 0 ? `${round}` : html`<span class="muted">${round}</span>`,
       formatInteger(attempt.units),
       formatShare(attempt.remaining.macs),
+      ...(hasDensity ? [formatShare(attempt.remaining.density ?? 1)] : []),
       formatShare(attempt.remaining.params),
       words.value(attempt.removed.value),
       attempt.tuned === null ? "—" : words.value(attempt.tuned.value),
@@ -247,6 +271,7 @@ function attemptsOf(report: CompressReport): Part {
       { title: "round" },
       { title: "channels out", kind: "number" },
       { title: "MACs left", kind: "number" },
+      ...(hasDensity ? [{ title: "weights left", kind: "number" as const }] : []),
       { title: "params left", kind: "number" },
       { title: "removed", kind: "number" },
       { title: "tuned", kind: "number" },

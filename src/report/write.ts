@@ -1,13 +1,16 @@
 /** @file `report.html` of a run, drawn from what the run's folder holds. */
-import { compressReport } from "../compress/compress-report.ts";
+import { type CompressReport, compressReport } from "../compress/compress-report.ts";
 import { readConfig, readReport, runPaths } from "../compress/run-folder.ts";
 import { trainReport } from "../compress/train-report.ts";
 import { EspalierError } from "../errors.ts";
-import { writeAtomically } from "../files/model-file.ts";
+import { loadModel, writeAtomically } from "../files/model-file.ts";
 import { loadTensors, type TensorFile } from "../files/tensor-file.ts";
+import { layerWeights } from "../structure/layer-weights.ts";
+import { supportOf } from "../structure/supports.ts";
 import { drawReport } from "./draw.ts";
 import { drawTrainReport } from "./draw-training.ts";
 import type { Examples } from "./examples.ts";
+import type { Supports } from "./sparsity.ts";
 
 /**
  * Draws `report.html` of a run that is over, and returns its path. An older one is replaced at once.
@@ -25,13 +28,34 @@ export async function writeReportHtml(run: string): Promise<string> {
     });
   const page =
     config.command === "compress"
-      ? drawReport(parsed(compressReport.safeParse(written), source), {
-          config,
-          ...(await examplesIn(run)),
-        })
+      ? await compressionPage(run, config, parsed(compressReport.safeParse(written), source))
       : drawTrainReport(parsed(trainReport.safeParse(written), source), { config });
   await writeAtomically(path, [new TextEncoder().encode(page)]);
   return path;
+}
+
+async function compressionPage(run: string, config: unknown, report: CompressReport) {
+  const sparse = report.sparsity.map(({ layer }) => layer);
+  const supports = sparse.length > 0 ? await supportsIn(run, sparse) : undefined;
+  return drawReport(report, { config, ...(await examplesIn(run)), ...(supports && { supports }) });
+}
+
+/** The supports of these layers in both networks of a run. */
+async function supportsIn(run: string, layers: readonly string[]): Promise<Supports> {
+  const paths = runPaths(run);
+  const [before, after] = [await loadModel(paths.original), await loadModel(paths.model)].map(
+    ({ graph }) => new Map(layerWeights(graph).map((weight) => [weight.node.name, weight])),
+  );
+  return new Map(
+    layers.flatMap((name) => {
+      const [first, weight] = [before.get(name), after.get(name)];
+      if (weight === undefined) return [];
+      const original = first && supportOf(first);
+      const isWhole = original === undefined || !original.flags.includes(0);
+      const own = { after: supportOf(weight), ...(isWhole ? {} : { before: original }) };
+      return [[name, own] as const];
+    }),
+  );
 }
 
 function parsed<T>(

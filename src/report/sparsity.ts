@@ -1,0 +1,140 @@
+/** @file Which weights are left: density and clusters of each layer, and pictures of their supports. */
+import type { CompressReport } from "../compress/compress-report.ts";
+import { isSparse, type Support } from "../structure/supports.ts";
+import { counted, formatShare } from "./figures.ts";
+import { type Html, html, nameOf, type Part, plainName } from "./html.ts";
+import { dataTable, folded, type Section } from "./page.ts";
+import { pngAddress, type Rgb } from "./png.ts";
+import { formatInteger } from "./text.ts";
+
+/** What is drawn of a layer, by its name; `before` where the original has zeros there, too. */
+export type Supports = ReadonlyMap<string, { readonly before?: Support; readonly after: Support }>;
+
+type Layer = CompressReport["sparsity"][number];
+type Figures = Layer["after"];
+
+/** Layers that are drawn; the table has all. */
+const mostDrawn = 24;
+/** Larger supports are thinned to at most so many cells. */
+const largest = { rows: 160, columns: 480 } as const;
+
+/** From no weight at all in a cell to nothing but weights. */
+const shades: readonly Rgb[] = Array.from({ length: 17 }, (_, i): Rgb => {
+  const between = (from: number, to: number) => Math.round(from + ((to - from) * i) / 16);
+  return [between(238, 17), between(241, 112), between(244, 184)];
+});
+
+/** The section; none where the result has no zeros beyond chance. */
+export function sparsityOf({ sparsity }: CompressReport, supports: Supports): Section | undefined {
+  if (sparsity.length === 0) return undefined;
+  const total = (side: (layer: Layer) => Figures, of: (figures: Figures) => number) =>
+    sparsity.reduce((sum, layer) => sum + of(side(layer)), 0);
+  const before = total(
+    (layer) => layer.before,
+    ({ weights }) => weights,
+  );
+  const left = total(
+    (layer) => layer.after,
+    ({ nonZero }) => nonZero,
+  );
+  const clusters = total(
+    (layer) => layer.after,
+    ({ clusters }) => clusters,
+  );
+  const drawn = sparsity.filter(({ layer }) => supports.has(layer)).slice(0, mostDrawn);
+  return {
+    id: "weights",
+    title: "Weights, layer by layer",
+    body: html`<p>Of ${formatInteger(before)} weights of the original's layers ${formatInteger(left)} are left
+(${formatShare(left / Math.max(1, before))}); the others are 0, or went with their channels. Those that are left stand in
+${counted(clusters, "cluster")} of ${lengthOf(left, clusters)} on average: runs along what comes into a neuron, input by
+input. The longer the clusters, the less it takes to tell where they are.</p>
+${tableOf(sparsity)}
+${drawn.map((layer) => pictureOf(layer, supports))}
+${sparsity.length > drawn.length && html`<p><small>${formatInteger(sparsity.length - drawn.length)} more layers are in the table only.</small></p>`}`,
+  };
+}
+
+function tableOf(layers: readonly Layer[]): Part {
+  const hasBefore = layers.some(({ before }) => isSparse(densityOf(before)));
+  const table = dataTable(
+    "Weights by layer",
+    [
+      { title: "layer", kind: "words" },
+      { title: "weights", kind: "number" },
+      ...(hasBefore ? [{ title: "density before", kind: "number" as const }] : []),
+      { title: "density", kind: "number" },
+      ...(hasBefore ? [{ title: "length before", kind: "number" as const }] : []),
+      { title: "clusters", kind: "number" },
+      { title: "per neuron", kind: "number" },
+      { title: "mean length", kind: "number" },
+      { title: "neurons", kind: "number" },
+      { title: "empty", kind: "number" },
+    ],
+    layers.map(({ layer, before, after }): readonly Part[] => [
+      nameOf(layer),
+      formatInteger(after.weights),
+      ...(hasBefore ? [formatShare(densityOf(before))] : []),
+      formatShare(densityOf(after)),
+      ...(hasBefore ? [lengthOf(before.nonZero, before.clusters)] : []),
+      formatInteger(after.clusters),
+      (after.clusters / Math.max(1, after.neurons)).toFixed(1),
+      lengthOf(after.nonZero, after.clusters),
+      formatInteger(after.neurons),
+      formatInteger(after.empty),
+    ]),
+  );
+  return layers.length > 12 ? folded(`All ${layers.length} layers`, table) : table;
+}
+
+function densityOf({ weights, nonZero }: Figures): number {
+  return nonZero / Math.max(1, weights);
+}
+
+function lengthOf(nonZero: number, clusters: number): string {
+  return clusters === 0 ? "0" : (nonZero / clusters).toFixed(1);
+}
+
+function pictureOf({ layer, after }: Layer, supports: Supports): Html {
+  const own = supports.get(layer);
+  const sides = [
+    ...(own?.before ? [["before", own.before] as const] : []),
+    ...(own ? [["after", own.after] as const] : []),
+  ];
+  const name = plainName(layer, 64);
+  return html`<h3>${nameOf(layer)}</h3>
+<div class="supports">
+${sides.map(
+  ([side, support]) => html`<figure><img src="${drawSupport(support)}" width="${widthOf(support)}"
+alt="the weights of ${name} that are not 0, ${side}">
+<figcaption>${sides.length > 1 ? `${side}: ` : ""}${counted(support.rows, "neuron")} from top to bottom, what comes into each
+from left to right${side === "after" && `: ${formatShare(densityOf(after))} are not 0`}</figcaption></figure>\n`,
+)}</div>`;
+}
+
+/** Pixels across; small supports are magnified. */
+function widthOf({ rows, columns }: Support): number {
+  const cells = Math.min(columns, largest.columns);
+  const scale = Math.max(1, Math.floor(Math.min(320 / cells, 120 / Math.min(rows, largest.rows))));
+  return cells * Math.min(8, scale);
+}
+
+/** A picture in which the darker a cell is the more of its weights are not 0. */
+function drawSupport({ rows, columns, flags }: Support): string {
+  const height = Math.min(rows, largest.rows);
+  const width = Math.min(columns, largest.columns);
+  const sums = new Float64Array(height * width);
+  const counts = new Float64Array(height * width);
+  for (let row = 0; row < rows; row++)
+    for (let column = 0; column < columns; column++) {
+      const y = Math.floor((row * height) / rows);
+      const cell = y * width + Math.floor((column * width) / columns);
+      sums[cell] += flags[row * columns + column];
+      counts[cell]++;
+    }
+  // Not even a single weight among many is lost from sight.
+  const pixels = Uint8Array.from(sums, (sum, cell) =>
+    Math.ceil(((shades.length - 1) * sum) / counts[cell]),
+  );
+  return pngAddress(pixels, { height, width }, shades);
+}
