@@ -29,6 +29,8 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
   const points = (value: number) => `${(100 * value).toFixed(2)}`;
   const metric = (name: string, a: number | null, b: number | null) =>
     a === null || b === null ? [] : [[name, formatPercent(a, 2), formatPercent(b, 2), ""]];
+  const weights = (side: "before" | "after") =>
+    report.sparsity.reduce((sum, layer) => sum + layer[side].nonZero, 0);
   const table = drawTable(
     [
       { title: "" },
@@ -40,6 +42,9 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
       ...metric(`${report.metric} (test)`, baseline.value, result.value),
       row("MACs", baseline.macs, result.macs, formatInteger),
       row("params", baseline.params, result.params, formatInteger),
+      ...(report.sparsity.length > 0
+        ? [row("weights, not 0", weights("before"), weights("after"), formatInteger)]
+        : []),
       row("size", baseline.sizeBytes, result.sizeBytes, formatBytes),
       row("latency", baseline.latencyMs, result.latencyMs, formatMs),
     ],

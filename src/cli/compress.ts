@@ -56,7 +56,8 @@ Rounds of scoring, removal and fine-tuning. With --max-drop alone, each round
 removes as much as costs at most --round-drop on select before tuning, and the
 result is the smallest network whose drop is certified. With targets, each round
 goes its share of the way. With both, a round that loses more is taken back,
-and so is one whose tuning diverges; a smaller one is tried then.
+and so is one whose tuning diverges; a smaller one is tried then. Methods that
+judge single weights (level=weights) set them to 0, where tuning leaves them.
 
 Samples are used by role: fit trains, select chooses, certify guards, test is
 read once, at the end. The tolerance is a claim about images that the network
@@ -81,7 +82,9 @@ Examples:
   espalier compress net.onnx --data cifar10 --max-drop 0.01 -o run
   espalier compress net.onnx --data cifar10 --held-out --method bn \\
       --macs 0.5 --epochs 10 --lr 0.02 --augment crop,flip -o run
-  espalier compress net.onnx --data photos --latency 0.6 --distill -o run`;
+  espalier compress net.onnx --data photos --latency 0.6 --distill -o run
+  espalier compress net.onnx --data mnist --density 0.05 --method magnitude \\
+      --option level=weights -o run`;
 
 /** The command. */
 export function compressCommand(io: Io, end: (exitCode: number) => void): Command {

@@ -1,6 +1,7 @@
 /** @file What `prune` and `verify` tell a person. */
 import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
+import type { Graph } from "../ir/graph.ts";
 import type { Verification } from "../measure/compare.ts";
 import {
   escapeForTerminal,
@@ -10,6 +11,7 @@ import {
   formatPercent,
   formatScientific,
 } from "../report/text.ts";
+import { countWeights } from "../structure/layer-weights.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 
 /** Cost before and after, and the groups that lost channels. */
@@ -25,6 +27,8 @@ export function describePruned(
     show(b),
     a === 0 ? "" : formatPercent(b / a),
   ];
+  const nonZero = (graph: Graph) => countWeights(graph).nonZero;
+  const [whole, left] = [pruned.structure.analysis.graph, pruned.graph].map(nonZero);
   const cost = drawTable(
     [
       { title: "" },
@@ -35,6 +39,7 @@ export function describePruned(
     [
       row("MACs", before.macs, after.macs, formatInteger),
       row("params", before.params, after.params, formatInteger),
+      ...(pruned.zeros.size > 0 ? [row("weights, not 0", whole, left, formatInteger)] : []),
       row("size", before.sizeBytes, after.sizeBytes, formatBytes),
       ...(latency ? [row("latency", latency.originalMs, latency.medianMs, formatMs)] : []),
     ],

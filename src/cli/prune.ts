@@ -49,17 +49,20 @@ export interface Flags extends ModelFlags, DataFlags {
 
 const explanation = `
 Targets are shares of the original that may remain; several hold together. The
-channels that matter least by the method's score go first. The result is run
-against the original with zeros in place of what was removed, and written only
-if both compute the same. The plan (what stayed, and which parameters
-compensate) lies beside OUT as OUT.plan.json: edit it and apply it again with
---plan.
+channels that matter least by the method's score go first, or single weights
+with --option level=weights: of channels those go then that zeros have left
+superfluous. The result is run against the original with zeros in place of what
+was removed, and written only if both compute the same. The plan (what stayed,
+and which parameters compensate) lies beside OUT as OUT.plan.json: edit it and
+apply it again with --plan.
 
 Examples:
   espalier prune net.onnx -o small.onnx --macs 0.6
   espalier prune net.onnx -o small.onnx --macs 0.5 --round-to 8
   espalier prune net.onnx -o small.onnx --latency 0.7 --method magnitude
   espalier prune net.onnx -o small.onnx --macs 0.5 --except stream
+  espalier prune net.onnx -o sparse.onnx --density 0.2 --method magnitude \\
+      --option level=weights
   espalier prune net.onnx --params 0.3 --only '/layer3/*' --dry-run
   espalier prune net.onnx -o small.onnx --macs 0.5 --refit photos
   espalier prune net.onnx -o again.onnx --plan small.onnx.plan.json

@@ -192,6 +192,20 @@ describe("compress by weights", () => {
     );
   }, 30_000);
 
+  it("is gone on with by train --keep-zeros", async () => {
+    const sparse = runPaths(made.run).model;
+    const flags = ["--epochs", "1", "--batch", "20", "--lr", "0.05", "--threads", "1"];
+    const zeros = zerosIn((await loadModel(sparse)).graph);
+    for (const keeps of [true, false]) {
+      const run = join(await emptyFolder(), "run");
+      const argv = ["train", sparse, "--data", made.data, "-o", run, ...flags];
+      expect((await espalier([...argv, ...(keeps ? ["--keep-zeros"] : [])])).exitCode).toBe(0);
+      const trained = zerosIn((await loadModel(runPaths(run).model)).graph);
+      if (keeps) expect(trained).toEqual(zeros);
+      else expect(countZeros(trained)).toBeLessThan(countZeros(zeros));
+    }
+  });
+
   it("searches how many weights may go where only a tolerance is given, and resumes", async () => {
     const { net, data } = made;
     const settings = { ...common, maxDrop: 0.2, rounds: 1, epochs: 1 };
