@@ -42,7 +42,10 @@ export class RangeEncoder implements Coder {
     return value;
   }
 
-  /** The section: the number in the last interval with the fewest bytes, without its zeros at the end. */
+  /**
+   * The section: the number in the last interval with the fewest bytes, without zeros at the end. Only four
+   * may go: a decoder takes it for damage when it has to make up more.
+   */
   finish(): Uint8Array {
     const high = this.low + this.range - 1;
     let size = 2 ** 31;
@@ -50,7 +53,7 @@ export class RangeEncoder implements Coder {
     this.low = Math.floor(high / size) * size;
     for (let i = 0; i < 5; i++) this.shift();
     let { length } = this;
-    while (length > 0 && this.out[length - 1] === 0) length--;
+    while (length > this.length - 4 && this.out[length - 1] === 0) length--;
     return this.out.slice(0, length);
   }
 
