@@ -1,8 +1,9 @@
 /**
  * @file Method `magnitude`: small filters go first (Li et al., ICLR 2017), or small weights.
  *
- * Weights are compared over layers by what is free of the layer's scale: |w| over the root mean square of the
- * weights that are not 0, or w² over the sum of the squares that are no smaller (Lee et al., ICLR 2021).
+ * Weights are compared over layers by what is free of the layer's scale: w² over the sum of the squares that are
+ * no smaller (Lee et al., ICLR 2021), or |w| over the root mean square of the weights that are not 0. Without
+ * tuning the former keeps far more of the accuracy.
  */
 import type { Graph } from "../ir/graph.ts";
 import { weightConstants } from "../structure/layer-weights.ts";
@@ -25,17 +26,18 @@ const options = [
   },
   {
     name: "scale",
-    values: ["rms", "lamp"],
-    default: "rms",
+    values: ["lamp", "rms"],
+    default: "lamp",
     description:
-      "what a weight is compared by: its layer's root mean square, or the energy of the weights that outlast it (LAMP)",
+      "what a weight is compared by: the energy of the weights that outlast it (LAMP), or its layer's root mean square",
   },
 ] as const;
 
 export const magnitude: Method = {
   name: "magnitude",
   summary: "removes the filters with the smallest weights, relative to their layer's mean",
-  source: "Li, Kadav, Durdanovic, Samet, Graf: Pruning Filters for Efficient ConvNets, ICLR 2017",
+  source:
+    "Li, Kadav, Durdanovic, Samet, Graf: Pruning Filters for Efficient ConvNets, ICLR 2017; weights: Lee, Park, Mo, Ahn, Shin: Layer-adaptive Sparsity for the Magnitude-based Pruning, ICLR 2021",
   needs: { batchNorm: false, data: false },
   options,
   propose(context) {
