@@ -133,6 +133,15 @@ describe("a network with random weights", () => {
     expect(variance / (0.4 * input) ** 2).toBeCloseTo(1, 1);
   });
 
+  it("does not draw weights that were set to 0", async () => {
+    const graph = linear([0.4, 0, 0, 0.2]);
+    const random = withRandomWeights(structureOf(graph), memoryOf(graph, { w: deviations }));
+    const x = tensorOf("float32", [1, 2], [1, 0]); // reads the first row: 0.4, and 0
+    const results = await runsOf(random, x, 20);
+    expect(new Set(results.map(([y]) => y)).size).toBe(20);
+    expect(new Set(results.map(([, y]) => y))).toEqual(new Set([0]));
+  });
+
   it("is the network itself where nothing is random", () => {
     const graph = linear(means);
     const random = withRandomWeights(structureOf(graph), memoryOf(graph, { w: [0, 0, 0, 0] }));

@@ -34,10 +34,24 @@ export function withRandomWeights(structure: Structure, memory: Graph): Graph {
     if (deviations?.shape.join() !== shape.join()) continue;
     const values = toNumbers(deviations);
     // A weight that could not be random when the posterior was learnt is remembered as it is, with signs.
-    if (values.every((value) => value >= 0) && values.some((value) => value > 0))
-      drawn.set(weight, drawing.draw(weight, weight, deviations));
+    if (values.some((value) => value < 0) || values.every((value) => value === 0)) continue;
+    const means = graph.constants.get(weight)?.read();
+    drawn.set(
+      weight,
+      drawing.draw(weight, weight, means ? certainAt0(deviations, means) : deviations),
+    );
   }
   return drawing.build(graph, (name) => drawn.get(name) ?? name);
+}
+
+/** Weights that were set to 0 are no weights any more: they are not drawn. */
+function certainAt0(deviations: HostTensor, means: HostTensor): HostTensor {
+  const own = toNumbers(means);
+  return tensorOf(
+    deviations.dtype,
+    deviations.shape,
+    toNumbers(deviations).map((value, i) => (own[i] === 0 ? 0 : value)),
+  );
 }
 
 /** The network with θ = 1 + ρ ε behind the filters of which `memory` holds the relative deviation ρ. */
