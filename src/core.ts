@@ -35,10 +35,17 @@ export type { UnpackOptions } from "./pack/unpack.ts";
 export { unpackChecked as unpack } from "./pack/unpack-checked.ts";
 export type { LayerCost } from "./structure/cost.ts";
 export type { Edit } from "./structure/edits.ts";
-export { type GroupSummary, type Inspection, inspect, type Port } from "./structure/inspect.ts";
-export type { Plan, PlanAxis, PlanEdit, PlanGroup } from "./structure/plan.ts";
+export {
+  type GroupSummary,
+  type InspectedLayer,
+  type Inspection,
+  inspect,
+  type Port,
+} from "./structure/inspect.ts";
+export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
 export type { Removed } from "./structure/removal.ts";
 export type { Budget, SelectionRules } from "./structure/select.ts";
 export { type Structure, structureOf } from "./structure/units.ts";
+export type { Zeros } from "./structure/zeros.ts";
 export type { DType } from "./tensor/dtype.ts";
 export { type HostTensor, tensorOf } from "./tensor/host-tensor.ts";

@@ -8,6 +8,7 @@ import { type Method, requireOptions } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { escapeForTerminal } from "../report/text.ts";
+import { countWeights } from "../structure/layer-weights.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { type Io, writeJson } from "./io.ts";
@@ -346,6 +347,15 @@ async function bytesFor(output: string, model: Model, pruned: Pruned): Promise<M
   return writeModel(model, pruned.graph, { externalLocation: externalLocationFor(output) });
 }
 
+/** The share of the original's weights that are not 0, before and after. */
+function densityOf({ structure, graph }: Pruned): {
+  readonly before: number;
+  readonly after: number;
+} {
+  const { weights, nonZero } = countWeights(structure.analysis.graph);
+  return { before: nonZero / weights, after: countWeights(graph).nonZero / weights };
+}
+
 function report(
   pruned: Pruned,
   latency: MeasuredLatency | undefined,
@@ -359,6 +369,7 @@ function report(
   if (flags.json) {
     writeJson(io, {
       ...{ method, before, after, groups, selected, isReached, notes },
+      ...(pruned.zeros.size > 0 && { density: densityOf(pruned) }),
       ...(latency && { latency }),
       ...(verification && { verification }),
       ...files,

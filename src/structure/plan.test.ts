@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
-import { editsOf, type Plan, planOf, removalOf } from "./plan.ts";
+import { editsOf, type Plan, planOf, removalOf, zerosOf } from "./plan.ts";
 import { type Structure, structureOf } from "./units.ts";
 
 function network(): Structure {
@@ -37,6 +37,30 @@ test("a plan gives back the removal and the edits that it was made from", () => 
       ],
     },
   ]);
+});
+
+test("a plan gives back its zeros, and refuses what does not fit", () => {
+  const structure = network();
+  const { graph } = structure.analysis;
+  const nothing = new Uint8Array(structure.units.length);
+  const zeros = new Map([["a.weight", Uint8Array.of(1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 1, 0)]]);
+  const plan: Plan = JSON.parse(JSON.stringify(planOf(structure, nothing, "m", [], zeros)));
+  expect(plan.zeros).toEqual([
+    { tensor: "a.weight", shape: [4, 3, 1, 1], count: 5, base64: btoa("\x0d\x06") },
+  ]);
+  expect(zerosOf(graph, plan)).toEqual(zeros);
+  expect(zerosOf(graph, planOf(structure, nothing, "m", [])).size).toBe(0);
+  const [own] = plan.zeros ?? [];
+  for (const wrong of [
+    { ...own, tensor: "z.weight" },
+    { ...own, shape: [3, 4, 1, 1] },
+    { ...own, count: 4 },
+    { ...own, base64: btoa("\x0d") },
+    { ...own, base64: "%" },
+  ])
+    expect(() => zerosOf(graph, { ...plan, zeros: [wrong] })).toThrow(
+      expect.objectContaining({ code: "PLAN_INVALID" }),
+    );
 });
 
 const axis = (node: string, kept: readonly number[], width = 4) => ({
