@@ -42,7 +42,7 @@ const mostFactor = 2;
  * Σ shares + λ Σ bits gives step ∝ rms √n, with λ set by the mean of the bits: large tensors get coarser
  * steps, small ones, whose bits are cheap, finer ones (high-rate theory, Gish and Pierce, 1968). That the
  * shares of all layers count alike is an assumption; half of the exponent, rms n^¼, hedges against it
- * (docs/decisions/0010-packed-format.md).
+ * (docs/decisions/0011-packed-format.md).
  */
 export function stepsAt(
   weights: readonly WeightStatistics[],
