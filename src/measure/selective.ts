@@ -21,6 +21,11 @@ export function selectiveAccuracy(
   const order = Int32Array.from(confidences, (_, i) => i).sort(
     (a, b) => confidences[b] - confidences[a],
   );
+  const isWrong = Uint8Array.from(order, (index) => 1 - isCorrect[index]);
+  /** Where samples of one confidence end, in `order`. */
+  const ends = Int32Array.from(order.keys(), (at) => at + 1).filter(
+    (end) => end === order.length || confidences[order[end]] !== confidences[order[end - 1]],
+  );
   const copies = new Int32Array(order.length);
   return (indices) => {
     copies.fill(0);
@@ -29,18 +34,20 @@ export function selectiveAccuracy(
     const figures = new Float64Array(coverages.length + 1);
     // At least one sample is answered.
     const wanted = coverages.map((share) => Math.max(1, Math.round(share * count)));
-    let [taken, wrong, area] = [0, 0, 0];
-    for (let at = 0; at < order.length; ) {
-      const confidence = confidences[order[at]];
+    let next = wanted.length - 1;
+    let [at, taken, wrong, area] = [0, 0, 0, 0];
+    for (const end of ends) {
       let [equal, wrongOfEqual] = [0, 0];
-      for (; at < order.length && confidences[order[at]] === confidence; at++) {
-        equal += copies[order[at]];
-        wrongOfEqual += copies[order[at]] * (1 - isCorrect[order[at]]);
+      for (; at < end; at++) {
+        const own = copies[order[at]];
+        equal += own;
+        wrongOfEqual += own * isWrong[at];
       }
-      const rate = wrongOfEqual / Math.max(1, equal);
-      for (const [i, end] of wanted.entries())
-        if (taken < end && end <= taken + equal)
-          figures[i] = 1 - (wrong + rate * (end - taken)) / end;
+      if (equal === 0) continue;
+      const rate = wrongOfEqual / equal;
+      // Coverages fall, so the last ones are reached first.
+      for (; next >= 0 && wanted[next] <= taken + equal; next--)
+        figures[next] = 1 - (wrong + rate * (wanted[next] - taken)) / wanted[next];
       for (let k = 1; k <= equal; k++) area += (wrong + rate * k) / (taken + k);
       taken += equal;
       wrong += wrongOfEqual;
