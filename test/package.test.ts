@@ -1,10 +1,12 @@
 /** @file The package as users get it: packed, installed into an empty folder, run and imported. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readModel } from "../src/onnx/read.ts";
+import { pack } from "../src/pack/pack.ts";
 import { residualNetwork } from "./residual-network.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -16,7 +18,8 @@ import { readFile } from "node:fs/promises";
 import {
   EspalierError, inspect, loadModel, type Plan, prune, savePruned, verifyPruned,
 } from "espalier";
-import { concatBytes, readModel } from "espalier/core";
+import { concatBytes, pack, readModel } from "espalier/core";
+import { UnpackError, type UnpackErrorCode, unpack, unpackPieces } from "espalier/unpack";
 
 const model = await loadModel("net.onnx");
 const { macs, groups } = inspect(model);
@@ -32,6 +35,15 @@ try {
 } catch (error) {
   if (!(error instanceof EspalierError) || error.code !== "MODEL_TRUNCATED") throw error;
 }
+const original = new Uint8Array(await readFile("net.onnx"));
+const packed = pack(model, { isLossless: true }).bytes;
+const same = Buffer.compare(await unpack(packed), original) === 0;
+const pieces: Uint8Array[] = [];
+for await (const piece of unpackPieces(new Blob([packed]).stream())) pieces.push(piece);
+const cut = await unpack(packed.subarray(0, -1)).catch((error: unknown) => error);
+const code: UnpackErrorCode | undefined = cut instanceof UnpackError ? cut.code : undefined;
+if (!same || Buffer.compare(Buffer.concat(pieces), original) !== 0 || code !== "TRUNCATED")
+  throw new Error("not what was packed");
 console.log("largest error", maxError < 1e-4);
 `;
 
@@ -94,6 +106,23 @@ describe("the installed package", () => {
     expect(await run("npx", ["espalier", ...argv])).toContain("verified");
     const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
     expect((await run("npx", ["espalier", "--version"])).trim()).toBe(version);
+  });
+
+  it("unpacks without anything else installed", async () => {
+    const { bytes, unpacked } = pack(readModel(residualNetwork()));
+    await writeFile(join(app, "net.esp"), bytes);
+    // A folder that holds the decoder alone: whatever else it asked for would be missing.
+    const alone = join(folder, "alone");
+    for (const part of ["package.json", "dist/unpack.js", "dist/pack"])
+      await cp(join(app, "node_modules/espalier", part), join(alone, part), { recursive: true });
+    const program = `
+      import { readFile, writeFile } from "node:fs/promises";
+      import { unpack } from "espalier/unpack";
+      await writeFile("again.onnx", await unpack(await readFile("../app/net.esp")));`;
+    await writeFile(join(alone, "unpack-it.js"), program);
+    await run(process.execPath, ["unpack-it.js"], alone);
+    const again = await readFile(join(alone, "again.onnx"));
+    expect(Buffer.compare(again, unpacked)).toBe(0);
   });
 
   it("is imported with its types", async () => {
