@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { Graph } from "../ir/graph.ts";
 import { isLearned, type LearnedProposal } from "../methods/learned-method.ts";
+import { anyMethodNamed } from "../methods/learned-registry.ts";
 import type { Proposal } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
@@ -13,7 +14,7 @@ import { noZeros, zerosIn } from "../structure/zeros.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import { type CompressSettings, hasTargets, rulesOf } from "./compress-settings.ts";
 import { type CompressContext, reread } from "./context.ts";
-import { type CutOrder, cutsInOrder } from "./cut-order.ts";
+import { anyWeightMayGo, type CutOrder, cutsInOrder } from "./cut-order.ts";
 import { logEpoch } from "./learning-events.ts";
 import { budgetsOf, finishPruning, type Pruned } from "./prune.ts";
 import { roundBudgets } from "./targets.ts";
@@ -113,6 +114,9 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
 export function canShrink({ graph }: Model, settings: CompressSettings): boolean {
   const structure = structureOf(graph, settings);
   const rules = rulesOf(settings);
+  const options = new Map(Object.entries(settings.methodOptions));
+  if (anyMethodNamed(settings.method).judgesWeights?.({ options }))
+    return anyWeightMayGo(structure, rules);
   const order = removalsInOrder(structure, new Float64Array(structure.units.length), rules);
   return order.choose(order.count).some((gone) => gone === 1);
 }

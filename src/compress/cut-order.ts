@@ -173,6 +173,15 @@ function prunedWeights(structure: Structure, rules: SelectionRules): (name: stri
   return (name) => (rules.only === undefined ? !kept.has(name) : pruned.has(name));
 }
 
+/** Whether the rules leave any weight that may become 0: of each layer one always stays. */
+export function anyWeightMayGo(structure: Structure, rules: SelectionRules): boolean {
+  const isPruned = prunedWeights(structure, rules);
+  for (const [name, constant] of weightConstants(structure.analysis.graph))
+    if (isPruned(name) && toNumbers(constant.read()).filter((value) => value !== 0).length > 1)
+      return true;
+  return false;
+}
+
 function joined(parts: readonly Float64Array[]): Float64Array {
   const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

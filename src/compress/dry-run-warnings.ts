@@ -1,13 +1,25 @@
 /** @file What speaks against a planned compression. */
 import type { CompressionPlan } from "./dry-run.ts";
 
-/** One sentence each. `isOurs`: the network was trained by `train`, which cuts roles as this run does. */
-export function warningsFor(plan: Omit<CompressionPlan, "warnings">, isOurs: boolean): string[] {
+/** What the plan itself does not say. */
+export interface PlanFacts {
+  /** The network was trained by `train`, which cuts roles as this run does. */
+  readonly isOurs: boolean;
+  /** Something of what the method judges may go. */
+  readonly canShrink: boolean;
+}
+
+/** One sentence each. */
+export function warningsFor(
+  plan: Omit<CompressionPlan, "warnings">,
+  { isOurs, canShrink }: PlanFacts,
+): string[] {
+  if (!canShrink)
+    return ["Nothing may go: all channels must stay.", ...ofData(plan, isOurs), ...ofGuard(plan)];
   return [...ofNetwork(plan), ...ofData(plan, isOurs), ...ofGuard(plan)];
 }
 
 function ofNetwork({ network, settings }: Omit<CompressionPlan, "warnings">): string[] {
-  if (network.prunableUnits === 0) return ["Nothing may go: all channels must stay."];
   const least = new Map(Object.entries(network.least));
   return Object.entries(settings.targets).flatMap(([name, target]) => {
     const share = least.get(name);

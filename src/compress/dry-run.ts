@@ -11,6 +11,7 @@ import { sessionOptionsOf } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
 import { candidateUnits, removalsInOrder } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
+import { canShrink } from "./candidate.ts";
 import { type CompressRunRequest, readRequest } from "./compress-run.ts";
 import {
   acceptedDropOf,
@@ -139,8 +140,11 @@ export async function planCompression(
         ? null
         : guardOutlook({ maxDrop, confidence }, samples.certify, labelled.labelKind === "classes"),
   };
-  const isOurs = model.metadata.has(preprocessingKey);
-  return { ...plan, warnings: warningsFor(plan, isOurs) };
+  const facts = {
+    isOurs: model.metadata.has(preprocessingKey),
+    canShrink: canShrink(model, settings),
+  };
+  return { ...plan, warnings: warningsFor(plan, facts) };
 }
 
 /** A method that reads the network alone says here whether it can. */

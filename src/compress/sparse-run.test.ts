@@ -3,20 +3,23 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { emptyFolder, espalier } from "../../test/cli-io.ts";
+import { writeQuadrants } from "../../test/support/quadrants.ts";
 import { makeWorkplace, type Workplace } from "../../test/support/small-cnn.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
 import { loadPlan } from "../files/plan-file.ts";
+import { GraphBuilder } from "../ir/builder.ts";
 import { buildNetwork } from "../models/registry.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { readModel } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { countWeights, weightConstants, weightTotal } from "../structure/layer-weights.ts";
 import { countZeros, withZeros, zerosIn } from "../structure/zeros.ts";
-import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { CompressReport } from "./compress-report.ts";
 import { compressRun } from "./compress-run.ts";
 import type { CompressSettingsInput } from "./compress-settings.ts";
+import { planCompression } from "./dry-run.ts";
 import { prune } from "./prune.ts";
 import { resumeRun } from "./resume-run.ts";
 import { roundPaths, runPaths } from "./run-folder.ts";
@@ -117,6 +120,58 @@ describe("prune by weights", () => {
     expect(refit.exitCode).toBe(2);
   });
 });
+
+describe("compress of a network whose units must all stay", () => {
+  const quick = { epochs: "1", rate: "0.01", images: "64" };
+  it.each<[string, Readonly<Record<string, string>>]>([
+    ["magnitude", { level: "weights" }],
+    ["snr", { level: "weights", ...quick }],
+    ["turbo-vbi", { rounds: "1", ...quick }],
+  ])(
+    "makes weights 0 by %s",
+    async (method, methodOptions) => {
+      const { network, data, folder } = await oneLayer();
+      const settings = {
+        ...{ ...common, method, methodOptions, targets: { density: 0.5 } },
+        ...{ rounds: 1, epochs: 1 },
+      };
+      const request = { network, data, run: join(folder, "run"), settings };
+      expect((await planCompression(request)).warnings.join()).not.toContain("Nothing may go");
+      const { rounds, outcome } = await compressRun(request);
+      expect(rounds[0].remaining.density).toBeLessThanOrEqual(0.5);
+      expect(outcome.isReached).toBe(true);
+      expect((await verifyRun(request.run, { threads: 1 })).passed).toBe(true);
+    },
+    60_000,
+  );
+
+  it.each<[string, CompressSettingsInput]>([
+    ["by filters", { method: "magnitude", methodOptions: {} }],
+    ["by weights that the rules keep", { rules: { except: ["fc"] } }],
+  ])("is over at once %s", async (_, how) => {
+    const { network, data, folder } = await oneLayer();
+    const settings = { ...common, targets: { density: 0.5 }, rounds: 1, epochs: 1, ...how };
+    const request = { network, data, run: join(folder, "run"), settings };
+    expect((await planCompression(request)).warnings.join()).toContain("Nothing may go");
+    const { rounds } = await compressRun(request);
+    expect(rounds).toHaveLength(1);
+    expect(rounds[0].notes.join()).toContain("nothing is left that may go");
+  });
+});
+
+/** One layer, 64 → 4, and its data: neither inputs nor logits may go. */
+async function oneLayer() {
+  const folder = await emptyFolder();
+  const [network, data] = [join(folder, "net.onnx"), join(folder, "data")];
+  await writeQuadrants(data);
+  const b = new GraphBuilder("layer");
+  const [flat] = b.node("Flatten", [b.input("input", "float32", ["N", 1, 8, 8])], { axis: 1 });
+  const weight = tensorOf("float32", [64, 4], randomOf(1, "layer").normals(256));
+  b.node("Gemm", [flat, b.constant("w", weight)], {}, { name: "fc", outputs: ["logits"] });
+  b.output("logits", { dtype: "float32", shape: ["N", 4] });
+  await saveModel(network, emitModel(b.build()));
+  return { folder, network, data };
+}
 
 describe("compress by weights", () => {
   let made: Workplace;

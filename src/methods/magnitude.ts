@@ -9,7 +9,7 @@ import type { Graph } from "../ir/graph.ts";
 import { weightConstants } from "../structure/layer-weights.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
 import { layerNormalizedScores } from "./filters.ts";
-import { type Method, optionOf } from "./method.ts";
+import { type Method, type MethodContext, optionOf } from "./method.ts";
 
 const options = [
   {
@@ -40,6 +40,7 @@ export const magnitude: Method = {
     "Li, Kadav, Durdanovic, Samet, Graf: Pruning Filters for Efficient ConvNets, ICLR 2017; weights: Lee, Park, Mo, Ahn, Shin: Layer-adaptive Sparsity for the Magnitude-based Pruning, ICLR 2021",
   needs: { batchNorm: false, data: false },
   options,
+  judgesWeights,
   propose(context) {
     const isL1 = optionOf({ options }, context, "norm") === "l1";
     const scores = layerNormalizedScores(context.structure, (filters) => {
@@ -52,12 +53,16 @@ export const magnitude: Method = {
       return isL1 ? norms : norms.map(Math.sqrt);
     });
     const proposal = { scores, edits: () => [], notes: [] };
-    if (optionOf({ options }, context, "level") === "filters") return proposal;
+    if (!judgesWeights(context)) return proposal;
     const isLamp = optionOf({ options }, context, "scale") === "lamp";
     const { graph } = context.structure.analysis;
     return { ...proposal, weightScores: scoresOfWeights(graph, isLamp ? outlasting : relative) };
   },
 };
+
+function judgesWeights(context: Pick<MethodContext, "options">): boolean {
+  return optionOf({ options }, context, "level") === "weights";
+}
 
 function scoresOfWeights(
   graph: Graph,

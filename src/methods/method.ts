@@ -61,6 +61,8 @@ export interface Method {
     readonly data: boolean;
   };
   readonly options: readonly MethodOption[];
+  /** Whether, with these options, single weights go and not whole units; absent where they never do. */
+  readonly judgesWeights?: (context: Pick<MethodContext, "options">) => boolean;
   /** Throws `METHOD_NEEDS_BN` and the like where the network lacks what the method reads. */
   readonly propose: (context: MethodContext) => Proposal;
 }

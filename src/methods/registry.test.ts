@@ -41,6 +41,11 @@ describe.each(cases)("method $name", ({ method, options }) => {
       if (reason === undefined) expect(Number.isFinite(scores[index])).toBe(true);
   });
 
+  it("says beforehand whether it judges weights", () => {
+    const { weightScores } = propose(method, 0, options);
+    expect(method.judgesWeights?.({ options }) ?? false).toBe(weightScores !== undefined);
+  });
+
   it("gives the same for the same seed", () => {
     expect(propose(method, 3, options).scores).toEqual(propose(method, 3, options).scores);
   });

@@ -137,6 +137,7 @@ export const snr: LearnedMethod = {
   source: "after the idea of Lin and Yu: Bayesian Filter Pruning, ICCECE 2023; derivation ours",
   needs: { batchNorm: false, data: true },
   options,
+  judgesWeights,
   learn: learnPosterior,
   posterior: withRandomWeights,
 };
@@ -249,6 +250,10 @@ interface Settings extends PosteriorTraining {
   readonly isCompensated: boolean;
 }
 
+function judgesWeights(context: Pick<LearningContext, "options">): boolean {
+  return optionOf({ options }, context, "level") === "weights";
+}
+
 function settingsOf(context: LearningContext): Settings {
   const method = { name, options };
   const number = (option: string, least: number, isWhole = false) =>
@@ -265,7 +270,7 @@ function settingsOf(context: LearningContext): Settings {
     score: snrScores.find((candidate) => candidate === score) ?? "kl",
     sigma: optionOf(method, context, "sigma") === "filter" ? "filter" : "weight",
     noise: noiseForms.find((candidate) => candidate === noise) ?? "auto",
-    isByWeight: optionOf(method, context, "level") === "weights",
+    isByWeight: judgesWeights(context),
     isPriorLearnt: optionOf(method, context, "prior") === "learnt",
     keepsPosterior: optionOf(method, context, "posterior") === "keep",
     usesBatchStatistics: hasScales,

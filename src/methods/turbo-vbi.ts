@@ -48,6 +48,7 @@ export const turboVbi: LearnedMethod = {
     "after the idea of Xia, Tsang and Lau: Structured Bayesian Compression for Deep Neural Networks Based on the Turbo-VBI Approach, IEEE TSP 71, 2023; derivation ours",
   needs: { batchNorm: false, data: true },
   options: turboOptions,
+  judgesWeights: () => true,
   learn: learnSupport,
 };
 
