@@ -13,7 +13,7 @@ import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { espalier } from "./cli-io.ts";
 import { workplace } from "./support/small-cnn.ts";
 
-describe.each(["snr", "vib", "rbp"])("a run of %s", (method) => {
+describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
   it("keeps its posterior and draws from it", async () => {
     const { net, data, run } = await workplace();
     const report = await compressRun({
@@ -128,7 +128,7 @@ describe("learning in a run", () => {
     const units = attempts.find(({ isAccepted }) => isAccepted)?.units;
     const removed = posterior?.groups.map(({ kl }) => kl.removed.reduce((a, b) => a + b, 0));
     expect(removed?.reduce((a, b) => a + b, 0)).toBe(units);
-    expect(posterior?.groups.map(({ name, units: of }) => [name, of])).toEqual([
+    expect(posterior?.groups.map(({ id, units: of }) => [id, of])).toEqual([
       ["conv1", 8],
       ["conv2", 8],
     ]);

@@ -416,8 +416,8 @@ export function hostileReport(report: CompressReport): CompressReport {
 /** A round of a method that learns a posterior, of groups with these names. */
 export function learntRound(names: readonly string[]): RoundRecord {
   const select = { metric: "top1", value: 0.9, loss: 0.3 };
-  const groups = names.map((name, i) => ({
-    ...{ id: `g${i}`, name, units: 8, dead: i },
+  const groups = names.map((id, i) => ({
+    ...{ id, units: 8, dead: i },
     kl: { kept: [0, 1, 2, 3 - (i % 2)], removed: [2 + (i % 2), 0, 0, 0] },
     snr: { kept: [0, 2, 2, 2 - (i % 2)], removed: [1 + (i % 2), 1, 0, 0] },
   }));
@@ -430,7 +430,7 @@ export function learntRound(names: readonly string[]): RoundRecord {
         ...select,
         facts: {
           ...{ kl: 900 / epoch, "snr p50": 3 },
-          ...Object.fromEntries(names.map((_, i) => [`alive g${i}`, 8 - Math.min(i, epoch)])),
+          ...Object.fromEntries(names.map((id, i) => [`alive ${id}`, 8 - Math.min(i, epoch)])),
         },
       },
     })),

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import type { PosteriorFacts } from "../methods/posterior-facts.ts";
 import type { Removed } from "../structure/removal.ts";
-import type { Structure } from "../structure/units.ts";
 
 const counts = z.object({ kept: z.array(z.number()), removed: z.array(z.number()) });
 /** Ends of a logarithmic scale, as powers of 10; bins are equally wide on it. */
@@ -15,8 +14,6 @@ export const posteriorRecord = z.object({
   groups: z.array(
     z.object({
       id: z.string(),
-      /** Its first layer. */
-      name: z.string(),
       units: z.number(),
       /** Of which the data tell nothing, by the method's own threshold. */
       dead: z.number(),
@@ -37,7 +34,6 @@ const least = 1e-6;
 
 /** The histograms of what was learnt, by what was removed; `undefined` where nothing was. */
 export function posteriorRecordOf(
-  { groups, filterAxes }: Pick<Structure, "groups" | "filterAxes">,
   facts: readonly PosteriorFacts[],
   removed: Removed,
 ): PosteriorRecord | undefined {
@@ -46,16 +42,12 @@ export function posteriorRecordOf(
     scaleOf(facts.flatMap((own) => own.kl)),
     scaleOf(facts.flatMap((own) => own.snr)),
   ];
-  const nameOf = (id: string) => {
-    const axis = groups.find((group) => group.id === id)?.axes[0];
-    return axis === undefined ? id : filterAxes[axis].node.name;
-  };
   return {
     ...{ kl, snr },
     groups: facts.map(({ group, units, dead, members, ...own }) => {
       const isRemoved = members.map((unit) => removed[unit] === 1);
       return {
-        ...{ id: group, name: nameOf(group), units, dead },
+        ...{ id: group, units, dead },
         kl: countsOf(own.kl, kl, isRemoved),
         snr: countsOf(own.snr, snr, isRemoved),
       };

@@ -157,9 +157,14 @@ export function selectFigures(taken: readonly RoundRecord[], baseline: Measured)
   return accepted === undefined ? baseline : (accepted.tuned ?? accepted.removed);
 }
 
-/** What the rounds had to say, each thing once. */
+/** What the rounds had to say, each thing once; what one of several had to say, with its number. */
 export function notesOf(rounds: readonly RoundRecord[]): string[] {
-  return [...new Set(rounds.flatMap(({ notes }) => notes))];
+  const tellers = new Map<string, number[]>();
+  for (const { round, notes } of rounds)
+    for (const note of new Set(notes)) tellers.set(note, [...(tellers.get(note) ?? []), round]);
+  return [...tellers].map(([note, told]) =>
+    told.length === 1 && rounds.length > 1 ? `round ${told[0]}: ${note}` : note,
+  );
 }
 
 /** How exact the removals were that led to the result. */

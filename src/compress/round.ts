@@ -93,7 +93,7 @@ export async function runRound(
     ? order.choose(countAt(attempts.length - 1)).removed
     : removeNothing(structure);
   const { posteriorFacts = [] } = proposal;
-  const posterior = posteriorRecordOf(structure, posteriorFacts, removed);
+  const posterior = posteriorRecordOf(posteriorFacts, removed);
   return {
     ...{ round, attempts, isAccepted, search },
     ...(posterior && { posterior }),
@@ -123,7 +123,7 @@ function ended(
   const note = `round ${round}: ${why}`;
   hooks.onNote?.(note);
   return {
-    ...{ round, attempts: [], isAccepted: false, search: [], learning: [], notes: [note] },
+    ...{ round, attempts: [], isAccepted: false, search: [], learning: [], notes: [why] },
     remaining: remainingOf(costOf(graph, structureOf(graph).analysis.dims), original),
   };
 }

@@ -105,11 +105,11 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
 /** Longer sentences hold names from a file that do not end; they lose their middle. */
 const longestSentence = 1000;
 
-/** A text that begins a sentence and ends it. */
+/** A text that begins a sentence and ends it. Symbols such as λ stay small. */
 export function sentence(text: string): string {
   const trimmed = shorten(text.trim(), longestSentence);
   const ended = /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
-  return ended.charAt(0).toUpperCase() + ended.slice(1);
+  return ended.replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
 function round(value: number): number {

@@ -22,8 +22,8 @@ const mostNamed = 26;
 /** Widths of the groups. */
 export function widthsOf({ groups }: CompressReport): Section | undefined {
   if (groups.length === 0) return undefined;
-  const rows = groups.map(({ id, layers, before, after }, i) => ({
-    ...{ number: i + 1, name: layers[0] ?? id },
+  const rows = groups.map(({ id, before, after }, i) => ({
+    ...{ number: i + 1, name: id },
     ...{ before, after },
   }));
   const [before, after] = [totalOf(rows, "before"), totalOf(rows, "after")];

@@ -44,11 +44,11 @@ function groupTable({ groups }: PosteriorRecord): Html {
   return dataTable(
     "Posterior by group",
     [
-      { title: "first layer", kind: "words" },
+      { title: "group", kind: "words" },
       ...["units", "data tell nothing of", "removed"].map(number),
     ],
     groups.map((group): readonly Part[] => [
-      nameOf(group.name),
+      nameOf(group.id),
       formatInteger(group.units),
       formatInteger(group.dead),
       formatInteger(sumOf(group.kl.removed)),
@@ -127,13 +127,13 @@ function aliveByEpoch(
 }
 
 function panel(group: Group, { kl, snr }: PosteriorRecord): Html {
-  const { name, units, dead } = group;
+  const { id, units, dead } = group;
   const removed = sumOf(group.kl.removed);
-  return html`<figure class="panel"><figcaption>${nameOf(name, 28)} ${formatInteger(removed)} of ${counted(units, "unit")}
+  return html`<figure class="panel"><figcaption>${nameOf(id, 28)} ${formatInteger(removed)} of ${counted(units, "unit")}
 removed${dead > 0 && `, ${formatInteger(dead)} below the threshold`}</figcaption>
 <div class="two">
-<div>${histogram(`KL of the units of ${plainName(name, 40)}`, group.kl)}<small>KL ${rangeOf(kl)} nats</small></div>
-<div>${histogram(`signal to noise of the units of ${plainName(name, 40)}`, group.snr)}<small>SNR ${rangeOf(snr)}</small></div>
+<div>${histogram(`KL of the units of ${plainName(id, 40)}`, group.kl)}<small>KL ${rangeOf(kl)} nats</small></div>
+<div>${histogram(`signal to noise of the units of ${plainName(id, 40)}`, group.snr)}<small>SNR ${rangeOf(snr)}</small></div>
 </div></figure>
 `;
 }

@@ -251,7 +251,7 @@ function optionOf(
 function attemptsOf(report: CompressReport): Part {
   const words = metricWords(report.metric);
   const hasDensity = isByDensity(report);
-  const rows = report.rounds.flatMap(({ round, attempts, notes }) =>
+  const rows = report.rounds.flatMap(({ round, attempts }) =>
     attempts.map((attempt, i): readonly Part[] => [
       i === 0 ? `${round}` : html`<span class="muted">${round}</span>`,
       formatInteger(attempt.units),
@@ -262,7 +262,7 @@ function attemptsOf(report: CompressReport): Part {
       attempt.tuned === null ? "—" : words.value(attempt.tuned.value),
       formatDrop(attempt.drop, words.amount),
       formatDrop(attempt.upper, words.amount),
-      verdictOf(attempt, i === 0 ? notes : []),
+      verdictOf(attempt),
     ]),
   );
   const table = dataTable(
@@ -284,9 +284,9 @@ function attemptsOf(report: CompressReport): Part {
   return rows.length > 12 ? folded(`All ${rows.length} attempts`, table) : table;
 }
 
-function verdictOf({ isAccepted, reason }: Attempt, notes: readonly string[]): Part {
-  const remarks = [...(reason === undefined ? [] : [reason]), ...notes].map(sentence).join(" ");
+function verdictOf({ isAccepted, reason }: Attempt): Part {
+  const why = reason === undefined ? "" : sentence(reason);
   return isAccepted
-    ? html`<b class="good">accepted</b> ${remarks}`
-    : html`<b class="bad">not accepted</b> ${remarks}`;
+    ? html`<b class="good">accepted</b> ${why}`
+    : html`<b class="bad">not accepted</b> ${why}`;
 }
