@@ -10,8 +10,12 @@ import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
+import { withSeeds } from "../measure/draws.ts";
+import { emitModel } from "../onnx/emit.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
-import { tensorOf } from "../tensor/host-tensor.ts";
+import { withSession } from "../runtime/session.ts";
+import { structureOf } from "../structure/units.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { LearningOptions } from "./learned-method.ts";
 import { learnSupport, turboVbi } from "./turbo-vbi.ts";
@@ -165,8 +169,10 @@ describe("turbo-vbi", () => {
         const given = { ...options, ...more };
         const context = contextOf(branched("Add"), quadrants, given, { training });
         const proposal = await learnSupport(context);
-        const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
-        return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+        const [network, memory] = [proposal.graph, proposal.memory].map((of) =>
+          Buffer.from(concatBytes(writeModel(context.model, of))).toString("base64"),
+        );
+        return { ...proposal, edits: undefined, graph: network, memory };
       };
       const whole = await resultOf(place("whole"));
       expect(await resultOf(place("again"))).toEqual(whole);
@@ -188,6 +194,46 @@ describe("turbo-vbi", () => {
       });
     },
   );
+
+  it("remembers what the data tell of each weight, and draws that", async () => {
+    const options = { rounds: "8", rate: "0.02", density: "0.2" };
+    const { graph, memory } = await learnSupport(contextOf(noisyClusters(), clusters, options));
+    const valuesOf = ({ constants }: Pick<Graph, "constants"> = graph) =>
+      toNumbers(constants.get("w")?.read() ?? tensorOf("float32", [0], []));
+    const [means, deviations] = [valuesOf(), valuesOf(memory)];
+    expect(deviations.every((deviation) => deviation > 0)).toBe(true);
+    // It has learnt: all began with one deviation.
+    expect(new Set(deviations).size).toBeGreaterThan(200);
+
+    // An input that is 1 at one pixel reads the weights of that pixel.
+    const random = turboVbi.posterior?.(structureOf(graph), memory ?? graph) ?? graph;
+    const pixel = clusterOf(0)[2];
+    const x = tensorOf(
+      "float32",
+      [1, 1, 8, 8],
+      Float64Array.from({ length: 64 }, (_, i) => (i === pixel ? 1 : 0)),
+    );
+    const logits = await withSession(
+      emitModel(withSeeds(random, 1)).chunks,
+      { threads: 1 },
+      async (session) => {
+        const draws: number[][] = [];
+        for (let i = 0; i < 2000; i++) {
+          const [tensor] = (await session.run(new Map([["input", x]]))).values();
+          draws.push([...toNumbers(tensor)]);
+        }
+        return draws;
+      },
+    );
+    for (let c = 0; c < 4; c++) {
+      const drawn = logits.map((row) => row[c]);
+      const mean = drawn.reduce((sum, v) => sum + v, 0) / drawn.length;
+      const variance = drawn.reduce((sum, v) => sum + (v - mean) ** 2, 0) / drawn.length;
+      const [expected, deviation] = [means[4 * pixel + c], deviations[4 * pixel + c]];
+      expect(Math.abs(mean - expected) / deviation).toBeLessThan(0.1);
+      expect(Math.sqrt(variance) / deviation).toBeCloseTo(1, 1);
+    }
+  });
 
   it.each([
     "rounds=0",

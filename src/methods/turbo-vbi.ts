@@ -10,7 +10,7 @@
  *     mean loss + λ / (N P) Σ KL(N(μ, σ²) ‖ N(0, 1/E[ρ]))
  *
  * for N samples of P positions each. It begins with the trained weights, and ends with how probable it is of
- * each weight that it is active. The network that is pruned is that of the means.
+ * each weight that it is active. The network that is pruned is that of the means; its posterior is q(w).
  */
 import { assert } from "../errors.ts";
 import { digestOf } from "../files/tensor-file.ts";
@@ -19,6 +19,7 @@ import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { withWeights } from "../train/parameters.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
+import { withRandomWeights } from "./posterior-network.ts";
 import { stageOf } from "./stages.ts";
 import {
   type SupportFacts,
@@ -31,7 +32,9 @@ import { believe, priorDeviations, type TurboLayer, turboLayers } from "./turbo-
 import { type TurboSettings, turboName, turboOptions, turboSettings } from "./turbo-settings.ts";
 import { type TurboState, type TurboStates, turboStates } from "./turbo-state.ts";
 import { insertNoise, meanNetwork, momentsOfWeight, type VariationalGraph } from "./variational.ts";
+import { variationalScales } from "./variational-layers.ts";
 import type { Prior } from "./variational-loss.ts";
+import { rememberedIn } from "./variational-start.ts";
 import { trainPosterior } from "./variational-training.ts";
 
 /** What `turbo-vbi` answers: besides the proposal, the supports that it has found. */
@@ -50,6 +53,7 @@ export const turboVbi: LearnedMethod = {
   options: turboOptions,
   judgesWeights: () => true,
   learn: learnSupport,
+  posterior: withRandomWeights,
 };
 
 /** `turboVbi.learn`, with all that it finds out. Throws what a method that learns throws. */
@@ -70,7 +74,12 @@ export async function learnSupport(context: LearningContext): Promise<TurboPropo
   const rounds = settings.epochs > 0 ? settings.rounds : 0;
   while (state.round < rounds) state = await nextRound(run, states, state);
   const { beliefs, history } = state;
-  const graph = meanNetwork(original, withWeights(noisy.graph, state.weights));
+  const trained = withWeights(noisy.graph, state.weights);
+  const graph = meanNetwork(original, trained);
+  const posteriors = layers.map((layer) => ({
+    ...layer,
+    ...momentsOfWeight(trained, noisy, layer, layer.limit),
+  }));
   const scores = layers.map((layer, i) => weightScores(graph, layer, beliefs[i]));
   const facts = layers.map((layer, i) => supportFacts(layer, scores[i]));
   const look = { dataset, training, images: settings.images, seed };
@@ -80,6 +89,7 @@ export async function learnSupport(context: LearningContext): Promise<TurboPropo
   return {
     ...{ graph, history, facts },
     scores: unitScores(structure, layers, beliefs),
+    memory: rememberedIn(graph, posteriors, variationalScales(structure, layers)),
     weightScores: new Map(layers.map(({ weight }, i) => [weight, scores[i]])),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
     notes: supportNotes(facts),

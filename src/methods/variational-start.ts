@@ -61,7 +61,7 @@ export function startOf(graph: Graph, weight: VariationalWeight, options: StartO
  */
 export function rememberedIn(
   graph: Graph,
-  posteriors: Iterable<WeightPosterior>,
+  posteriors: Iterable<Pick<WeightPosterior, "weight" | "shape" | "deviations">>,
   certain: readonly VariationalWeight[] = [],
 ): Graph {
   const constants = new Map(graph.constants);
