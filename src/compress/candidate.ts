@@ -110,13 +110,17 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
   };
 }
 
+/** Whether single weights go, with the units that they leave superfluous; else whole units. */
+export function takesWeights({ method, methodOptions }: CompressSettings): boolean {
+  const options = new Map(Object.entries(methodOptions));
+  return anyMethodNamed(method).judgesWeights?.({ options }) ?? false;
+}
+
 /** Whether anything may go at all: some methods fail where nothing does. */
 export function canShrink({ graph }: Model, settings: CompressSettings): boolean {
   const structure = structureOf(graph, settings);
   const rules = rulesOf(settings);
-  const options = new Map(Object.entries(settings.methodOptions));
-  if (anyMethodNamed(settings.method).judgesWeights?.({ options }))
-    return anyWeightMayGo(structure, rules);
+  if (takesWeights(settings)) return anyWeightMayGo(structure, rules);
   const order = removalsInOrder(structure, new Float64Array(structure.units.length), rules);
   return order.choose(order.count).some((gone) => gone === 1);
 }

@@ -1,10 +1,14 @@
 /** @file Several rounds of removal as one, in the indices of the original. */
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Plan, PlanAxis } from "../structure/plan.ts";
-import { type Removed, removeNothing, withDependants } from "../structure/removal.ts";
+import { useKey } from "../structure/analysis.ts";
+import { type LayerWeight, layerWeights } from "../structure/layer-weights.ts";
+import { type Plan, type PlanAxis, zerosOf } from "../structure/plan.ts";
+import { keptAlong, type Removed, removeNothing, withDependants } from "../structure/removal.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import type { FilterAxis, Structure } from "../structure/units.ts";
+import type { Zeros } from "../structure/zeros.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
 
 /**
  * The units of the original that are gone after all plans, each of which speaks of what the one before
@@ -28,6 +32,48 @@ export function composeRemovals(original: Structure, plans: readonly Plan[]): Re
     for (const [index, unit] of axis.units.entries()) if (!isKept.has(index)) removed[unit] = 1;
   }
   return withDependants(original, removed);
+}
+
+/**
+ * The weights of the original that all plans make 0, as {@link composeRemovals} composes units. Fails with
+ * `PLAN_INVALID` where a plan speaks of weights that were not left.
+ */
+export function composeZeros(original: Structure, plans: readonly Plan[]): Zeros {
+  const composed = new Map<string, Uint8Array>();
+  const weights = new Map(
+    layerWeights(original.analysis.graph).map((weight) => [weight.node.name, weight]),
+  );
+  for (const [round, plan] of plans.entries()) {
+    if (plan.zeros === undefined) continue;
+    const removed = composeRemovals(original, plans.slice(0, round));
+    const left = removeUnits(original, removed);
+    const zeros = zerosOf(left, plan);
+    for (const { node, constant } of layerWeights(left)) {
+      const [weight, flags] = [weights.get(node.name), zeros.get(constant.name)];
+      if (weight === undefined || flags === undefined) continue;
+      const { name, shape } = weight.constant;
+      const own = composed.get(name) ?? new Uint8Array(sizeOf(shape));
+      composed.set(name, own);
+      for (const [i, place] of placesLeft(original, removed, weight).entries())
+        if (flags[i] === 1) own[place] = 1;
+    }
+  }
+  return composed;
+}
+
+/** Where the elements of a weight that are left stood in it, row by row. */
+function placesLeft(
+  structure: Structure,
+  removed: Removed,
+  { node, role, constant: { name, shape } }: LayerWeight,
+): readonly number[] {
+  const layout = structure.analysis.parameters.get(useKey(name, shape, node, role.weightInput));
+  let places = [0];
+  for (const [axis, size] of shape.entries()) {
+    const kept = layout ? keptAlong(structure, removed, layout, axis) : [...Array(size).keys()];
+    places = places.flatMap((place) => kept.map((index) => place * size + index));
+  }
+  return places;
 }
 
 /** Removal may give a shared parameter another name, so axes are found by their node. */

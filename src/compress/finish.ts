@@ -14,7 +14,7 @@ import { costOf } from "../structure/cost.ts";
 import { planOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
 import type { Choice } from "./certify.ts";
-import { composeRemovals, mismatchAfter } from "./compose.ts";
+import { composeRemovals, composeZeros, mismatchAfter } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
 import { saveExamples } from "./examples.ts";
@@ -93,7 +93,8 @@ export async function finish(
     await saveExamples(context, networks, config.hasLabels, examples);
   }
   await saveModel(paths.model, writeModel(model));
-  await savePlan(paths.plan, planOf(original.structure, removed, settings.method, []));
+  const zeros = composeZeros(original.structure, plans);
+  await savePlan(paths.plan, planOf(original.structure, removed, settings.method, [], zeros));
 
   const cost = costOf(model.graph, structureOf(model.graph).analysis.dims);
   const baseline = {

@@ -8,20 +8,21 @@ import type { VerifyOptions } from "../measure/compare.ts";
 import { isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import type { Model } from "../onnx/read.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
+import { concatBytes } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
 import { countWeights, weightTotal } from "../structure/layer-weights.ts";
-import { planOf, removalOf, zerosOf } from "../structure/plan.ts";
+import { planOf, removalOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
-import { countZeros, zerosIn } from "../structure/zeros.ts";
-import { composeRemovals, mismatchAfter, mismatchOf } from "./compose.ts";
+import { takesWeights } from "./candidate.ts";
+import { composeRemovals, composeZeros, mismatchAfter, mismatchOf } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { learnsPosterior, posteriorOfRun } from "./posterior-of-run.ts";
 import { roundsTaken } from "./report-figures.ts";
 import { finishedReport } from "./resume-run.ts";
 import { type CompressConfig, readConfig, roundPaths, runPaths } from "./run-folder.ts";
-import { verifyFiles, verifyZeros } from "./verify.ts";
+import { verifyFiles } from "./verify.ts";
 import { type Check, type Found, figureChecks, findings } from "./verify-run-figures.ts";
+import { modelsAt, planZeros, roundZeros } from "./verify-run-zeros.ts";
 
 /** One thing that was verified. */
 export interface RunCheck {
@@ -161,8 +162,8 @@ function roundChecks(
             return { figures: { maxError, tolerance, samples }, problems };
           },
         },
-        ...(settings.tuning.keepsZeros || record.remaining.density !== undefined
-          ? [{ name: `round ${round}: zeros`, work: () => zeros(run, round, how) }]
+        ...(settings.tuning.keepsZeros || takesWeights(settings)
+          ? [{ name: `round ${round}: zeros`, work: () => roundZeros(run, round, how) }]
           : []),
         {
           name: `round ${round}: chain`,
@@ -170,40 +171,6 @@ function roundChecks(
         },
       ];
     });
-}
-
-/**
- * Weights that a round sets to 0 stay 0 in tuning, and what is removed with them was superfluous: the network
- * without it computes what that with the zeros alone does.
- */
-async function zeros(run: string, round: number, how: VerifyOptions): Promise<Found> {
-  const paths = roundPaths(run, round);
-  const plan = await loadPlan(paths.plan);
-  const [before, pruned] = await modelsAt(paths.before, paths.pruned);
-  const tuned = zerosIn((await loadModel(paths.tuned)).graph);
-  const kept = zerosIn(pruned.graph);
-  const problems = [...kept].flatMap(([name, flags]) => {
-    const now = tuned.get(name);
-    const lost = flags.reduce((sum, flag, i) => sum + (flag === 1 && now?.[i] !== 1 ? 1 : 0), 0);
-    return lost === 0 ? [] : [`${paths.tuned}: ${lost} weights of "${name}" are 0 no longer`];
-  });
-  const structure = structureOf(before.graph, plan);
-  const { maxError, checks } = await verifyZeros(
-    before,
-    {
-      ...{ structure, removed: removalOf(structure, plan), zeros: zerosOf(before.graph, plan) },
-      bytes: writeModel(pruned),
-    },
-    how,
-  );
-  const failed = checks.filter(({ passed }) => !passed);
-  return {
-    figures: { zeros: countZeros(kept), maxError },
-    problems: [
-      ...problems,
-      ...failed.map((check) => `${check.name}: an error of ${check.maxError.toExponential(1)}`),
-    ],
-  };
 }
 
 /** A round begins with the network that was accepted last, and tuning changes no shapes. */
@@ -250,21 +217,22 @@ async function chain(
 function resultChecks(run: string, { settings }: CompressConfig, report: CompressReport): Check[] {
   const paths = runPaths(run);
   const { rounds, chosenRound, method } = report;
+  const taken = roundsTaken(rounds, chosenRound);
   const composed = async () => {
     const original = await loadModel(paths.original);
     const structure = structureOf(original.graph, settings);
-    const taken = roundsTaken(rounds, chosenRound);
     const plans = await Promise.all(
       taken.map(({ round }) => loadPlan(roundPaths(run, round).plan)),
     );
-    return { original, structure, removed: composeRemovals(structure, plans) };
+    const zeros = composeZeros(structure, plans);
+    return { structure, zeros, removed: composeRemovals(structure, plans) };
   };
   return [
     {
       name: "plan: composed",
       async work() {
-        const { structure, removed } = await composed();
-        return findings(await loadPlan(paths.plan), planOf(structure, removed, method, []));
+        const { structure, removed, zeros } = await composed();
+        return findings(await loadPlan(paths.plan), planOf(structure, removed, method, [], zeros));
       },
     },
     {
@@ -276,6 +244,9 @@ function resultChecks(run: string, { settings }: CompressConfig, report: Compres
         return { figures: { units }, problems: mismatch === undefined ? [] : [mismatch] };
       },
     },
+    ...(takesWeights(settings)
+      ? [{ name: "plan: zeros", work: () => planZeros(run, settings) }]
+      : []),
     ...(learnsPosterior(anyMethodNamed(method)) ? [posteriorCheck(run, report)] : []),
   ];
 }
@@ -296,10 +267,6 @@ function posteriorCheck(run: string, { method, rounds, chosenRound }: CompressRe
       return { figures: { bytes: expected?.length ?? 0 }, problems };
     },
   };
-}
-
-async function modelsAt(...paths: readonly [string, string]): Promise<[Model, Model]> {
-  return [await loadModel(paths[0]), await loadModel(paths[1])];
 }
 
 function costOfModel({ graph }: Model) {
