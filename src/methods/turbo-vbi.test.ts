@@ -11,6 +11,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withSeeds } from "../measure/draws.ts";
+import { quantile } from "../measure/statistics.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
@@ -74,6 +75,26 @@ function noisyClusters(): Graph {
   );
   b.output("logits", { dtype: "float32", shape: ["N", 4] });
   return b.build();
+}
+
+/** E[x² p (1 - p)] for each weight of one layer 64 → 4, over the images of `train` and draws of the weights. */
+function curvatureOf(means: Float64Array, deviations: Float64Array): Float64Array {
+  const random = randomOf("clusters", "train");
+  const noise = randomOf(0, "draws");
+  const images = 3000;
+  const curvature = new Float64Array(256);
+  for (let n = 0; n < images; n++) {
+    const pixels = Float64Array.from({ length: 64 }, () => random.integer(256) / 255);
+    const drawn = means.map((mean, i) => mean + deviations[i] * noise.normal());
+    const powers = [0, 1, 2, 3].map((c) =>
+      Math.exp(pixels.reduce((sum, x, i) => sum + x * drawn[4 * i + c], 0)),
+    );
+    const total = powers.reduce((sum, power) => sum + power, 0);
+    for (const [c, power] of powers.entries())
+      for (const [i, x] of pixels.entries())
+        curvature[4 * i + c] += (x ** 2 * (power / total) * (1 - power / total)) / images;
+  }
+  return curvature;
 }
 
 describe("planted clusters", () => {
@@ -195,45 +216,55 @@ describe("turbo-vbi", () => {
     },
   );
 
-  it("remembers what the data tell of each weight, and draws that", async () => {
-    const options = { rounds: "8", rate: "0.02", density: "0.2" };
-    const { graph, memory } = await learnSupport(contextOf(noisyClusters(), clusters, options));
-    const valuesOf = ({ constants }: Pick<Graph, "constants"> = graph) =>
-      toNumbers(constants.get("w")?.read() ?? tensorOf("float32", [0], []));
-    const [means, deviations] = [valuesOf(), valuesOf(memory)];
-    expect(deviations.every((deviation) => deviation > 0)).toBe(true);
-    // It has learnt: all began with one deviation.
-    expect(new Set(deviations).size).toBeGreaterThan(200);
+  it.each([0.1, 1, 4])(
+    "remembers what the data tell, and draws that, with λ = %f",
+    async (lambda) => {
+      const options = { rounds: "8", rate: "0.005", density: "0.2", lambda: `${lambda}` };
+      const { graph, memory } = await learnSupport(contextOf(noisyClusters(), clusters, options));
+      const valuesOf = ({ constants }: Pick<Graph, "constants"> = graph) =>
+        toNumbers(constants.get("w")?.read() ?? tensorOf("float32", [0], []));
+      const [means, deviations] = [valuesOf(), valuesOf(memory)];
+      expect(deviations.every((deviation) => deviation > 0)).toBe(true);
+      // Of an active weight the prior says next to nothing: the precision of its best normal is N/λ times the
+      // curvature of the mean loss.
+      const curvature = curvatureOf(means, deviations);
+      const planted = [0, 1, 2, 3].flatMap((c) => clusterOf(c).map((i) => 4 * i + c));
+      const ratios = planted.map((i) => deviations[i] * Math.sqrt((2500 / lambda) * curvature[i]));
+      expect(Math.min(...ratios)).toBeGreaterThan(0.6);
+      expect(Math.max(...ratios)).toBeLessThan(1.7);
+      expect(quantile(ratios, 0.5)).toBeGreaterThan(0.8);
+      expect(quantile(ratios, 0.5)).toBeLessThan(1.25);
 
-    // An input that is 1 at one pixel reads the weights of that pixel.
-    const random = turboVbi.posterior?.(structureOf(graph), memory ?? graph) ?? graph;
-    const pixel = clusterOf(0)[2];
-    const x = tensorOf(
-      "float32",
-      [1, 1, 8, 8],
-      Float64Array.from({ length: 64 }, (_, i) => (i === pixel ? 1 : 0)),
-    );
-    const logits = await withSession(
-      emitModel(withSeeds(random, 1)).chunks,
-      { threads: 1 },
-      async (session) => {
-        const draws: number[][] = [];
-        for (let i = 0; i < 2000; i++) {
-          const [tensor] = (await session.run(new Map([["input", x]]))).values();
-          draws.push([...toNumbers(tensor)]);
-        }
-        return draws;
-      },
-    );
-    for (let c = 0; c < 4; c++) {
-      const drawn = logits.map((row) => row[c]);
-      const mean = drawn.reduce((sum, v) => sum + v, 0) / drawn.length;
-      const variance = drawn.reduce((sum, v) => sum + (v - mean) ** 2, 0) / drawn.length;
-      const [expected, deviation] = [means[4 * pixel + c], deviations[4 * pixel + c]];
-      expect(Math.abs(mean - expected) / deviation).toBeLessThan(0.1);
-      expect(Math.sqrt(variance) / deviation).toBeCloseTo(1, 1);
-    }
-  });
+      // An input that is 1 at one pixel reads the weights of that pixel.
+      const random = turboVbi.posterior?.(structureOf(graph), memory ?? graph) ?? graph;
+      const pixel = clusterOf(0)[2];
+      const x = tensorOf(
+        "float32",
+        [1, 1, 8, 8],
+        Float64Array.from({ length: 64 }, (_, i) => (i === pixel ? 1 : 0)),
+      );
+      const logits = await withSession(
+        emitModel(withSeeds(random, 1)).chunks,
+        { threads: 1 },
+        async (session) => {
+          const draws: number[][] = [];
+          for (let i = 0; i < 2000; i++) {
+            const [tensor] = (await session.run(new Map([["input", x]]))).values();
+            draws.push([...toNumbers(tensor)]);
+          }
+          return draws;
+        },
+      );
+      for (let c = 0; c < 4; c++) {
+        const drawn = logits.map((row) => row[c]);
+        const mean = drawn.reduce((sum, v) => sum + v, 0) / drawn.length;
+        const variance = drawn.reduce((sum, v) => sum + (v - mean) ** 2, 0) / drawn.length;
+        const [expected, deviation] = [means[4 * pixel + c], deviations[4 * pixel + c]];
+        expect(Math.abs(mean - expected) / deviation).toBeLessThan(0.1);
+        expect(Math.sqrt(variance) / deviation).toBeCloseTo(1, 1);
+      }
+    },
+  );
 
   it.each([
     "rounds=0",
