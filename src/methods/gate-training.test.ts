@@ -15,8 +15,9 @@ import { adam, sgd, withScalar } from "../train/optimizers.ts";
 import { buildStep, type StepOptions } from "../train/step.ts";
 import { foldGates, insertGates } from "./filter-gates.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";
+import { klWeight } from "./free-energy.ts";
 import { type GateForm, gateForms, posteriorOf, snrSquared } from "./gate-posterior.ts";
-import { freeEnergy, klWeight } from "./gate-training.ts";
+import { freeEnergy } from "./gate-training.ts";
 import { insertNoisyGates, type NoisyGraph, randomizable } from "./noisy-gates.ts";
 
 /** Two smooth convolution blocks on x [N, 2, 4, 4], the second added to the first, and a dense head. */

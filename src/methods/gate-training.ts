@@ -12,7 +12,7 @@ import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import { sessionOptionsOf } from "../runtime/session.ts";
-import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
 import type { Objective, ObjectiveContext } from "../train/objectives.ts";
 import { adam, withScalar } from "../train/optimizers.ts";
@@ -21,6 +21,7 @@ import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
 import { foldGates } from "./filter-gates.ts";
 import type { Gate } from "./filter-gates-sites.ts";
+import { freeEnergyOf, klWeight } from "./free-energy.ts";
 import { emitGateKl, type GateForm, type GatePosterior, posteriorOf } from "./gate-posterior.ts";
 import { gateFacts } from "./gate-scores.ts";
 import type { LearnedProposal, LearningContext } from "./learned-method.ts";
@@ -60,9 +61,6 @@ export interface TrainedGates {
   readonly posteriors: ReadonlyMap<Gate, GatePosterior>;
   readonly history: LearnedProposal["history"];
 }
-
-/** The optimizer's scalar that holds λ(t) / (λ N). */
-export const klWeight = "kl weight";
 
 /** Trains the gates of a stage with the network. Fails as `train` does. */
 export async function trainGates(
@@ -116,22 +114,12 @@ export function freeEnergy(
   { gates, weights }: Pick<GateStage, "gates" | "weights">,
   form: GateForm,
 ): Objective {
-  return (context) => {
-    const { emit, prediction, scalars } = context;
-    const loss = task(context);
-    const weight = scalars.get(klWeight);
-    if (weight === undefined) return loss;
-    const [batch, channels] = prediction.shape;
-    const positions = sizeOf(prediction.shape) / (batch * channels);
-    const total = gates.reduce((sum, gate, i) => {
+  return freeEnergyOf(task, (context) =>
+    gates.reduce((sum, gate, i) => {
       const kl = divergence(context, noisy, i, form, weights(gate));
-      return kl === undefined ? sum : emit.add(sum, kl);
-    }, emit.scalar(0));
-    const t = algebraOf(emit, loss);
-    const penalty = t.mul(total, t.div(weight, positions));
-    context.tell?.("kl", penalty);
-    return t.add(loss, penalty);
-  };
+      return kl === undefined ? sum : context.emit.add(sum, kl);
+    }, context.emit.scalar(0)),
+  );
 }
 
 /** Σ λ A_c KL_c of one gate, rank 0; `undefined` where the output does not depend on it. */

@@ -35,6 +35,12 @@ import {
   variationalWeights,
 } from "./variational-layers.ts";
 import type { SigmaForm } from "./variational-noise.ts";
+import {
+  compensationOptions,
+  lambdaOption,
+  noiseOption,
+  rateOption,
+} from "./variational-options.ts";
 import { rememberedIn, type Start, startOf } from "./variational-start.ts";
 import {
   atMeans,
@@ -65,13 +71,7 @@ const options: readonly MethodOption[] = [
     default: "weight",
     description: "a deviation for each weight, or one for each filter",
   },
-  {
-    name: "noise",
-    values: ["auto", ...noiseForms],
-    default: "auto",
-    description:
-      "how noise is drawn: for each result of a layer (local), once for a batch (weight), with signs for each example (flipout), or as is exact (auto)",
-  },
+  noiseOption,
   {
     name: "prior",
     values: ["fixed", "learnt"],
@@ -98,31 +98,10 @@ const options: readonly MethodOption[] = [
     default: "5",
     description: "epochs in which the posterior is learnt; 0: none",
   },
-  {
-    name: "rate",
-    values: [],
-    default: "0.001",
-    description: "learning rate of the means, above 0; that of ln σ is 10 times as large",
-  },
-  {
-    name: "lambda",
-    values: [],
-    default: "0.1",
-    description: "weight of the KL in the loss; 1 is Bayes' rule",
-  },
+  rateOption,
+  lambdaOption("0.1"),
   collapseOption,
-  {
-    name: "images",
-    values: [],
-    default: "1024",
-    description: "images on which is measured what layers are given",
-  },
-  {
-    name: "compensate",
-    values: ["on", "off"],
-    default: "on",
-    description: "replace removed channels by their expected value",
-  },
+  ...compensationOptions,
 ];
 
 /** What `snr` answers: besides the proposal, what it has learnt. */

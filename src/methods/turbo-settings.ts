@@ -5,6 +5,12 @@ import { requirePrior, type TurboPrior, transitionForms } from "./turbo-layer.ts
 import { beliefForms } from "./turbo-precision.ts";
 import { supportStructures } from "./turbo-support.ts";
 import { noiseForms } from "./variational-layers.ts";
+import {
+  compensationOptions,
+  lambdaOption,
+  noiseOption,
+  rateOption,
+} from "./variational-options.ts";
 import type { PosteriorTraining } from "./variational-training.ts";
 
 /** The method's name. */
@@ -80,37 +86,10 @@ export const turboOptions: readonly MethodOption[] = [
     default: "5",
     description: "turns of precisions and support in each round, in the factorised form",
   },
-  {
-    name: "noise",
-    values: ["auto", ...noiseForms],
-    default: "auto",
-    description:
-      "how noise is drawn: for each result of a layer (local), once for a batch (weight), with signs for each example (flipout), or as is exact (auto)",
-  },
-  {
-    name: "rate",
-    values: [],
-    default: "0.001",
-    description: "learning rate of the means, above 0; that of ln σ is 10 times as large",
-  },
-  {
-    name: "lambda",
-    values: [],
-    default: "1",
-    description: "weight of the KL in the loss; 1 is Bayes' rule",
-  },
-  {
-    name: "images",
-    values: [],
-    default: "1024",
-    description: "images on which is measured what layers are given",
-  },
-  {
-    name: "compensate",
-    values: ["on", "off"],
-    default: "on",
-    description: "replace removed channels by their expected value",
-  },
+  noiseOption,
+  rateOption,
+  lambdaOption("1"),
+  ...compensationOptions,
 ];
 
 /** The options, read. */

@@ -5,7 +5,6 @@
 import type { Graph } from "../ir/graph.ts";
 import { writeModel } from "../onnx/write.ts";
 import { sessionOptionsOf } from "../runtime/session.ts";
-import { sizeOf } from "../tensor/host-tensor.ts";
 import { type Evaluator, evaluatorOf } from "../train/evaluation.ts";
 import type { TrainedNetwork } from "../train/network.ts";
 import type { Objective } from "../train/objectives.ts";
@@ -13,6 +12,7 @@ import { adam, withScalar } from "../train/optimizers.ts";
 import { objectiveFor, planOf, type TrainOptions } from "../train/options.ts";
 import { recalibrate } from "../train/recalibrate.ts";
 import { train } from "../train/train.ts";
+import { freeEnergyOf, klWeight } from "./free-energy.ts";
 import type { LearnedProposal, LearningContext } from "./learned-method.ts";
 import { epochFacts } from "./monitors.ts";
 import type { PosteriorFacts } from "./posterior-facts.ts";
@@ -42,8 +42,6 @@ export interface PosteriorTraining {
 export const spreadRate = 10;
 /** Samples of `fit` on which statistics are measured. */
 const recalibrationSamples = 2000;
-/** The scalar that holds λ(t) / N. */
-const klWeight = "kl weight";
 
 /** The network with noise in it, with other constants. Fails as `train` does. */
 export async function trainPosterior<W extends VariationalWeight>(
@@ -65,7 +63,7 @@ export async function trainPosterior<W extends VariationalWeight>(
     ...{ epochs, learningRate: rate, seed, checksMemorisation: false },
     statistics: usesBatchStatistics ? "batch" : "frozen",
     optimizer: withScalar(adam(), klWeight, (step) => lambdaAt(step) / samples),
-    objective: bayesian(task, noisy, weights, priorOf),
+    objective: freeEnergyOf(task, (step) => emitTotalKl(step, weights, noisy, priorOf)),
     groups: [
       ...noisy.fixed.map((match) => ({ match, isFrozen: true })),
       { match: `${noisy.prefix}*`, rateFactor: spreadRate },
@@ -75,27 +73,6 @@ export async function trainPosterior<W extends VariationalWeight>(
     checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
   });
   return { trained: (end === "rolled-back" ? best : final).graph, history };
-}
-
-/** The task's loss and the KL of all weights, per sample and position. */
-function bayesian<W extends VariationalWeight>(
-  task: Objective,
-  noisy: VariationalGraph,
-  weights: readonly W[],
-  priorOf: (weight: W) => Prior,
-): Objective {
-  return (context) => {
-    const { emit, prediction, scalars } = context;
-    const loss = task(context);
-    const weight = scalars.get(klWeight);
-    if (weight === undefined) return loss;
-    const [batch, channels] = prediction.shape;
-    const positions = emit.scalar(sizeOf(prediction.shape) / (batch * channels));
-    const kl = emitTotalKl(context, weights, noisy, priorOf);
-    const penalty = emit.mul(emit.div(weight, positions), kl);
-    context.tell?.("kl", penalty);
-    return emit.add(loss, penalty);
-  };
 }
 
 /** Scores the network of the means, and tells how far the posterior is. */
