@@ -114,6 +114,14 @@ describe("the page of a certified classifier", () => {
   });
 });
 
+it("says where fewer multiply-accumulates brought no speed, and what may help", () => {
+  const { latency, ...report } = certifiedReport();
+  const pageWith = (ratio: number) =>
+    textOf(draw({ ...report, latency: { ...latency, ratio, ci95: [ratio, ratio] } }));
+  expect(pageWith(1.1)).toContain("(--round-to 8) may help");
+  expect(pageWith(0.6)).not.toContain("--round-to 8");
+});
+
 describe("the page of an uncertified segmenter", () => {
   const page = draw(uncertifiedReport(), { examples: cellExamples(3, 48) });
   const text = textOf(page);

@@ -46,7 +46,7 @@ function troublesOf(report: CompressReport): readonly string[] {
 }
 
 /** What the figures cannot say. */
-function limitsOf({ hasLabels, result }: CompressReport): readonly string[] {
+function limitsOf({ hasLabels, result, baseline, latency }: CompressReport): readonly string[] {
   const limits: string[] = [];
   if (!hasLabels)
     limits.push(
@@ -55,6 +55,10 @@ function limitsOf({ hasLabels, result }: CompressReport): readonly string[] {
   if (result.value === null)
     limits.push(
       "There are no test data, so no figure here is from data that had no part in the choice.",
+    );
+  if (latency.ratio >= 1 && result.macs < baseline.macs)
+    limits.push(
+      "The network has fewer multiply-accumulates but is not faster on this machine: ONNX Runtime computes convolutions in blocks of channels, and widths that do not fill them cost as much. Widths that are multiples of 8 (--round-to 8) may help.",
     );
   return limits;
 }
