@@ -49,6 +49,9 @@ export async function propose(
   const rules = rulesOf(settings);
   const common = { seed, options: new Map(Object.entries(settings.methodOptions)), rules };
   const structure = structureOf(model.graph, { selectsInputs });
+  const budgets = hasTargets(settings)
+    ? await roundBudgets(context, round, { network: model, structure })
+    : [];
   const ranked = (
     network: Model,
     of: Structure,
@@ -56,18 +59,17 @@ export async function propose(
     learning: readonly EpochRecord[],
     remembered?: Model,
   ): Candidate => {
-    const scores = proposal.losses ? perSaving(of, proposal.losses, saved) : proposal.scores;
+    const { losses } = proposal;
+    // A tolerance alone is there to save multiply-accumulates.
+    const scores = losses
+      ? perSaving(of, losses, budgets.length > 0 ? budgets : budgetsOf(of, { macs: 1 }))
+      : proposal.scores;
     return {
       ...{ network, structure: of, proposal, learning, memory: remembered },
       // What was 0 before the method learnt is 0 again.
       order: cutsInOrder(of, proposal, rules, { scores, gone: zerosIn(model.graph) }),
     };
   };
-  const budgets = hasTargets(settings)
-    ? await roundBudgets(context, round, { network: model, structure })
-    : [];
-  // A tolerance alone is there to save multiply-accumulates.
-  const saved = budgets.length > 0 ? budgets : budgetsOf(structure, { macs: 1 });
   if (!isLearned(method)) {
     hooks.onPhase?.(`round ${round}: scoring`);
     return ranked(model, structure, method.propose({ structure, ...common }), []);

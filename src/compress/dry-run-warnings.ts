@@ -14,12 +14,14 @@ export function warningsFor(
   plan: Omit<CompressionPlan, "warnings">,
   { isOurs, canShrink }: PlanFacts,
 ): string[] {
-  if (!canShrink)
-    return ["Nothing may go: all channels must stay.", ...ofData(plan, isOurs), ...ofGuard(plan)];
-  return [...ofNetwork(plan), ...ofData(plan, isOurs), ...ofGuard(plan)];
+  return [...ofNetwork(plan, canShrink), ...ofData(plan, isOurs), ...ofGuard(plan)];
 }
 
-function ofNetwork({ network, settings }: Omit<CompressionPlan, "warnings">): string[] {
+function ofNetwork(
+  { network, settings }: Omit<CompressionPlan, "warnings">,
+  canShrink: boolean,
+): string[] {
+  if (!canShrink) return ["Nothing may go: all channels must stay."];
   const least = new Map(Object.entries(network.least));
   return Object.entries(settings.targets).flatMap(([name, target]) => {
     const share = least.get(name);

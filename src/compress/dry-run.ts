@@ -1,5 +1,4 @@
 /** @file A compression that is only planned: what it would do with what it is given, and what that costs. */
-
 import type { Dataset } from "../data/dataset.ts";
 import { preprocessingKey } from "../data/stored-preprocessing.ts";
 import { withLabelsFrom } from "../measure/pseudo-labels.ts";

@@ -8,7 +8,7 @@
  */
 import { algebraOf } from "../ops/algebra.ts";
 import { costModel } from "../structure/cost.ts";
-import { removeNothing } from "../structure/removal.ts";
+import { savingAlone } from "../structure/per-saving.ts";
 import { candidateUnits, selectUnits } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
@@ -132,15 +132,13 @@ export function unitShares(
 /** The MACs that a unit takes with it; units with filters of the same layers are alike. */
 function unitMacs(structure: Structure): (unit: number) => number {
   const cost = costModel(structure);
-  const whole = cost(removeNothing(structure)).macs;
+  const savingOf = savingAlone(structure, (removed) => cost(removed).macs);
   const known = new Map<string, number>();
   return (unit) => {
     const key = structure.units[unit].filters.map(({ axis }) => axis).join();
     const old = known.get(key);
     if (old !== undefined) return old;
-    const removed = removeNothing(structure);
-    removed[unit] = 1;
-    const macs = whole - cost(removed).macs;
+    const macs = savingOf(unit);
     known.set(key, macs);
     return macs;
   };

@@ -1,5 +1,5 @@
 /** @file Scores that estimate a loss, weighed against what the removal of each unit saves. */
-import { removeNothing } from "./removal.ts";
+import { type Removed, removeNothing } from "./removal.ts";
 import type { Budget } from "./select.ts";
 import type { Structure } from "./units.ts";
 
@@ -18,12 +18,27 @@ export function perSaving(
   scores: Float64Array,
   budgets: readonly Budget[],
 ): Float64Array {
+  const savingOf = savingAlone(structure, (removed) =>
+    budgets.reduce((sum, { remaining }) => sum + remaining(removed), 0),
+  );
+  return scores.map((score, unit) =>
+    structure.units[unit].reason === undefined
+      ? score / Math.max(savingOf(unit), leastSaving)
+      : score,
+  );
+}
+
+/** By how much a figure of the network falls when a unit goes alone. */
+export function savingAlone(
+  structure: Structure,
+  figureOf: (removed: Removed) => number,
+): (unit: number) => number {
   const removed = removeNothing(structure);
-  return scores.map((score, unit) => {
-    if (structure.units[unit].reason !== undefined) return score;
+  const whole = figureOf(removed);
+  return (unit) => {
     removed[unit] = 1;
-    const saving = budgets.reduce((sum, { remaining }) => sum + 1 - remaining(removed), 0);
+    const saving = whole - figureOf(removed);
     removed[unit] = 0;
-    return score / Math.max(saving, leastSaving);
-  });
+    return saving;
+  };
 }
