@@ -1,12 +1,11 @@
 /** @file How λ is chosen: Fisher information by closed form, targets, shares of the cost, coupling. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
@@ -23,12 +22,10 @@ import { chooseLambda, evidenceOf, unitShares } from "./gate-lambda.ts";
 import type { LearningContext } from "./learned-method.ts";
 import { vib } from "./vib.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-lambda-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("lambda");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 /** Flatten, 64 → 8 hidden values → 4 classes. */

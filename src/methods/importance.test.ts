@@ -1,8 +1,6 @@
 /** @file The method `importance`: what it learns, what its scores mean, and that it is reproducible. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
 import {
   branched,
@@ -10,9 +8,10 @@ import {
   expectExactRemoval,
   learning,
 } from "../../test/support/learning.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { constantOf, type Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
@@ -32,12 +31,10 @@ import { taylorScores } from "./importance-taylor.ts";
 import type { LearningContext, LearningOptions } from "./learned-method.ts";
 import { allMethods, anyMethodNamed, learnedMethods } from "./learned-registry.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-importance-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("importance");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 const contextOf = (

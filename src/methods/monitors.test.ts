@@ -1,12 +1,11 @@
 /** @file What methods tell of their posteriors, epoch by epoch, and what they do where one collapses. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { contextOf, learning } from "../../test/support/learning.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { quantile } from "../measure/statistics.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import type { LearnedMethod, LearningContext, LearningOptions } from "./learned-method.ts";
@@ -15,12 +14,10 @@ import { rbp } from "./rbp.ts";
 import { snr } from "./snr.ts";
 import { vib } from "./vib.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-monitors-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("monitors");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 const gates = { "gate-rate": "0.05", lambda: "100000", warmup: "0" };

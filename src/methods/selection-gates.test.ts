@@ -1,14 +1,13 @@
 /** @file Gates before layers that select what they read: folding, derivatives, and what methods make of them. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { normals, runGraph } from "../../test/support/bn-network.ts";
 import { contextOf, expectExactRemoval, learning } from "../../test/support/learning.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { selectingNetwork, variants } from "../../test/support/selecting-network.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { buildNetwork } from "../models/registry.ts";
@@ -27,12 +26,10 @@ import { snr } from "./snr.ts";
 import { vib } from "./vib.ts";
 
 const how = { selectsInputs: true };
-const folder = mkdtempSync(join(tmpdir(), "espalier-selection-gates-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("selection-gates");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 /** Flatten and two dense layers [64, 6, 4]; or a convolution of 3 filters and maximum pooling before them. */

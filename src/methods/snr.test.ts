@@ -1,13 +1,12 @@
 /** @file The method `snr`: what it learns, what its scores mean, and that it is reproducible. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { distance, normals, runGraph } from "../../test/support/bn-network.ts";
 import { branched, contextOf, expectExactRemoval, learning } from "../../test/support/learning.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
@@ -23,12 +22,10 @@ import { bestPrior, evidenceForZero } from "./posterior.ts";
 import { factNotes } from "./posterior-facts.ts";
 import { learnPosterior, snr } from "./snr.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-snr-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("snr");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 const cases: readonly (readonly [string, Graph])[] = [

@@ -1,8 +1,6 @@
 /** @file The methods `vib` and `rbp`: what they learn, what they propose, and that they are reproducible. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
 import {
   contextOf as contextOn,
@@ -11,9 +9,10 @@ import {
   learning,
   normalizedConv,
 } from "../../test/support/learning.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
@@ -27,12 +26,10 @@ import type { LearnedMethod, LearningContext, LearningOptions } from "./learned-
 import { rbp } from "./rbp.ts";
 import { vib } from "./vib.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-gates-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("gates");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 const contextOf = (

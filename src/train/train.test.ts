@@ -1,11 +1,11 @@
 /** @file Training runs: what they learn, how they end, and that they go on to the same bytes. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { preprocessingKey } from "../data/stored-preprocessing.ts";
 import type { Graph } from "../ir/graph.ts";
 import { constantOf } from "../ir/graph.ts";
@@ -20,12 +20,10 @@ import type { TrainOptions, TrainProgress } from "./options.ts";
 import { cosine } from "./schedules.ts";
 import { train } from "./train.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-train-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("train");
 let dataset: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "data"));
-  dataset = await openDataset(join(folder, "data"));
+  dataset = await openQuadrants(join(folder, "data"));
 });
 
 const graph = quadrantNetwork();

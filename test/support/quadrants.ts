@@ -1,6 +1,7 @@
 /** @file A data set of small images that a small network learns in seconds. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Dataset, openDataset } from "../../src/data/dataset.ts";
 import { randomOf } from "../../src/tensor/random.ts";
 import { idxFile } from "../data-files.ts";
 
@@ -29,4 +30,10 @@ export async function writeQuadrants(folder: string): Promise<void> {
   };
   await mkdir(folder, { recursive: true });
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
+}
+
+/** The data set of {@link writeQuadrants}, written to this folder. */
+export async function openQuadrants(folder: string): Promise<Dataset> {
+  await writeQuadrants(folder);
+  return openDataset(folder);
 }
