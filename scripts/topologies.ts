@@ -8,7 +8,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { prune } from "../src/compress/prune.ts";
-import { verifyPruned } from "../src/compress/verify.ts";
+import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { type Constant, constantOf, type Graph, type Node } from "../src/ir/graph.ts";
 import { emitModel } from "../src/onnx/emit.ts";
 import { readModel } from "../src/onnx/read.ts";

@@ -19,18 +19,16 @@ export type { CompressReport } from "./compress/compress-report.ts";
 export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";
 export type { CustomMetric, CustomParts } from "./compress/custom.ts";
-export { type CompressionPlan, type PlanRequest, planCompression } from "./compress/dry-run.ts";
+export {
+  type CompressionPlan,
+  type PlanRequest,
+  planCompression,
+} from "./compress/dry-run/dry-run.ts";
 export {
   type EvaluateRunOptions,
   evaluateRun,
   type RunEvaluation,
 } from "./compress/evaluate-run.ts";
-export {
-  type LatencyTarget,
-  type MeasuredLatency,
-  type PrunedToLatency,
-  pruneToLatency,
-} from "./compress/latency.ts";
 export {
   type PackCandidate,
   type PackedWithin,
@@ -39,6 +37,12 @@ export {
 } from "./compress/pack-within.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
+export {
+  type LatencyTarget,
+  type MeasuredLatency,
+  type PrunedToLatency,
+  pruneToLatency,
+} from "./compress/rounds/latency.ts";
 export type { RunHooks } from "./compress/run-hooks.ts";
 export {
   type GroupSensitivity,
@@ -47,17 +51,17 @@ export {
   type SensitivityPoint,
   type SensitivityProgress,
   sensitivity,
-} from "./compress/sensitivity.ts";
-export type { TrainReport } from "./compress/train-report.ts";
-export { type TrainRunRequest, trainRun } from "./compress/train-run.ts";
-export type { TrainSettings, TrainSettingsInput } from "./compress/train-settings.ts";
-export { verifyFiles, verifyPruned } from "./compress/verify.ts";
+} from "./compress/sensitivity/sensitivity.ts";
+export type { TrainReport } from "./compress/training/train-report.ts";
+export { type TrainRunRequest, trainRun } from "./compress/training/train-run.ts";
+export type { TrainSettings, TrainSettingsInput } from "./compress/training/train-settings.ts";
+export { verifyFiles, verifyPruned } from "./compress/verify/verify.ts";
 export {
   type RunCheck,
   type RunVerification,
   type VerifyRunOptions,
   verifyRun,
-} from "./compress/verify-run.ts";
+} from "./compress/verify/verify-run.ts";
 export * from "./core.ts";
 export type { Augmentation } from "./data/augment.ts";
 export { type Dataset, openDataset } from "./data/dataset.ts";

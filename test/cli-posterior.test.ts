@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { compressRun } from "../src/compress/compress-run.ts";
 import { resumeRun } from "../src/compress/resume-run.ts";
 import { roundPaths, runPaths } from "../src/compress/run-folder.ts";
-import { verifyRun } from "../src/compress/verify-run.ts";
+import { verifyRun } from "../src/compress/verify/verify-run.ts";
 import { loadModel } from "../src/files/model-file.ts";
 import { loadOutcomes } from "../src/measure/outcomes-file.ts";
 import { uncertaintyOf } from "../src/measure/uncertainty.ts";

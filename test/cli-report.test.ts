@@ -10,8 +10,8 @@ import {
   type TrainConfig,
   writeReport,
 } from "../src/compress/run-folder.ts";
-import type { TrainReport } from "../src/compress/train-report.ts";
-import { settingsOf } from "../src/compress/train-settings.ts";
+import type { TrainReport } from "../src/compress/training/train-report.ts";
+import { settingsOf } from "../src/compress/training/train-settings.ts";
 import { saveTensors } from "../src/files/tensor-file.ts";
 import { drawReport } from "../src/report/draw.ts";
 import { tensorOf } from "../src/tensor/host-tensor.ts";

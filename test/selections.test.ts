@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { composeRemovals, mismatchAfter } from "../src/compress/compose.ts";
+import { composeRemovals, mismatchAfter } from "../src/compress/rounds/compose.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import { differenceOf } from "../src/measure/compare.ts";
 import { randomFeeds } from "../src/measure/feeds.ts";

@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { finishPruning } from "../src/compress/prune.ts";
-import { verifyPruned } from "../src/compress/verify.ts";
+import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import { emitModel } from "../src/onnx/emit.ts";
 import { type Model, readModel } from "../src/onnx/read.ts";

@@ -1,5 +1,5 @@
 /** @file What `compress --dry-run` tells a person. */
-import type { CompressionPlan } from "../compress/dry-run.ts";
+import type { CompressionPlan } from "../compress/dry-run/dry-run.ts";
 import {
   escapeForTerminal,
   formatBytes,

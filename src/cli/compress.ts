@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import type { CompressRunRequest } from "../compress/compress-run.ts";
 import type { CompressSettingsInput } from "../compress/compress-settings.ts";
-import type { PlanRequest } from "../compress/dry-run.ts";
+import type { PlanRequest } from "../compress/dry-run/dry-run.ts";
 import { EspalierError } from "../errors.ts";
 import { describePlan } from "./compress-plan.ts";
 import { describeCompression, exitCodeOf } from "./compress-report.ts";
@@ -154,7 +154,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
 }
 
 async function plan(network: string, flags: Flags, io: Io): Promise<void> {
-  const { planCompression } = await import("../compress/dry-run.ts");
+  const { planCompression } = await import("../compress/dry-run/dry-run.ts");
   const run = flags.output;
   const request: PlanRequest = {
     ...requestOf(network, flags),

@@ -1,5 +1,5 @@
 /** @file What `sensitivity` shows a person. */
-import type { GroupSensitivity, Sensitivity } from "../compress/sensitivity.ts";
+import type { GroupSensitivity, Sensitivity } from "../compress/sensitivity/sensitivity.ts";
 import { escapeForTerminal, formatInteger, formatPercent, shorten, wrap } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";

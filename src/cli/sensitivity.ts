@@ -1,6 +1,6 @@
 /** @file `espalier sensitivity`: what it costs to thin each group of channels by itself. */
 import { Command, Option } from "commander";
-import type { Sensitivity } from "../compress/sensitivity.ts";
+import type { Sensitivity } from "../compress/sensitivity/sensitivity.ts";
 import type { Role } from "../data/splits.ts";
 import { escapeForTerminal } from "../report/text.ts";
 import { addDataOptions, type DataFlags, open } from "./data-options.ts";
@@ -92,7 +92,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<Sensitivity> {
     progress.phase("reading");
     const model = await load(path, flags);
     const dataset = await open(flags.data, flags, model);
-    const { sensitivity } = await import("../compress/sensitivity.ts");
+    const { sensitivity } = await import("../compress/sensitivity/sensitivity.ts");
     io.signal.throwIfAborted();
     progress.phase("measuring");
     return await sensitivity(model, dataset, {

@@ -1,6 +1,6 @@
 /** @file What `train` tells a person at the end. */
 import { join } from "node:path";
-import type { TrainReport } from "../compress/train-report.ts";
+import type { TrainReport } from "../compress/training/train-report.ts";
 import { formatBytes, formatInteger, formatPercent } from "../report/text.ts";
 import { describeScore } from "./follow.ts";
 import { drawFacts } from "./table.ts";

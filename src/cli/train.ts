@@ -1,7 +1,7 @@
 /** @file `espalier train`: trains a built-in network from nothing, or fine-tunes a file. */
 import { Command, Option } from "commander";
-import type { TrainRunRequest } from "../compress/train-run.ts";
-import type { TrainSettingsInput } from "../compress/train-settings.ts";
+import type { TrainRunRequest } from "../compress/training/train-run.ts";
+import type { TrainSettingsInput } from "../compress/training/train-settings.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
 import { follow } from "./follow.ts";
 import { type Io, writeJson } from "./io.ts";
@@ -92,7 +92,7 @@ export function trainCommand(io: Io): Command {
     .addHelpText("after", explanation);
   addJsonOption(addThreadsOption(command));
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
-    const { trainRun } = await import("../compress/train-run.ts");
+    const { trainRun } = await import("../compress/training/train-run.ts");
     const report = await follow(io, (hooks) => trainRun(requestOf(network, flags), hooks));
     if (flags.json) writeJson(io, report);
     else io.out(describeTraining(flags.output, report, io.columns));

@@ -1,6 +1,6 @@
 /** @file Flags of commands that train: how long, how fast, by which optimizer, towards what. */
 import { type Command, Option } from "commander";
-import { lossNames, type TrainSettingsInput } from "../compress/train-settings.ts";
+import { lossNames, type TrainSettingsInput } from "../compress/training/train-settings.ts";
 import {
   addFactor,
   addText,

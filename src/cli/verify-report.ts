@@ -1,5 +1,5 @@
 /** @file What `verify RUN` tells a person. */
-import type { RunVerification } from "../compress/verify-run.ts";
+import type { RunVerification } from "../compress/verify/verify-run.ts";
 import { escapeForTerminal, formatInteger, formatScientific } from "../report/text.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 

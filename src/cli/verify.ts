@@ -108,7 +108,7 @@ async function verifyPair(
           await open(flags.data, flags, before),
           { count: dataSamples, signal: io.signal },
         );
-  const { verifyFiles } = await import("../compress/verify.ts");
+  const { verifyFiles } = await import("../compress/verify/verify.ts");
   io.signal.throwIfAborted();
   progress.phase("verifying");
   const verification = await verifyFiles(before, after, plan, {
@@ -145,7 +145,7 @@ async function verifyFolder(
     throw new EspalierError("USAGE", `${given.join(", ")}: not for the folder of a run`, {
       hint: "A run is verified from its own files.",
     });
-  const { verifyRun } = await import("../compress/verify-run.ts");
+  const { verifyRun } = await import("../compress/verify/verify-run.ts");
   progress.phase("verifying");
   const verification = await verifyRun(run, {
     ...howOf(flags, io),

@@ -4,7 +4,7 @@
  * has the same report.
  */
 import { z } from "zod";
-import { posteriorRecord } from "./posterior-record.ts";
+import { posteriorRecord } from "./rounds/posterior-record.ts";
 import { uncertaintyRecord } from "./uncertainty-record.ts";
 
 const interval = z.tuple([z.number(), z.number()]);

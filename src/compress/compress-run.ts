@@ -17,14 +17,14 @@ import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { versions } from "../runtime/versions.ts";
 import { baselineWarnings } from "./baseline-warnings.ts";
-import { chooseRound, describeLook, looksOf } from "./certify.ts";
 import type { CompressReport } from "./compress-report.ts";
 import { type CompressSettingsInput, compressSettingsOf } from "./compress-settings.ts";
 import type { CompressContext } from "./context.ts";
 import { type CustomParts, customConfig, requireSameParts } from "./custom.ts";
 import { finish } from "./finish.ts";
+import { chooseRound, describeLook, looksOf } from "./guard/certify.ts";
 import { Journal } from "./journal.ts";
-import { runRounds } from "./rounds.ts";
+import { runRounds } from "./rounds/rounds.ts";
 import { contextOf } from "./run-context.ts";
 import {
   type CompressConfig,

@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import type { SelectionRules } from "../structure/select.ts";
-import { stagesOf } from "./ladder.ts";
-import { trainSettings } from "./train-settings.ts";
+import { stagesOf } from "./guard/ladder.ts";
+import { trainSettings } from "./training/train-settings.ts";
 
 const share = z.number().gt(0).max(1);
 const count = z.int().positive();

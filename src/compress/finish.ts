@@ -13,11 +13,10 @@ import { writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
 import { planOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
-import type { Choice } from "./certify.ts";
-import { composeRemovals, composeZeros, mismatchAfter } from "./compose.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
 import { saveExamples } from "./examples.ts";
+import type { Choice } from "./guard/certify.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
 import { selectedInputs } from "./prune.ts";
 import {
@@ -39,8 +38,9 @@ import {
   testFigures,
   verificationOf,
 } from "./report-figures.ts";
+import { composeRemovals, composeZeros, mismatchAfter } from "./rounds/compose.ts";
 import { type CompressConfig, makeFolder, roundPaths, runPaths } from "./run-folder.ts";
-import { sensitivityOfRun } from "./sensitivity-of-run.ts";
+import { sensitivityOfRun } from "./sensitivity/sensitivity-of-run.ts";
 import { uncertaintyRecordOf } from "./uncertainty-record.ts";
 
 /** What a run has come to when its rounds are over. */

@@ -12,7 +12,7 @@ import type { Model } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import type { PackOptions } from "../pack/contents.ts";
 import { type Packed, pack, quantised } from "../pack/pack.ts";
-import { largestWithin } from "./search.ts";
+import { largestWithin } from "./rounds/search.ts";
 
 /** How to search. */
 export interface PackWithinOptions extends Omit<ExamineOptions, "split" | "onProgress"> {

@@ -15,7 +15,7 @@ import { type Budget, requireShares, type SelectionRules } from "../structure/se
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
-import { cutsInOrder, fewestMeeting } from "./cut-order.ts";
+import { cutsInOrder, fewestMeeting } from "./rounds/cut-order.ts";
 
 /** Shares of the original that may remain, each in (0, 1]. */
 export interface Targets {

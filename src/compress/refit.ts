@@ -2,7 +2,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import { dataFeeds } from "../measure/data-feeds.ts";
-import { type RefitOptions, refit } from "../methods/refit.ts";
+import { type RefitOptions, refit } from "../methods/compensation/refit.ts";
 import type { Model } from "../onnx/read.ts";
 import { finishPruning, type Pruned } from "./prune.ts";
 

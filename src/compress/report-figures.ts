@@ -9,7 +9,6 @@ import type { Removed } from "../structure/removal.ts";
 import { isSparse, layerSupports } from "../structure/supports.ts";
 import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import type { Choice } from "./certify.ts";
 import {
   acceptedOf,
   type CompressReport,
@@ -17,6 +16,7 @@ import {
   type RoundRecord,
 } from "./compress-report.ts";
 import { type CompressSettings, hasTargets } from "./compress-settings.ts";
+import type { Choice } from "./guard/certify.ts";
 
 /** A metric on a role, as it is written down. */
 export function measuredOf(outcomes: Outcomes): Measured {

@@ -15,8 +15,8 @@ import {
   runPaths,
 } from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
-import { type TrainReport, trainReport } from "./train-report.ts";
-import { continueTraining } from "./train-run.ts";
+import { type TrainReport, trainReport } from "./training/train-report.ts";
+import { continueTraining } from "./training/train-run.ts";
 
 /** How to go on with a run. */
 export interface ResumeOptions extends RunHooks {

@@ -15,7 +15,7 @@ import { type CustomMetric, type CustomParts, measureBy } from "./custom.ts";
 import { Journal } from "./journal.ts";
 import { type CompressConfig, runPaths } from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
-import { trainOptionsOf } from "./train-settings.ts";
+import { trainOptionsOf } from "./training/train-settings.ts";
 
 /** Reads the original and the journal, and measures the baseline on `select`. Fails as `compressRun`. */
 export async function contextOf(

@@ -24,7 +24,7 @@ import { EspalierError } from "../errors.ts";
 import { writeAtomically } from "../files/model-file.ts";
 import { clearLeftovers } from "../files/tensor-file.ts";
 import { compressSettings } from "./compress-settings.ts";
-import { trainSettings } from "./train-settings.ts";
+import { trainSettings } from "./training/train-settings.ts";
 
 const common = {
   version: z.literal(1),

@@ -20,12 +20,12 @@ import { randomOf } from "../tensor/random.ts";
 import type { CompressReport } from "./compress-report.ts";
 import { compressRun } from "./compress-run.ts";
 import type { CompressSettingsInput } from "./compress-settings.ts";
-import { planCompression } from "./dry-run.ts";
+import { planCompression } from "./dry-run/dry-run.ts";
 import { prune } from "./prune.ts";
 import { resumeRun } from "./resume-run.ts";
 import { roundPaths, runPaths } from "./run-folder.ts";
-import { verifyPruned, verifyZeros } from "./verify.ts";
-import { verifyRun } from "./verify-run.ts";
+import { verifyPruned, verifyZeros } from "./verify/verify.ts";
+import { verifyRun } from "./verify/verify-run.ts";
 
 const weights = new Map([["level", "weights"]]);
 const common = {

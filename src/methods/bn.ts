@@ -19,13 +19,13 @@ import type { Moments } from "../ops/operator.ts";
 import { roleOf } from "../ops/roles.ts";
 import { candidateUnits } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
-import { type Source, sourcesOf, withDeviations } from "./channel-model.ts";
-import { compensate } from "./compensation.ts";
-import { correlationsOf } from "./correlations.ts";
+import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
+import { compensate } from "./compensation/compensation.ts";
+import { correlationsOf } from "./compensation/correlations.ts";
+import { damageModel, type OtherDamage, removalOrder } from "./compensation/removal-order.ts";
+import { momentsOf } from "./compensation/statistics.ts";
 import { type Method, type MethodContext, type MethodOption, optionOf } from "./method.ts";
 import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./readers.ts";
-import { damageModel, type OtherDamage, removalOrder } from "./removal-order.ts";
-import { momentsOf } from "./statistics.ts";
 
 const onOff = ["on", "off"] as const;
 const options: readonly MethodOption[] = [

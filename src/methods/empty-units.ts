@@ -14,7 +14,7 @@ import type { Edit } from "../structure/edits.ts";
 import { type Removed, removeNothing } from "../structure/removal.ts";
 import { candidateUnits, removalsInOrder, type SelectionRules } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
-import { lowerMean } from "./compensation.ts";
+import { lowerMean } from "./compensation/compensation.ts";
 import { otherReadsOf, type Reader, readersOf } from "./readers.ts";
 
 /** A removal that changes nothing. */

@@ -22,12 +22,12 @@ import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { feedingOf } from "../train/feeding.ts";
-import { foldGates, insertGates, scaleFilters } from "./filter-gates.ts";
-import { type Gate, gatesOf } from "./filter-gates-sites.ts";
+import { foldGates, insertGates, scaleFilters } from "./gates/filter-gates.ts";
+import { type Gate, gatesOf } from "./gates/filter-gates-sites.ts";
+import { absoluteFactors, magnitudes } from "./importance/importance-scores.ts";
+import { type Start, startOf } from "./importance/importance-start.ts";
+import { taylorScores } from "./importance/importance-taylor.ts";
 import { importance } from "./importance.ts";
-import { absoluteFactors, magnitudes } from "./importance-scores.ts";
-import { type Start, startOf } from "./importance-start.ts";
-import { taylorScores } from "./importance-taylor.ts";
 import type { LearningContext, LearningOptions } from "./learned-method.ts";
 import { allMethods, anyMethodNamed, learnedMethods } from "./learned-registry.ts";
 

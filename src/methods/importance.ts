@@ -12,12 +12,12 @@ import type { Structure } from "../structure/units.ts";
 import { type Objective, sumOf } from "../train/objectives.ts";
 import { objectiveFor } from "../train/options.ts";
 import { train } from "../train/train.ts";
-import { compensatedEdits } from "./compensated-edits.ts";
-import { foldGates, type GatedGraph, insertGates } from "./filter-gates.ts";
-import { type Gate, gatesOf } from "./filter-gates-sites.ts";
-import { absoluteFactors, magnitudes } from "./importance-scores.ts";
-import { type Started, startOf, starts } from "./importance-start.ts";
-import { taylorScores } from "./importance-taylor.ts";
+import { compensatedEdits } from "./compensation/compensated-edits.ts";
+import { foldGates, type GatedGraph, insertGates } from "./gates/filter-gates.ts";
+import { type Gate, gatesOf } from "./gates/filter-gates-sites.ts";
+import { absoluteFactors, magnitudes } from "./importance/importance-scores.ts";
+import { type Started, startOf, starts } from "./importance/importance-start.ts";
+import { taylorScores } from "./importance/importance-taylor.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
 

@@ -10,7 +10,7 @@ import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
-import type { PosteriorFacts } from "./posterior-facts.ts";
+import type { PosteriorFacts } from "./posterior/posterior-facts.ts";
 
 /** How the run that a method serves trains. The method adds what its own training needs. */
 export interface LearningOptions

@@ -16,10 +16,10 @@ import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { recalibrate } from "../train/recalibrate.ts";
+import { measureMoments } from "./compensation/measured-moments.ts";
 import type { LearningOptions } from "./learned-method.ts";
-import { measureMoments } from "./measured-moments.ts";
-import { bestPrior, evidenceForZero } from "./posterior.ts";
-import { factNotes } from "./posterior-facts.ts";
+import { bestPrior, evidenceForZero } from "./posterior/posterior.ts";
+import { factNotes } from "./posterior/posterior-facts.ts";
 import { learnPosterior, snr } from "./snr.ts";
 
 const folder = scratchFolder("snr");

@@ -12,42 +12,42 @@
  */
 import { assert, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import { compensatedEdits, momentsWithoutStatistics } from "./compensated-edits.ts";
+import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
+import type { MeasureOptions } from "./compensation/measured-moments.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import type { MeasureOptions } from "./measured-moments.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
-import { collapseNotes, collapseOption, rollsBackCollapse } from "./monitors.ts";
-import { bestPrior, type WeightPosterior } from "./posterior.ts";
+import { collapseNotes, collapseOption, rollsBackCollapse } from "./posterior/monitors.ts";
+import { bestPrior, type WeightPosterior } from "./posterior/posterior.ts";
 import {
   evidenceNotes,
   factNotes,
   type PosteriorFacts,
   posteriorFacts,
-} from "./posterior-facts.ts";
-import { withRandomWeights } from "./posterior-network.ts";
-import { scoredAxes } from "./snr-axes.ts";
-import { type SnrScore, scoreUnits, snrScores } from "./snr-scores.ts";
-import { insertNoise, momentsOfWeight } from "./variational.ts";
+} from "./posterior/posterior-facts.ts";
+import { withRandomWeights } from "./posterior/posterior-network.ts";
+import { scoredAxes } from "./variational/snr-axes.ts";
+import { type SnrScore, scoreUnits, snrScores } from "./variational/snr-scores.ts";
+import { insertNoise, momentsOfWeight } from "./variational/variational.ts";
 import {
   type NoiseForm,
   noiseForms,
   variationalScales,
   variationalWeights,
-} from "./variational-layers.ts";
-import type { SigmaForm } from "./variational-noise.ts";
+} from "./variational/variational-layers.ts";
+import type { SigmaForm } from "./variational/variational-noise.ts";
 import {
   compensationOptions,
   lambdaOption,
   noiseOption,
   rateOption,
-} from "./variational-options.ts";
-import { rememberedIn, type Start, startOf } from "./variational-start.ts";
+} from "./variational/variational-options.ts";
+import { rememberedIn, type Start, startOf } from "./variational/variational-start.ts";
 import {
   atMeans,
   type PosteriorTraining,
   spreadRate,
   trainPosterior,
-} from "./variational-training.ts";
+} from "./variational/variational-training.ts";
 
 const name = "snr";
 const options: readonly MethodOption[] = [

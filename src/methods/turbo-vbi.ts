@@ -17,9 +17,9 @@ import { digestOf } from "../files/tensor-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { withWeights } from "../train/parameters.ts";
-import { compensatedEdits, momentsWithoutStatistics } from "./compensated-edits.ts";
+import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { withRandomWeights } from "./posterior-network.ts";
+import { withRandomWeights } from "./posterior/posterior-network.ts";
 import { stageOf } from "./stages.ts";
 import {
   type SupportFacts,
@@ -27,15 +27,25 @@ import {
   supportNotes,
   unitScores,
   weightScores,
-} from "./turbo-clusters.ts";
-import { believe, priorDeviations, type TurboLayer, turboLayers } from "./turbo-layer.ts";
-import { type TurboSettings, turboName, turboOptions, turboSettings } from "./turbo-settings.ts";
-import { type TurboState, type TurboStates, turboStates } from "./turbo-state.ts";
-import { insertNoise, meanNetwork, momentsOfWeight, type VariationalGraph } from "./variational.ts";
-import { variationalScales } from "./variational-layers.ts";
-import type { Prior } from "./variational-loss.ts";
-import { rememberedIn } from "./variational-start.ts";
-import { trainPosterior } from "./variational-training.ts";
+} from "./turbo/turbo-clusters.ts";
+import { believe, priorDeviations, type TurboLayer, turboLayers } from "./turbo/turbo-layer.ts";
+import {
+  type TurboSettings,
+  turboName,
+  turboOptions,
+  turboSettings,
+} from "./turbo/turbo-settings.ts";
+import { type TurboState, type TurboStates, turboStates } from "./turbo/turbo-state.ts";
+import {
+  insertNoise,
+  meanNetwork,
+  momentsOfWeight,
+  type VariationalGraph,
+} from "./variational/variational.ts";
+import { variationalScales } from "./variational/variational-layers.ts";
+import type { Prior } from "./variational/variational-loss.ts";
+import { rememberedIn } from "./variational/variational-start.ts";
+import { trainPosterior } from "./variational/variational-training.ts";
 
 /** What `turbo-vbi` answers: besides the proposal, the supports that it has found. */
 export interface TurboProposal extends LearnedProposal {

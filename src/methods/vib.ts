@@ -4,13 +4,13 @@
  * The objective is that of VIBNet (Dai et al., "Compressing Neural Networks using the Variational
  * Information Bottleneck", ICML 2018); `gate-posterior.ts` says what its gates come to.
  */
-import { compensatedEdits } from "./compensated-edits.ts";
-import { gateFacts, gateLosses, gateNotes, gateScores } from "./gate-scores.ts";
-import { gateOptions, gateSettings, gateWeights, randomGates } from "./gate-settings.ts";
-import { trainGates } from "./gate-training.ts";
+import { compensatedEdits } from "./compensation/compensated-edits.ts";
+import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-scores.ts";
+import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
+import { trainGates } from "./gates/gate-training.ts";
 import type { LearnedMethod } from "./learned-method.ts";
-import { collapseNotes } from "./monitors.ts";
-import { gateMemory, withRandomGates } from "./posterior-network.ts";
+import { collapseNotes } from "./posterior/monitors.ts";
+import { gateMemory, withRandomGates } from "./posterior/posterior-network.ts";
 
 const name = "vib";
 const options = gateOptions({

@@ -1,5 +1,5 @@
 /** @file The page of a training run. */
-import type { TrainReport } from "../compress/train-report.ts";
+import type { TrainReport } from "../compress/training/train-report.ts";
 import { footer } from "./draw.ts";
 import { counted, metricWords, sentence, spaced } from "./figures.ts";
 import { titleOf } from "./headline.ts";

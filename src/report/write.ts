@@ -1,7 +1,7 @@
 /** @file `report.html` of a run, drawn from what the run's folder holds. */
 import { type CompressReport, compressReport } from "../compress/compress-report.ts";
 import { readConfig, readReport, runPaths } from "../compress/run-folder.ts";
-import { trainReport } from "../compress/train-report.ts";
+import { trainReport } from "../compress/training/train-report.ts";
 import { EspalierError } from "../errors.ts";
 import { loadModel, writeAtomically } from "../files/model-file.ts";
 import { loadTensors, type TensorFile } from "../files/tensor-file.ts";

@@ -7,15 +7,15 @@
  * the samples that k damages are among those that k + 1 damages, but for a share of `churn`, which
  * every candidate draws anew.
  */
-import { climb } from "../../src/compress/guard.ts";
+import { climb } from "../../src/compress/guard/guard.ts";
 import {
   type Drop,
   declareLadder,
   levelOf,
   type State,
   stagesOf,
-} from "../../src/compress/ladder.ts";
-import { largestWithin } from "../../src/compress/search.ts";
+} from "../../src/compress/guard/ladder.ts";
+import { largestWithin } from "../../src/compress/rounds/search.ts";
 import { pairedDifferenceInterval } from "../../src/measure/classification.ts";
 import { type Random, randomOf } from "../../src/tensor/random.ts";
 

@@ -1,0 +1,171 @@
+/**
+ * @file One try of a round: units are removed, the rest is tuned and judged on `select`. A try that loses
+ * too much, or whose tuning diverges, is taken back.
+ */
+import { join } from "node:path";
+import { EspalierError } from "../../errors.ts";
+import { saveModel } from "../../files/model-file.ts";
+import { savePlan } from "../../files/plan-file.ts";
+import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
+import { type ModelBytes, writeModel } from "../../onnx/write.ts";
+import { removeUnits } from "../../structure/surgery.ts";
+import { structureOf } from "../../structure/units.ts";
+import type { EpochRecord } from "../../train/checkpoint.ts";
+import { train } from "../../train/train.ts";
+import type { AttemptRecord } from "../compress-report.ts";
+import { type CompressContext, densityLeft, remainingOf, reread } from "../context.ts";
+import { levelOf } from "../guard/ladder.ts";
+import type { Pruned } from "../prune.ts";
+import { epochEntriesOf, measuredOf } from "../report-figures.ts";
+import { roundPaths } from "../run-folder.ts";
+import { secondsLeft } from "../time-budget.ts";
+import { verifyPruned, verifyZeros } from "../verify/verify.ts";
+import { type Candidate, removeFirst } from "./candidate.ts";
+import { unlessDiverged } from "./divergence.ts";
+
+/** What to try. */
+export interface Trial {
+  readonly round: number;
+  /** For its checkpoint. */
+  readonly name: string;
+  /** Units or weights to remove. */
+  readonly count: number;
+  /** Whether weights that are 0 then stay 0 in tuning. */
+  readonly keepsZeros: boolean;
+  /** Of tuning. */
+  readonly epochs: number;
+  /** On `select`, for it to be accepted. */
+  readonly largestDrop: number;
+}
+
+/**
+ * Removes, verifies, tunes, and judges on `select`. The networks and the plan of a try that was judged lie
+ * in the folder of the round, also if it was taken back; one whose tuning diverged leaves no files.
+ *
+ * Fails with `VERIFY_FAILED` where the removal is not exact, and as `train`, but for `TRAINING_DIVERGED`.
+ */
+export async function tryOut(
+  context: CompressContext,
+  candidate: Candidate,
+  trial: Trial,
+): Promise<AttemptRecord> {
+  const { settings, original, hooks, session, run, method } = context;
+  const { round, count, largestDrop, keepsZeros } = trial;
+  const hasDensity = keepsZeros || settings.targets.density !== undefined;
+  const pruned = removeFirst(candidate, count);
+  hooks.onPhase?.(`round ${round}: verifying the removal`);
+  const { maxError, samples, passed, checks } = await verifyPruned(
+    candidate.network,
+    pruned,
+    session,
+  );
+  const exact = await verifyZeros(candidate.network, pruned, session);
+  if (!passed || !exact.passed)
+    throw new EspalierError("VERIFY_FAILED", `round ${round}: the removal is not exact`, {
+      hint: "Please report it with the model if you may share it; --except may spare the layer.",
+      data: {
+        round,
+        maxError: Math.max(maxError, exact.maxError),
+        checks: [...checks, ...exact.checks],
+      },
+    });
+  const removed = await context.examine(pruned.bytes.chunks, "select");
+  const common = {
+    units: pruned.removed.reduce((sum, gone) => sum + gone, 0),
+    remaining: {
+      ...remainingOf(pruned.after, original),
+      ...(hasDensity && { density: densityLeft(pruned.graph, original) }),
+    },
+    removed: measuredOf(removed),
+    verification: { maxError, samples, passed },
+  };
+  const dropOf = (outcomes: Outcomes) => {
+    const { drop, upper } = pairedDrop(original.select, outcomes, {
+      level: levelOf(settings.confidence),
+    });
+    return { drop, upper };
+  };
+
+  const tuned = await unlessDiverged(() => tune(context, trial, pruned, removed));
+  if (tuned instanceof EspalierError)
+    return {
+      ...{ ...common, ...dropOf(removed), tuned: null, tuning: [] },
+      ...{ isAccepted: false, isDiverged: true },
+      reason: `fine-tuning diverged: ${tuned.message}`,
+    };
+  const { bytes, history, judged } = tuned;
+  const paths = roundPaths(run, round);
+  await saveModel(paths.pruned, pruned.bytes);
+  await savePlan(paths.plan, { ...pruned.plan, method: method.name });
+  const { memory } = candidate;
+  if (memory !== undefined) {
+    const { analysis } = pruned.structure;
+    const kept = removeUnits(structureOf(memory.graph, analysis), pruned.removed);
+    await saveModel(paths.memory, writeModel(memory, kept));
+  }
+  await saveModel(paths.tuned, bytes);
+  const { drop, upper } = dropOf(judged);
+  const isAccepted = drop <= largestDrop;
+  const points = (100 * largestDrop).toFixed(2);
+  return {
+    ...{ ...common, drop, upper, isAccepted, isDiverged: false },
+    tuned: trial.epochs === 0 ? null : measuredOf(judged),
+    tuning: epochEntriesOf(history),
+    ...(isAccepted ? {} : { reason: `the drop on select is more than ${points} points` }),
+  };
+}
+
+/**
+ * Fine-tunes on `fit`, going on from its checkpoint, no longer than the time budget allows; the best epoch
+ * on `select` counts.
+ */
+async function tune(
+  context: CompressContext,
+  { round, name, epochs, keepsZeros }: Trial,
+  pruned: Pruned,
+  before: Outcomes,
+): Promise<{
+  readonly bytes: ModelBytes;
+  readonly history: readonly EpochRecord[];
+  /** On `select`. */
+  readonly judged: Outcomes;
+}> {
+  if (epochs === 0) return { bytes: pruned.bytes, history: [], judged: before };
+  const { settings, hooks, run, dataset, tuning } = context;
+  hooks.onPhase?.(`round ${round}: fine-tuning`);
+  const { best, history } = await train(reread(pruned.bytes), dataset, {
+    ...tuning,
+    ...{ epochs, checksMemorisation: false },
+    ...(keepsZeros && { keepsZeros }),
+    timeBudgetSeconds: await secondsLeft(context, name),
+    checkpoint: {
+      path: join(run, "checkpoint", `${name.replace(/[ /]+/g, "-")}.safetensors`),
+      everySteps: settings.tuning.checkpointEvery,
+      resumes: true,
+    },
+    onProgress: hooks.onProgress,
+    onEpoch: hooks.onEpoch,
+  });
+  const { bytes } = best;
+  return { bytes, history, judged: await context.examine(bytes.chunks, "select") };
+}
+
+/** A try in a line. */
+export function describeAttempt(
+  round: number,
+  { remaining, drop, removed, tuned, isAccepted, reason }: AttemptRecord,
+  { original }: CompressContext,
+): string {
+  const points = (value: number) => `${(100 * value).toFixed(2)}`;
+  const way = [
+    `${points(metricOf(original.select).value)}`,
+    `${points(removed.value)} (removed)`,
+    ...(tuned === null ? [] : [`${points(tuned.value)} (tuned)`]),
+  ];
+  const end = isAccepted
+    ? "accepted"
+    : `taken back: ${reason ?? `a drop of ${points(drop)} is too much`}`;
+  const dense =
+    remaining.density === undefined ? "" : `, ${points(remaining.density)} % of the weights`;
+  return `round ${round}: ${points(remaining.macs)} % of the MACs${dense}, on select ${way.join(" -> ")}, ${end}`;
+}

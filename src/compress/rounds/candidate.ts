@@ -1,0 +1,142 @@
+/** @file A network that is about to lose units: what a round begins with. */
+import { join } from "node:path";
+import type { Graph } from "../../ir/graph.ts";
+import { isLearned, type LearnedProposal } from "../../methods/learned-method.ts";
+import { anyMethodNamed } from "../../methods/learned-registry.ts";
+import type { Proposal } from "../../methods/method.ts";
+import type { Model } from "../../onnx/read.ts";
+import { writeModel } from "../../onnx/write.ts";
+import { perSaving } from "../../structure/per-saving.ts";
+import { removeNothing } from "../../structure/removal.ts";
+import { removalsInOrder } from "../../structure/select.ts";
+import { type Structure, structureOf } from "../../structure/units.ts";
+import { noZeros, zerosIn } from "../../structure/zeros.ts";
+import type { EpochRecord } from "../../train/checkpoint.ts";
+import { type CompressSettings, hasTargets, rulesOf } from "../compress-settings.ts";
+import { type CompressContext, reread } from "../context.ts";
+import { budgetsOf, finishPruning, type Pruned } from "../prune.ts";
+import { secondsLeft } from "../time-budget.ts";
+import { anyWeightMayGo, type CutOrder, cutsInOrder } from "./cut-order.ts";
+import { logEpoch } from "./learning-events.ts";
+import { roundBudgets } from "./targets.ts";
+
+/** A network that is about to lose units or weights, and the order in which they may go. */
+export interface Candidate {
+  readonly network: Model;
+  readonly structure: Structure;
+  readonly proposal: Proposal & Pick<LearnedProposal, "posteriorFacts">;
+  /** What the method wants to know in the next round, in the form of the network. */
+  readonly memory: Model | undefined;
+  readonly order: CutOrder;
+  /** Epochs of the method's own training. */
+  readonly learning: readonly EpochRecord[];
+}
+
+/**
+ * Has the method score a network, which it may train for that. Fails as the method does.
+ *
+ * @param memory What the method remembers of the round that the network comes from.
+ */
+export async function propose(
+  context: CompressContext,
+  round: number,
+  model: Model,
+  memory: Graph | undefined,
+): Promise<Candidate> {
+  const { run, settings, method, dataset, tuning, hooks } = context;
+  const { selectsInputs } = settings;
+  const { seed } = settings.tuning;
+  const rules = rulesOf(settings);
+  const common = { seed, options: new Map(Object.entries(settings.methodOptions)), rules };
+  const structure = structureOf(model.graph, { selectsInputs });
+  const budgets = hasTargets(settings)
+    ? await roundBudgets(context, round, { network: model, structure })
+    : [];
+  const ranked = (
+    network: Model,
+    of: Structure,
+    proposal: Candidate["proposal"],
+    learning: readonly EpochRecord[],
+    remembered?: Model,
+  ): Candidate => {
+    const { losses } = proposal;
+    // A tolerance alone is there to save multiply-accumulates.
+    const scores = losses
+      ? perSaving(of, losses, budgets.length > 0 ? budgets : budgetsOf(of, { macs: 1 }))
+      : proposal.scores;
+    return {
+      ...{ network, structure: of, proposal, learning, memory: remembered },
+      // What was 0 before the method learnt is 0 again.
+      order: cutsInOrder(of, proposal, rules, { scores, gone: zerosIn(model.graph) }),
+    };
+  };
+  if (!isLearned(method)) {
+    hooks.onPhase?.(`round ${round}: scoring`);
+    return ranked(model, structure, method.propose({ structure, ...common }), []);
+  }
+  hooks.onPhase?.(`round ${round}: learning`);
+  const proposal = await method.learn({
+    ...{ structure, ...common, model, dataset, memory, budgets },
+    training: {
+      ...tuning,
+      timeBudgetSeconds: await secondsLeft(context, `round ${round}/learning`),
+      checkpoint: {
+        path: join(run, "checkpoint", `learn-${round}.safetensors`),
+        everySteps: settings.tuning.checkpointEvery,
+        resumes: true,
+      },
+      onProgress: hooks.onProgress,
+      onEpoch(record, isBest) {
+        logEpoch(run, round, record);
+        hooks.onEpoch?.(record, isBest);
+      },
+    },
+  });
+  const network = reread(writeModel(model, proposal.graph));
+  const remembered = proposal.memory && reread(writeModel(model, proposal.memory));
+  const learnt = structureOf(network.graph, { selectsInputs });
+  return ranked(network, learnt, proposal, proposal.history, remembered);
+}
+
+/** A network of which nothing is to go. */
+export function unscored(network: Model, settings: CompressSettings): Candidate {
+  const structure = structureOf(network.graph, settings);
+  const nothing = removeNothing(structure);
+  return {
+    ...{ network, structure, learning: [], memory: undefined },
+    proposal: { scores: new Float64Array(nothing.length), edits: () => [], notes: [] },
+    order: {
+      ...{ what: "units", least: 0, count: 0, steps: [] },
+      choose: () => ({ removed: nothing, zeros: noZeros, edits: () => [] }),
+    },
+  };
+}
+
+/** Whether single weights go, with the units that they leave superfluous; else whole units. */
+export function takesWeights({ method, methodOptions }: CompressSettings): boolean {
+  const options = new Map(Object.entries(methodOptions));
+  return anyMethodNamed(method).judgesWeights?.({ options }) ?? false;
+}
+
+/** Whether anything may go at all: some methods fail where nothing does. */
+export function canShrink({ graph }: Model, settings: CompressSettings): boolean {
+  const structure = structureOf(graph, settings);
+  const rules = rulesOf(settings);
+  if (takesWeights(settings)) return anyWeightMayGo(structure, rules);
+  const order = removalsInOrder(structure, new Float64Array(structure.units.length), rules);
+  return order.choose(order.count).some((gone) => gone === 1);
+}
+
+/** Whether anything goes with the `count` that matter least: least widths and rounding may keep units. */
+export function removesAny({ order }: Candidate, count: number): boolean {
+  if (order.what === "weights") return count > order.least;
+  return order.choose(count).removed.some((gone) => gone === 1);
+}
+
+/** Removes the `count` units or weights that matter least. */
+export function removeFirst({ network, structure, order }: Candidate, count: number): Pruned {
+  const { removed, zeros, edits } = order.choose(count);
+  return finishPruning(network, structure, {
+    ...{ method: "", removed, zeros, edits: edits(), isReached: true, notes: [] },
+  });
+}

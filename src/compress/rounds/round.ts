@@ -1,0 +1,196 @@
+/**
+ * @file One round of compression: the method scores, the search says how far to go, and that is tried
+ * out. Where a try is taken back a smaller one is made; what was accepted before is never touched.
+ */
+import { access } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { EspalierError } from "../../errors.ts";
+import { loadModel, saveModel } from "../../files/model-file.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { metricOf } from "../../measure/outcomes.ts";
+import type { Model } from "../../onnx/read.ts";
+import { writeModel } from "../../onnx/write.ts";
+import { costOf } from "../../structure/cost.ts";
+import { removeNothing } from "../../structure/removal.ts";
+import { structureOf } from "../../structure/units.ts";
+import {
+  type AttemptRecord,
+  attemptRecord,
+  type RoundRecord,
+  searchEntry,
+} from "../compress-report.ts";
+import { acceptedDropOf, hasTargets, roundDropOf } from "../compress-settings.ts";
+import { type CompressContext, densityLeft, remainingOf } from "../context.ts";
+import { epochEntriesOf } from "../report-figures.ts";
+import { makeFolder, roundPaths } from "../run-folder.ts";
+import { isTimeSpent } from "../time-budget.ts";
+import { describeAttempt, tryOut } from "./attempt.ts";
+import {
+  type Candidate,
+  canShrink,
+  propose,
+  removeFirst,
+  removesAny,
+  unscored,
+} from "./candidate.ts";
+import { fewestMeeting } from "./cut-order.ts";
+import { unlessDiverged } from "./divergence.ts";
+import { posteriorRecordOf } from "./posterior-record.ts";
+import { largestWithin } from "./search.ts";
+import { roundBudgets } from "./targets.ts";
+
+/** Goes one round further from the network at `path`. The record says whether it got anywhere. */
+export async function runRound(
+  context: CompressContext,
+  round: number,
+  path: string,
+): Promise<RoundRecord> {
+  const { run, settings, hooks, original } = context;
+  const model = await loadModel(path);
+  if (!canShrink(model, settings))
+    return ended(context, round, model, "nothing is left that may go");
+  const memory = await memoryBeside(path);
+  const candidate = await unlessDiverged(() => propose(context, round, model, memory));
+  if (candidate instanceof EspalierError)
+    return ended(context, round, model, `learning diverged: ${candidate.message}`);
+  // What was learnt in part is no ground to remove anything.
+  if (await isTimeSpent(context, `round ${round}/time before the search`))
+    return ended(context, round, model, "the time budget was spent before anything was tried");
+  const paths = roundPaths(run, round);
+  await makeFolder(dirname(paths.before));
+  const { network, proposal, structure, learning, order } = candidate;
+  const keepsZeros = order.what === "weights";
+  await saveModel(paths.before, writeModel(network));
+  const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
+  const dense = keepsZeros ? { density: densityLeft(network.graph, original) } : {};
+  const { units, search } = await howFar(context, round, candidate);
+
+  const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
+  const attempts: AttemptRecord[] = [];
+  for (let tries = 0; tries < settings.attempts; tries++) {
+    const count = countAt(tries);
+    if (!removesAny(candidate, count)) break;
+    if (
+      tries > 0 &&
+      (await isTimeSpent(context, `round ${round}/time before attempt ${tries + 1}`))
+    )
+      break;
+    const name = `round ${round}/attempt ${tries + 1}`;
+    const attempt = await context.journal.once(name, attemptRecord, () =>
+      tryOut(context, candidate, {
+        ...{ round, name, count, epochs: settings.epochs, keepsZeros },
+        largestDrop: acceptedDropOf(settings, round),
+      }),
+    );
+    attempts.push(attempt);
+    hooks.onNote?.(describeAttempt(round, attempt, context));
+    if (attempt.isAccepted) break;
+  }
+  const last = attempts.at(-1);
+  const isAccepted = last?.isAccepted ?? false;
+  const removed = isAccepted
+    ? order.choose(countAt(attempts.length - 1)).removed
+    : removeNothing(structure);
+  const { posteriorFacts = [] } = proposal;
+  const posterior = posteriorRecordOf(posteriorFacts, removed);
+  return {
+    ...{ round, attempts, isAccepted, search },
+    ...(posterior && { posterior }),
+    remaining: isAccepted && last ? last.remaining : { ...begun, ...dense },
+    learning: epochEntriesOf(learning),
+    notes: [...proposal.notes],
+  };
+}
+
+/** What the method remembers of the round whose network lies at `path`. */
+async function memoryBeside(path: string): Promise<Graph | undefined> {
+  const memory = join(dirname(path), basename(roundPaths("", 1).memory));
+  const isThere = await access(memory).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? (await loadModel(memory)).graph : undefined;
+}
+
+/** A round that ends with what there was, before anything was tried. */
+function ended(
+  { original, hooks }: CompressContext,
+  round: number,
+  { graph }: Model,
+  why: string,
+): RoundRecord {
+  const note = `round ${round}: ${why}`;
+  hooks.onNote?.(note);
+  return {
+    ...{ round, attempts: [], isAccepted: false, search: [], learning: [], notes: [why] },
+    remaining: remainingOf(costOf(graph, structureOf(graph).analysis.dims), original),
+  };
+}
+
+/**
+ * Tunes the network at `path` once more, without removing anything: a round whose plan is empty. It is
+ * accepted unless it is worse on `select` than the round before.
+ */
+export async function runTuning(
+  context: CompressContext,
+  round: number,
+  path: string,
+  before: RoundRecord,
+): Promise<RoundRecord> {
+  const paths = roundPaths(context.run, round);
+  await makeFolder(dirname(paths.before));
+  const network = await loadModel(path);
+  await saveModel(paths.before, writeModel(network));
+  const name = `round ${round}/tuning`;
+  const largestDrop = before.attempts.at(-1)?.drop ?? Number.POSITIVE_INFINITY;
+  const attempt = await tryOut(context, unscored(network, context.settings), {
+    ...{ round, name, count: 0, epochs: context.settings.finalEpochs, largestDrop },
+    keepsZeros: before.remaining.density !== undefined,
+  });
+  context.hooks.onNote?.(describeAttempt(round, attempt, context));
+  return {
+    ...{ round, attempts: [attempt], isAccepted: attempt.isAccepted, search: [] },
+    ...{ remaining: before.remaining, learning: [], notes: [] },
+  };
+}
+
+/** How many units or weights the round tries to remove: to meet its share of the targets, or by search on `select`. */
+async function howFar(
+  context: CompressContext,
+  round: number,
+  candidate: Candidate,
+): Promise<{ readonly units: number; readonly search: RoundRecord["search"] }> {
+  const { settings, original, hooks, journal } = context;
+  const { order, structure } = candidate;
+  const { steps } = order;
+  if (hasTargets(settings)) {
+    const budgets = await roundBudgets(context, round, candidate);
+    return { units: fewestMeeting(order, budgets), search: [] };
+  }
+  hooks.onPhase?.(`round ${round}: searching`);
+  const tolerance = roundDropOf(settings);
+  const found = z.object({
+    units: z.number(),
+    search: z.array(searchEntry),
+  });
+  return journal.once(`round ${round}/search`, found, async () => {
+    const search: RoundRecord["search"] = [];
+    const isWithin = async (units: number) => {
+      const { graph, bytes } = removeFirst(candidate, units);
+      const outcomes = await context.examine(bytes.chunks, "select");
+      const drop = metricOf(original.select).value - metricOf(outcomes).value;
+      const { macs } = remainingOf(costOf(graph, structure.analysis.dims), original);
+      const dense = order.what === "weights" ? { density: densityLeft(graph, original) } : {};
+      search.push({ units, macs, ...dense, drop });
+      const total = Math.ceil(2 * Math.log2(steps.length + 1));
+      hooks.onTest?.({ done: search.length, total, unit: "networks" });
+      return drop <= tolerance;
+    };
+    // Half of what may go is a better first guess than one unit: fewer and larger networks are run.
+    const start = Math.max(1, steps.length >> 2);
+    const isStepWithin = (k: number) => isWithin(steps[k - 1]);
+    const { k } = await largestWithin(steps.length, isStepWithin, { start });
+    return { units: k === 0 ? order.least : steps[k - 1], search };
+  });
+}

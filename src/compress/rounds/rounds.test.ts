@@ -1,0 +1,108 @@
+/** @file Rounds: what a resumed run goes on from, and where a time budget ends one. */
+import { expect, it } from "vitest";
+import { type Workplace, workplace } from "../../../test/support/small-cnn.ts";
+import { loadModel } from "../../files/model-file.ts";
+import type { EpochRecord } from "../../train/checkpoint.ts";
+import type { CompressReport } from "../compress-report.ts";
+import { compressRun } from "../compress-run.ts";
+import type { CompressSettingsInput } from "../compress-settings.ts";
+import { resumeRun } from "../resume-run.ts";
+import type { RunHooks } from "../run-hooks.ts";
+import { verifyRun } from "../verify/verify-run.ts";
+
+const common = {
+  method: "magnitude",
+  benchSeconds: 0.05,
+  tuning: { threads: 1, batchSize: 20 },
+} satisfies CompressSettingsInput;
+
+function compress(
+  { net, data, run }: Workplace,
+  settings: CompressSettingsInput,
+  hooks: RunHooks = {},
+): Promise<CompressReport> {
+  return compressRun({ network: net, data, run, settings: { ...common, ...settings } }, hooks);
+}
+
+/** All epochs of tuning that a run has on record. */
+function tuningOf({ rounds }: CompressReport) {
+  return rounds.flatMap(({ attempts }) => attempts.map(({ tuning }) => tuning.length));
+}
+
+it("goes on within a later round where it was stopped", async () => {
+  const place = await workplace();
+  const stop = new AbortController();
+  const seen: EpochRecord[] = [];
+  const stopped = compress(
+    place,
+    { targets: { macs: 0.5 }, rounds: 2, epochs: 3 },
+    {
+      signal: stop.signal,
+      onEpoch(record) {
+        seen.push(record);
+        // The second epoch of the second round.
+        if (seen.length === 5) stop.abort();
+      },
+    },
+  );
+  await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+  const later: number[] = [];
+  const report = await resumeRun(place.run, { onEpoch: ({ epoch }) => later.push(epoch) });
+  expect(later).toEqual([2]);
+  expect(report.command === "compress" && tuningOf(report)).toEqual([3, 3]);
+}, 60_000);
+
+it("ends tuning when the time budget is spent, and gives the best so far", async () => {
+  const place = await workplace();
+  const report = await compress(place, {
+    ...{ targets: { macs: 0.5 }, rounds: 4, finalEpochs: 5, epochs: 100_000 },
+    timeBudgetSeconds: 4,
+  });
+  expect(report.outcome.isTimeSpent).toBe(true);
+  const [first, ...others] = report.rounds;
+  expect(others).toEqual([]);
+  expect(first.attempts).toHaveLength(1);
+  expect(first.attempts[0].tuning.length).toBeLessThan(100_000);
+  expect(report.chosenRound).toBe(1);
+  expect(await verifyRun(place.run)).toMatchObject({ passed: true });
+}, 60_000);
+
+it("tries nothing with what a method has learnt in part", async () => {
+  const place = await workplace();
+  const report = await compress(place, {
+    ...{ method: "importance", methodOptions: { epochs: "100000" } },
+    ...{ targets: { macs: 0.5 }, timeBudgetSeconds: 1 },
+  });
+  expect(report).toMatchObject({ chosenRound: 0, outcome: { isTimeSpent: true } });
+  expect(report.rounds.map(({ attempts }) => attempts)).toEqual([[]]);
+  expect(await verifyRun(place.run)).toMatchObject({ passed: true });
+}, 60_000);
+
+it("measures the target for bytes on parameters, which a file has more than", async () => {
+  const place = await workplace();
+  const report = await compress(place, { targets: { bytes: 0.5 }, rounds: 1, epochs: 0 });
+  const bytesOf = async (path: string) => {
+    const { constants } = (await loadModel(path)).graph;
+    // All parameters are float32 here.
+    return [...constants.values()].reduce((sum, { shape }) => sum + 4 * shape.reduce(times, 1), 0);
+  };
+  const share = (await bytesOf(`${place.run}/model.onnx`)) / (await bytesOf(place.net));
+  const { baseline, result } = report;
+  expect(share).toBeLessThanOrEqual(0.5);
+  expect(result.sizeBytes / baseline.sizeBytes).toBeGreaterThan(0.5);
+  expect(report.outcome).toMatchObject({ isReached: true, words: "All targets are met." });
+}, 60_000);
+
+it("does not try the same again where no later round may lose more", async () => {
+  const place = await workplace();
+  const report = await compress(place, {
+    // What a removal may lose is lost for good: nothing is tuned.
+    ...{ maxDrop: 0.001, roundDrop: 0.9, rounds: 5, attempts: 1, epochs: 0 },
+  });
+  // Four stages of the tolerance; the fifth round would have that of the fourth.
+  expect(report.rounds.map(({ isAccepted }) => isAccepted)).toEqual([false, false, false, false]);
+}, 60_000);
+
+function times(a: number, b: number): number {
+  return a * b;
+}

@@ -1,0 +1,101 @@
+/** @file The rounds of a compression, one after the other, until there is enough or nothing more to try. */
+import { readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type RoundRecord, roundRecord } from "../compress-report.ts";
+import { acceptedDropOf, type CompressSettings, hasTargets } from "../compress-settings.ts";
+import type { CompressContext } from "../context.ts";
+import { logEvent, roundPaths, runPaths } from "../run-folder.ts";
+import { isTimeSpent } from "../time-budget.ts";
+import { runRound, runTuning } from "./round.ts";
+
+/** What the rounds came to. */
+export interface Rounds {
+  readonly rounds: readonly RoundRecord[];
+  /** Whether they ended because the time budget did. */
+  readonly isTimeSpent: boolean;
+}
+
+/** All rounds, and the tuning after the last. Fails as `compressRun`. */
+export async function runRounds(context: CompressContext): Promise<Rounds> {
+  const { run, settings } = context;
+  const rounds: RoundRecord[] = [];
+  let path = runPaths(run).original;
+  let isSpent = false;
+  const add = async (work: (round: number) => Promise<RoundRecord>) => {
+    const round = rounds.length + 1;
+    const record = await recordRound(context, round, () => work(round));
+    rounds.push(record);
+    isSpent = await isTimeSpent(context, `time after round ${round}`);
+    return record;
+  };
+  while (rounds.length < settings.rounds && !isSpent) {
+    const record = await add((round) => runRound(context, round, path));
+    if (record.isAccepted) path = roundPaths(run, record.round).tuned;
+    if (isLast(settings, rounds)) break;
+  }
+  const last = rounds.findLast(({ isAccepted }) => isAccepted);
+  if (last !== undefined && settings.finalEpochs > 0 && !isSpent)
+    await add((round) => runTuning(context, round, path, last));
+  return { rounds, isTimeSpent: isSpent };
+}
+
+/** Does a round once in the run, logs it, and drops the checkpoints that only it needed. */
+async function recordRound(
+  { run, journal }: CompressContext,
+  round: number,
+  work: () => Promise<RoundRecord>,
+): Promise<RoundRecord> {
+  let isNew = false;
+  const recorded = await journal.once(`round ${round}`, roundRecord, async () => {
+    const record = await work();
+    const { isAccepted, remaining } = record;
+    logEvent(run, "round", { round, isAccepted, remaining });
+    isNew = true;
+    return record;
+  });
+  // Those that lie there where the round was on record are of a later one, which goes on from them.
+  if (isNew) await clearCheckpoints(run);
+  return recorded;
+}
+
+async function clearCheckpoints(run: string): Promise<void> {
+  const folder = dirname(runPaths(run).journal);
+  for (const name of await readdir(folder))
+    if (name.endsWith(".safetensors")) await rm(join(folder, name), { force: true });
+}
+
+/** A round that removes a smaller share than this of what was there is not worth another. */
+const leastGain = 0.01;
+
+/** Whether another round has nothing to add: what was asked for is there, or it would try the same again. */
+function isLast(settings: CompressSettings, rounds: readonly RoundRecord[]): boolean {
+  const last = rounds[rounds.length - 1];
+  const { round, attempts, isAccepted, remaining } = last;
+  // Where nothing was found, or all diverged, the next would begin with the same network and end likewise.
+  if (attempts.every(({ isDiverged }) => isDiverged)) return true;
+  const isAimed = hasTargets(settings);
+  // One that lost too much is not the end where a later round may lose more, or aims elsewhere.
+  if (!isAccepted)
+    return (
+      !isAimed && acceptedDropOf(settings, round) === acceptedDropOf(settings, settings.rounds)
+    );
+  if (isAimed) return areMet(settings, remaining);
+  const sizeOf = ({ macs, density }: RoundRecord["remaining"]) => density ?? macs;
+  const before = rounds.at(-2)?.remaining;
+  return sizeOf(remaining) > (before ? sizeOf(before) : 1) * (1 - leastGain);
+}
+
+/** Whether the targets are met. Bytes and latency are measured at the end: all rounds work towards them. */
+function areMet(
+  { targets: { macs, params, bytes, density, latency } }: CompressSettings,
+  remaining: RoundRecord["remaining"],
+): boolean {
+  if (bytes !== undefined || latency !== undefined) return false;
+  const isMet = (target: number | undefined, share: number) =>
+    target === undefined || share <= target;
+  return (
+    isMet(macs, remaining.macs) &&
+    isMet(params, remaining.params) &&
+    isMet(density, remaining.density ?? 1)
+  );
+}

@@ -1,0 +1,63 @@
+/** @file How far a round of several goes towards the targets of the whole. */
+import { z } from "zod";
+import { bench, profile } from "../../measure/bench.ts";
+import type { Model } from "../../onnx/read.ts";
+import { writeModel } from "../../onnx/write.ts";
+import { costOf } from "../../structure/cost.ts";
+import { countWeights } from "../../structure/layer-weights.ts";
+import type { Budget } from "../../structure/select.ts";
+import type { Structure } from "../../structure/units.ts";
+import type { CompressContext } from "../context.ts";
+import { budgetsOf } from "../prune.ts";
+import { latencyModel } from "./latency.ts";
+
+/**
+ * The budgets of a round, as shares of the network that it begins with: of what is still to go, each
+ * round that is left takes the same share.
+ */
+export async function roundBudgets(
+  context: CompressContext,
+  round: number,
+  { network, structure }: { readonly network: Model; readonly structure: Structure },
+): Promise<readonly Budget[]> {
+  const { settings, original } = context;
+  const { macs, params, bytes, density, latency } = settings.targets;
+  const now = costOf(network.graph, structure.analysis.dims);
+  const before = original.cost;
+  const left = Math.max(1, settings.rounds - round + 1);
+  const aim = (target: number, share: number) => Math.min(1, target / share) ** (1 / left);
+  const { weights, nonZero } = countWeights(network.graph);
+  const dense = nonZero / original.weights;
+  const budgets = budgetsOf(structure, {
+    ...(macs !== undefined && { macs: aim(macs, now.macs / before.macs) }),
+    ...(params !== undefined && { params: aim(params, now.params / before.params) }),
+    ...(bytes !== undefined && { bytes: aim(bytes, now.parameterBytes / before.parameterBytes) }),
+    ...(density !== undefined && { density: (aim(density, dense) * nonZero) / weights }),
+  });
+  if (latency === undefined) return budgets;
+  const { journal, session, hooks } = context;
+  hooks.onPhase?.(`round ${round}: timing`);
+  const model = writeModel(network).chunks;
+  const measured = z.object({ ratio: z.number(), times: z.record(z.string(), z.number()) });
+  const { ratio, times } = await journal.once(`round ${round}/latency`, measured, async () => ({
+    ratio: await latencyRatio(context, model),
+    times: Object.fromEntries(await profile(model, session)),
+  }));
+  const remaining = latencyModel(structure, new Map(Object.entries(times)));
+  return [...budgets, { name: "latency", fraction: aim(latency, ratio), remaining }];
+}
+
+/** The latency of a network as a share of the original's, measured interleaved. */
+export async function latencyRatio(
+  { original, settings, session }: CompressContext,
+  model: readonly Uint8Array[],
+): Promise<number> {
+  const { ratios } = await bench(
+    [
+      { name: "original", model: writeModel(original.model).chunks },
+      { name: "now", model },
+    ],
+    { ...session, seconds: settings.benchSeconds },
+  );
+  return ratios[0].ratio;
+}

@@ -1,0 +1,61 @@
+/** @file `verify`: a pruned network equals the original with zeros where removed channels were read. */
+import { EspalierError } from "../../errors.ts";
+import { compareModels, type Verification, type VerifyOptions } from "../../measure/compare.ts";
+import type { Model } from "../../onnx/read.ts";
+import { writeModel } from "../../onnx/write.ts";
+import { editsOf, type Plan, removalOf, zerosOf } from "../../structure/plan.ts";
+import { structureOf } from "../../structure/units.ts";
+import { withZeros } from "../../structure/zeros.ts";
+import { type Pruned, referenceFor } from "../prune.ts";
+
+/**
+ * Verifies a fresh removal. Errors: `RUNTIME_FAILED` when onnxruntime refuses one of the networks.
+ */
+export async function verifyPruned(
+  original: Model,
+  pruned: Pick<Pruned, "structure" | "removed" | "zeros" | "edits" | "bytes">,
+  options: VerifyOptions = {},
+): Promise<Verification> {
+  const reference = referenceFor(original, pruned);
+  return compareModels(original, reference, pruned.bytes, pruned.structure.analysis.dims, options);
+}
+
+/**
+ * Verifies that a network without the units that zeros have left superfluous computes what it computes with
+ * them: nothing is lost but by the zeros. Where no weights became 0 there is nothing to verify.
+ */
+export async function verifyZeros(
+  original: Model,
+  { zeros, removed, structure, bytes }: Pick<Pruned, "structure" | "removed" | "zeros" | "bytes">,
+  options: VerifyOptions = {},
+): Promise<Pick<Verification, "passed" | "maxError" | "checks">> {
+  if (zeros.size === 0 || !removed.includes(1)) return { passed: true, maxError: 0, checks: [] };
+  const zeroed = writeModel(original, withZeros(original.graph, zeros));
+  return compareModels(original, zeroed, bytes, structure.analysis.dims, options);
+}
+
+/**
+ * Verifies a pruned file against its original by the plan that lies beside it.
+ * Errors: `PLAN_INVALID`, `VERIFY_FAILED` when the two files are no pair, `RUNTIME_FAILED`.
+ */
+export async function verifyFiles(
+  original: Model,
+  small: Model,
+  plan: Plan,
+  options: VerifyOptions & { readonly dims?: ReadonlyMap<string, number> } = {},
+): Promise<Verification> {
+  const { inputs, outputs } = small.graph;
+  if (
+    inputs.join() !== original.graph.inputs.join() ||
+    outputs.join() !== original.graph.outputs.join()
+  )
+    throw new EspalierError("VERIFY_FAILED", "the two networks have different inputs or outputs", {
+      hint: "Give the original first, then the network that was pruned from it.",
+    });
+  const { selectsInputs } = plan;
+  const structure = structureOf(original.graph, { ...options, selectsInputs });
+  const removed = removalOf(structure, plan);
+  const zeros = zerosOf(original.graph, plan);
+  const reference = referenceFor(original, { structure, removed, zeros, edits: editsOf(plan) });
+  return compareModels(original, reference, writeModel(small), structure.analysis.dims, options);
+}

@@ -1,0 +1,212 @@
+/**
+ * @file How the channels of each value vary together, from weights alone.
+ *
+ * Batch normalization tells how much each channel varies; which channels vary together follows from
+ * the weights that made them. Correlations are carried through the network under one assumption,
+ * that neighbouring positions are uncorrelated, and two approximations: what an elementwise function
+ * does to a pair of Gaussian channels, as three terms of its Hermite series, and branches that meet in
+ * a sum, taken as uncorrelated with each other.
+ */
+import type { Node } from "../../ir/graph.ts";
+import type { Moments } from "../../ops/operator.ts";
+import { channelOf, roleOf } from "../../ops/roles.ts";
+import type { Structure } from "../../structure/units.ts";
+import { toNumbers } from "../../tensor/host-tensor.ts";
+import { identity, productWithTranspose } from "../../tensor/linear-algebra.ts";
+import type { Reader } from "../readers.ts";
+import { momentRule } from "./statistics.ts";
+
+/** Correlation matrices [C, C] of values, by name; where one is absent, channels are uncorrelated. */
+export type Correlations = ReadonlyMap<string, Float64Array>;
+
+/** Values with more channels than this are taken as uncorrelated: the work grows with the cube. */
+export const widestCorrelated = 512;
+
+/** The correlations between the channels of every value whose moments are known. */
+export function correlationsOf(
+  structure: Structure,
+  readers: readonly Reader[],
+  moments: ReadonlyMap<string, Moments>,
+): Correlations {
+  const known = new Map<string, Float64Array>();
+  const readerOf = new Map(readers.map((reader) => [reader.node, reader]));
+  for (const node of structure.analysis.graph.nodes) {
+    const reader = readerOf.get(node);
+    const correlations = reader
+      ? throughWeights(reader, moments.get(reader.source), known.get(reader.source))
+      : (throughBatchNorm(structure, node, known) ??
+        throughFunction(structure, node, known, moments));
+    if (correlations) known.set(node.outputs[0], correlations);
+  }
+  return known;
+}
+
+/**
+ * z = W x: Cov(z) = Σ over taps k of share_k W_k Cov(x) W_kᵀ. Inputs of unknown moments count as
+ * independent and of one variance.
+ */
+function throughWeights(
+  { weight, shares, sourceUnits }: Reader,
+  moments: Moments | undefined,
+  correlations: Float64Array | undefined,
+): Float64Array | undefined {
+  const { outputs, inputs, taps, values, group } = weight;
+  const channels = sourceUnits.length;
+  if (outputs > widestCorrelated || channels > widestCorrelated) return undefined;
+  const deviations = moments?.variance.map(Math.sqrt) ?? new Float64Array(channels).fill(1);
+  const covariance = new Float64Array(outputs * outputs);
+  for (let k = 0; k < taps; k++) {
+    const scaled = new Float64Array(outputs * inputs);
+    for (let o = 0; o < outputs; o++)
+      for (let i = 0; i < inputs; i++)
+        scaled[o * inputs + i] =
+          Math.sqrt(shares[k]) *
+          values[(o * inputs + i) * taps + k] *
+          deviations[channelOf(weight, o, i)];
+    const tap =
+      group === 1
+        ? productWithTranspose(
+            // The matrix is symmetric, so it is its own transpose.
+            correlations
+              ? productWithTranspose(scaled, correlations, outputs, inputs, inputs)
+              : scaled,
+            scaled,
+            outputs,
+            outputs,
+            inputs,
+          )
+        : groupedTap(weight, scaled, correlations, channels);
+    for (let i = 0; i < tap.length; i++) covariance[i] += tap[i];
+  }
+  return toCorrelations(covariance, outputs);
+}
+
+/** One tap of a grouped convolution: every pair of outputs, over the inputs of both groups. */
+function groupedTap(
+  weight: Reader["weight"],
+  scaled: Float64Array,
+  correlations: Float64Array | undefined,
+  channels: number,
+): Float64Array {
+  const { outputs, inputs } = weight;
+  const tap = new Float64Array(outputs * outputs);
+  for (let o = 0; o < outputs; o++)
+    for (let p = 0; p <= o; p++) {
+      let sum = 0;
+      for (let i = 0; i < inputs; i++)
+        for (let j = 0; j < inputs; j++) {
+          const [a, b] = [channelOf(weight, o, i), channelOf(weight, p, j)];
+          const between = correlations ? correlations[a * channels + b] : Number(a === b);
+          sum += scaled[o * inputs + i] * scaled[p * inputs + j] * between;
+        }
+      tap[o * outputs + p] = sum;
+      tap[p * outputs + o] = sum;
+    }
+  return tap;
+}
+
+/** Normalization scales each channel by itself: only the sign of its scale matters. */
+function throughBatchNorm(
+  { analysis: { graph } }: Structure,
+  node: Node,
+  known: Correlations,
+): Float64Array | undefined {
+  const role = roleOf(node);
+  if (role.kind !== "batch-norm") return undefined;
+  const correlations = known.get(node.inputs[role.dataInput]);
+  const scale = graph.constants.get(node.inputs[role.scaleInput]);
+  if (!correlations || !scale) return undefined;
+  const signs = toNumbers(scale.read()).map((x) => (x < 0 ? -1 : 1));
+  const width = signs.length;
+  return correlations.map((x, i) => x * signs[Math.floor(i / width)] * signs[i % width]);
+}
+
+/**
+ * y = f(x) channel by channel: with xₐ = mₐ + sₐ uₐ for standard normal uₐ of correlation r,
+ * Cov(yₐ, y_b) = Σ cₙₐ cₙ_b rⁿ / n! over Hermite coefficients c₁ = s E f', c₂ = s² E f'', .... By
+ * Stein's identity those are derivatives of E f(x) by the mean, so the operator's moment rule tells
+ * them; what variance is left is taken as the third term. A sum of several inputs adds the first two.
+ * Channels find each other by their units, so that moves (Slice, Concat, Pad, a shuffle) need no rule.
+ */
+function throughFunction(
+  structure: Structure,
+  node: Node,
+  known: Correlations,
+  moments: ReadonlyMap<string, Moments>,
+): Float64Array | undefined {
+  const [output] = node.outputs;
+  const result = moments.get(output);
+  const units = unitsOf(structure, output);
+  const moving = node.inputs.flatMap((name, index) => {
+    const own = moments.get(name);
+    return own ? [{ name, index, own }] : [];
+  });
+  if (!result || !units || units.length !== result.mean.length) return undefined;
+  if (units.length > widestCorrelated || !moving.some(({ name }) => known.has(name)))
+    return undefined;
+  const rule = momentRule(structure.analysis, node);
+  const width = units.length;
+  const covariance = new Float64Array(width * width);
+  for (const { name, index, own } of moving) {
+    const source = channelsByUnit(units, unitsOf(structure, name));
+    const meansAt = (shift: number): Float64Array | undefined => {
+      const mean = own.mean.map((x, c) => x + shift * Math.sqrt(own.variance[c]));
+      const shifted = { mean, variance: own.variance };
+      return rule?.((i) => (i === index ? shifted : moments.get(node.inputs[i] ?? "")))[0]?.mean;
+    };
+    const [below, here, above] = [-step, 0, step].map(meansAt);
+    if (!source || !below || !here || !above) return undefined;
+    const first = here.map((_, c) => (above[c] - below[c]) / (2 * step));
+    const second = here.map((x, c) => (above[c] + below[c] - 2 * x) / (step * step));
+    const rest = here.map((_, c) =>
+      moving.length > 1
+        ? 0
+        : Math.sqrt(Math.max(0, result.variance[c] - first[c] ** 2 - second[c] ** 2 / 2)),
+    );
+    const between = known.get(name) ?? identity(own.mean.length);
+    for (let a = 0; a < width; a++) {
+      if (source[a] < 0) continue;
+      for (let b = 0; b < width; b++) {
+        if (source[b] < 0) continue;
+        const r = between[source[a] * own.mean.length + source[b]];
+        covariance[a * width + b] +=
+          first[a] * first[b] * r +
+          (second[a] * second[b] * r * r) / 2 +
+          rest[a] * rest[b] * r * r * r;
+      }
+    }
+  }
+  return toCorrelations(covariance, width);
+}
+
+/** Finite difference, in standard deviations. */
+const step = 0.05;
+
+function unitsOf({ analysis, unitsAlong }: Structure, name: string): Int32Array | undefined {
+  const layout = analysis.layouts.get(name);
+  return layout && layout.shape.length > 1 ? unitsAlong(layout, 1) : undefined;
+}
+
+/** For each unit of `to`, its place in `from`, or -1; `undefined` where a unit has several places. */
+function channelsByUnit(to: Int32Array, from: Int32Array | undefined): Int32Array | undefined {
+  if (from === undefined) return undefined;
+  const places = new Map<number, number>();
+  for (const [channel, unit] of from.entries()) {
+    if (unit < 0) continue;
+    if (places.has(unit)) return undefined;
+    places.set(unit, channel);
+  }
+  const named = to.filter((unit) => unit >= 0);
+  return new Set(named).size < named.length ? undefined : to.map((unit) => places.get(unit) ?? -1);
+}
+
+function toCorrelations(covariance: Float64Array, width: number): Float64Array {
+  const deviations = Float64Array.from({ length: width }, (_, c) =>
+    Math.sqrt(covariance[c * width + c]),
+  );
+  return covariance.map((x, i) => {
+    const [a, b] = [Math.floor(i / width), i % width];
+    if (a === b) return 1;
+    return deviations[a] * deviations[b] > 0 ? x / (deviations[a] * deviations[b]) : 0;
+  });
+}

@@ -1,0 +1,100 @@
+/** @file Mean and mean square of what layers are given, channel by channel, measured on samples. */
+import type { Dataset } from "../../data/dataset.ts";
+import { GraphEmitter } from "../../grad/emitter.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { nodesBehind, withoutDead } from "../../ir/live.ts";
+import { emitModel } from "../../onnx/emit.ts";
+import type { Value } from "../../ops/gradient.ts";
+import { inferTypes } from "../../ops/infer.ts";
+import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
+import { sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
+import { embedNodes } from "../../train/embed.ts";
+import { feedingOf } from "../../train/feeding.ts";
+import { rebatch } from "../../train/rebatch.ts";
+import { emptyGraph } from "../../train/step-parts.ts";
+import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
+import type { LearningOptions } from "../learned-method.ts";
+
+/** A value of a network, and the axis of its channels (from the end if < 0). */
+export interface Channelled {
+  readonly value: string;
+  readonly axis: number;
+}
+
+/** What was measured of the channels of a value. */
+export interface MeasuredMoments {
+  /** E[x]. [C] */
+  readonly mean: Float64Array;
+  /** E[x²]. [C] */
+  readonly power: Float64Array;
+}
+
+/** How much to look at. */
+export interface MeasureOptions extends SampleOptions {
+  readonly dataset: Dataset;
+  readonly training: SampleOptions["training"] & Pick<LearningOptions, "providers" | "threads">;
+}
+
+/**
+ * Means over samples and positions for each channel of these values, by value. Those that the network
+ * does not compute are absent.
+ *
+ * Errors: `DATA_MISMATCH`, `DATA_NOT_FOUND`, `MODEL_UNSUPPORTED`, `RUNTIME_FAILED`, `ABORTED`.
+ */
+export async function measureMoments(
+  graph: Graph,
+  values: readonly Channelled[],
+  options: MeasureOptions,
+): Promise<ReadonlyMap<string, MeasuredMoments>> {
+  const { dataset, training } = options;
+  const { batchSize, count, batches } = fixedSampleOf(dataset, options);
+  const feeding = feedingOf(graph, dataset, batchSize);
+  const { emitted, outputs } = emitMeans(graph, values, feeding.inputShapes);
+  const sums = new Map<string, Float64Array>();
+  await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
+    for await (const batch of batches()) {
+      const results = await run(feeding.feeds(batch, undefined), undefined, { handOver: true });
+      for (const [name, tensor] of results) {
+        const own = toNumbers(tensor).map((value) => value / count);
+        const sum = sums.get(name);
+        sums.set(name, sum === undefined ? own : sum.map((value, c) => value + own[c]));
+      }
+    }
+  });
+  return new Map(
+    [...outputs].flatMap(([value, names]) => {
+      const [mean, power] = [sums.get(names.mean), sums.get(names.power)];
+      return mean && power ? [[value, { mean, power }] as const] : [];
+    }),
+  );
+}
+
+/** The network at inference; its outputs are means, by the values that they are of. */
+function emitMeans(
+  graph: Graph,
+  wanted: readonly Channelled[],
+  inputShapes: ReadonlyMap<string, readonly number[]>,
+) {
+  const empty = emptyGraph("moments");
+  const emit = new GraphEmitter(empty, inferTypes(empty));
+  const values = new Map<string, Value>();
+  for (const [name, shape] of inputShapes)
+    values.set(name, emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape));
+  const asFed = rebatch(graph, inputShapes);
+  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  const names = wanted.map(({ value }) => value);
+  embedNodes(emit, graph, nodesBehind(asFed.nodes, names), values);
+  const outputs = new Map(
+    wanted.flatMap(({ value, axis }) => {
+      const x = values.get(value);
+      if (x === undefined) return [];
+      const own = axis < 0 ? axis + x.shape.length : axis;
+      const others = [...x.shape.keys()].filter((other) => other !== own);
+      const count = emit.scalar(sizeOf(x.shape) / x.shape[own], x.dtype);
+      const [mean, power] = [x, emit.mul(x, x)].map((y) => emit.div(emit.sum(y, others), count));
+      return [[value, { mean: mean.name, power: power.name }] as const];
+    }),
+  );
+  const all = [...outputs.values()].flatMap(({ mean, power }) => [mean, power]);
+  return { emitted: withoutDead(emit.build([...new Set(all)])), outputs };
+}

@@ -1,0 +1,126 @@
+/** @file Expected damage against its definition: Schur complements of the whole covariance. */
+import { describe, expect, it } from "vitest";
+import { chain } from "../../../test/support/bn-network.ts";
+import { structureOf } from "../../structure/units.ts";
+import { inverse, product, productWithTranspose, subMatrix } from "../../tensor/linear-algebra.ts";
+import { randomOf } from "../../tensor/random.ts";
+import { readersOf } from "../readers.ts";
+import { normalizedWeights, resultVariance, type Source, substitutes } from "./channel-model.ts";
+import { damageModel, removalOrder } from "./removal-order.ts";
+
+const width = 6;
+const graph = chain({ scale: [1, 1, 1, 1, 1, 1], shift: [0, 0, 0, 0, 0, 0], padding: 1 });
+const structure = structureOf(graph);
+
+/** Random correlations, positive definite. */
+function correlations(): Float64Array {
+  const m = Float64Array.from(randomOf(5, "correlations").normals(width * (width + 3)));
+  const gram = productWithTranspose(m, m, width, width, width + 3);
+  return gram.map((x, i) => {
+    const [a, b] = [Math.floor(i / width), i % width];
+    return x / Math.sqrt(gram[a * width + a] * gram[b * width + b]);
+  });
+}
+
+function source(between: Float64Array | undefined): Source {
+  const channels = {
+    deviation: Float64Array.of(1, 0.5, 2, 0.1, 1.5, 0.7),
+    correlations: between,
+  };
+  const readers = readersOf(structure)
+    .filter((reader) => reader.source === "h")
+    .map((reader) => ({
+      ...reader,
+      resultVariance: resultVariance(reader, channels, reader.weight.values),
+    }));
+  const { sourceUnits: units } = readers[0];
+  return { name: "h", units, mean: new Float64Array(width), ...channels, readers };
+}
+
+/** Σ over outputs and taps of gain · w_R (C_RR - C_RK C_KK⁻¹ C_KR) w_Rᵀ. */
+function expectedDamage({ readers, deviation }: Source, between: Float64Array, gone: number[]) {
+  const kept = [...Array(width).keys()].filter((c) => !gone.includes(c));
+  const across = subMatrix(between, width, gone, kept);
+  const among = inverse(subMatrix(between, width, kept, kept), kept.length);
+  const told = productWithTranspose(
+    product(across, among, gone.length, kept.length, kept.length),
+    across,
+    gone.length,
+    gone.length,
+    kept.length,
+  );
+  const untold = subMatrix(between, width, gone, gone).map((x, i) => x - told[i]);
+  const [reader] = readers;
+  const scales = reader.batchNorm?.scale ?? new Float64Array();
+  const gains = scales.map((scale, o) => scale ** 2 / (reader.resultVariance[o] + 1e-5));
+  let damage = 0;
+  for (const tap of normalizedWeights(reader, deviation))
+    for (const [o, gain] of gains.entries())
+      for (const [i, a] of gone.entries())
+        for (const [j, b] of gone.entries())
+          damage += gain * tap[o * width + a] * tap[o * width + b] * untold[i * gone.length + j];
+  return damage;
+}
+
+describe("the damage model", () => {
+  const between = correlations();
+
+  it("gives the damage of one removal, and step by step that of several", () => {
+    const of = source(between);
+    const model = damageModel(structure.units.length, [of], []);
+    const total = expectedDamage(of, between, [0, 1, 2, 3, 4, 5]);
+    let sum = 0;
+    const gone: number[] = [];
+    for (const channel of [4, 1, 3, 0]) {
+      // Damage counts in proportion to what is left, squared.
+      sum += model.damageOf(of.units[channel]) * (1 - sum / total) ** 2;
+      model.remove(of.units[channel]);
+      gone.push(channel);
+      expect(sum).toBeCloseTo(expectedDamage(of, between, gone), 8);
+    }
+  });
+
+  it("without correlations counts each channel alone, relative to what is left", () => {
+    const of = source(undefined);
+    const model = damageModel(structure.units.length, [of], []);
+    const identity = between.map((_, i) => Number(i % (width + 1) === 0));
+    const before = model.damageOf(of.units[2]);
+    expect(before).toBeCloseTo(expectedDamage(of, identity, [2]), 10);
+    model.remove(of.units[0]);
+    const total = expectedDamage(of, identity, [0, 1, 2, 3, 4, 5]);
+    const left = 1 - expectedDamage(of, identity, [0]) / total;
+    expect(model.damageOf(of.units[2])).toBeCloseTo(before / left ** 2, 10);
+  });
+
+  it("orders the candidates so that each step does the least damage", () => {
+    const of = source(between);
+    const count = structure.units.length;
+    const candidates = [...of.units];
+    const order = removalOrder(damageModel(count, [of], []), count, candidates);
+    const open = [...Array(width).keys()];
+    const gone: number[] = [];
+    for (let step = 0; step < width - 1; step++) {
+      const damages = open.map((channel) => expectedDamage(of, between, [...gone, channel]));
+      const best = open[damages.indexOf(Math.min(...damages))];
+      expect(order[of.units[best]]).toBe(step);
+      gone.push(best);
+      open.splice(open.indexOf(best), 1);
+    }
+    for (let unit = 0; unit < count; unit++)
+      expect(Number.isFinite(order[unit])).toBe(candidates.includes(unit));
+  });
+});
+
+describe("substitutes", () => {
+  it("solve the normal equations", () => {
+    const between = correlations();
+    const [kept, gone] = [
+      [0, 2, 5],
+      [1, 3, 4],
+    ];
+    const stand = substitutes(source(between), kept, gone) ?? new Float64Array();
+    const left = product(subMatrix(between, width, kept, kept), stand, 3, 3, 3);
+    const right = subMatrix(between, width, kept, gone);
+    for (const [i, x] of left.entries()) expect(x).toBeCloseTo(right[i], 10);
+  });
+});

@@ -1,0 +1,211 @@
+/**
+ * @file Expected damage of removing a unit, and the order in which the least damage is done.
+ *
+ * A reader computes z_o = Σ w_oc x_c. When channel c goes, and what kept channels tell about it is
+ * added to their weights, z_o loses w_oc times the part of x_c that no kept channel tells: with the
+ * normalized weights' Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of
+ * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. That is the step of
+ * Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in place of a Hessian of data.
+ * After each step the weights, and so H, are those that the removal leaves; and since the running
+ * variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which
+ * keeps any layer from being emptied.
+ */
+
+import { channelOf } from "../../ops/roles.ts";
+import { inverse, productWithTranspose } from "../../tensor/linear-algebra.ts";
+import type { OtherRead } from "../readers.ts";
+import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
+
+/** The power of the variance correction: 1/share² for what is left of a layer. */
+const remainingPower = 2;
+/** A layer counts no more than (1 / this)² times as much, however little is left of it. */
+const leastRemaining = 0.01;
+
+/** One value with what removing its channels costs. */
+interface Ledger {
+  readonly width: number;
+  /** Damage that no other channel can make up for: grouped layers, sums without weights. [C] */
+  readonly alone: Float64Array;
+  /** H, and P where channels are correlated; without them H holds its diagonal only. */
+  readonly gram: Float64Array;
+  readonly precision: Float64Array | undefined;
+  /** What all channels together give the readers, and what of that is lost. */
+  readonly total: number;
+  lost: number;
+}
+
+/** The expected damage of each unit, kept up to date while units are removed. */
+export interface DamageModel {
+  /** Expected squared change of what the unit's readers compute. */
+  damageOf(unit: number): number;
+  /** Removes a unit; the damage of the units returned has changed. */
+  remove(unit: number): ReadonlySet<number>;
+}
+
+/** What other reads know of their channels: the expected square of each. */
+export interface OtherDamage {
+  readonly read: OtherRead;
+  /** [C] */
+  readonly squares: Float64Array;
+}
+
+/** A damage model over the sources and the reads that are no linear layers. */
+export function damageModel(
+  unitCount: number,
+  sources: readonly Source[],
+  others: readonly OtherDamage[],
+): DamageModel {
+  const ledgers = sources.map(ledgerOf);
+  const places = Array.from({ length: unitCount }, (): (readonly [number, number])[] => []);
+  for (const [s, { units }] of sources.entries())
+    for (const [channel, unit] of units.entries()) if (unit >= 0) places[unit].push([s, channel]);
+  const elsewhere = new Float64Array(unitCount);
+  for (const { read, squares } of others)
+    for (const [channel, unit] of read.sourceUnits.entries())
+      if (unit >= 0) elsewhere[unit] += squares[channel];
+
+  return {
+    damageOf(unit) {
+      let damage = elsewhere[unit];
+      for (const [s, channel] of places[unit]) damage += channelDamage(ledgers[s], channel);
+      return damage;
+    },
+    remove(unit) {
+      const touched = new Set<number>();
+      for (const [s, channel] of places[unit]) {
+        removeChannel(ledgers[s], channel);
+        for (const other of sources[s].units) if (other >= 0) touched.add(other);
+      }
+      return touched;
+    },
+  };
+}
+
+/**
+ * The order in which removing one candidate after the other does the least damage each time: position
+ * per unit, infinite for units that are no candidates.
+ */
+export function removalOrder(
+  model: DamageModel,
+  unitCount: number,
+  candidates: readonly number[],
+): Float64Array {
+  const order = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
+  const damage = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
+  const open = new Set(candidates);
+  for (const unit of open) damage[unit] = model.damageOf(unit);
+  for (let position = 0; open.size > 0; position++) {
+    let least: number | undefined;
+    for (const unit of open) if (least === undefined || damage[unit] < damage[least]) least = unit;
+    if (least === undefined) break;
+    open.delete(least);
+    order[least] = position;
+    for (const unit of model.remove(least)) if (open.has(unit)) damage[unit] = model.damageOf(unit);
+  }
+  return order;
+}
+
+/**
+ * How strongly each result counts. Behind batch normalization its power is scale², whatever its
+ * variance: the modelled variance takes the place of the running one, which also holds what the model
+ * does not know, so that damage is a share of what the model explains. Without normalization, 1.
+ */
+function gainsOf({ batchNorm, weight, resultVariance }: ModelledReader): Float64Array {
+  if (batchNorm === undefined) return new Float64Array(weight.outputs).fill(1);
+  return batchNorm.scale.map((s, o) => {
+    const variance = resultVariance[o] + batchNorm.role.epsilon;
+    return (s * s) / variance;
+  });
+}
+
+function ledgerOf({ units, deviation, correlations, readers }: Source): Ledger {
+  const width = units.length;
+  const alone = new Float64Array(width);
+  const gram = new Float64Array(correlations ? width * width : width);
+  for (const reader of readers) {
+    if (reader.weight.group > 1) addOwnSquares(reader, deviation, alone);
+    else addGram(reader, deviation, gram, correlations !== undefined);
+  }
+  let total = 0;
+  for (let i = 0; i < gram.length; i++) total += gram[i] * (correlations?.[i] ?? 1);
+  const precision = correlations && inverse(correlations, width);
+  return { width, alone, gram, precision, total, lost: 0 };
+}
+
+/** Squares of the weights of each channel, but for outputs that go together with the channel. */
+function addOwnSquares(reader: ModelledReader, deviation: Float64Array, out: Float64Array): void {
+  const gains = gainsOf(reader);
+  const { weight, sourceUnits, resultUnits } = reader;
+  const { outputs, inputs } = weight;
+  for (const tap of normalizedWeights(reader, deviation))
+    for (let o = 0; o < outputs; o++)
+      for (let i = 0; i < inputs; i++) {
+        const channel = channelOf(weight, o, i);
+        if (sourceUnits[channel] !== resultUnits[o] || resultUnits[o] < 0)
+          out[channel] += gains[o] * tap[o * inputs + i] ** 2;
+      }
+}
+
+function addGram(
+  reader: ModelledReader,
+  deviation: Float64Array,
+  out: Float64Array,
+  isMatrix: boolean,
+): void {
+  const gains = gainsOf(reader).map(Math.sqrt);
+  const { outputs, inputs } = reader.weight;
+  for (const tap of normalizedWeights(reader, deviation)) {
+    if (isMatrix) {
+      const columns = new Float64Array(tap.length);
+      for (let o = 0; o < outputs; o++)
+        for (let i = 0; i < inputs; i++) columns[i * outputs + o] = gains[o] * tap[o * inputs + i];
+      const gram = productWithTranspose(columns, columns, inputs, inputs, outputs);
+      for (let i = 0; i < gram.length; i++) out[i] += gram[i];
+    } else
+      for (let o = 0; o < outputs; o++)
+        for (let i = 0; i < inputs; i++) out[i] += (gains[o] * tap[o * inputs + i]) ** 2;
+  }
+}
+
+/** The damage of the next removal, in proportion to what is left. */
+function channelDamage(ledger: Ledger, c: number): number {
+  const { alone, total, lost } = ledger;
+  const remaining = total > 0 ? Math.max(leastRemaining, 1 - lost / total) : 1;
+  return alone[c] + lossOf(ledger, c) / remaining ** remainingPower;
+}
+
+/** What the readers lose with a channel when no other can tell it. */
+function lossOf({ width, gram, precision }: Ledger, c: number): number {
+  if (precision === undefined) return gram[c];
+  const untold = precision[c * width + c];
+  return untold > 0 ? gram[c * width + c] / untold : 0;
+}
+
+/** Takes a channel out. */
+function removeChannel(ledger: Ledger, c: number): void {
+  ledger.lost += lossOf(ledger, c);
+  const { width, gram, precision } = ledger;
+  if (precision === undefined) {
+    gram[c] = 0;
+    return;
+  }
+  const pivot = precision[c * width + c];
+  if (!(pivot > 0)) return; // it was taken out before: a unit may have several places
+  const own = gram[c * width + c];
+  const share = Float64Array.from({ length: width }, (_, d) =>
+    d === c ? 0 : -precision[c * width + d] / pivot,
+  );
+  const row = gram.slice(c * width, (c + 1) * width);
+  const column = precision.slice(c * width, (c + 1) * width);
+  for (let d = 0; d < width; d++) {
+    const [b, w, p] = [share[d], row[d], column[d] / pivot];
+    for (let e = 0; e < width; e++) {
+      gram[d * width + e] += b * row[e] + w * share[e] + b * own * share[e];
+      precision[d * width + e] -= p * column[e];
+    }
+  }
+  for (let d = 0; d < width; d++) {
+    gram[c * width + d] = gram[d * width + c] = 0;
+    precision[c * width + d] = precision[d * width + c] = 0;
+  }
+}

@@ -1,0 +1,58 @@
+/** @file What a network's parameters alone tell about its activations: mean and variance per channel. */
+import type { Node } from "../../ir/graph.ts";
+import { operatorOf } from "../../ops/index.ts";
+import type { Moments } from "../../ops/operator.ts";
+import type { Analysis } from "../../structure/analysis.ts";
+import { isStrings, toNumbers } from "../../tensor/host-tensor.ts";
+
+/**
+ * Mean and variance of every value along axis 1 (axis 0 is the batch), as batch normalization tells
+ * them and the operators' `moments` rules carry them on. Values of which nothing is known are absent:
+ * the inputs of the network, and what follows them up to the first batch normalization.
+ */
+export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
+  const { graph } = analysis;
+  const known = new Map<string, Moments>();
+  for (const node of graph.nodes) {
+    const rule = momentRule(analysis, node);
+    const results = rule?.((index) => known.get(node.inputs[index] ?? ""));
+    for (const [i, name] of node.outputs.entries()) {
+      const result = results?.[i];
+      // Activations that nothing bounds may overflow; such numbers tell nothing.
+      if (name !== "" && result && isUsable(result)) known.set(name, result);
+    }
+  }
+  return known;
+}
+
+/** The moments of a node's outputs as a function of those of its inputs. */
+export type MomentRule = (
+  of: (index: number) => Moments | undefined,
+) => readonly (Moments | undefined)[];
+
+/** The moment rule of a node with its constants read once; `undefined` where it has none. */
+export function momentRule(
+  { graph, operands, inference }: Analysis,
+  node: Node,
+): MomentRule | undefined {
+  const bound = operatorOf(node);
+  const own = operands.get(node);
+  if (bound === undefined || own === undefined) return undefined;
+  const { moments } = bound.operator;
+  if (typeof moments !== "function") return undefined;
+  const read = new Map<string, Float64Array | undefined>();
+  const numbers = (index: number): Float64Array | undefined => {
+    const name = node.inputs[index] ?? "";
+    if (!read.has(name)) {
+      const tensor = graph.constants.get(name)?.read() ?? inference.values.get(name);
+      read.set(name, tensor && !isStrings(tensor.data) ? toNumbers(tensor) : undefined);
+    }
+    return read.get(name);
+  };
+  const { inputs, outputs } = own;
+  return (of) => moments({ attrs: bound.attrs, node, inputs, outputs, moments: of, numbers });
+}
+
+function isUsable({ mean, variance }: Moments): boolean {
+  return mean.every(Number.isFinite) && variance.every(Number.isFinite);
+}

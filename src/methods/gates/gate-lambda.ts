@@ -1,0 +1,145 @@
+/**
+ * @file How much the divergence of gates weighs: λ, which is a threshold.
+ *
+ * With F_c = E[(∂ loss / ∂θ_c)²] per example at θ = 1, for labels that the network draws itself, the
+ * likelihood of N examples is, near θ = 1, a normal of precision N F_c; a gate then has k = N F_c / (λ A_c)
+ * of `gate-posterior.ts` and lives for k > 1. So λ is the squared number of standard errors by which a
+ * factor has to differ from 0.
+ */
+import { algebraOf } from "../../ops/algebra.ts";
+import { costModel } from "../../structure/cost.ts";
+import { savingAlone } from "../../structure/per-saving.ts";
+import { candidateUnits, selectUnits } from "../../structure/select.ts";
+import type { Structure } from "../../structure/units.ts";
+import { sizeOf } from "../../tensor/host-tensor.ts";
+import { randomOf } from "../../tensor/random.ts";
+import { labels, type Objective } from "../../train/objectives.ts";
+import { planOf } from "../../train/options.ts";
+import { taylorScores } from "../importance/importance-taylor.ts";
+import type { LearningContext } from "../learned-method.ts";
+import type { Gate } from "./filter-gates-sites.ts";
+
+/** A λ, and where it comes from, as a clause for users. */
+export interface Lambda {
+  readonly value: number;
+  readonly reason: string;
+}
+
+/**
+ * The λ for a run. Where the round has budgets it is the one under which, by the gates' Fisher
+ * information, just the units die that must go; else ln N, the penalty that the Bayesian information
+ * criterion puts on a parameter.
+ *
+ * @param shares A_c of the units of each gate.
+ */
+export async function chooseLambda(
+  context: LearningContext,
+  gates: readonly Gate[],
+  shares: ReadonlyMap<Gate, Float64Array>,
+  images: number,
+): Promise<Lambda> {
+  const { structure, dataset, training, budgets = [], rules } = context;
+  const { samples } = planOf(dataset, { ...training, epochs: 1 });
+  if (budgets.length > 0) {
+    const evidence = await evidenceOf(context, gates, shares, images);
+    const { removed } = selectUnits(structure, evidence, budgets, rules);
+    const last = evidence.reduce(
+      (most, value, unit) =>
+        removed[unit] === 1 && Number.isFinite(value) ? Math.max(most, value) : most,
+      0,
+    );
+    if (last > 0)
+      return { value: last, reason: "from the gates' Fisher information and the target" };
+  }
+  return { value: Math.log(Math.max(2, samples)), reason: "ln N" };
+}
+
+/** N F_c / A_c of every unit: the λ at which its gate begins to close. Infinite without a gate. */
+export async function evidenceOf(
+  { structure, dataset, training, seed }: LearningContext,
+  gates: readonly Gate[],
+  shares: ReadonlyMap<Gate, Float64Array>,
+  images: number,
+): Promise<Float64Array> {
+  const { samples } = planOf(dataset, { ...training, epochs: 1 });
+  const { graph } = structure.analysis;
+  // What a caller minimises need not be the likelihood of any labels.
+  const objective = training.objective ?? ownLabels(seed);
+  const fisher = await taylorScores(graph, gates, dataset, {
+    ...{ training: { ...training, objective }, images, seed },
+  });
+  const positions = positionsOf(structure, training.output ?? graph.outputs[0]);
+  const evidence = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
+  for (const gate of gates)
+    for (const [i, unit] of gate.units.entries()) {
+      const share = shares.get(gate)?.[i] ?? 0;
+      // The mean loss over P positions counts them as one, in the gradient and so twice in its square.
+      const precision = samples * positions ** 2 * (fisher.get(gate)?.[i] ?? 0);
+      if (share > 0) evidence[unit] = precision / share;
+    }
+  return evidence;
+}
+
+/** Cross-entropy with labels that the network draws from what it predicts. */
+function ownLabels(seed: number): Objective {
+  return (context) => {
+    const { emit, prediction, form } = context;
+    const t = algebraOf(emit, prediction);
+    const own = { kind: "float", value: randomOf(seed, "labels").integer(2 ** 24) } as const;
+    const normal = emit.op("RandomNormalLike", [prediction], { seed: own });
+    const raw = t.mul(t.add(t.apply("Erf", t.mul(normal, Math.SQRT1_2)), 1), 0.5);
+    const uniform = t.min(t.max(raw, 1e-6), 1 - 1e-6);
+    const [batch, classes, ...positions] = prediction.shape;
+    if (classes === 1) {
+      const chance = form === "logits" ? t.apply("Sigmoid", prediction) : prediction;
+      const drawn = emit.op("Less", [uniform, chance]);
+      const target = emit.reshape(t.cast(drawn), [batch, ...positions]);
+      return labels()({ ...context, target });
+    }
+    // The largest of ln p + Gumbel noise is a draw from p.
+    const scores = form === "logits" ? prediction : t.apply("Log", t.max(prediction, 1e-12));
+    const gumbel = t.neg(t.apply("Log", t.neg(t.apply("Log", uniform))));
+    const target = emit.op("ArgMax", [t.add(scores, gumbel)], { axis: 1, keepdims: 0 });
+    return labels()({ ...context, target });
+  };
+}
+
+/** Positions of one example in an output: pixels of a map, 1 for a class. */
+function positionsOf({ analysis: { inference } }: Structure, output: string): number {
+  const shape = inference.types.get(output)?.shape ?? [];
+  return sizeOf(shape.slice(2).map((size) => (typeof size === "number" ? size : 1)));
+}
+
+/**
+ * A_c of the units of each gate: 1, or with `flops` the MACs that go with the unit alone, divided by the
+ * mean of all. 0 for units that stay whatever their gate says.
+ */
+export function unitShares(
+  { structure, rules }: Pick<LearningContext, "structure" | "rules">,
+  gates: readonly Gate[],
+  weight: "none" | "flops",
+): ReadonlyMap<Gate, Float64Array> {
+  const candidates = new Set(candidateUnits(structure, rules));
+  const macsOf = weight === "flops" ? unitMacs(structure) : () => 1;
+  const raw = gates.map((gate) =>
+    Float64Array.from(gate.units, (unit) => (candidates.has(unit) ? macsOf(unit) : 0)),
+  );
+  const all = raw.flatMap((values) => [...values]).filter((value) => value > 0);
+  const mean = all.reduce((sum, value) => sum + value / all.length, 0);
+  return new Map(gates.map((gate, i) => [gate, raw[i].map((value) => value / (mean || 1))]));
+}
+
+/** The MACs that a unit takes with it; units with filters of the same layers are alike. */
+function unitMacs(structure: Structure): (unit: number) => number {
+  const cost = costModel(structure);
+  const savingOf = savingAlone(structure, (removed) => cost(removed).macs);
+  const known = new Map<string, number>();
+  return (unit) => {
+    const key = structure.units[unit].filters.map(({ axis }) => axis).join();
+    const old = known.get(key);
+    if (old !== undefined) return old;
+    const macs = savingOf(unit);
+    known.set(key, macs);
+    return macs;
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * @file What is known of a filter's factor θ ~ N(μ, σ²): its divergence from a prior that is as wide as
+ * suits it best, in two parametrisations.
+ *
+ *     KL = min over s of KL(N(μ, σ²) ‖ N(0, s²)) = ½ ln(1 + μ²/σ²)        at s² = μ² + σ²
+ *
+ * For channels that are not needed s → 0: the prior becomes a Dirac at 0 (Zhou et al.). A factor on a
+ * feature that lowers the loss by k/2 in units of the KL's weight ends, for k > 1, at μ = 1 - 1/k and
+ * σ² = (1 - 1/k)/k, with μ²/σ² = k - 1; for k ≤ 1 at μ = 0.
+ */
+import { algebraOf } from "../../ops/algebra.ts";
+import type { Emitter, Value } from "../../ops/gradient.ts";
+
+/** How σ is held: as φ = ln σ² (`gaussian`), or as ln α with σ² = α μ² (`alpha`). */
+export const gateForms = ["gaussian", "alpha"] as const;
+export type GateForm = (typeof gateForms)[number];
+
+/** φ or ln α beyond these counts as these. The best σ² of a gate is at most ¼, far inside. */
+export const spreadLimits = { least: -20, most: 4 } as const;
+/** Where φ or ln α begins, with μ = 1: the noise is then about 1 %. */
+export const firstSpread = -9;
+
+/** The posterior of the factors of one gate. Both [units]. */
+export interface GatePosterior {
+  readonly means: Float64Array;
+  readonly variances: Float64Array;
+}
+
+/** μ²/σ² of each unit: how surely the factor is not 0. */
+export function snrSquared({ means, variances }: GatePosterior): Float64Array {
+  return means.map((mean, i) => mean ** 2 / variances[i]);
+}
+
+/** ½ ln(1 + μ²/σ²) in nats. */
+export function gateKl(mean: number, variance: number): number {
+  return Math.log1p(mean ** 2 / variance) / 2;
+}
+
+/** The posterior out of trained constants. */
+export function posteriorOf(
+  form: GateForm,
+  means: Float64Array,
+  spreads: Float64Array,
+): GatePosterior {
+  const { least, most } = spreadLimits;
+  const variances = spreads.map((spread, i) => {
+    const own = Math.exp(Math.min(most, Math.max(least, spread)));
+    // Where μ underflows the ratio is still 1/α.
+    return form === "gaussian" ? own : own * Math.max(means[i] ** 2, Number.MIN_VALUE);
+  });
+  return { means, variances };
+}
+
+/** The KL of each unit, in nats, from μ and φ or ln α. [units] */
+export function emitGateKl(emit: Emitter, form: GateForm, mean: Value, spread: Value): Value {
+  const t = algebraOf(emit, mean);
+  const { least, most } = spreadLimits;
+  const inverse = t.neg(t.min(t.max(spread, least), most));
+  const gain =
+    form === "gaussian"
+      ? t.apply("Log", t.add(t.mul(t.square(mean), t.apply("Exp", inverse)), 1))
+      : t.apply("Softplus", inverse);
+  return t.mul(gain, 0.5);
+}

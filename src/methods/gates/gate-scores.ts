@@ -1,0 +1,93 @@
+/** @file What the posteriors of gates say of units: scores, and sentences. */
+import type { Structure } from "../../structure/units.ts";
+import type { PosteriorFacts } from "../posterior/posterior-facts.ts";
+import type { Gate } from "./filter-gates-sites.ts";
+import type { Lambda } from "./gate-lambda.ts";
+import { type GatePosterior, gateKl, snrSquared } from "./gate-posterior.ts";
+
+/** Groups that are named in a sentence. */
+const mostNamed = 8;
+
+/** μ²/σ² of every unit; infinite where no gate stands. */
+export function gateScores(
+  { units }: Structure,
+  posteriors: ReadonlyMap<Gate, GatePosterior>,
+): Float64Array {
+  const scores = new Float64Array(units.length).fill(Number.POSITIVE_INFINITY);
+  for (const [gate, posterior] of posteriors)
+    for (const [i, ratio] of snrSquared(posterior).entries()) scores[gate.units[i]] = ratio;
+  return scores;
+}
+
+/**
+ * What it costs to close a gate, in nats of all data: λ A μ²/(2 σ²). For a loss that is quadratic in the
+ * gate, whose optimum is that of `gate-posterior.ts` with k > 1, the expected loss rises by λ A (k - 1)/2
+ * when it closes, and μ²/σ² is k - 1. Infinite where no gate stands.
+ *
+ * @param weights λ A of the units of each gate.
+ */
+export function gateLosses(
+  { units }: Structure,
+  posteriors: ReadonlyMap<Gate, GatePosterior>,
+  weights: (gate: Gate) => Float64Array,
+): Float64Array {
+  const losses = new Float64Array(units.length).fill(Number.POSITIVE_INFINITY);
+  for (const [gate, posterior] of posteriors) {
+    const own = weights(gate);
+    for (const [i, ratio] of snrSquared(posterior).entries())
+      losses[gate.units[i]] = (own[i] * ratio) / 2;
+  }
+  return losses;
+}
+
+/** What is known of the units of each gate; those up to the threshold are dead. */
+export function gateFacts(
+  { groups }: Pick<Structure, "groups">,
+  posteriors: ReadonlyMap<Gate, GatePosterior>,
+  threshold: number,
+): readonly PosteriorFacts[] {
+  return [...posteriors].map(([{ group, units }, posterior]) => {
+    const ratios = snrSquared(posterior);
+    return {
+      ...{ group: groups[group].id, units: units.length, members: [...units] },
+      dead: ratios.filter((ratio) => ratio <= threshold).length,
+      kl: Array.from(posterior.means, (mean, i) => gateKl(mean, posterior.variances[i])),
+      snr: Array.from(ratios, Math.sqrt),
+    };
+  });
+}
+
+/** What the user should know of gates: λ, how many live in each group, and groups without any. */
+export function gateNotes(
+  { units, groups }: Structure,
+  posteriors: ReadonlyMap<Gate, GatePosterior>,
+  { lambda, threshold }: { readonly lambda: Lambda; readonly threshold: number },
+): readonly string[] {
+  let kl = 0;
+  const gated = new Set<number>();
+  const collapsed: string[] = [];
+  const widths = [...posteriors].map(([{ group, units: own }, posterior]) => {
+    const ratios = snrSquared(posterior);
+    for (const [i, unit] of own.entries()) {
+      gated.add(unit);
+      kl += gateKl(posterior.means[i], posterior.variances[i]);
+    }
+    const alive = ratios.filter((ratio) => ratio > threshold).length;
+    if (alive === 0) collapsed.push(groups[group].id);
+    return `${groups[group].id} ${alive} of ${own.length}`;
+  });
+  const more = widths.length > mostNamed ? `, and ${widths.length - mostNamed} more groups` : "";
+  const without = units.filter(({ index, reason }) => reason === undefined && !gated.has(index));
+  const ids = [...new Set(without.map(({ group }) => groups[group].id))];
+  const rest = ids.length > 3 ? `, and ${ids.length - 3} more` : "";
+  return [
+    `λ is ${Number(lambda.value.toPrecision(4))} (${lambda.reason}); all gates hold ${kl.toFixed(1)} nats`,
+    `above a squared signal-to-noise ratio of ${threshold} are: ${widths.slice(0, mostNamed).join(", ")}${more}`,
+    ...collapsed.map((id) => `all gates of ${id} have closed: λ is too large for it`),
+    ...(without.length === 0
+      ? []
+      : [
+          `${without.length} units stay because no gate tells of them (${ids.slice(0, 3).join(", ")}${rest})`,
+        ]),
+  ];
+}

@@ -1,0 +1,115 @@
+/**
+ * @file By how much the loss changes when a factor is set to 0, to first order, example by example.
+ *
+ * A factor a multiplies the channel v = a x, so that a dL/da = Σ over positions of v dL/dv: the network
+ * itself tells it, without factors. The mean of its square over examples counts (Molchanov et al.,
+ * CVPR 2019): that of all data together vanishes where the network has been trained.
+ */
+import type { Dataset } from "../../data/dataset.ts";
+import { GraphEmitter } from "../../grad/emitter.ts";
+import { headOf } from "../../grad/head.ts";
+import { emitGradients } from "../../grad/reverse.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { nodesBehind, withoutDead } from "../../ir/live.ts";
+import { emitModel } from "../../onnx/emit.ts";
+import type { Value } from "../../ops/gradient.ts";
+import { inferTypes } from "../../ops/infer.ts";
+import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
+import { toNumbers } from "../../tensor/host-tensor.ts";
+import { embedNodes } from "../../train/embed.ts";
+import { type Feeding, feedingOf } from "../../train/feeding.ts";
+import { objectiveFor } from "../../train/options.ts";
+import { rebatch } from "../../train/rebatch.ts";
+import { emptyGraph, outputOf, requireScalar, teacherScores } from "../../train/step-parts.ts";
+import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
+import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
+import type { LearningOptions } from "../learned-method.ts";
+
+/** How much to look at. */
+export interface TaylorOptions extends SampleOptions {
+  readonly training: LearningOptions;
+}
+
+/**
+ * E[(a dL/da)²] over examples, one value for each unit of each gate. What a unit computes in several
+ * layers adds up before it is squared. Batch normalization keeps its statistics.
+ *
+ * Fails as `train` does.
+ */
+export async function taylorScores(
+  graph: Graph,
+  gates: readonly Gate[],
+  dataset: Dataset,
+  options: TaylorOptions,
+): Promise<ReadonlyMap<Gate, Float64Array>> {
+  const { training } = options;
+  const { batchSize, count, batches } = fixedSampleOf(dataset, options);
+  const feeding = feedingOf(graph, dataset, batchSize);
+  const { emitted, target, products } = emitProducts(graph, gates, feeding, dataset, training);
+  const sums = new Map(gates.map((gate) => [gate, new Float64Array(gate.units.length)]));
+  await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
+    for await (const batch of batches()) {
+      const feeds = feeding.feeds(batch, target);
+      const results = await run(feeds, undefined, { handOver: true });
+      for (const [gate, sum] of sums) {
+        const perExample = new Float64Array(batchSize * sum.length);
+        for (const { entries, value } of gate.sites) {
+          const product = results.get(products.get(value) ?? "");
+          if (product === undefined) continue;
+          for (const [i, part] of toNumbers(product).entries()) {
+            const [example, channel] = [Math.floor(i / entries.length), i % entries.length];
+            perExample[example * sum.length + entries[channel]] += part;
+          }
+        }
+        // The loss is a mean over examples.
+        for (const [i, part] of perExample.entries())
+          sum[i % sum.length] += (part * batchSize) ** 2 / (batchSize * count);
+      }
+    }
+  });
+  return sums;
+}
+
+/** The network at inference and backwards; outputs [N, C] by the values of sites. */
+function emitProducts(
+  graph: Graph,
+  gates: readonly Gate[],
+  { inputShapes, target: targetType }: Feeding,
+  dataset: Dataset,
+  training: LearningOptions,
+) {
+  const empty = emptyGraph("importance");
+  const emit = new GraphEmitter(empty, inferTypes(empty));
+  const values = new Map<string, Value>();
+  const inputs = [...inputShapes].map(([name, shape]) => {
+    const value = emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape);
+    values.set(name, value);
+    return value;
+  });
+  const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
+  const { output: outputName = graph.outputs[0] } = training;
+  const asFed = rebatch(graph, inputShapes);
+  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  embedNodes(emit, graph, nodesBehind(asFed.nodes, [outputName]), values);
+  const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
+  const teacher = teacherScores(emit, training.teacher, inputs);
+  const objective = objectiveFor(dataset, training);
+  const loss = objective({
+    ...{ emit, prediction, form, target, teacher, values },
+    ...{ parameters: new Map(), scalars: new Map() },
+  });
+  requireScalar(loss);
+  const sites = gates.flatMap((gate) => gate.sites).filter(({ value }) => values.has(value));
+  const nameOf = ({ value }: GateSite) => values.get(value)?.name ?? "";
+  const gradients = emitGradients(emit, loss, sites.map(nameOf));
+  const products = new Map(
+    sites.flatMap((site) => {
+      const [value, gradient] = [values.get(site.value), gradients.get(nameOf(site))];
+      if (value === undefined || gradient === undefined) return [];
+      const others = [...value.shape.keys()].filter((axis) => axis > 0 && axis !== site.axis);
+      return [[site.value, emit.sum(emit.mul(value, gradient), others).name] as const];
+    }),
+  );
+  const emitted = withoutDead(emit.build([...new Set(products.values())]));
+  return { emitted, target: target?.name, products };
+}

@@ -1,0 +1,120 @@
+/** @file Scores, and what is to be told of supports. */
+import type { Graph } from "../../ir/graph.ts";
+import type { Structure } from "../../structure/units.ts";
+import { toNumbers } from "../../tensor/host-tensor.ts";
+import { fromMatrix, type LayerBeliefs, type TurboLayer, weightLogits } from "./turbo-layer.ts";
+import { sigmoid } from "./turbo-messages.ts";
+
+/** A weight below this share of its layer's root mean square is nothing. */
+const leastSize = 1e-3;
+/** The score of such weights, below all log odds. */
+const leastScore = -1e6;
+/** How much the size of a weight counts where log odds are equal. */
+const sizeShare = 1e-6;
+
+/** What was found in one layer. */
+export interface SupportFacts {
+  /** The constant's name. */
+  readonly weight: string;
+  readonly weights: number;
+  /** Weights that are more probably active than not, and not next to nothing. */
+  readonly active: number;
+  /** Runs of these along the incoming weights of a neuron. */
+  readonly clusters: number;
+  /** Neurons or filters, and those of them without active weights. */
+  readonly neurons: number;
+  readonly empty: number;
+}
+
+/**
+ * The log odds of each element of a weight being active, in the layout of its constant; where they are
+ * equal the larger weight has more. Elements that are next to nothing come last.
+ */
+export function weightScores(graph: Graph, layer: TurboLayer, beliefs: LayerBeliefs): Float64Array {
+  const logits = fromMatrix(layer, weightLogits(layer, beliefs));
+  const constant = graph.constants.get(layer.weight);
+  const values = constant ? toNumbers(constant.read()) : logits;
+  const squares = values.reduce((sum, value) => sum + value ** 2, 0);
+  const rms = Math.sqrt(squares / values.length);
+  return logits.map((own, i) => {
+    const size = rms > 0 ? Math.abs(values[i]) / rms : 0;
+    const order = (sizeShare * size) / (1 + size);
+    return size < leastSize ? leastScore + order : own + order;
+  });
+}
+
+/**
+ * The expected number of active weights that come into each unit, over all its filters; +∞ for units
+ * without random weights.
+ */
+export function unitScores(
+  structure: Structure,
+  layers: readonly TurboLayer[],
+  beliefs: readonly LayerBeliefs[],
+): Float64Array {
+  const scores = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
+  for (const { node, input, tensor, axis, units } of structure.filterAxes) {
+    const at = layers.findIndex(
+      ({ weight, filterAxis, layers: own }) =>
+        weight === tensor &&
+        filterAxis === axis &&
+        own.some((layer) => layer.node === node.name && layer.input === input),
+    );
+    if (at < 0) continue;
+    const { columns } = layers[at].layout;
+    const active = weightLogits(layers[at], beliefs[at]).map(sigmoid);
+    for (const [row, unit] of units.entries()) {
+      const own = active.subarray(row * columns, (row + 1) * columns);
+      const sum = own.reduce((total, chance) => total + chance, 0);
+      scores[unit] = (Number.isFinite(scores[unit]) ? scores[unit] : 0) + sum;
+    }
+  }
+  return scores;
+}
+
+/** The support that scores above 0 make: its density and its clusters. */
+export function supportFacts(layer: TurboLayer, scores: Float64Array): SupportFacts {
+  const { weight, layout, places } = layer;
+  const { rows, columns } = layout;
+  let [active, clusters, empty] = [0, 0, 0];
+  for (let row = 0; row < rows; row++) {
+    let [own, isInside] = [0, false];
+    for (let i = row * columns; i < (row + 1) * columns; i++) {
+      const isActive = scores[places?.[i] ?? i] > 0;
+      if (isActive) own++;
+      if (isActive && !isInside) clusters++;
+      isInside = isActive;
+    }
+    active += own;
+    if (own === 0) empty++;
+  }
+  return { weight, weights: rows * columns, active, clusters, neurons: rows, empty };
+}
+
+/** Layers that get a sentence of their own. */
+const mostNotes = 12;
+
+/** A sentence for each layer, those with most weights first where there are many, and one for all. */
+export function supportNotes(facts: readonly SupportFacts[]): readonly string[] {
+  const chosen = new Set([...facts].sort((a, b) => b.weights - a.weights).slice(0, mostNotes));
+  const sum = (of: (own: SupportFacts) => number) =>
+    facts.reduce((total, own) => total + of(own), 0);
+  const [active, weights] = [sum((own) => own.active), sum((own) => own.weights)];
+  return [
+    `${active} of ${weights} weights are active (${percent(active / weights)})`,
+    ...facts
+      .filter((own) => chosen.has(own))
+      .map((own) => {
+        const length = own.clusters > 0 ? own.active / own.clusters : 0;
+        return (
+          `${own.weight}: ${percent(own.active / own.weights)} active, in ${own.clusters} clusters ` +
+          `of ${length.toFixed(1)} on average, ${(own.clusters / own.neurons).toFixed(1)} a neuron; ` +
+          `${own.empty} of ${own.neurons} neurons are empty`
+        );
+      }),
+  ];
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}

@@ -1,0 +1,110 @@
+/**
+ * @file What a posterior says of each unit: how much is known of its filters, and how surely they are not 0.
+ *
+ * A unit has one filter, or several that are tied to go together. Of these Kullback-Leibler divergences
+ * and log evidences add up; ratios of signal to noise do not, and are averaged with the number of weights.
+ * Where a random scale stands behind a filter, ratios are those of their product.
+ */
+import type { Structure } from "../../structure/units.ts";
+import { type FilterSums, productRatio } from "../posterior/posterior.ts";
+
+/** The scores, by name. */
+export const snrScores = [
+  "kl",
+  "snr-l2",
+  "snr-l1",
+  "snr-mean",
+  "input-weighted",
+  "importance-snr",
+  "evidence",
+] as const;
+export type SnrScore = (typeof snrScores)[number];
+
+/** One filter axis of the network with the sums of its filters. */
+export interface ScoredAxis {
+  /** The unit of each filter. */
+  readonly units: ArrayLike<number>;
+  readonly filters: readonly FilterSums[];
+}
+
+/** A filter of which less is known than this, in nats per weight, is dead: q is the prior. */
+export const deadKl = 0.02;
+
+/**
+ * One number for each unit, the lower the sooner it may go; +∞ for units without random weights.
+ *
+ * - `kl`: Σ KL(q ‖ p), what the data have told of the unit, in nats;
+ * - `snr-l2`: √(Σ μ² / Σ σ²); `snr-l1`: Σ |μ| / Σ σ; `snr-mean`: the mean of |μ| / σ;
+ * - `input-weighted`: √(Σ μ² E[x²] / Σ σ² E[x²]), signal to noise of what the filter computes;
+ * - `importance-snr`: ‖μ‖ and snr-l2, each relative to the layer's largest, multiplied;
+ * - `evidence`: the log Bayes factor against the filter being 0; dead filters count as 0 at most.
+ */
+export function scoreUnits(
+  structure: Pick<Structure, "units">,
+  axes: readonly ScoredAxis[],
+  score: SnrScore,
+): Float64Array {
+  const { add, isSum } = ways[score];
+  const totals = new Float64Array(structure.units.length);
+  const weights = new Float64Array(structure.units.length);
+  for (const { units, filters } of axes) {
+    const layer = {
+      norm: Math.max(...filters.map(({ signal }) => Math.sqrt(signal))),
+      ratio: Math.max(...filters.map(ratioL2)),
+    };
+    for (const [i, filter] of filters.entries()) {
+      const unit = units[i];
+      weights[unit] += filter.weights;
+      totals[unit] += add(filter, layer) * (isSum ? 1 : filter.weights);
+    }
+  }
+  return totals.map((total, unit) => {
+    if (weights[unit] === 0) return Number.POSITIVE_INFINITY;
+    return isSum ? total : total / weights[unit];
+  });
+}
+
+/** The largest norm and ratio in a layer. */
+interface Layer {
+  readonly norm: number;
+  readonly ratio: number;
+}
+
+/** What a filter contributes, and whether contributions add up. */
+interface Way {
+  readonly add: (filter: FilterSums, layer: Layer) => number;
+  readonly isSum: boolean;
+}
+
+const ways: Readonly<Record<SnrScore, Way>> = {
+  kl: { add: ({ kl }) => kl, isSum: true },
+  evidence: {
+    add: ({ kl, evidence, weights }) =>
+      kl < deadKl * weights ? Math.min(0, -evidence) : -evidence,
+    isSum: true,
+  },
+  "snr-l2": { add: ratioL2, isSum: false },
+  "snr-l1": {
+    add: ({ size, deviation, scaleRatio }) => productRatio(size / deviation, scaleRatio),
+    isSum: false,
+  },
+  "snr-mean": {
+    add: ({ ratios, weights, scaleRatio }) => productRatio(ratios / weights, scaleRatio),
+    isSum: false,
+  },
+  "input-weighted": {
+    // What never sees an input is worth nothing.
+    add: ({ signalPower, noisePower, scaleRatio }) =>
+      noisePower > 0 ? productRatio(Math.sqrt(signalPower / noisePower), scaleRatio) : 0,
+    isSum: false,
+  },
+  "importance-snr": {
+    add: (filter, { norm, ratio }) =>
+      norm > 0 ? (Math.sqrt(filter.signal) / norm) * (ratioL2(filter) / ratio) : 0,
+    isSum: false,
+  },
+};
+
+function ratioL2({ signal, noise, scaleRatio }: FilterSums): number {
+  return productRatio(Math.sqrt(signal / noise), scaleRatio);
+}

@@ -1,0 +1,124 @@
+/**
+ * @file Random weights: noise put into a network for training, and taken out again.
+ *
+ * A weight keeps its constant, which holds the means μ; beside it stands a new one with ln σ, for each
+ * element or for each filter. Every value of the network keeps its name, so that the network without
+ * noise is the original with other constants.
+ */
+import { assert } from "../../errors.ts";
+import type { Graph, Node } from "../../ir/graph.ts";
+import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
+import type { VariationalWeight } from "./variational-layers.ts";
+import {
+  type Draft,
+  forms,
+  leastLogDeviation,
+  makerOf,
+  perFilter,
+  type SigmaForm,
+} from "./variational-noise.ts";
+
+/** How random a weight is when training begins. */
+export interface Spread {
+  /** σ of every element, or of each in the shape of ln σ; above 0. */
+  readonly deviation: number | Float64Array;
+  /** σ never exceeds this: the deviation of the prior. */
+  readonly limit: number;
+}
+
+/** A network with noise in it. */
+export interface VariationalGraph {
+  readonly graph: Graph;
+  /** The constant with ln σ of each weight, by the weight's name. */
+  readonly logDeviations: ReadonlyMap<string, string>;
+  /** What the names of these constants begin with, and those of no other. */
+  readonly prefix: string;
+  /** Constants that serve the noise and are not to be trained. */
+  readonly fixed: readonly string[];
+}
+
+/** The network whose `weights` are random: a new draw at every run. */
+export function insertNoise<W extends VariationalWeight>(
+  graph: Graph,
+  weights: readonly W[],
+  sigma: SigmaForm,
+  spreadOf: (weight: W) => Spread,
+): VariationalGraph {
+  const make = makerOf(graph);
+  const prefix = freePrefix(graph);
+  const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
+  const logDeviations = new Map<string, string>();
+  const fixed: string[] = [];
+  const replaced = new Map<string, readonly Node[]>();
+  for (const weight of weights) {
+    const { deviation, limit } = spreadOf(weight);
+    const shape = sigma === "weight" ? weight.shape : perFilter(weight);
+    const logs =
+      typeof deviation === "number"
+        ? new Float64Array(sizeOf(shape)).fill(Math.log(deviation))
+        : deviation.map(Math.log);
+    const logDeviation = make.constant(prefix + weight.weight, tensorOf(weight.dtype, shape, logs));
+    logDeviations.set(weight.weight, logDeviation);
+    const own = weight.layers.map((layer) => {
+      const node = nodes.get(layer.node);
+      assert(node !== undefined, "a layer with a random weight is a node of the graph");
+      return { ...layer, node };
+    });
+    const kernelOf = (values: HostTensor): string => {
+      const name = make.constant(`${prefix}fixed`, values);
+      fixed.push(name);
+      return name;
+    };
+    const draft: Draft = { make, weight, layers: own, sigma, logDeviation, limit, kernelOf };
+    for (const [i, made] of forms[weight.noise](draft).entries())
+      replaced.set(own[i].node.name, made);
+  }
+  return {
+    graph: {
+      ...graph,
+      nodes: graph.nodes.flatMap((node) => replaced.get(node.name) ?? [node]),
+      constants: make.constants,
+    },
+    ...{ logDeviations, prefix, fixed },
+  };
+}
+
+/** The original network with the means that were trained. */
+export function meanNetwork(original: Graph, trained: Graph): Graph {
+  const constants = [...original.constants].map(([name, old]) => {
+    const own = trained.constants.get(name);
+    return [name, own === undefined ? old : { ...old, read: own.read }] as const;
+  });
+  return { ...original, constants: new Map(constants) };
+}
+
+/** Mean and deviation of every element of a weight in a network with noise, as they are now. */
+export function momentsOfWeight(
+  trained: Graph,
+  { logDeviations }: Pick<VariationalGraph, "logDeviations">,
+  { weight, shape, filterAxis }: VariationalWeight,
+  limit: number,
+): { readonly means: Float64Array; readonly deviations: Float64Array } {
+  const read = (name: string | undefined) => {
+    const constant = trained.constants.get(name ?? "");
+    assert(constant !== undefined, "training keeps constants by name");
+    return toNumbers(constant.read());
+  };
+  const means = read(weight);
+  const logs = read(logDeviations.get(weight));
+  const inner = sizeOf(shape.slice(filterAxis + 1));
+  const deviations = means.map((_, i) => {
+    const filter = Math.floor(i / inner) % shape[filterAxis];
+    const log = logs[logs.length === means.length ? i : filter];
+    return Math.exp(Math.min(Math.log(limit), Math.max(leastLogDeviation, log)));
+  });
+  return { means, deviations };
+}
+
+/** A prefix with which no constant's name begins. */
+function freePrefix({ constants }: Graph): string {
+  const names = [...constants.keys()];
+  let prefix = "log-deviation/";
+  while (names.some((name) => name.startsWith(prefix))) prefix = `espalier/${prefix}`;
+  return prefix;
+}
