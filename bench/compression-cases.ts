@@ -46,7 +46,7 @@ function casesOf(network: Network, method: Method): readonly Case[] {
   const learns = method === "importance" ? 1 : 0;
   const common = {
     ...{ method, tuning, epochs: epochs - learns, distills: true },
-    ...(learns > 0 && { methodOptions: { epochs: `${learns}` } }),
+    ...(learns > 0 && { methodOptions: { epochs: `${learns}`, rate: "0.001" } }),
   };
   const file = `akamaster_${network}_bn.onnx`;
   const limit = toleranceLimits[network];

@@ -22,6 +22,8 @@ import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-
 import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
 
 const name = "importance";
+/** What fine-tuning is given suits the network; any other rate may wreck it before anything is removed. */
+const sameRate = "auto";
 const options: readonly MethodOption[] = [
   {
     name: "score",
@@ -43,7 +45,12 @@ const options: readonly MethodOption[] = [
     default: "2",
     description: "epochs in which factors are trained; 0: none",
   },
-  { name: "rate", values: [], default: "0.001", description: "learning rate, above 0" },
+  {
+    name: "rate",
+    values: [],
+    default: sameRate,
+    description: `learning rate, above 0; ${sameRate}: that of fine-tuning`,
+  },
   {
     name: "weights",
     values: ["joint", "frozen"],
@@ -116,7 +123,8 @@ interface Settings {
   readonly score: string;
   readonly start: (typeof starts)[number];
   readonly epochs: number;
-  readonly rate: number;
+  /** `undefined`: that of fine-tuning. */
+  readonly rate: number | undefined;
   readonly trainsWeights: boolean;
   readonly statistics: "frozen" | "batch";
   readonly penalty: number;
@@ -133,7 +141,8 @@ function settingsOf(context: LearningContext): Settings {
     score: optionOf(method, context, "score"),
     start: starts.find((candidate) => candidate === start) ?? "ones",
     epochs: number("epochs", 0, true),
-    rate: number("rate", Number.MIN_VALUE),
+    rate:
+      optionOf(method, context, "rate") === sameRate ? undefined : number("rate", Number.MIN_VALUE),
     trainsWeights: optionOf(method, context, "weights") === "joint",
     statistics: optionOf(method, context, "statistics") === "batch" ? "batch" : "frozen",
     penalty: number("penalty", 0),
@@ -151,7 +160,13 @@ async function trainGates(
   const task = objectiveFor(dataset, training);
   const { final, history } = await train(graph, dataset, {
     ...training,
-    ...{ epochs, learningRate: rate, seed, statistics, checksMemorisation: false },
+    ...{
+      epochs,
+      learningRate: rate ?? training.learningRate,
+      seed,
+      statistics,
+      checksMemorisation: false,
+    },
     objective: penalty === 0 ? task : sumOf([1, task], [penalty, sizeOfFactors(names)]),
     groups: [
       { match: `${prefix}*`, decay: 0 },

@@ -17,6 +17,7 @@ export interface LearningOptions
   extends Pick<
     TrainOptions,
     | "batchSize"
+    | "learningRate"
     | "objective"
     | "teacher"
     | "output"

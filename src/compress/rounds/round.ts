@@ -10,7 +10,7 @@ import { loadModel, saveModel } from "../../files/model-file.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { metricOf } from "../../measure/outcomes.ts";
 import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
+import { concatBytes, writeModel } from "../../onnx/write.ts";
 import { costOf } from "../../structure/cost.ts";
 import { removeNothing } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
@@ -64,6 +64,7 @@ export async function runRound(
   await saveModel(paths.before, writeModel(network));
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
   const dense = keepsZeros ? { density: densityLeft(network.graph, original) } : {};
+  const learntNotes = await judgeLearning(context, round, candidate);
   const { units, search } = await howFar(context, round, candidate);
 
   const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
@@ -99,8 +100,33 @@ export async function runRound(
     ...(posterior && { posterior }),
     remaining: isAccepted && last ? last.remaining : { ...begun, ...dense },
     learning: epochEntriesOf(learning),
-    notes: [...proposal.notes],
+    notes: [...proposal.notes, ...learntNotes],
   };
+}
+
+/**
+ * Says where the method's own training has left the network further below the original on `select` than
+ * the round may lose: whatever is removed then, tuning begins with a debt.
+ */
+async function judgeLearning(
+  { settings, method, original, hooks, journal, examine }: CompressContext,
+  round: number,
+  { network, learning }: Candidate,
+): Promise<readonly string[]> {
+  if (learning.length === 0) return [];
+  const value = await journal.once(`round ${round}/learnt`, z.number(), async () => {
+    const outcomes = await examine(concatBytes(writeModel(network)), "select");
+    return metricOf(outcomes).value;
+  });
+  const before = metricOf(original.select).value;
+  if (before - value <= Math.min(roundDropOf(settings), acceptedDropOf(settings, round))) return [];
+  const [was, is] = [before, value].map((share) => (100 * share).toFixed(2));
+  const mild = method.options.some(({ name }) => name === "rate")
+    ? ": a lower rate (--option rate=...) is milder"
+    : "";
+  const note = `learning alone took select from ${was} to ${is}, before anything was removed${mild}`;
+  hooks.onNote?.(`round ${round}: ${note}`);
+  return [note];
 }
 
 /** What the method remembers of the round whose network lies at `path`. */

@@ -1,4 +1,5 @@
 /** @file Rounds: what a resumed run goes on from, and where a time budget ends one. */
+import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { type Workplace, workplace } from "../../../test/support/small-cnn.ts";
 import { loadModel } from "../../files/model-file.ts";
@@ -106,3 +107,19 @@ it("does not try the same again where no later round may lose more", async () =>
 function times(a: number, b: number): number {
   return a * b;
 }
+
+it("says where learning alone did the damage", async () => {
+  const place = await workplace();
+  const learning = (rate: string): CompressSettingsInput => ({
+    ...{ method: "importance", methodOptions: { epochs: "1", rate }, targets: { macs: 0.8 } },
+    ...{ rounds: 1, epochs: 0, tuning: { ...common.tuning, optimizer: "adam" } },
+  });
+  const wrecked = await compress(place, learning("0.3"));
+  expect(wrecked.rounds[0].notes).toEqual([
+    expect.stringMatching(
+      /^learning alone took select from \d+\.\d\d to \d+\.\d\d, before .*--option rate=/,
+    ),
+  ]);
+  const mild = { ...place, run: join(dirname(place.run), "mild") };
+  expect((await compress(mild, learning("auto"))).rounds[0].notes).toEqual([]);
+}, 60_000);
