@@ -97,13 +97,18 @@ export function roundDropOf({ roundDrop, maxDrop = 0 }: CompressSettings): numbe
 }
 
 /**
- * The drop on `select` up to which a round is accepted: the stages of the tolerance, spread over the
- * rounds. Infinity without a tolerance.
+ * The drop on `select` up to which a round is accepted. Where the tolerance alone says how far to go, its
+ * stages, spread over the rounds. Targets say so themselves, and what comes first need not come to rest
+ * below a fraction of the tolerance: half of it is enough, and more from round to round. Infinity
+ * without a tolerance.
  */
-export function acceptedDropOf({ maxDrop, rounds }: CompressSettings, round: number): number {
+export function acceptedDropOf(settings: CompressSettings, round: number): number {
+  const { maxDrop, rounds } = settings;
   if (maxDrop === undefined) return Number.POSITIVE_INFINITY;
+  const at = Math.min(round, rounds);
+  if (hasTargets(settings)) return (maxDrop * (1 + at / rounds)) / 2;
   const stages = stagesOf(maxDrop, Math.min(4, rounds));
-  return stages[Math.ceil((Math.min(round, rounds) * stages.length) / rounds) - 1];
+  return stages[Math.ceil((at * stages.length) / rounds) - 1];
 }
 
 /** The rules without what was not given. */
