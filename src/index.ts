@@ -35,6 +35,7 @@ export {
   type PackWithinOptions,
   packWithin,
 } from "./compress/pack-within.ts";
+export { posteriorTolerances } from "./compress/posterior-tolerances.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export {

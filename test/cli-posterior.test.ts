@@ -2,6 +2,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { compressRun } from "../src/compress/compress-run.ts";
+import { posteriorTolerances } from "../src/compress/posterior-tolerances.ts";
 import { resumeRun } from "../src/compress/resume-run.ts";
 import { roundPaths, runPaths } from "../src/compress/run-folder.ts";
 import { verifyRun } from "../src/compress/verify/verify-run.ts";
@@ -9,9 +10,12 @@ import { loadModel } from "../src/files/model-file.ts";
 import { loadOutcomes } from "../src/measure/outcomes-file.ts";
 import { uncertaintyOf } from "../src/measure/uncertainty.ts";
 import { withSession } from "../src/runtime/session.ts";
-import { tensorOf } from "../src/tensor/host-tensor.ts";
+import { tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { espalier } from "./cli-io.ts";
 import { workplace } from "./support/small-cnn.ts";
+
+/** Methods whose posterior is one of single weights. */
+const tellsWeights = new Set(["snr", "turbo-vbi"]);
 
 describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
   it("keeps its posterior and draws from it", async () => {
@@ -64,6 +68,32 @@ describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
     expect(found.posterior.selective.coverage).toHaveLength(5);
     expect((await evaluate("--json", "--seed", "1")).out).not.toBe(out);
     expect((await evaluate()).out).toContain("Brier score");
+
+    const packRun = (...flags: readonly string[]) =>
+      espalier(["pack", run, "-o", `${run}.esp`, "--json", "--steps-by", "posterior", ...flags]);
+    if (tellsWeights.has(method)) {
+      // The harmonic mean of the variances that posterior.onnx draws with.
+      const tolerances = await posteriorTolerances(run);
+      expect([...tolerances.keys()].sort()).toEqual(["conv1.weight", "conv2.weight", "fc.weight"]);
+      for (const [name, tolerance] of tolerances) {
+        const deviations = random.graph.constants.get(`deviation/${name}`)?.read();
+        const known = [...toNumbers(deviations ?? x)].filter((deviation) => deviation > 0);
+        const precision = known.reduce((sum, deviation) => sum + deviation ** -2, 0) / known.length;
+        expect(tolerance).toBeCloseTo(precision ** -0.5, 10);
+      }
+      const packed = await packRun("--bits", "5");
+      expect(packed.exitCode).toBe(0);
+      const steps = new Map<string, number>();
+      for (const { name, step } of JSON.parse(packed.out).tensors) steps.set(name, step);
+      const factors = [...tolerances].map(([name, own]) => (steps.get(name) ?? 0) / own);
+      for (const factor of factors) expect(factor / factors[0]).toBeCloseTo(1, 1);
+      const searched = await packRun("--max-drop", "0.3", "--data", data, "--threads", "1");
+      expect(JSON.parse(searched.out).drop.samples).toBe(report.samples.test);
+    } else {
+      const { exitCode: refused, err } = await packRun();
+      expect(refused).not.toBe(0);
+      expect(err).toMatch(/keeps no variances.*snr, turbo-vbi/s);
+    }
 
     expect((await verifyRun(run, { threads: 1 })).passed).toBe(true);
     const bytes = await readFile(posterior);

@@ -1,4 +1,5 @@
 /** @file What commands that read a model have in common. */
+import { stat } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { EspalierError } from "../errors.ts";
 import type { Model } from "../onnx/read.ts";
@@ -29,6 +30,14 @@ export function addThreadsOption(command: Command): Command {
 /** Adds `--json`. */
 export function addJsonOption(command: Command): Command {
   return command.option("--json", "print one JSON document instead of text");
+}
+
+/** Whether a path is that of a folder, such as a run's. */
+export async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }
 
 /** Loads a model as the flags say, and refuses sizes for dimensions that it does not have. */

@@ -1,5 +1,5 @@
 /** @file `espalier pack`: a model as a file many times smaller. */
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import type { PackedWithin } from "../compress/pack-within.ts";
 import { EspalierError } from "../errors.ts";
 import type { Model } from "../onnx/read.ts";
@@ -12,6 +12,7 @@ import {
   addJsonOption,
   addModelOptions,
   addThreadsOption,
+  isFolder,
   load,
   type ModelFlags,
 } from "./model-options.ts";
@@ -26,6 +27,7 @@ interface Flags extends ModelFlags, DataFlags {
   readonly codebook?: number;
   readonly lambda?: number;
   readonly rowSteps?: true;
+  readonly stepsBy?: "size" | "posterior";
   readonly maxDrop?: number;
   readonly data?: string;
   readonly limit?: number;
@@ -44,16 +46,21 @@ about 8 bits, found without data; biases, scales and statistics keep 12 bits.
 With --max-drop and --data the fewest bits are searched that lose no more than that
 on \`select\`; the loss on \`test\` is reported with its interval.
 
+MODEL may be the folder of a run, for its result. Where its method has learnt how sure
+each weight is (snr, turbo-vbi), --steps-by posterior makes the steps of each layer as
+wide as its weights tolerate.
+
 Examples:
   espalier pack net.onnx -o net.esp
   espalier pack net.onnx -o net.esp --lossless
   espalier pack net.onnx -o net.esp --bits 5 --lambda 0.05
-  espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10`;
+  espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10
+  espalier pack run -o net.esp --max-drop 0.005 --data cifar10 --steps-by posterior`;
 
 /** The command. */
 export function packCommand(io: Io): Command {
   const command = new Command("pack")
-    .argument("<MODEL>", "ONNX file")
+    .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
     .description("Packs a network into a file many times smaller, for download.")
     .requiredOption("-o, --output <FILE>", "the pack, for example net.esp")
     .option("--lossless", "keep every bit")
@@ -61,6 +68,12 @@ export function packCommand(io: Io): Command {
     .option("--codebook <n>", "a k-means table of n values per weight instead", integerFrom(1))
     .option("--lambda <x>", "squared steps that a bit is worth (default 0)", nonNegativeValue)
     .option("--row-steps", "a step for each filter, a power of two apart")
+    .addOption(
+      new Option(
+        "--steps-by <what>",
+        "steps of layers by size (default), or by a posterior",
+      ).choices(["size", "posterior"]),
+    )
     .option(
       "--max-drop <d>",
       "the loss allowed on `select`: 0.005 is half a point",
@@ -79,13 +92,15 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   const progress = newProgress(io);
   try {
     progress.phase("reading");
-    const model = await load(path, flags);
+    const { runPaths } = await import("../compress/run-folder.ts");
+    const model = await load((await isFolder(path)) ? runPaths(path).model : path, flags);
+    const options = { ...optionsOf(flags), ...(await tolerancesFor(path, flags)) };
     io.signal.throwIfAborted();
     const within =
-      flags.maxDrop === undefined ? undefined : await search(model, flags, io, progress);
+      flags.maxDrop === undefined ? undefined : await search(model, options, flags, io, progress);
     progress.phase("packing");
     const { pack } = await import("../pack/pack.ts");
-    const packed = within?.packed ?? pack(model, optionsOf(flags));
+    const packed = within?.packed ?? pack(model, options);
     io.signal.throwIfAborted();
     progress.phase("verifying");
     await requireSame(packed);
@@ -100,13 +115,24 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   }
 }
 
+/** With --steps-by posterior: what the weights of the run's result tolerate. */
+async function tolerancesFor(
+  run: string,
+  { stepsBy }: Flags,
+): Promise<Pick<PackOptions, "tolerances">> {
+  if (stepsBy !== "posterior") return {};
+  const { posteriorTolerances } = await import("../compress/posterior-tolerances.ts");
+  return { tolerances: await posteriorTolerances(run) };
+}
+
 async function search(
   model: Model,
+  options: PackOptions,
   flags: Flags,
   io: Io,
   progress: Progress,
 ): Promise<PackedWithin> {
-  const { data = "", maxDrop = 0, limit, batch: batchSize, threads, lambda, rowSteps } = flags;
+  const { data = "", maxDrop = 0, limit, batch: batchSize, threads } = flags;
   const dataset = await open(data, flags, model);
   const { packWithin } = await import("../compress/pack-within.ts");
   progress.phase("searching");
@@ -116,7 +142,7 @@ async function search(
     ...(limit !== undefined && { limit }),
     ...(batchSize !== undefined && { batchSize }),
     ...(threads !== undefined && { threads }),
-    pack: { ...(lambda !== undefined && { lambda }), ...(rowSteps && { hasRowSteps: true }) },
+    pack: options,
     onCandidate: ({ bits, drop }) =>
       progress.step({
         ...{ done: ++done, total: 8, unit: "packs" },
@@ -137,21 +163,26 @@ function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackO
 
 /** What contradicts itself is refused before any work is done. */
 function requireConsistent(path: string, flags: Flags): void {
-  const { output, lossless, bits, codebook, lambda, rowSteps, maxDrop, data } = flags;
+  const { output, lossless, bits, codebook, lambda, rowSteps, stepsBy, maxDrop, data } = flags;
   const usage = (message: string, hint: string): never => {
     throw new EspalierError("USAGE", message, { hint });
   };
   if (output === path || /\.onnx$/i.test(output))
     usage(`the output ${output} has the name of a model`, "Name the pack, say, net.esp.");
-  const lossy = [bits, codebook, lambda, rowSteps, maxDrop].some((flag) => flag !== undefined);
+  const lossy = [bits, codebook, lambda, rowSteps, stepsBy, maxDrop].some(
+    (flag) => flag !== undefined,
+  );
   if (lossless && lossy)
     usage("--lossless keeps every bit", "Leave out --lossless, or the flags that round weights.");
   if (maxDrop !== undefined && (bits !== undefined || codebook !== undefined))
     usage("--max-drop searches the bits", "Leave out --bits and --codebook.");
   if ((maxDrop === undefined) !== (data === undefined))
     usage("--max-drop and --data need each other", "Give both, or neither.");
-  if (codebook !== undefined && [bits, lambda, rowSteps].some((flag) => flag !== undefined))
-    usage("--codebook has no steps", "Leave out --bits, --lambda and --row-steps.");
+  if (
+    codebook !== undefined &&
+    [bits, lambda, rowSteps, stepsBy].some((flag) => flag !== undefined)
+  )
+    usage("--codebook has no steps", "Leave out --bits, --lambda, --row-steps and --steps-by.");
   const [given] = givenDataFlags(flags);
   if (given !== undefined && data === undefined)
     usage(`${given} speaks of data, but no data was given`, "Add --data DIR and --max-drop.");

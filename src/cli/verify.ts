@@ -1,5 +1,4 @@
 /** @file `espalier verify`: does a pruned file compute what it must, and does a run hold what it claims? */
-import { stat } from "node:fs/promises";
 import { Command } from "commander";
 import { EspalierError } from "../errors.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
@@ -9,6 +8,7 @@ import {
   addJsonOption,
   addModelOptions,
   addThreadsOption,
+  isFolder,
   load,
   type ModelFlags,
 } from "./model-options.ts";
@@ -126,11 +126,7 @@ async function verifyFolder(
   io: Io,
   progress: Progress,
 ): Promise<number> {
-  const isFolder = await stat(run).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  if (!isFolder)
+  if (!(await isFolder(run)))
     throw new EspalierError("USAGE", `${run} is no folder of a run, and no second file was named`, {
       hint: "Give ORIGINAL and SMALL, or the folder that `espalier compress` made.",
     });

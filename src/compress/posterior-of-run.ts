@@ -2,6 +2,7 @@
 import { access } from "node:fs/promises";
 import { dirname } from "node:path";
 import { loadModel, saveModel } from "../files/model-file.ts";
+import type { Graph } from "../ir/graph.ts";
 import { withSeeds } from "../measure/draws.ts";
 import { examine, type Outcomes } from "../measure/outcomes.ts";
 import { saveOutcomes } from "../measure/outcomes-file.ts";
@@ -35,12 +36,20 @@ export async function posteriorOfRun(
   model: Model,
 ): Promise<ModelBytes | undefined> {
   if (!learnsPosterior(method)) return undefined;
+  const memory = await lastMemory(run, taken);
+  if (memory === undefined) return undefined;
+  const random = method.posterior(structureOf(model.graph), memory);
+  return emitModel(random, { metadata: model.metadata });
+}
+
+/** What the method remembered last in the rounds that led to the result, cut as the result was. */
+export async function lastMemory(
+  run: string,
+  taken: readonly RoundRecord[],
+): Promise<Graph | undefined> {
   for (const { round } of taken.toReversed()) {
     const { memory } = roundPaths(run, round);
-    if (!(await isThere(memory))) continue;
-    const { graph } = await loadModel(memory);
-    const random = method.posterior(structureOf(model.graph), graph);
-    return emitModel(random, { metadata: model.metadata });
+    if (await isThere(memory)) return (await loadModel(memory)).graph;
   }
   return undefined;
 }

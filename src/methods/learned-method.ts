@@ -7,6 +7,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
 import type { Budget } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
+import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
@@ -76,6 +77,14 @@ export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
    * the same was removed, holds of their posterior. Only methods that learn one have it.
    */
   readonly posterior?: (network: Structure, memory: Graph) => Graph;
+  /**
+   * Deviations of the elements of weights, by the constant's name in the network, from the same `memory`.
+   * Only methods whose posterior is one of single weights have it.
+   */
+  readonly weightDeviations?: (
+    network: Structure,
+    memory: Graph,
+  ) => ReadonlyMap<string, HostTensor>;
 }
 
 /** Any method, with data or without. */

@@ -24,7 +24,7 @@ import {
   type PosteriorFacts,
   posteriorFacts,
 } from "./posterior/posterior-facts.ts";
-import { withRandomWeights } from "./posterior/posterior-network.ts";
+import { weightDeviations, withRandomWeights } from "./posterior/posterior-network.ts";
 import { scoredAxes } from "./variational/snr-axes.ts";
 import { type SnrScore, scoreUnits, snrScores } from "./variational/snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational/variational.ts";
@@ -119,6 +119,7 @@ export const snr: LearnedMethod = {
   judgesWeights,
   learn: learnPosterior,
   posterior: withRandomWeights,
+  weightDeviations,
 };
 
 /** `snr.learn`, with all that it finds out. Throws what a method that learns throws. */

@@ -19,7 +19,7 @@ import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { withWeights } from "../train/parameters.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { withRandomWeights } from "./posterior/posterior-network.ts";
+import { weightDeviations, withRandomWeights } from "./posterior/posterior-network.ts";
 import { stageOf } from "./stages.ts";
 import {
   type SupportFacts,
@@ -64,6 +64,7 @@ export const turboVbi: LearnedMethod = {
   judgesWeights: () => true,
   learn: learnSupport,
   posterior: withRandomWeights,
+  weightDeviations,
 };
 
 /** `turboVbi.learn`, with all that it finds out. Throws what a method that learns throws. */

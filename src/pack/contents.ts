@@ -7,7 +7,7 @@ import { codebookOf } from "./codebook.ts";
 import type { Geometry } from "./geometry.ts";
 import { largestNumber } from "./number-code.ts";
 import type { ParameterKind } from "./parameters.ts";
-import { keepBits, quantise, statisticsOfWeight, stepsAt } from "./quantise.ts";
+import { keepBits, quantise, statisticsOfWeight, stepsAt, stepsTolerating } from "./quantise.ts";
 
 /** How to pack. Without options: uniform steps of about 8 bits, found without data. */
 export interface PackOptions {
@@ -20,6 +20,12 @@ export interface PackOptions {
   readonly bits?: number | ReadonlyMap<string, number>;
   /** Steps by the name of the constant; they win over `bits`, and may name vectors too. */
   readonly steps?: ReadonlyMap<string, number>;
+  /**
+   * How far off each weight's elements may be, relative to other weights, by the name of the constant: the
+   * steps of those named become proportional to it, and keep their `bits` on average. A posterior gives
+   * them (`posteriorTolerances`). Default: steps by size and spread of each weight.
+   */
+  readonly tolerances?: ReadonlyMap<string, number>;
   /** How much error² (in steps²) a bit is worth when codes are chosen. Default 0: nearest codes. */
   readonly lambda?: number;
   /** A table of at most this many values per weight, by k-means, instead of uniform steps. */
@@ -47,13 +53,18 @@ export function lossyContents(
   options: PackOptions,
 ): readonly Content[] {
   requireOptions(options, kinds);
-  const { steps, lambda = 0, codebook, hasRowSteps = false } = options;
+  const { steps, tolerances, lambda = 0, codebook, hasRowSteps = false } = options;
   const kindOf = ({ name = "" }: StoredWeight) => kinds.get(name);
   const valuesOf = (weight: StoredWeight) => new Float32Array(bytesIn(file, weight).slice().buffer);
   const quantised = weights.filter((weight) => kindOf(weight) === "weight");
-  const found = stepsAt(
-    quantised.map((weight) => statisticsOfWeight(valuesOf(weight))),
-    quantised.map(({ name = "" }) => bitsFor(name, options)),
+  const statistics = quantised.map((weight) => statisticsOfWeight(valuesOf(weight)));
+  const found = stepsTolerating(
+    statistics,
+    stepsAt(
+      statistics,
+      quantised.map(({ name = "" }) => bitsFor(name, options)),
+    ),
+    quantised.map(({ name = "" }) => tolerances?.get(name)),
   );
   const stepFor = new Map(quantised.map(({ name = "" }, i) => [name, found[i]]));
   return weights.map((weight) => {
@@ -107,9 +118,12 @@ function bitsFor(name: string, { bits = 8 }: PackOptions): number {
 }
 
 function requireOptions(options: PackOptions, kinds: ReadonlyMap<string, ParameterKind>): void {
-  const { bits = 8, steps = new Map<string, number>(), lambda = 0, codebook = 256 } = options;
+  const none = new Map<string, number>();
+  const { bits = 8, steps = none, tolerances = none, lambda = 0, codebook = 256 } = options;
   const named = typeof bits === "number" ? [] : [...bits.keys()];
-  const unknown = [...named, ...steps.keys()].filter((name) => !kinds.has(name));
+  const unknown = [...named, ...steps.keys(), ...tolerances.keys()].filter(
+    (name) => !kinds.has(name),
+  );
   const isIn = (value: number, least: number, most: number) => value >= least && value <= most;
   const problem =
     unknown.length > 0
@@ -118,11 +132,13 @@ function requireOptions(options: PackOptions, kinds: ReadonlyMap<string, Paramet
         ? "Bits are from 1 to 14."
         : ![...steps.values()].every((step) => isIn(step, 2 ** -126, 2 ** 100))
           ? "A step is a normal number above 0."
-          : !isIn(lambda, 0, 1e6)
-            ? "lambda is a number of at least 0."
-            : !(Number.isInteger(codebook) && isIn(codebook, 1, 4096))
-              ? "A codebook has from 1 to 4096 values."
-              : undefined;
+          : ![...tolerances.values()].every((width) => isIn(width, 2 ** -126, 2 ** 100))
+            ? "What a weight tolerates is a normal number above 0."
+            : !isIn(lambda, 0, 1e6)
+              ? "lambda is a number of at least 0."
+              : !(Number.isInteger(codebook) && isIn(codebook, 1, 4096))
+                ? "A codebook has from 1 to 4096 values."
+                : undefined;
   if (problem === undefined) return;
   throw new EspalierError("USAGE", problem, {
     hint: "`inspect` lists the constants and their names.",

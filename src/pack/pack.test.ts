@@ -11,7 +11,7 @@ import { readModel } from "../onnx/read.ts";
 import { concatBytes } from "../onnx/write.ts";
 import { bitsOf, type DType } from "../tensor/dtype.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
-import { pack } from "./pack.ts";
+import { type PackedTensor, pack } from "./pack.ts";
 import { unpack } from "./unpack.ts";
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
@@ -122,6 +122,29 @@ describe("a lossy pack", () => {
     expect(() => pack(model, { steps: new Map([["no such", 1]]) })).toThrow(/no such/);
     expect(() => pack(model, { bits: 0 })).toThrow(/Bits/);
     expect(() => pack(model, { codebook: 0.5 })).toThrow(/codebook/);
+  });
+
+  it("makes steps proportional to what weights tolerate, with the same bits on average", () => {
+    const model = readModel(residualNetwork());
+    const plain = pack(model, { bits: 6 }).tensors.filter(({ step }) => step !== undefined);
+    const [kept, ...named] = plain.map(({ name = "" }) => name);
+    const tolerances = new Map(named.map((name, i) => [name, 1e-3 * 2 ** (i % 3)]));
+    const guided = pack(model, { bits: 6, tolerances }).tensors;
+    const stepsIn = (tensors: readonly PackedTensor[]) =>
+      new Map(tensors.map(({ name = "", step = 0 }) => [name, step]));
+    const [before, after] = [stepsIn(plain), stepsIn(guided)];
+    expect(after.get(kept)).toBe(before.get(kept));
+    const factors = named.map((name) => (after.get(name) ?? 0) / (tolerances.get(name) ?? 0));
+    // Steps are stored with 8 significant bits.
+    for (const factor of factors) expect(Math.abs(factor / factors[0] - 1)).toBeLessThan(2 ** -7);
+    const meanLog = (steps: ReadonlyMap<string, number>) => {
+      const sizes = plain.map(({ shape, density }) => density * shape.reduce((a, b) => a * b, 1));
+      const terms = plain.map(({ name = "" }, i) => sizes[i] * Math.log2(steps.get(name) ?? 0));
+      return terms.reduce((a, b) => a + b, 0) / sizes.reduce((a, b) => a + b, 0);
+    };
+    expect(meanLog(after)).toBeCloseTo(meanLog(before), 1);
+    expect(() => pack(model, { tolerances: new Map([["no such", 1]]) })).toThrow(/no such/);
+    expect(() => pack(model, { tolerances: new Map([[kept, 0]]) })).toThrow(/tolerates/);
   });
 
   it("adds up its bytes by part", () => {

@@ -59,6 +59,29 @@ export function stepsAt(
   });
 }
 
+/**
+ * Steps in proportion to what the weights tolerate, for those of which that is known; over the elements
+ * of these, the mean of log2 step stays as it was, and with it about the number of bits.
+ */
+export function stepsTolerating(
+  weights: readonly WeightStatistics[],
+  steps: readonly number[],
+  tolerances: readonly (number | undefined)[],
+): readonly number[] {
+  let [sum, total] = [0, 0];
+  for (const [i, tolerance] of tolerances.entries()) {
+    const { count } = weights[i];
+    if (tolerance === undefined || count === 0) continue;
+    sum += count * Math.log2(steps[i] / tolerance);
+    total += count;
+  }
+  const factor = 2 ** (sum / Math.max(1, total));
+  return steps.map((step, i) => {
+    const tolerance = tolerances[i];
+    return tolerance === undefined ? step : shortFloat(factor * tolerance);
+  });
+}
+
 /** The nearest float32 with 8 significant bits, so that steps take two bytes. */
 function shortFloat(value: number): number {
   return keepBits(Float32Array.of(value), 7)[0];

@@ -24,10 +24,28 @@ import { variationalScales, variationalWeights } from "../variational/variationa
 /** The network with w = μ + σ ε for the weights and scales of which `memory` holds σ. */
 export function withRandomWeights(structure: Structure, memory: Graph): Graph {
   const { graph } = structure.analysis;
+  const drawing = newDrawing(graph);
+  const drawn = new Map(
+    [...weightDeviations(structure, memory)].map(([weight, deviations]): [string, string] => [
+      weight,
+      drawing.draw(weight, weight, deviations),
+    ]),
+  );
+  return drawing.build(graph, (name) => drawn.get(name) ?? name);
+}
+
+/**
+ * σ of each element of the weights and scales of which `memory` holds it, by the name and in the layout
+ * of the network's constant; 0 where the element is 0.
+ */
+export function weightDeviations(
+  structure: Structure,
+  memory: Graph,
+): ReadonlyMap<string, HostTensor> {
+  const { graph } = structure.analysis;
   const nodes = new Map(memory.nodes.map((node) => [node.name, node]));
   const weights = variationalWeights(structure, "weight");
-  const drawing = newDrawing(graph);
-  const drawn = new Map<string, string>();
+  const found = new Map<string, HostTensor>();
   for (const { weight, shape, layers } of [...weights, ...variationalScales(structure, weights)]) {
     const [{ node, input }] = layers;
     const deviations = memory.constants.get(nodes.get(node)?.inputs[input] ?? "")?.read();
@@ -36,12 +54,9 @@ export function withRandomWeights(structure: Structure, memory: Graph): Graph {
     // A weight that could not be random when the posterior was learnt is remembered as it is, with signs.
     if (values.some((value) => value < 0) || values.every((value) => value === 0)) continue;
     const means = graph.constants.get(weight)?.read();
-    drawn.set(
-      weight,
-      drawing.draw(weight, weight, means ? certainAt0(deviations, means) : deviations),
-    );
+    found.set(weight, means ? certainAt0(deviations, means) : deviations);
   }
-  return drawing.build(graph, (name) => drawn.get(name) ?? name);
+  return found;
 }
 
 /** Weights that were set to 0 are no weights any more: they are not drawn. */
