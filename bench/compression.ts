@@ -7,13 +7,10 @@
  * with `test_first5000.bin`. The networks have seen the train images, so all roles but `fit` are cut from
  * the test file.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { CompressReport } from "../src/compress/compress-report.ts";
-import { compressRun } from "../src/compress/compress-run.ts";
-import { resumeRun } from "../src/compress/resume-run.ts";
 import { globMatcher } from "../src/ir/names.ts";
-import { writeReportHtml } from "../src/report/write.ts";
+import { compressCase, percent } from "./compress-case.ts";
 import { cases } from "./compression-cases.ts";
 
 const preprocessing = {
@@ -30,22 +27,15 @@ async function main([folder, models, data, ...wanted]: readonly string[]): Promi
   console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
   for (const { name, network, settings } of cases) {
     if (matchers.length > 0 && !matchers.some((matches) => matches(name))) continue;
-    const run = join(folder, name);
-    const hooks = { onNote: (note: string) => console.error(`${name}: ${note}`) };
-    const report = existsSync(join(run, "config.json"))
-      ? await resumeRun(run, hooks)
-      : await compressRun(
-          { network: join(models, network), data, dataOptions: preprocessing, run, settings },
-          hooks,
-        );
-    if (report.command !== "compress") continue;
-    await writeReportHtml(run);
+    const report = await compressCase(name, {
+      ...{ network: join(models, network), data, dataOptions: preprocessing },
+      ...{ run: join(folder, name), settings },
+    });
     console.log(rowOf(name, report));
   }
 }
 
 function rowOf(name: string, { baseline, result, latency, drop, asked }: CompressReport): string {
-  const percent = (value: number | null) => (value === null ? "" : (100 * value).toFixed(2));
   const certified = asked.maxDrop === undefined ? "" : drop.certified ? "yes" : "no";
   return `| ${[
     name,

@@ -1,0 +1,27 @@
+/** @file A run that is begun, resumed or, where it is over, only read. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { CompressReport } from "../src/compress/compress-report.ts";
+import { type CompressRunRequest, compressRun } from "../src/compress/compress-run.ts";
+import { resumeRun } from "../src/compress/resume-run.ts";
+import { writeReportHtml } from "../src/report/write.ts";
+
+/** What came of the run in `request.run`; its notes go to standard error, behind `name`. */
+export async function compressCase(
+  name: string,
+  request: CompressRunRequest,
+): Promise<CompressReport> {
+  const { run } = request;
+  const hooks = { onNote: (note: string) => console.error(`${name}: ${note}`) };
+  const report = existsSync(join(run, "config.json"))
+    ? await resumeRun(run, hooks)
+    : await compressRun(request, hooks);
+  if (report.command !== "compress") throw new Error(`${run} holds a run of \`train\``);
+  await writeReportHtml(run);
+  return report;
+}
+
+/** A share in percent; nothing for nothing. */
+export function percent(value: number | null): string {
+  return value === null ? "" : (100 * value).toFixed(2);
+}

@@ -1,0 +1,84 @@
+/** @file The runs that `bench:lenets` compares: LeNets, methods, seeds, and what may remain or be lost. */
+import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
+import type { TrainSettingsInput } from "../src/compress/training/train-settings.ts";
+
+/** A network that is trained from nothing, before it is compressed in several ways. */
+export interface Base {
+  readonly name: string;
+  readonly architecture: string;
+  readonly data: DataName;
+  readonly settings: TrainSettingsInput;
+}
+
+/** One compression of a base. */
+export interface Case {
+  readonly name: string;
+  /** The name without the seed. */
+  readonly kind: string;
+  readonly base: Base;
+  readonly method: string;
+  readonly settings: CompressSettingsInput;
+}
+
+export type DataName = "mnist" | "fashion";
+
+const seeds = [0, 1, 2] as const;
+const methods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
+
+/**
+ * What may remain of the multiply-accumulates. With selected inputs: what the smallest published
+ * LeNet-300-100 has left (97-71-33: 3.6 %), and what keeps LeNet-5 under 158 K FLOPs. Without, a
+ * LeNet-300-100 has to read every pixel, and keeps more.
+ *
+ * Three rounds, each of `learning` epochs of the method and `tuning` epochs, and `last` epochs of tuning
+ * in the end: 40 epochs, and 18 of the network whose epochs are four times as long.
+ */
+const plans = {
+  "lenet-300-100": { inputs: 0.035, units: 0.12, learning: 5, tuning: 5, last: 10 },
+  "lenet5-caffe": { inputs: 0.066, units: 0.066, learning: 2, tuning: 2, last: 6 },
+} as const;
+
+const augment = { crop: 2, flip: false };
+const training = { batchSize: 128, optimizer: "adam", threads: 1, augment } as const;
+
+const architectures = ["lenet-300-100", "lenet5-caffe"] as const;
+
+export const cases: readonly Case[] = (["mnist", "fashion"] as const).flatMap((data) =>
+  architectures.flatMap((architecture) =>
+    seeds.flatMap((seed) => casesOf(architecture, data, seed)),
+  ),
+);
+
+function casesOf(
+  architecture: (typeof architectures)[number],
+  data: DataName,
+  seed: number,
+): readonly Case[] {
+  const base: Base = {
+    ...{ name: `${architecture}-${data}-${seed}`, architecture, data },
+    settings: { ...training, epochs: 20, learningRate: 0.002, schedule: "one-cycle", seed },
+  };
+  const { inputs, units, learning, tuning, last } = plans[architecture];
+  return methods.flatMap((method) => {
+    // The epochs of rbp are those of one layer, of which there are three or four.
+    const epochs = method === "rbp" ? Math.ceil(learning / 3) : learning;
+    const caseOf = (what: string, settings: CompressSettingsInput): Case => ({
+      ...{ name: `${base.name}-${method}-${what}`, base, method },
+      kind: `${architecture}-${data}-${method}-${what}`,
+      settings: {
+        ...{ method, rounds: 3, epochs: tuning, distills: true, posteriorSamples: 0 },
+        ...(method !== "magnitude" && { methodOptions: { epochs: `${epochs}` } }),
+        tuning: { ...training, learningRate: 0.001, seed },
+        ...settings,
+      },
+    });
+    if (data === "fashion")
+      return [0.005, 0.01].map((maxDrop) =>
+        caseOf(`drop-${maxDrop}`, { maxDrop, selectsInputs: true }),
+      );
+    return [
+      caseOf("inputs", { targets: { macs: inputs }, selectsInputs: true, finalEpochs: last }),
+      caseOf("units", { targets: { macs: units }, finalEpochs: last }),
+    ];
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * @file `npm run bench:lenets -- FOLDER MNIST FASHION [CASE ...]`: LeNet-300-100 and LeNet-5, trained from
+ * nothing, and compressed by each method under one protocol. Every training and every compression is a run in
+ * FOLDER that is begun, resumed or, where it is over, only read. `*` in a case matches anything.
+ *
+ * Prints a table with a line for each case, and one with mean and standard deviation over the seeds.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { resumeRun } from "../src/compress/resume-run.ts";
+import { trainRun } from "../src/compress/training/train-run.ts";
+import { loadModel } from "../src/files/model-file.ts";
+import { globMatcher } from "../src/ir/names.ts";
+import { pack } from "../src/pack/pack.ts";
+import { costOf } from "../src/structure/cost.ts";
+import { paperFlops } from "../src/structure/paper-flops.ts";
+import { structureOf } from "../src/structure/units.ts";
+import { compressCase, percent } from "./compress-case.ts";
+import { type Base, type Case, cases } from "./lenet-cases.ts";
+
+/** What one case came to. Shares are of 1. */
+interface Row {
+  readonly name: string;
+  /** The name without the seed. */
+  readonly kind: string;
+  readonly errorBefore: number;
+  readonly error: number;
+  readonly macs: number;
+  /** As the papers count them. */
+  readonly flops: number;
+  readonly params: number;
+  readonly latency: number;
+  /** Of the default pack. */
+  readonly bytes: number;
+  readonly widths: string;
+  /** Empty without a tolerance. */
+  readonly certified: string;
+}
+
+async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Promise<void> {
+  if (fashion === undefined)
+    throw new Error("usage: bench:lenets -- FOLDER MNIST FASHION [CASE ...]");
+  const matchers = wanted.map(globMatcher);
+  const chosen = cases.filter(
+    ({ name }) => matchers.length === 0 || matchers.some((matches) => matches(name)),
+  );
+  const rows: Row[] = [];
+  console.log(
+    `| case | widths | error before | error | MACs | FLOPs | params | latency | packed bytes | certified |\n` +
+      `| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |`,
+  );
+  for (const chosenCase of chosen) {
+    const data = { mnist, fashion }[chosenCase.base.data];
+    const row = await runCase(folder, data, chosenCase);
+    rows.push(row);
+    console.log(lineOf(row));
+  }
+  console.log(summaryOf(rows));
+}
+
+/** The trained network of a base, which is trained where it is not there. */
+async function networkOf(folder: string, data: string, base: Base): Promise<string> {
+  const run = join(folder, base.name);
+  if (existsSync(join(run, "config.json"))) await resumeRun(run);
+  else await trainRun({ network: base.architecture, data, run, settings: base.settings });
+  return join(run, "model.onnx");
+}
+
+async function runCase(
+  folder: string,
+  data: string,
+  { name, kind, base, settings }: Case,
+): Promise<Row> {
+  const network = await networkOf(folder, data, base);
+  const run = join(folder, name);
+  const { baseline, result, latency, drop, groups, selected, asked } = await compressCase(name, {
+    ...{ network, data, run, settings },
+  });
+  const model = await loadModel(join(run, "model.onnx"));
+  const structure = structureOf(model.graph);
+  return {
+    ...{ name, kind, errorBefore: 1 - (baseline.value ?? 0), error: 1 - (result.value ?? 0) },
+    ...{ macs: result.macs / baseline.macs, params: result.params, latency: latency.ratio },
+    flops: paperFlops(costOf(model.graph, structure.analysis.dims)),
+    bytes: pack(model).bytes.length,
+    // Inputs that layers select stand in brackets, before the widths.
+    widths: [
+      ...(selected.length > 0 ? [`(${selected.map(({ after }) => after).join(", ")})`] : []),
+      groups.map(({ after }) => after).join("-"),
+    ].join(" "),
+    certified: asked.maxDrop === undefined ? "" : drop.certified ? "yes" : "no",
+  };
+}
+
+function lineOf(row: Row): string {
+  const { name, widths, errorBefore, error, macs, flops, params, latency, bytes, certified } = row;
+  return `| ${[
+    ...[name, widths, percent(errorBefore), percent(error), percent(macs)],
+    ...[flops, params, latency.toFixed(3), bytes, certified],
+  ].join(" | ")} |`;
+}
+
+/** Mean and standard deviation over seeds: cases that differ in nothing else stand in one line. */
+function summaryOf(rows: readonly Row[]): string {
+  const kinds = new Map<string, Row[]>();
+  for (const row of rows) kinds.set(row.kind, [...(kinds.get(row.kind) ?? []), row]);
+  const lines = [...kinds].map(([kind, own]) => {
+    const of = (value: (row: Row) => number, digits: number) => spreadOf(own.map(value), digits);
+    return `| ${[
+      ...[kind, own.length, of(({ errorBefore }) => 100 * errorBefore, 2)],
+      ...[of(({ error }) => 100 * error, 2), of(({ macs }) => 100 * macs, 2)],
+      ...[of(({ flops }) => flops / 1000, 1), of(({ params }) => params / 1000, 2)],
+      ...[of(({ latency }) => latency, 3), of(({ bytes }) => bytes, 0)],
+      own.filter(({ certified }) => certified === "yes").length,
+    ].join(" | ")} |`;
+  });
+  return [
+    "",
+    "| cases | seeds | error before | error | MACs | K FLOPs | K params | latency | packed bytes | certified |",
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ...lines,
+  ].join("\n");
+}
+
+function spreadOf(values: readonly number[], digits: number): string {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  if (values.length === 1) return mean.toFixed(digits);
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return `${mean.toFixed(digits)} ± ${Math.sqrt(squares / (values.length - 1)).toFixed(digits)}`;
+}
+
+await main(process.argv.slice(2));
