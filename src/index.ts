@@ -29,6 +29,8 @@ export {
   evaluateRun,
   type RunEvaluation,
 } from "./compress/evaluate-run.ts";
+export type { MeasuredPack } from "./compress/measured-pack.ts";
+export { type PackedTuned, type PackTunedOptions, packTuned } from "./compress/pack-tuned.ts";
 export {
   type PackCandidate,
   type PackedWithin,

@@ -1,17 +1,15 @@
 /** @file The coarsest pack whose loss stays within a tolerance: searched on `select`, measured on `test`. */
 import type { Dataset } from "../data/dataset.ts";
 import type { ExamineOptions } from "../measure/evaluate.ts";
-import {
-  examine,
-  type MeasuredMetric,
-  metricOf,
-  type PairedDrop,
-  pairedDrop,
-} from "../measure/outcomes.ts";
+import { examine, pairedDrop } from "../measure/outcomes.ts";
 import type { Model } from "../onnx/read.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import type { PackOptions } from "../pack/contents.ts";
-import { type Packed, pack, quantised } from "../pack/pack.ts";
+import { pack, quantised } from "../pack/pack.ts";
+import type { TrainOptions } from "../train/options.ts";
+import { requireTunable } from "../train/tune-quantised.ts";
+import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
+import { type PackAt, searchTuned } from "./pack-tuned.ts";
 import { largestWithin } from "./rounds/search.ts";
 
 /** How to search. */
@@ -20,6 +18,11 @@ export interface PackWithinOptions extends Omit<ExamineOptions, "split" | "onPro
   readonly maxDrop: number;
   /** What else holds of all candidates; their bits are searched. */
   readonly pack?: Omit<PackOptions, "bits" | "steps" | "codebook" | "isLossless">;
+  /**
+   * Goes on with fewer bits where rounding alone would lose too much: each candidate is tuned under its own
+   * rounding. Default: no tuning.
+   */
+  readonly tuning?: TrainOptions;
   /** Called after every candidate. */
   readonly onCandidate?: (candidate: PackCandidate) => void;
 }
@@ -27,66 +30,70 @@ export interface PackWithinOptions extends Omit<ExamineOptions, "split" | "onPro
 /** One try. */
 export interface PackCandidate {
   readonly bits: number;
+  /** Whether the network was tuned under this rounding. */
+  readonly isTuned: boolean;
   /** On `select`. */
   readonly drop: number;
   readonly isWithin: boolean;
 }
 
-/** A pack, and what it costs in accuracy. */
-export interface PackedWithin {
-  readonly packed: Packed;
+/** The pack that was chosen. */
+export interface PackedWithin extends MeasuredPack {
   /** Bits of its weights before entropy coding; `undefined` where only a lossless pack was within. */
   readonly bits: number | undefined;
   readonly candidates: readonly PackCandidate[];
-  /** On `test`: of the original, and of the very file that unpacking gives. */
-  readonly baseline: MeasuredMetric;
-  readonly result: MeasuredMetric;
-  readonly drop: PairedDrop;
 }
 
 /** Candidates go from 10 bits down to 1, a quarter of a bit at a time. */
 const mostBits = 10;
+const leastBits = 1;
 const candidatesPerBit = 4;
-const candidateCount = (mostBits - 1) * candidatesPerBit + 1;
+const candidateCount = (mostBits - leastBits) * candidatesPerBit + 1;
 /** Where the search begins: near 5 bits, which most networks bear. */
 const firstTried = (mostBits - 5) * candidatesPerBit + 1;
 
 /**
  * Packs a model with the fewest bits whose drop on `select` is at most `maxDrop`, and without loss where
- * no candidate is within. The drop on `test`, which the search never saw, comes with its interval; it is
- * measured, not certified. Fails as `pack` and `examine`.
+ * no candidate is within; with `tuning`, what is smaller yet after tuning. The drop on `test`, which the
+ * search never saw, comes with its interval; it is measured, not certified. Fails as `pack`, `examine` and,
+ * with `tuning`, `train`.
  */
 export async function packWithin(
   model: Model,
   dataset: Dataset,
-  { maxDrop, pack: shared, onCandidate, ...examineOptions }: PackWithinOptions,
+  { maxDrop, pack: shared = {}, tuning, onCandidate, ...examineOptions }: PackWithinOptions,
 ): Promise<PackedWithin> {
-  const original = concatBytes(writeModel(model));
-  const run = (bytes: Uint8Array, split: "select" | "test") =>
-    examine(bytes, dataset, { ...examineOptions, split });
-  const select = await run(original, "select");
+  if (tuning !== undefined) requireTunable(shared);
+  const run = (bytes: Uint8Array) =>
+    examine(bytes, dataset, { ...examineOptions, split: "select" });
+  const select = await run(concatBytes(writeModel(model)));
   const candidates: PackCandidate[] = [];
-  const isWithin = async (k: number): Promise<boolean> => {
-    const bits = bitsOf(k);
-    const outcomes = await run(quantised(model, { ...shared, bits }), "select");
-    const { drop } = pairedDrop(select, outcomes, { level: 0.025 });
-    const candidate = { bits, drop, isWithin: drop <= maxDrop };
+  const judge = async (bits: number, unpacked: Uint8Array, isTuned: boolean): Promise<boolean> => {
+    const { drop } = pairedDrop(select, await run(unpacked), { level: 0.025 });
+    const candidate = { bits, isTuned, drop, isWithin: drop <= maxDrop };
     candidates.push(candidate);
     onCandidate?.(candidate);
     return candidate.isWithin;
   };
-  const { k } = await largestWithin(candidateCount, isWithin, { start: firstTried });
+  const { k } = await largestWithin(
+    candidateCount,
+    (k) => judge(bitsOf(k), quantised(model, { ...shared, bits: bitsOf(k) }), false),
+    { start: firstTried },
+  );
   const bits = k === 0 ? undefined : bitsOf(k);
-  const packed = pack(model, bits === undefined ? { isLossless: true } : { ...shared, bits });
-  const [before, after] = [await run(original, "test"), await run(packed.unpacked, "test")];
-  return {
-    packed,
+  const untuned: PackAt = {
+    packed: pack(model, bits === undefined ? { isLossless: true } : { ...shared, bits }),
     bits,
-    candidates,
-    baseline: metricOf(before),
-    result: metricOf(after),
-    drop: pairedDrop(before, after, { level: 0.025 }),
   };
+  const chosen =
+    tuning === undefined
+      ? untuned
+      : await searchTuned(dataset, {
+          ...{ model, untuned, above: bits ?? mostBits, least: leastBits, shared, tuning },
+          isWithin: (tried, unpacked) => judge(tried, unpacked, true),
+        });
+  const measured = await examinedPack(model, chosen.packed, dataset, examineOptions);
+  return { ...measured, bits: chosen.bits, candidates };
 }
 
 /** Candidate k of 1, 2, ...: milder ones first. */

@@ -13,11 +13,13 @@ const mostRounds = 100;
 
 /**
  * The codebook of at most `size` entries for what is not zero in `values`, and zero itself, which keeps
- * a place of its own: pruned weights stay pruned. Lloyd's algorithm until nothing moves.
+ * a place of its own: pruned weights stay pruned. Lloyd's algorithm until nothing moves; where there are
+ * no more distinct values than entries, these are the entries.
  */
 export function codebookOf(values: Float32Array, size: number): Codebook {
   const sorted = values.filter((value) => value !== 0).sort();
-  const table = centresOf(sorted, size);
+  const distinct = sorted.filter((value, i) => value !== sorted[i - 1]);
+  const table = distinct.length <= size ? distinct : centresOf(sorted, size);
   const withZero = Float32Array.from(new Set([...table, 0])).sort();
   return { table: withZero, places: placesIn(withZero, values) };
 }

@@ -24,6 +24,8 @@ export interface PackedTensor {
   readonly bytesBefore: number;
   /** Bytes in the pack, as a share of its section: not always whole. */
   readonly bytesAfter: number;
+  /** What these are for. */
+  readonly parts: Pick<PackedParts, "supports" | "codes" | "tables">;
 }
 
 /** Bytes of a pack by what they are for. They add up to `bytesAfter`. */
@@ -82,6 +84,23 @@ export function quantised(model: Model, options: PackOptions = {}): Uint8Array<A
   const { file, weights, contents } = contentsOf(model, options);
   const { drafts } = splitFile(file, weights, contents);
   return rebuilt(file, weights, drafts.map(simplest));
+}
+
+/** Codes of a weight: for a step, or places in a table. */
+export type WeightCodes = Exclude<Content, { readonly kind: "exact" }>;
+
+/**
+ * The codes that a pack would hold, by the name of the weight. What is kept as it is, or only shortened,
+ * is not among them. Errors as {@link pack}.
+ */
+export function codesOf(model: Model, options: PackOptions = {}): ReadonlyMap<string, WeightCodes> {
+  const { weights, contents } = contentsOf(model, options);
+  const codes = new Map<string, WeightCodes>();
+  for (const [i, { name = "" }] of weights.entries()) {
+    const content = contents[i];
+    if (content.kind !== "exact") codes.set(name, content);
+  }
+  return codes;
 }
 
 interface Contents {
@@ -178,6 +197,7 @@ function figuresOf(
         density: densityOf(parts.mask ?? parts.numbers),
         bytesBefore: end - start,
         bytesAfter: sumOf(cost) / 8,
+        parts: { supports: cost.support / 8, codes: cost.codes / 8, tables: cost.tables / 8 },
       };
     }),
   };

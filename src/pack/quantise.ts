@@ -2,6 +2,7 @@
  * @file Quantisation: the step of each tensor from a rate-distortion argument that needs no data, rounding
  * that weighs errors against bits, and what happens to tensors that are too small to matter.
  */
+import { roundHalfToEven } from "../tensor/half.ts";
 import { type Coder, learnt } from "./coder.ts";
 import { codeNumber, freshNumberStates, largestNumber, Neighbours } from "./number-code.ts";
 import { costOfBit } from "./range-encoder.ts";
@@ -87,7 +88,11 @@ function shortFloat(value: number): number {
   return keepBits(Float32Array.of(value), 7)[0];
 }
 
-/** Codes of `values`, in rows of `row`, for `step` (one, or one per row): nearest, or the best of near ones under `lambda`. */
+/**
+ * Codes of `values`, in rows of `row`, for `step` (one, or one per row): nearest, or the best of near ones
+ * under `lambda`. Nearest codes are those of ONNX's Round(x / step) in float32, bit for bit, so that a
+ * network can be trained under them.
+ */
 export function quantise(
   values: Float32Array,
   row: number,
@@ -103,8 +108,8 @@ export function quantise(
       step = stepOf(r++);
       left = row;
     }
-    const exact = values[i] / step;
-    const nearest = clampCode(Math.round(exact));
+    const exact = Math.fround(values[i] / step);
+    const nearest = clampCode(roundHalfToEven(exact));
     if (lambda === 0) {
       codes[i] = nearest;
       continue;

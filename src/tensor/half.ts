@@ -27,7 +27,8 @@ export function numberToHalf(value: number): number {
   return sign | (exponent === -14 ? steps : ((exponent + 15) << 10) + (steps - 1024));
 }
 
-function roundHalfToEven(x: number): number {
+/** The nearest whole number; a tie goes to the even one. */
+export function roundHalfToEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;
   if (rest < 0.5) return floor;

@@ -41,6 +41,11 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly clipNorm?: number | undefined;
   /** Weights of linear layers that are 0 when training begins stay 0. Default false. */
   readonly keepsZeros?: boolean | undefined;
+  /**
+   * Steps of weights, by name: the network is trained with these weights rounded to whole steps, and keeps
+   * them unrounded (straight-through estimation). The evaluator sees them unrounded.
+   */
+  readonly weightSteps?: ReadonlyMap<string, number> | undefined;
   /** `frozen`: batch normalization keeps its statistics, and is trained in its inference form. */
   readonly statistics?: "batch" | "frozen" | undefined;
   /** Scores the network on `select` after each epoch. Default: what fits the labels. */

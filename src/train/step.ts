@@ -43,6 +43,7 @@ import {
   teacherScores,
   unknownOutput,
 } from "./step-parts.ts";
+import { emitRounded } from "./straight-through.ts";
 
 /** Type and shape of what is fed as a target. */
 export interface TargetType {
@@ -67,6 +68,8 @@ export interface StepOptions {
   readonly clipNorm?: number | undefined;
   /** Weights of linear layers that are 0 in the network stay 0. Default false. */
   readonly keepsZeros?: boolean | undefined;
+  /** Steps of weights, by name: the network reads them rounded ({@link emitRounded}). */
+  readonly weightSteps?: ReadonlyMap<string, number> | undefined;
   /** Whether batch normalization uses and updates the statistics of batches (default), or keeps its own. */
   readonly statistics?: "batch" | "frozen" | undefined;
   /** The label of what does not count, for the accuracy. */
@@ -110,7 +113,10 @@ export interface TrainingStep {
   readonly probe: () => Probe;
 }
 
-/** Parameters that are updated alike, with the state of the optimizer. */
+/**
+ * Parameters that are updated alike, with the state of the optimizer. `parts` are what the network reads of
+ * them; gradients with respect to these are taken for those of the parameters themselves.
+ */
 interface TrainedPack extends PackInput {
   /** Whether what is 0 stays 0. */
   readonly keepsZeros: boolean;
@@ -152,11 +158,25 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const { target: targetType } = options;
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
   const scalars = optimizer.scalars.map((name) => emit.input(name, "float32", []));
+  const read = (name: string, weight: Value): Value => {
+    const step = options.weightSteps?.get(name);
+    return step === undefined ? weight : emitRounded(emit, weight, step);
+  };
   const sparse = options.keepsZeros ? weightsWithZeros(network) : new Set<string>();
-  const packs = trainedPacks(state, optimizer, trained, sparse);
+  const packs = trainedPacks(state, optimizer, trained, sparse).map(
+    ({ parts, ...pack }): TrainedPack => ({
+      ...pack,
+      parts: parts.map((part, i) => read(pack.pack.constants[i].name, part)),
+    }),
+  );
   const running = statisticsInputs(emit, state, statistics);
   for (const { pack, parts } of [...packs, ...Object.values(running ?? {})])
     for (const [i, { name }] of pack.constants.entries()) values.set(name, parts[i]);
+
+  for (const name of options.weightSteps?.keys() ?? []) {
+    const constant = network.constants.get(name);
+    if (constant && !values.has(name)) values.set(name, read(name, emit.constant(constant.read())));
+  }
 
   const { forms, isNoisy } = trainingForms(emit, network, nodes, statistics, values, options);
   embedNodes(emit, network, [...forms.values()], values);

@@ -125,10 +125,10 @@ class Run {
   #build(step: number): TrainingStep {
     const { inputShapes, target } = this.#feeding;
     const { objective, optimizer, output, teacher, groups, clipNorm, statistics } = this.#plan;
-    const { keepsZeros, seed } = this.#plan;
+    const { keepsZeros, weightSteps, seed } = this.#plan;
     return buildStep(graphOf(this.#source), {
       ...{ inputShapes, target, objective, optimizer, output, teacher, groups, clipNorm },
-      ...{ statistics, keepsZeros, noiseSeed: `${seed} ${step}` },
+      ...{ statistics, keepsZeros, weightSteps, noiseSeed: `${seed} ${step}` },
       ignoreLabel: this.#dataset.labelKind === "maps" ? this.#dataset.ignoreLabel : undefined,
     });
   }
@@ -396,7 +396,7 @@ class Run {
 /** Equal for runs that take the same steps. */
 function nameOf(plan: TrainPlan, step: TrainingStep): string {
   const { epochs, batchSize, learningRate, seed, samples, steps, optimizer, schedule } = plan;
-  const { clipNorm, augment, statistics, groups, checkpoint, keepsZeros } = plan;
+  const { clipNorm, augment, statistics, groups, checkpoint, keepsZeros, weightSteps } = plan;
   const places = [0, 1, Math.floor(steps / 3), Math.floor(steps / 2), steps - 1];
   const weights = digestOf(step.initial);
   const everySteps = step.isNoisy ? checkpoint?.everySteps : undefined;
@@ -406,5 +406,6 @@ function nameOf(plan: TrainPlan, step: TrainingStep): string {
     schedule: places.map((at) => schedule(at, steps)),
     nodes: step.graph.nodes.length,
     ...{ weights, everySteps, keepsZeros: keepsZeros ? true : undefined },
+    weightSteps: weightSteps && [...weightSteps],
   });
 }

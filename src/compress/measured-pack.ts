@@ -1,0 +1,40 @@
+/** @file What a pack costs in accuracy, measured on `test`. */
+import type { Dataset } from "../data/dataset.ts";
+import type { ExamineOptions } from "../measure/evaluate.ts";
+import {
+  examine,
+  type MeasuredMetric,
+  metricOf,
+  type PairedDrop,
+  pairedDrop,
+} from "../measure/outcomes.ts";
+import type { Model } from "../onnx/read.ts";
+import { concatBytes, writeModel } from "../onnx/write.ts";
+import type { Packed } from "../pack/pack.ts";
+
+/** A pack, and what it costs in accuracy. */
+export interface MeasuredPack {
+  readonly packed: Packed;
+  /** On `test`: of the original, and of the very file that unpacking gives. */
+  readonly baseline: MeasuredMetric;
+  readonly result: MeasuredMetric;
+  readonly drop: PairedDrop;
+}
+
+/** Measures a model, and what a pack of it unpacks to, on `test`. Fails as `examine`. */
+export async function examinedPack(
+  model: Model,
+  packed: Packed,
+  dataset: Dataset,
+  options: Omit<ExamineOptions, "split">,
+): Promise<MeasuredPack> {
+  const run = (bytes: Uint8Array) => examine(bytes, dataset, { ...options, split: "test" });
+  const before = await run(concatBytes(writeModel(model)));
+  const after = await run(packed.unpacked);
+  return {
+    packed,
+    baseline: metricOf(before),
+    result: metricOf(after),
+    drop: pairedDrop(before, after, { level: 0.025 }),
+  };
+}
