@@ -36,6 +36,7 @@ export const errorCodes = {
   TRAINING_DIVERGED: "A loss, weight or gradient is no longer a finite number.",
   CHECKPOINT_INVALID: "The checkpoint is damaged, or belongs to another run.",
   RUN_NOT_EMPTY: "The folder for a new run is not empty.",
+  RUN_BUSY: "Another process is at work on the run.",
   RUN_INVALID: "The folder holds no run that could be resumed, or a damaged one.",
   VERIFY_FAILED: "The smaller network does not compute what it must.",
   USAGE: "The command line is wrong.",

@@ -4,6 +4,7 @@
  * has the same report.
  */
 import { z } from "zod";
+import { packingRecord } from "./packing-record.ts";
 import { posteriorRecord } from "./rounds/posterior-record.ts";
 import { uncertaintyRecord } from "./uncertainty-record.ts";
 
@@ -200,8 +201,18 @@ export const compressReport = z.object({
   ),
   /** The weights of each linear layer, where the result has zeros beyond chance. */
   sparsity: z
-    .array(z.object({ layer: z.string(), before: supportFigures, after: supportFigures }))
+    .array(
+      z.object({
+        layer: z.string(),
+        before: supportFigures,
+        /** Of the original's largest weights, as many as are left: where magnitude would have kept them. */
+        magnitude: supportFigures.optional(),
+        after: supportFigures,
+      }),
+    )
     .default([]),
+  /** What `model.onnx` takes when it is packed; absent in reports of earlier versions. */
+  packing: packingRecord.optional(),
   /** Removal = zeroing what is read, round by round; the largest error of all. */
   verification: z.object({ maxError: z.number(), samples: z.number(), passed: z.boolean() }),
   /** Classification: reliability on `test`, 15 bins of confidence, before and after. */

@@ -10,6 +10,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
 import { storedPreprocessing } from "../data/stored-preprocessing.ts";
 import { EspalierError } from "../errors.ts";
+import { whileLocked } from "../files/lock.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { requireOptions } from "../methods/method.ts";
@@ -80,13 +81,15 @@ export async function compressRun(
   };
   if (hooks.signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the run began.");
   await createRun(run, config, (folder) => saveModel(runPaths(folder).original, writeModel(model)));
-  logEvent(run, "started");
-  try {
-    return await continueCompression(run, config, dataset, hooks, custom);
-  } catch (error) {
-    if (!hooks.signal?.aborted && !(await isBegun(run))) await discardRun(run);
-    throw error;
-  }
+  return whileLocked(runPaths(run).lock, async () => {
+    logEvent(run, "started");
+    try {
+      return await continueCompression(run, config, dataset, hooks, custom);
+    } catch (error) {
+      if (!hooks.signal?.aborted && !(await isBegun(run))) await discardRun(run);
+      throw error;
+    }
+  });
 }
 
 /** Reads what is to be compressed, and with what. Fails with `DATA_NOT_FOUND`, and as {@link compressRun}. */

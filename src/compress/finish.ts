@@ -17,6 +17,7 @@ import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
 import { saveExamples } from "./examples.ts";
 import type { Choice } from "./guard/certify.ts";
+import { packingRecordOf } from "./packing-record.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
 import { selectedInputs } from "./prune.ts";
 import {
@@ -96,6 +97,8 @@ export async function finish(
   const zeros = composeZeros(original.structure, plans);
   await savePlan(paths.plan, planOf(original.structure, removed, settings.method, [], zeros));
 
+  hooks.onPhase?.("packing");
+  const packed = packingRecordOf(await loadModel(paths.model));
   const cost = costOf(model.graph, structureOf(model.graph).analysis.dims);
   const baseline = {
     ...{ ...testFigures(before), select: measuredOf(original.select) },
@@ -132,6 +135,7 @@ export async function finish(
     selected: [...selectedInputs(original.structure, removed)],
     layers: layersOf(original.cost, cost),
     sparsity: sparsityOf(original.model.graph, model.graph),
+    packing: packed,
     verification: verificationOf(taken),
     calibration: calibrationOf(before, after),
     uncertainty: uncertaintyRecordOf({ before, after, posterior }, config.hasLabels),

@@ -6,7 +6,13 @@ import { metricOf, type Outcomes, pairedDrop, samplesOf } from "../measure/outco
 import type { Model } from "../onnx/read.ts";
 import type { Cost } from "../structure/cost.ts";
 import type { Removed } from "../structure/removal.ts";
-import { isSparse, layerSupports } from "../structure/supports.ts";
+import {
+  figuresOf,
+  isSparse,
+  layerSupports,
+  magnitudeSupportOf,
+  supportedWeights,
+} from "../structure/supports.ts";
 import type { Structure } from "../structure/units.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import {
@@ -205,9 +211,12 @@ export function sparsityOf(original: Graph, result: Graph): CompressReport["spar
   const [before, after] = [layerSupports(original), layerSupports(result)];
   const densities = [...after.values()].map(({ weights, nonZero }) => nonZero / weights);
   if (!densities.some(isSparse)) return [];
+  const weights = supportedWeights(original);
   return [...after].flatMap(([layer, own]) => {
-    const first = before.get(layer);
-    return first ? [{ layer, before: first, after: own }] : [];
+    const [first, weight] = [before.get(layer), weights.get(layer)];
+    if (first === undefined || weight === undefined) return [];
+    const magnitude = figuresOf(magnitudeSupportOf(weight, own.nonZero));
+    return [{ layer, before: first, magnitude, after: own }];
   });
 }
 

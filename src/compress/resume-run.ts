@@ -1,13 +1,16 @@
 /** @file Going on with a run that was stopped or killed, whatever its command. */
+import { dirname } from "node:path";
 import { z } from "zod";
 import { openDataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
+import { whileLocked } from "../files/lock.ts";
 import { versions } from "../runtime/versions.ts";
 import { type CompressReport, compressReport } from "./compress-report.ts";
 import { continueCompression } from "./compress-run.ts";
 import type { CustomParts } from "./custom.ts";
 import {
   logEvent,
+  makeFolder,
   mendRun,
   type RunConfig,
   readConfig,
@@ -34,14 +37,29 @@ export type RunReport = TrainReport | CompressReport;
  * interruption (on the same machine, with the same versions and threads). A run that is over gives
  * its report.
  *
- * Fails with `RUN_INVALID`, `DATA_MISMATCH` where the data are not those of the run, and as
+ * Fails with `RUN_INVALID`, `RUN_BUSY` while another process is at work on it, `DATA_MISMATCH` where the data are not those of the run, and as
  * `trainRun` and `compressRun`.
  */
 export async function resumeRun(run: string, options: ResumeOptions = {}): Promise<RunReport> {
   const config = await readConfig(run);
-  await mendRun(run);
   const finished = await finishedReport(run);
-  if (finished !== undefined) return finished;
+  if (finished !== undefined) {
+    await mendRun(run);
+    return finished;
+  }
+  const { lock } = runPaths(run);
+  await makeFolder(dirname(lock));
+  return whileLocked(lock, async () => {
+    await mendRun(run);
+    return continueRun(run, config, options);
+  });
+}
+
+async function continueRun(
+  run: string,
+  config: RunConfig,
+  options: ResumeOptions,
+): Promise<RunReport> {
   options.onPhase?.("reading");
   const path = options.data ?? config.data.path;
   const dataset = await openDataset(path, config.data.options);

@@ -4,7 +4,8 @@
  *     config.json        everything that reproduces the run
  *     original.onnx      the network as it was; for a built-in one, its untrained form
  *     teacher.onnx       of training: the network to learn from, where there is one
- *     checkpoint/        where the run stands: the state of training, the journal of a compression
+ *     checkpoint/        where the run stands: the state of training, the journal of a compression; while a
+ *                        process is at work, its lock
  *     rounds/NN/         of compression: the network before the round, its removal, and the tuned result
  *     predictions/       of compression: what both networks said about each sample of `test`
  *     events.jsonl       what happened when, one JSON object a line
@@ -82,6 +83,7 @@ export function runPaths(run: string) {
     teacher: path("teacher.onnx"),
     checkpoint: path("checkpoint/state.safetensors"),
     journal: path("checkpoint/journal.json"),
+    lock: path("checkpoint/lock.json"),
     events: path("events.jsonl"),
     model: path("model.onnx"),
     posterior: path("posterior.onnx"),

@@ -123,3 +123,14 @@ it("says where learning alone did the damage", async () => {
   const mild = { ...place, run: join(dirname(place.run), "mild") };
   expect((await compress(mild, learning("auto"))).rounds[0].notes).toEqual([]);
 }, 60_000);
+
+it("lets nobody else in on a run that is under way", async () => {
+  const place = await workplace();
+  const intruders: Promise<unknown>[] = [];
+  const settings = { targets: { macs: 0.8 }, rounds: 1, epochs: 2 };
+  const report = await compress(place, settings, {
+    onEpoch: () => intruders.push(resumeRun(place.run).catch((error: unknown) => error)),
+  });
+  expect(await Promise.all(intruders)).toMatchObject([{ code: "RUN_BUSY" }, { code: "RUN_BUSY" }]);
+  expect(await resumeRun(place.run)).toEqual(report);
+}, 60_000);

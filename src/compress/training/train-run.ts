@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import type { DatasetOptions } from "../../data/options.ts";
 import { EspalierError } from "../../errors.ts";
+import { whileLocked } from "../../files/lock.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import { evaluate } from "../../measure/evaluate.ts";
 import type { Model } from "../../onnx/read.ts";
@@ -75,13 +76,15 @@ export async function trainRun(
     await saveModel(paths.original, original);
     if (teacher !== undefined) await saveModel(paths.teacher, writeModel(teacher));
   });
-  logEvent(run, "started");
-  try {
-    return await continueTraining(run, config, dataset, hooks);
-  } catch (error) {
-    if (!hooks.signal?.aborted && !(await hasCheckpoint(run))) await discardRun(run);
-    throw error;
-  }
+  return whileLocked(runPaths(run).lock, async () => {
+    logEvent(run, "started");
+    try {
+      return await continueTraining(run, config, dataset, hooks);
+    } catch (error) {
+      if (!hooks.signal?.aborted && !(await hasCheckpoint(run))) await discardRun(run);
+      throw error;
+    }
+  });
 }
 
 /**

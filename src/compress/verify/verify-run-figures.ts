@@ -13,6 +13,7 @@ import { type CompressReport, roundRecord } from "../compress-report.ts";
 import { latencyRecord } from "../finish.ts";
 import { chooseRound, lookName, lookRecord } from "../guard/certify.ts";
 import { Journal } from "../journal.ts";
+import { packingRecordOf } from "../packing-record.ts";
 import { selectedInputs } from "../prune.ts";
 import {
   askedOf,
@@ -68,6 +69,9 @@ export function figureChecks(run: string, config: CompressConfig, report: Compre
   return [
     { name: "settings", work: async () => settings(config, report) },
     { name: "costs", work: () => costs(run, report) },
+    ...(report.packing === undefined
+      ? []
+      : [{ name: "packing", work: () => packing(run, report) }]),
     ...testChecks(run, config, report),
     { name: "guard", work: () => guard(config, report) },
     { name: "outcome", work: () => outcome(run, config, report) },
@@ -106,9 +110,23 @@ async function costs(run: string, report: CompressReport): Promise<Found> {
       ...{ baseline: costFigures(before, original), result: costFigures(after, model) },
       ...{ layers: layersOf(before, after), groups: groupsOf(structure, removed) },
       selected: selectedInputs(structure, removed),
-      sparsity: sparsityOf(original.graph, model.graph),
+      sparsity: sparsityAsTold(sparsity, sparsityOf(original.graph, model.graph)),
     },
   );
+}
+
+/** Reports of earlier versions do not tell of magnitudes. */
+function sparsityAsTold(
+  told: CompressReport["sparsity"],
+  found: CompressReport["sparsity"],
+): CompressReport["sparsity"] {
+  if (told.some(({ magnitude }) => magnitude !== undefined)) return found;
+  return found.map(({ magnitude: _, ...own }) => own);
+}
+
+/** The result is packed again. */
+async function packing(run: string, report: CompressReport): Promise<Found> {
+  return findings(report.packing, packingRecordOf(await loadModel(runPaths(run).model)));
 }
 
 /** Both networks, and what they cost. */

@@ -1,0 +1,75 @@
+/** @file One process at a time: a file that says who is at work. */
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { z } from "zod";
+import { EspalierError } from "../errors.ts";
+
+const holder = z.object({ pid: z.int().positive(), host: z.string() });
+
+/** Locks of this process. A file with its number in it may be of one that had the number before. */
+const held = new Set<string>();
+
+/**
+ * Does `work` while the file at `path` says that this process does. One that a process left behind which is no
+ * more, or that cannot be read, is taken over. Processes on other machines cannot be asked: they count as alive.
+ *
+ * Fails with `RUN_BUSY` where somebody else is at work, and as `work`.
+ */
+export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
+  await take(path);
+  held.add(path);
+  try {
+    return await work();
+  } finally {
+    held.delete(path);
+    await rm(path, { force: true });
+  }
+}
+
+async function take(path: string): Promise<void> {
+  const content = `${JSON.stringify({ pid: process.pid, host: hostname() })}\n`;
+  for (let isTakenOver = false; ; isTakenOver = true) {
+    try {
+      await writeFile(path, content, { flag: "wx" });
+      return;
+    } catch (cause) {
+      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST"))
+        throw new EspalierError("FILE_UNREADABLE", `Cannot write ${path}.`, {
+          data: { path },
+          cause,
+        });
+    }
+    const other = await holderOf(path);
+    if (isTakenOver || (other !== undefined && isAtWork(path, other)))
+      throw new EspalierError("RUN_BUSY", `${describe(other)} is at work on this run`, {
+        hint: `Wait for it. If it is no more, delete ${path}.`,
+        data: { path, ...other },
+      });
+    await rm(path, { force: true });
+  }
+}
+
+type Holder = z.output<typeof holder>;
+
+async function holderOf(path: string): Promise<Holder | undefined> {
+  try {
+    return holder.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch {
+    return undefined;
+  }
+}
+
+function isAtWork(path: string, { pid, host }: Holder): boolean {
+  if (host !== hostname()) return true;
+  if (pid === process.pid) return held.has(path);
+  try {
+    process.kill(pid, 0); // sends nothing, asks only
+    return true;
+  } catch (cause) {
+    return cause instanceof Error && "code" in cause && cause.code === "EPERM";
+  }
+}
+
+function describe(other: Holder | undefined): string {
+  return other === undefined ? "another process" : `process ${other.pid} on ${other.host}`;
+}
