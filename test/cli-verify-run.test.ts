@@ -61,7 +61,17 @@ describe("a run as it was left", () => {
     expect(names).toEqual([
       ...["digests", "result", "round 1: removal", "round 1: chain"],
       ...["round 2: removal", "round 2: chain", "plan: composed", "plan: applied", "settings"],
-      ...["costs", "metric", "drop", "calibration", "classes", "guard", "outcome", "record"],
+      ...[
+        "costs",
+        "packing",
+        "metric",
+        "drop",
+        "calibration",
+        "classes",
+        "guard",
+        "outcome",
+        "record",
+      ],
     ]);
     expect(checks[4].figures).toMatchObject({ samples: 3, tolerance: 1e-4 });
     expect(checks[4].figures.maxError).toBeLessThan(1e-4);
@@ -73,7 +83,7 @@ describe("a run as it was left", () => {
   it("passes without its data, wherever it lies, and says so in 80 columns", async () => {
     const { exitCode, out } = await espalier(["verify", await copy()]);
     expect(exitCode).toBe(0);
-    expect(out).toContain("verified: all 17 checks passed\n");
+    expect(out).toContain("verified: all 18 checks passed\n");
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 });
@@ -87,6 +97,8 @@ describe("what is changed fails its check:", () => {
     ["baseline.sizeBytes", (r) => r.baseline.sizeBytes++, ["costs"]],
     ["a group", (r) => r.groups[0].after++, ["costs"]],
     ["a layer", (r) => r.layers[0].after.params--, ["costs"]],
+    ["a packed layer", (r) => (r.packing.layers[0].codes += 1), ["packing"]],
+    ["the packed bytes", (r) => r.packing.bytes--, ["packing"]],
     ["result.value", (r) => (r.result.value = more(r.result.value)), ["metric"]],
     ["result.loss", (r) => (r.result.loss = more(r.result.loss)), ["metric"]],
     ["baseline.ci95", (r) => (r.baseline.ci95[0] = more(r.baseline.ci95[0])), ["metric"]],

@@ -196,6 +196,16 @@ export function certifiedReport(): CompressReport {
         params: Math.round(9 * (widthOf(i) * shareOf(i)) ** 2),
       },
     })),
+    packing: {
+      ...{ bytes: 352_418, bitsPerWeight: 7.03 },
+      parts: { structure: 3102, supports: 0, codes: 348_101.5, tables: 0, framing: 1214.5 },
+      layers: names.map((name, i) => {
+        const weights = Math.round(9 * (widthOf(i) * shareOf(i)) ** 2);
+        const bytes = { supports: i % 7, codes: (7 * weights) / 8, tables: 0 };
+        return { layer: name, weights, density: 0.99, bytesBefore: 4 * weights, ...bytes };
+      }),
+      others: { tensors: 110, bytesBefore: 24_000, supports: 0, codes: 6200.25, tables: 0 },
+    },
     verification: { maxError: 4.1e-7, samples: 256, passed: true },
     calibration: {
       before: { ece: 0.0441, bins: binsOf(0.35, 1500) },
@@ -310,6 +320,7 @@ export function uncertifiedReport(): CompressReport {
         params: Math.round(9 * (widthOf(i) * shareOf(i)) ** 2),
       },
     })),
+    packing: { skipped: "packing more than 16 MB takes a while" },
     verification: { maxError: 8.8e-7, samples: 32, passed: true },
     calibration: null,
     uncertainty: null,
@@ -388,6 +399,7 @@ export function emptyReport(): CompressReport {
       words: "The original is returned as it was: nothing smaller held.",
     },
     ...{ calibration: null, uncertainty: null, sensitivity: null, notes: [], warnings: [] },
+    packing: undefined,
   });
 }
 

@@ -49,6 +49,7 @@ describe("the page of a certified classifier", () => {
       "What each step cost",
       "Channels, layer by layer",
       "Cost, layer by layer",
+      "Packed for download",
       "Training",
       "What the network can do without",
       "Class by class",
@@ -64,7 +65,7 @@ describe("the page of a certified classifier", () => {
     const charts = [
       ...page.matchAll(/<svg class="(wide|narrow)" role="img" aria-label="([^"]+)"/g),
     ];
-    expect(charts).toHaveLength(18);
+    expect(charts).toHaveLength(20);
     expect(charts[0][2]).toContain("accuracy on select against the multiply-accumulates");
   });
 

@@ -6,6 +6,7 @@ import { counted } from "./figures.ts";
 import { headlineOf, isUnchanged, titleOf } from "./headline.ts";
 import { html } from "./html.ts";
 import { costsOf, widthsOf } from "./layers.ts";
+import { packingOf } from "./packing.ts";
 import { documentOf } from "./page.ts";
 import { posteriorOf } from "./posterior.ts";
 import { calibrationOf, classesOf } from "./quality.ts";
@@ -36,6 +37,7 @@ export function drawReport(report: CompressReport, extras: Extras): string {
     examplesOf(report, examples),
     ...(isUnchanged(report) ? [] : [widthsOf(report), costsOf(report)]),
     sparsityOf(report, supports),
+    packingOf(report),
     trainingOf(report),
     posteriorOf(report),
     sensitivityOf(report),

@@ -1,11 +1,23 @@
 /** @file Where a network became smaller: channels group by group, and cost layer by layer. */
 import type { BarSeriesOption, EChartsOption } from "echarts";
 import type { CompressReport } from "../compress/compress-report.ts";
-import { type Canvas, drawChart, grid, ink, letterWidth, still, titleOf } from "./chart.ts";
+import {
+  type Canvas,
+  drawChart,
+  grid,
+  heightOfRows,
+  ink,
+  labelBehind,
+  letterWidth,
+  longestRowName,
+  rowsOf,
+  still,
+  titleOf,
+} from "./chart.ts";
 import { counted, formatShare } from "./figures.ts";
 import { html, nameOf, type Part, plainName } from "./html.ts";
 import { dataTable, folded, keysOf, type Section } from "./page.ts";
-import { displayWidth, formatCount, formatInteger } from "./text.ts";
+import { formatCount, formatInteger } from "./text.ts";
 
 /** One thing before and after. */
 interface Row {
@@ -134,8 +146,7 @@ function barsFigure(
   const chart = drawChart({
     ...{ id: `${id}-chart`, span: "full" },
     label: `${what} before and after: ${write(totalOf(rows, "before"))} and ${write(totalOf(rows, "after"))} in all`,
-    height: ({ isNarrow }) =>
-      isNamed ? 40 + rows.length * (isNarrow ? 24 : 22) : isNarrow ? 220 : 260,
+    height: (canvas) => (isNamed ? heightOfRows(rows.length, canvas) : canvas.isNarrow ? 220 : 260),
     option: (canvas) => (isNamed ? namedBars : numberedBars)(canvas, what, rows, write),
   });
   return html`<figure>
@@ -157,43 +168,24 @@ function barsOf(rows: readonly Row[], side: "before" | "after"): BarSeriesOption
 }
 
 function namedBars(
-  { isNarrow }: Canvas,
+  canvas: Canvas,
   what: string,
   rows: readonly Row[],
   write: (value: number) => string,
 ): EChartsOption {
-  const textOf = ({ before, after }: Row) =>
-    before === after ? write(before) : `${write(before)} → ${write(after)}`;
-  const longest = Math.max(...rows.map((row) => textOf(row).length));
-  const names = rows.map((row) => plainName(row.name, isNarrow ? 14 : 36));
-  const room = Math.ceil(letterWidth * Math.max(...names.map(displayWidth)));
+  const texts = rows.map(({ before, after }) =>
+    before === after ? write(before) : `${write(before)} → ${write(after)}`,
+  );
+  const longest = Math.max(...texts.map((text) => text.length));
+  const names = rows.map((row) => plainName(row.name, longestRowName(canvas)));
   return {
     title: titleOf(what),
-    grid: {
-      ...grid,
-      top: 24,
-      bottom: 4,
-      right: 14 + Math.ceil(0.9 * letterWidth * longest),
-      left: 12 + room,
-      outerBoundsMode: "none",
-    },
-    xAxis: { type: "value", show: false, min: 0, max: Math.max(...rows.map((row) => row.before)) },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: names,
-      axisLine: { show: false },
-      axisTick: { show: false },
-      axisLabel: { color: ink("ink"), fontSize: 12, interval: 0 },
-    },
+    ...rowsOf(names, {
+      max: Math.max(...rows.map((row) => row.before)),
+      room: 14 + Math.ceil(0.9 * letterWidth * longest),
+    }),
     series: [
-      {
-        ...barsOf(rows, "before"),
-        label: {
-          ...{ show: true, position: "right", color: ink("muted"), fontSize: 12, distance: 8 },
-          formatter: ({ dataIndex }: { readonly dataIndex: number }) => textOf(rows[dataIndex]),
-        },
-      },
+      { ...barsOf(rows, "before"), label: labelBehind((row) => texts[row]) },
       barsOf(rows, "after"),
     ],
   };

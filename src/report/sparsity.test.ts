@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { certifiedReport, someConfig } from "../../test/reports.ts";
 import type { Support } from "../structure/supports.ts";
 import { drawReport } from "./draw.ts";
+import type { Supports } from "./sparsity.ts";
 
 const figures = { weights: 200, nonZero: 30, neurons: 10, empty: 2, clusters: 12 };
 const dense = { weights: 240, nonZero: 240, neurons: 12, empty: 0, clusters: 12 };
@@ -21,7 +22,7 @@ function supportOf(
 
 function page(
   sparsity: ReturnType<typeof certifiedReport>["sparsity"],
-  supports: ReadonlyMap<string, { readonly before?: Support; readonly after: Support }> = new Map(),
+  supports: Supports = new Map(),
 ) {
   return drawReport({ ...certifiedReport(), sparsity }, { config: someConfig, supports });
 }
@@ -53,6 +54,28 @@ describe("the section on weights", () => {
     expect(text).not.toContain("density before");
     const sparse = page([{ layer: "conv", before: figures, after: figures }]);
     expect(sparse).toContain("density before");
+  });
+
+  it("compares with what magnitude would have kept, in words, figures and pictures", () => {
+    const magnitude = { ...dense, nonZero: 30, clusters: 25 };
+    const [scattered, clustered] = [
+      supportOf(4, 6, (row, column) => (row + column) % 2 === 0),
+      supportOf(4, 6, (_, column) => column < 3),
+    ];
+    const text = page(
+      [{ layer: "fc", before: dense, magnitude, after: figures }],
+      new Map([["fc", { magnitude: scattered, after: clustered }]]),
+    );
+    expect(text.replace(/\s+/g, " ")).toContain(
+      "the largest of each layer, would stand in 25 clusters of 1.2",
+    );
+    expect(text).toContain("by magnitude</th>");
+    expect(text.match(/that are not 0, ([^"]+)"/g)).toEqual([
+      'that are not 0, before, by magnitude"',
+      'that are not 0, after"',
+    ]);
+    expect(text).toMatch(/of largest magnitude: in clusters of 1\.2<[\s\S]*: in clusters of 2\.5</);
+    expect(pixelsOf(text)[0]).toEqual([16, 0, 16, 0, 16, 0]);
   });
 
   it("draws each weight of a small support", () => {

@@ -7,8 +7,17 @@ import { dataTable, folded, type Section } from "./page.ts";
 import { pngAddress, type Rgb } from "./png.ts";
 import { formatInteger } from "./text.ts";
 
-/** What is drawn of a layer, by its name; `before` where the original has zeros there, too. */
-export type Supports = ReadonlyMap<string, { readonly before?: Support; readonly after: Support }>;
+/** What is drawn of a layer, by its name. */
+export type Supports = ReadonlyMap<
+  string,
+  {
+    /** Where the original has zeros there, too. */
+    readonly before?: Support;
+    /** Of the original's largest weights, as many as are left; none where all are. */
+    readonly magnitude?: Support;
+    readonly after: Support;
+  }
+>;
 
 type Layer = CompressReport["sparsity"][number];
 type Figures = Layer["after"];
@@ -48,15 +57,27 @@ export function sparsityOf({ sparsity }: CompressReport, supports: Supports): Se
     body: html`<p>Of ${formatInteger(before)} weights of the original's layers ${formatInteger(left)} are left
 (${formatShare(left / Math.max(1, before))}); the others are 0, or went with their channels. Those that are left stand in
 ${counted(clusters, "cluster")} of ${lengthOf(left, clusters)} on average: runs along what comes into a neuron, input by
-input. The longer the clusters, the less it takes to tell where they are.</p>
+input. The longer the clusters, the less it takes to tell where they are. ${magnitudeWords(sparsity)}</p>
 ${tableOf(sparsity)}
+${drawn.length > 0 && html`<p><small>In the pictures neurons are from top to bottom, and what comes into each is from left to right.</small></p>`}
 ${drawn.map((layer) => pictureOf(layer, supports))}
 ${sparsity.length > drawn.length && html`<p><small>${formatInteger(sparsity.length - drawn.length)} more layers are in the table only.</small></p>`}`,
   };
 }
 
+/** How as many weights would stand if magnitude had chosen them. */
+function magnitudeWords(layers: readonly Layer[]): Part {
+  const chosen = layers.flatMap(({ magnitude }) => magnitude ?? []);
+  if (chosen.length < layers.length) return "";
+  const clusters = chosen.reduce((sum, own) => sum + own.clusters, 0);
+  const weights = chosen.reduce((sum, own) => sum + own.nonZero, 0);
+  return html`As many of the original's weights, the largest of each layer, would stand in ${counted(clusters, "cluster")} of
+${lengthOf(weights, clusters)}.`;
+}
+
 function tableOf(layers: readonly Layer[]): Part {
   const hasBefore = layers.some(({ before }) => isSparse(densityOf(before)));
+  const hasMagnitude = layers.some(({ magnitude }) => magnitude !== undefined);
   const table = dataTable(
     "Weights by layer",
     [
@@ -68,10 +89,11 @@ function tableOf(layers: readonly Layer[]): Part {
       { title: "clusters", kind: "number" },
       { title: "per neuron", kind: "number" },
       { title: "mean length", kind: "number" },
+      ...(hasMagnitude ? [{ title: "by magnitude", kind: "number" as const }] : []),
       { title: "neurons", kind: "number" },
       { title: "empty", kind: "number" },
     ],
-    layers.map(({ layer, before, after }): readonly Part[] => [
+    layers.map(({ layer, before, magnitude, after }): readonly Part[] => [
       nameOf(layer),
       formatInteger(after.weights),
       ...(hasBefore ? [formatShare(densityOf(before))] : []),
@@ -80,6 +102,7 @@ function tableOf(layers: readonly Layer[]): Part {
       formatInteger(after.clusters),
       (after.clusters / Math.max(1, after.neurons)).toFixed(1),
       lengthOf(after.nonZero, after.clusters),
+      ...(hasMagnitude ? [magnitude ? lengthOf(magnitude.nonZero, magnitude.clusters) : ""] : []),
       formatInteger(after.neurons),
       formatInteger(after.empty),
     ]),
@@ -95,20 +118,33 @@ function lengthOf(nonZero: number, clusters: number): string {
   return clusters === 0 ? "0" : (nonZero / clusters).toFixed(1);
 }
 
-function pictureOf({ layer, after }: Layer, supports: Supports): Html {
+function pictureOf({ layer, magnitude, after }: Layer, supports: Supports): Html {
   const own = supports.get(layer);
+  const clusters = ({ nonZero, clusters: count }: Figures) =>
+    `in clusters of ${lengthOf(nonZero, count)}`;
+  const kept = counted(after.nonZero, "weight");
   const sides = [
-    ...(own?.before ? [["before", own.before] as const] : []),
-    ...(own ? [["after", own.after] as const] : []),
+    { side: "before", words: "before", support: own?.before },
+    {
+      side: "before, by magnitude",
+      words: html`before, the ${kept} of largest magnitude${magnitude && `: ${clusters(magnitude)}`}`,
+      support: own?.magnitude,
+    },
+    {
+      side: "after",
+      words: html`after, the ${kept} that are left (${formatShare(densityOf(after))}): ${clusters(after)}`,
+      support: own?.after,
+    },
   ];
   const name = plainName(layer, 64);
   return html`<h3>${nameOf(layer)}</h3>
 <div class="supports">
 ${sides.map(
-  ([side, support]) => html`<figure><img src="${drawSupport(support)}" width="${widthOf(support)}"
+  ({ side, words, support }) =>
+    support &&
+    html`<figure><img src="${drawSupport(support)}" width="${widthOf(support)}"
 alt="the weights of ${name} that are not 0, ${side}">
-<figcaption>${sides.length > 1 ? `${side}: ` : ""}${counted(support.rows, "neuron")} from top to bottom, what comes into each
-from left to right${side === "after" && `: ${formatShare(densityOf(after))} are not 0`}</figcaption></figure>\n`,
+<figcaption>${words}</figcaption></figure>\n`,
 )}</div>`;
 }
 

@@ -5,8 +5,12 @@ import { trainReport } from "../compress/training/train-report.ts";
 import { EspalierError } from "../errors.ts";
 import { loadModel, writeAtomically } from "../files/model-file.ts";
 import { loadTensors, type TensorFile } from "../files/tensor-file.ts";
-import { layerWeights } from "../structure/layer-weights.ts";
-import { supportOf } from "../structure/supports.ts";
+import {
+  figuresOf,
+  magnitudeSupportOf,
+  supportedWeights,
+  supportOf,
+} from "../structure/supports.ts";
 import { drawReport } from "./draw.ts";
 import { drawTrainReport } from "./draw-training.ts";
 import type { Examples } from "./examples.ts";
@@ -40,20 +44,30 @@ async function compressionPage(run: string, config: unknown, report: CompressRep
   return drawReport(report, { config, ...(await examplesIn(run)), ...(supports && { supports }) });
 }
 
-/** The supports of these layers in both networks of a run. */
+/** The supports of these layers in both networks of a run, and those that magnitude would have left. */
 async function supportsIn(run: string, layers: readonly string[]): Promise<Supports> {
   const paths = runPaths(run);
   const [before, after] = [await loadModel(paths.original), await loadModel(paths.model)].map(
-    ({ graph }) => new Map(layerWeights(graph).map((weight) => [weight.node.name, weight])),
+    ({ graph }) => supportedWeights(graph),
   );
   return new Map(
     layers.flatMap((name) => {
       const [first, weight] = [before.get(name), after.get(name)];
-      if (weight === undefined) return [];
-      const original = first && supportOf(first);
-      const isWhole = original === undefined || !original.flags.includes(0);
-      const own = { after: supportOf(weight), ...(isWhole ? {} : { before: original }) };
-      return [[name, own] as const];
+      if (first === undefined || weight === undefined) return [];
+      const [original, own] = [first, weight].map(supportOf);
+      const { nonZero } = figuresOf(own);
+      return [
+        [
+          name,
+          {
+            ...(original.flags.includes(0) && { before: original }),
+            ...(nonZero < original.flags.length && {
+              magnitude: magnitudeSupportOf(first, nonZero),
+            }),
+            after: own,
+          },
+        ] as const,
+      ];
     }),
   );
 }

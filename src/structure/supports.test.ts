@@ -6,7 +6,7 @@ import { readModel } from "../onnx/read.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
 import { inspect } from "./inspect.ts";
 import { layerWeights, weightConstants } from "./layer-weights.ts";
-import { figuresOf, isSparse, layerSupports, supportOf } from "./supports.ts";
+import { figuresOf, isSparse, layerSupports, magnitudeSupportOf, supportOf } from "./supports.ts";
 import { structureOf } from "./units.ts";
 import { nonZeroModel, withZeros } from "./zeros.ts";
 
@@ -43,6 +43,20 @@ describe("a support", () => {
     expect(supports.get("out-in")).toMatchObject({ nonZero: 3, clusters: 2 });
     const [first] = layerWeights(b.build());
     expect([...supportOf(first).flags]).toEqual([1, 1, 0, 0, 0, 1]);
+  });
+
+  it("by magnitude holds the largest elements, and of equal ones the first", () => {
+    const b = new GraphBuilder("sizes");
+    b.input("x", "float32", ["N", 3]);
+    // Neurons read [0.5, -4, 1] and [2, -2, 0].
+    const w = b.constant("w", tensorOf("float32", [3, 2], [0.5, 2, -4, -2, 1, 0]));
+    b.node("Gemm", ["x", w], {}, { name: "fc", outputs: ["y"] });
+    b.output("y", { dtype: "float32", shape: ["N", 2] });
+    const [weight] = layerWeights(b.build());
+    const flags = (count: number) => [...magnitudeSupportOf(weight, count).flags].join("");
+    expect([0, 1, 2, 3, 4, 9].map(flags)).toEqual([
+      ...["000000", "010000", "010100", "010110", "011110", "111111"],
+    ]);
   });
 });
 

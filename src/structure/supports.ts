@@ -43,6 +43,17 @@ export function supportOf({ role, constant }: LayerWeight): Support {
   return { rows: outputs, columns: inputs * taps, flags };
 }
 
+/** The support of the `count` elements of largest magnitude; of equal ones the first. */
+export function magnitudeSupportOf({ role, constant }: LayerWeight, count: number): Support {
+  const { outputs, inputs, taps, values } = weightOf(role, constant.read());
+  const places = Uint32Array.from(values, (_, i) => i);
+  const sizes = values.map(Math.abs);
+  places.sort((a, b) => sizes[b] - sizes[a] || a - b);
+  const flags = new Uint8Array(values.length);
+  for (const place of places.subarray(0, count)) flags[place] = 1;
+  return { rows: outputs, columns: inputs * taps, flags };
+}
+
 /** Density and clusters of a support. */
 export function figuresOf({ rows, columns, flags }: Support): SupportFigures {
   let [nonZero, clusters, empty] = [0, 0, 0];
@@ -59,13 +70,20 @@ export function figuresOf({ rows, columns, flags }: Support): SupportFigures {
   return { weights: flags.length, nonZero, neurons: rows, empty, clusters };
 }
 
-/** The supports of all linear layers in figures, by the layer's name, in graph order. */
-export function layerSupports(graph: Graph): ReadonlyMap<string, SupportFigures> {
+/** The weights that have a support, matrices and kernels, by the layer's name, in graph order. */
+export function supportedWeights(graph: Graph): ReadonlyMap<string, LayerWeight> {
   return new Map(
     layerWeights(graph).flatMap((weight) => {
       const isMatrix = weight.role.window !== undefined || weight.constant.shape.length === 2;
-      return isMatrix ? [[weight.node.name, figuresOf(supportOf(weight))] as const] : [];
+      return isMatrix ? [[weight.node.name, weight] as const] : [];
     }),
+  );
+}
+
+/** The supports of all linear layers in figures, by the layer's name, in graph order. */
+export function layerSupports(graph: Graph): ReadonlyMap<string, SupportFigures> {
+  return new Map(
+    [...supportedWeights(graph)].map(([name, weight]) => [name, figuresOf(supportOf(weight))]),
   );
 }
 
