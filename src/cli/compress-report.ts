@@ -67,8 +67,16 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
       "verified",
       `${verification.passed ? "exact removal" : "FAILED"}, error ${formatScientific(verification.maxError)} of the range`,
     ],
+    ...packedFact(report),
     ["model", join(run, "model.onnx")],
     ["report", join(run, "report.html")],
   );
   return `${table}\n${outcome.words}\n\n${drawFacts(facts, io.columns)}`;
+}
+
+/** What the result would take in a pack, where that was counted. */
+function packedFact({ packing }: CompressReport): readonly [string, string][] {
+  if (packing === undefined || "skipped" in packing) return [];
+  const size = formatBytes(packing.bytes);
+  return [["if packed", `${size} with steps of 8 bits, which the drop does not include`]];
 }

@@ -109,7 +109,10 @@ export function roundPaths(run: string, round: number) {
     pruned: path("pruned.onnx"),
     plan: path("plan.json"),
     tuned: path("tuned.onnx"),
-    /** What the method remembers for the next round and for `posterior.onnx`, pruned like the network. */
+    /**
+     * What the method remembers, pruned like the network: for the next round, for `posterior.onnx`, and for the
+     * steps of a pack (`posteriorTolerances`).
+     */
     memory: path("memory.onnx"),
   } as const;
 }
