@@ -9,6 +9,8 @@ import { concatBytes } from "../src/onnx/write.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { folderOf, idxFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
+import { writeQuadrants } from "./support/quadrants.ts";
+import { quadrantNetwork } from "./support/training.ts";
 
 async function folderWithNetwork(): Promise<(name: string) => string> {
   const folder = await emptyFolder();
@@ -65,7 +67,29 @@ describe("espalier pack and unpack", () => {
     expect(figures.drop.drop).toBeCloseTo(figures.baseline.value - figures.result.value, 10);
   });
 
+  it("tune under the rounding, at fixed bits and within a tolerance", async () => {
+    const path = await folderWithNetwork();
+    const data = path("data");
+    await writeQuadrants(data);
+    await writeFile(path("q.onnx"), concatBytes(emitModel(quadrantNetwork())));
+    const argv = ["pack", path("q.onnx"), "-o", path("q.esp"), "--data", data, "--threads", "1"];
+    const tuning = ["--tune-epochs", "1", "--optimizer", "adam", "--lr", "0.01", "--batch", "40"];
+    const fixed = await espalier([...argv, ...tuning, "--bits", "3", "--json"]);
+    expect(fixed.exitCode, fixed.err).toBe(0);
+    const figures = JSON.parse(fixed.out);
+    expect(figures.training.history).toHaveLength(1);
+    // The network knew nothing before.
+    expect(figures.result.value).toBeGreaterThan(figures.baseline.value);
+    const within = await espalier([...argv, ...tuning, "--distill", "--max-drop", "0.5"]);
+    expect(within.exitCode, within.err).toBe(0);
+    expect(within.out).toMatch(/top1 on test/);
+  }, 60_000);
+
   it.each([
+    { flags: ["--tune-epochs", "1"], tells: /--data/ },
+    { flags: ["--lr", "0.1"], tells: /--tune-epochs/ },
+    { flags: ["--tune-epochs", "1", "--data", "d", "--lambda", "1"], tells: /--lambda/ },
+    { flags: ["--tune-epochs", "1", "--data", "d", "--lossless"], tells: /--lossless/ },
     { flags: ["--lossless", "--bits", "4"], tells: /--lossless/ },
     { flags: ["--max-drop", "0.1"], tells: /--data/ },
     { flags: ["--mean", "0.5"], tells: /--mean/ },

@@ -1,22 +1,26 @@
 /** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
+import type { PackedTuned } from "../compress/pack-tuned.ts";
 import type { PackedWithin } from "../compress/pack-within.ts";
 import type { Packed } from "../pack/pack.ts";
 import { formatBytes, formatInteger, formatPercent } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
+/** A pack that was measured on data. */
+type Measured = PackedWithin | PackedTuned;
+
 /** What `--json` holds. */
-export function packedFigures(packed: Packed, within: PackedWithin | undefined): object {
+export function packedFigures(packed: Packed, measured: Measured | undefined): object {
   const { bytes: _, unpacked: __, ...figures } = packed;
-  if (within === undefined) return figures;
-  const { bits = null, candidates, baseline, result, drop } = within;
-  return { ...figures, bits, candidates, baseline, result, drop };
+  if (measured === undefined) return figures;
+  const { packed: ___, ...costs } = measured;
+  return { ...figures, ...costs, ...("bits" in costs && { bits: costs.bits ?? null }) };
 }
 
 /** What the user reads. */
 export function describePacked(
   packed: Packed,
-  within: PackedWithin | undefined,
+  measured: Measured | undefined,
   { columns, hasColor }: Io,
 ): string {
   const { bytesBefore, bytesAfter, ratio, bitsPerWeight } = packed;
@@ -26,7 +30,7 @@ export function describePacked(
       `${formatBytes(bytesBefore)} -> ${formatBytes(bytesAfter)}, ${ratio.toFixed(1)} times smaller`,
     ],
     ["bits per weight", bitsPerWeight.toFixed(2)],
-    ...(within === undefined ? [] : lossFacts(within)),
+    ...(measured === undefined ? [] : [howFact(measured), lossFact(measured)]),
   ];
   const share = (bytes: number) => formatPercent(bytes / bytesAfter);
   const parts = Object.entries(packed.parts).filter(([, bytes]) => bytes >= 0.5);
@@ -46,15 +50,27 @@ const names: ReadonlyMap<string, string> = new Map([
   ["framing", "framing: header and checksums"],
 ]);
 
-function lossFacts({ bits, baseline, result, drop }: PackedWithin): (readonly [string, string])[] {
+type Fact = readonly [string, string];
+
+function howFact(measured: Measured): Fact {
+  if ("training" in measured) {
+    const epochs = measured.training.history.length;
+    return ["tuned", `${epochs} ${epochs === 1 ? "epoch" : "epochs"} under its own rounding`];
+  }
+  const { bits, candidates } = measured;
+  const isTuned = candidates.some(
+    (tried) => tried.isTuned && tried.isWithin && tried.bits === bits,
+  );
+  const words = bits === undefined ? "all: no rounding was within" : String(bits);
+  return ["bits before coding", isTuned ? `${words}, after tuning` : words];
+}
+
+function lossFact({ baseline, result, drop }: Measured): Fact {
   const points = (value: number) => (100 * value).toFixed(2);
   const [low, high] = drop.ci95;
   return [
-    ["bits before coding", bits === undefined ? "all: no rounding was within" : String(bits)],
-    [
-      `${baseline.metric} on test`,
-      `${points(baseline.value)} -> ${points(result.value)}: a drop of ${points(drop.drop)} ` +
-        `[${points(low)}, ${points(high)}], ${formatInteger(drop.samples)} samples`,
-    ],
+    `${baseline.metric} on test`,
+    `${points(baseline.value)} -> ${points(result.value)}: a drop of ${points(drop.drop)} ` +
+      `[${points(low)}, ${points(high)}], ${formatInteger(drop.samples)} samples`,
   ];
 }

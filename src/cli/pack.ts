@@ -1,11 +1,9 @@
 /** @file `espalier pack`: a model as a file many times smaller. */
 import { Command, Option } from "commander";
-import type { PackedWithin } from "../compress/pack-within.ts";
 import { EspalierError } from "../errors.ts";
-import type { Model } from "../onnx/read.ts";
 import type { PackOptions } from "../pack/contents.ts";
 import type { Packed } from "../pack/pack.ts";
-import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
+import { addDataOptions, type DataFlags, givenDataFlags } from "./data-options.ts";
 import type { Io } from "./io.ts";
 import { writeJson } from "./io.ts";
 import {
@@ -17,10 +15,11 @@ import {
   type ModelFlags,
 } from "./model-options.ts";
 import { describePacked, packedFigures } from "./pack-report.ts";
-import { newProgress, type Progress } from "./progress.ts";
+import { addTuningOptions, isTuningGiven, measured, type TuningFlags } from "./pack-tuning.ts";
+import { newProgress } from "./progress.ts";
 import { fractionBelowOne, integerFrom, nonNegativeValue, positiveValue } from "./values.ts";
 
-interface Flags extends ModelFlags, DataFlags {
+interface Flags extends ModelFlags, DataFlags, TuningFlags {
   readonly output: string;
   readonly lossless?: true;
   readonly bits?: number;
@@ -28,11 +27,6 @@ interface Flags extends ModelFlags, DataFlags {
   readonly lambda?: number;
   readonly rowSteps?: true;
   readonly stepsBy?: "size" | "posterior";
-  readonly maxDrop?: number;
-  readonly data?: string;
-  readonly limit?: number;
-  readonly batch?: number;
-  readonly threads?: number;
   readonly json?: true;
 }
 
@@ -46,6 +40,13 @@ about 8 bits, found without data; biases, scales and statistics keep 12 bits.
 With --max-drop and --data the fewest bits are searched that lose no more than that
 on \`select\`; the loss on \`test\` is reported with its interval.
 
+With --tune-epochs the network is trained under the rounding that the pack stores, to
+the steps that stay (with --codebook: the places stay, the values are trained); the best
+epoch on \`select\` is packed, and what unpacks is what was measured. Zeros stay zeros.
+Without --max-drop that is done at --bits or --codebook. With it, the bits that rounding
+alone allows are searched first; then fewer are tuned for so many epochs each, every
+network going on from the last one within the tolerance.
+
 MODEL may be the folder of a run, for its result. Where its method has learnt how sure
 each weight is (snr, turbo-vbi), --steps-by posterior makes the steps of each layer as
 wide as its weights tolerate.
@@ -55,6 +56,9 @@ Examples:
   espalier pack net.onnx -o net.esp --lossless
   espalier pack net.onnx -o net.esp --bits 5 --lambda 0.05
   espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10
+  espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10 --tune-epochs 5 \\
+      --lr 0.005 --augment crop,flip
+  espalier pack net.onnx -o net.esp --codebook 16 --data mnist --tune-epochs 3
   espalier pack run -o net.esp --max-drop 0.005 --data cifar10 --steps-by posterior`;
 
 /** The command. */
@@ -79,10 +83,10 @@ export function packCommand(io: Io): Command {
       "the loss allowed on `select`: 0.005 is half a point",
       fractionBelowOne,
     )
-    .option("--data <DIR>", "the data set, for --max-drop")
+    .option("--data <DIR>", "the data set, for --max-drop and --tune-epochs")
     .option("--limit <n>", "only the first n samples of a split", integerFrom(1))
-    .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
-    .addHelpText("after", explanation);
+    .option("--batch <n>", "samples per run (default 128), and per step (64)", integerFrom(1));
+  addTuningOptions(command).optionsGroup("Options:").addHelpText("after", explanation);
   addJsonOption(addThreadsOption(addModelOptions(command)));
   return addDataOptions(command).action((path: string, flags: Flags) => run(path, flags, io));
 }
@@ -96,11 +100,10 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     const model = await load((await isFolder(path)) ? runPaths(path).model : path, flags);
     const options = { ...optionsOf(flags), ...(await tolerancesFor(path, flags)) };
     io.signal.throwIfAborted();
-    const within =
-      flags.maxDrop === undefined ? undefined : await search(model, options, flags, io, progress);
+    const found = await measured(model, options, flags, io, progress);
     progress.phase("packing");
     const { pack } = await import("../pack/pack.ts");
-    const packed = within?.packed ?? pack(model, options);
+    const packed = found?.packed ?? pack(model, options);
     io.signal.throwIfAborted();
     progress.phase("verifying");
     await requireSame(packed);
@@ -108,8 +111,8 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     const { writeAtomically } = await import("../files/model-file.ts");
     await writeAtomically(flags.output, [packed.bytes]);
     progress.end();
-    if (flags.json) writeJson(io, packedFigures(packed, within));
-    else io.out(describePacked(packed, within, io));
+    if (flags.json) writeJson(io, packedFigures(packed, found));
+    else io.out(describePacked(packed, found, io));
   } finally {
     progress.end();
   }
@@ -125,32 +128,6 @@ async function tolerancesFor(
   return { tolerances: await posteriorTolerances(run) };
 }
 
-async function search(
-  model: Model,
-  options: PackOptions,
-  flags: Flags,
-  io: Io,
-  progress: Progress,
-): Promise<PackedWithin> {
-  const { data = "", maxDrop = 0, limit, batch: batchSize, threads } = flags;
-  const dataset = await open(data, flags, model);
-  const { packWithin } = await import("../compress/pack-within.ts");
-  progress.phase("searching");
-  let done = 0;
-  return packWithin(model, dataset, {
-    ...{ maxDrop, signal: io.signal },
-    ...(limit !== undefined && { limit }),
-    ...(batchSize !== undefined && { batchSize }),
-    ...(threads !== undefined && { threads }),
-    pack: options,
-    onCandidate: ({ bits, drop }) =>
-      progress.step({
-        ...{ done: ++done, total: 8, unit: "packs" },
-        note: `${bits} bits lose ${(100 * drop).toFixed(2)} points`,
-      }),
-  });
-}
-
 function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackOptions {
   return {
     ...(lossless && { isLossless: true }),
@@ -164,20 +141,28 @@ function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackO
 /** What contradicts itself is refused before any work is done. */
 function requireConsistent(path: string, flags: Flags): void {
   const { output, lossless, bits, codebook, lambda, rowSteps, stepsBy, maxDrop, data } = flags;
+  const { tuneEpochs } = flags;
   const usage = (message: string, hint: string): never => {
     throw new EspalierError("USAGE", message, { hint });
   };
   if (output === path || /\.onnx$/i.test(output))
     usage(`the output ${output} has the name of a model`, "Name the pack, say, net.esp.");
-  const lossy = [bits, codebook, lambda, rowSteps, stepsBy, maxDrop].some(
+  const lossy = [bits, codebook, lambda, rowSteps, stepsBy, maxDrop, tuneEpochs].some(
     (flag) => flag !== undefined,
   );
   if (lossless && lossy)
     usage("--lossless keeps every bit", "Leave out --lossless, or the flags that round weights.");
   if (maxDrop !== undefined && (bits !== undefined || codebook !== undefined))
     usage("--max-drop searches the bits", "Leave out --bits and --codebook.");
-  if ((maxDrop === undefined) !== (data === undefined))
-    usage("--max-drop and --data need each other", "Give both, or neither.");
+  if ((maxDrop === undefined && tuneEpochs === undefined) !== (data === undefined))
+    usage(
+      "--data is for --max-drop and --tune-epochs, which need it",
+      "Give --data and one of them, or neither.",
+    );
+  if (tuneEpochs === undefined && isTuningGiven(flags))
+    usage("there are options of tuning, but no tuning", "Add --tune-epochs.");
+  if (tuneEpochs !== undefined && (lambda !== undefined || rowSteps))
+    usage("--tune-epochs is for plain steps", "Leave out --lambda and --row-steps.");
   if (
     codebook !== undefined &&
     [bits, lambda, rowSteps, stepsBy].some((flag) => flag !== undefined)

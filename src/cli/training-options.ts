@@ -47,13 +47,25 @@ export interface TrainingOptionTexts {
 
 /** Adds the flags of {@link TrainingFlags}, in groups of their own; `--threads` is added elsewhere. */
 export function addTrainingOptions(command: Command, texts: TrainingOptionTexts): Command {
-  return command
+  command
     .optionsGroup("Training")
     .option("--epochs <n>", texts.epochs, integerFrom(texts.fewestEpochs))
     .option("--batch <n>", "samples per step (default 64)", integerFrom(1))
     .option("--limit <n>", "train on the first n samples of fit", integerFrom(1))
     .option("--seed <n>", texts.seed, integerFrom(0))
-    .option("--checkpoint-every <steps>", "and after each epoch (default 500)", integerFrom(1))
+    .option("--checkpoint-every <steps>", "and after each epoch (default 500)", integerFrom(1));
+  return addLearningOptions(command, texts).option(
+    "--keep-zeros",
+    "weights that are 0 in the network stay 0",
+  );
+}
+
+/** The part of them that tells how fast, by which optimizer and towards what. */
+export function addLearningOptions(
+  command: Command,
+  texts: Pick<TrainingOptionTexts, "freeze">,
+): Command {
+  return command
     .optionsGroup("Learning rate")
     .option("--lr <rate>", "default 0.01 with sgd, else 0.001", positiveValue)
     .addOption(
@@ -78,7 +90,6 @@ export function addTrainingOptions(command: Command, texts: TrainingOptionTexts)
     .option("--label-smoothing <share>", "of the target, over all classes", fractionBelowOne)
     .option("--augment <list>", "crop[=PIXELS],flip: at random; crop alone is 4", augmentValue)
     .option("--temperature <number>", "of --distill (default 4)", positiveValue)
-    .option("--keep-zeros", "weights that are 0 in the network stay 0")
     .addOption(
       new Option("--freeze <pattern>", texts.freeze).argParser(addText).default([], "none"),
     )

@@ -69,9 +69,12 @@ export async function searchTuned(dataset: Dataset, search: TunedSearch): Promis
   const count = Math.max(0, Math.floor((above - least) * candidatesPerBit));
   let model = search.model;
   let best: PackAt = untuned;
+  let own = tuning;
   const tryOut = async (k: number): Promise<boolean> => {
     const bits = above - k / candidatesPerBit;
-    const tuned = await tuneQuantised(model, dataset, { ...shared, bits }, tuning);
+    const tuned = await tuneQuantised(model, dataset, { ...shared, bits }, own);
+    // Once is enough to be warned of what the network knows by heart.
+    own = { ...tuning, checksMemorisation: false };
     if (!(await isWithin(bits, quantised(tuned.model, tuned.options)))) return false;
     model = tuned.model;
     const packed = pack(tuned.model, tuned.options);

@@ -1,0 +1,108 @@
+/** @file The flags of `espalier pack` that need data: the tolerance, and tuning under the rounding. */
+import type { Command } from "commander";
+import type { PackedTuned } from "../compress/pack-tuned.ts";
+import type { PackedWithin } from "../compress/pack-within.ts";
+import type { TrainSettingsInput } from "../compress/training/train-settings.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Model } from "../onnx/read.ts";
+import type { PackOptions } from "../pack/contents.ts";
+import { escapeForTerminal } from "../report/text.ts";
+import type { TrainOptions } from "../train/options.ts";
+import { type DataFlags, open } from "./data-options.ts";
+import { stepOf } from "./follow.ts";
+import type { Io } from "./io.ts";
+import type { Progress } from "./progress.ts";
+import { addLearningOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
+import { integerFrom } from "./values.ts";
+
+/** Flags that need data. */
+export interface TuningFlags
+  extends DataFlags,
+    Omit<TrainingFlags, "epochs" | "keepZeros" | "checkpointEvery"> {
+  readonly maxDrop?: number;
+  readonly data?: string;
+  readonly tuneEpochs?: number;
+  readonly distill?: true;
+}
+
+/** Adds the flags of tuning, in groups of their own. */
+export function addTuningOptions(command: Command): Command {
+  command
+    .optionsGroup("Tuning under the rounding")
+    .option("--tune-epochs <n>", "of each network that is tuned (default: none is)", integerFrom(1))
+    .option("--seed <n>", "order, augmentation, noise (default 0)", integerFrom(0))
+    .option("--distill", "the network as it was teaches in place of labels");
+  return addLearningOptions(command, { freeze: "weights that tuning leaves (repeatable)" });
+}
+
+/** What tuning has in common with measuring. */
+const shared = new Set(["batchSize", "limit", "threads"]);
+
+/** Whether flags were given that only tuning reads. */
+export function isTuningGiven(flags: TuningFlags): boolean {
+  const given = Object.entries(trainingSettingsOf(flags)).some(
+    ([name, value]) => !shared.has(name) && !(Array.isArray(value) && value.length === 0),
+  );
+  return given || flags.distill !== undefined;
+}
+
+/** The pack that --max-drop or --tune-epochs ask for; `undefined` without them. */
+export async function measured(
+  model: Model,
+  options: PackOptions,
+  flags: TuningFlags,
+  io: Io,
+  progress: Progress,
+): Promise<PackedWithin | PackedTuned | undefined> {
+  const { data, maxDrop, tuneEpochs, limit, batch: batchSize, threads, provider } = flags;
+  if (data === undefined) return undefined;
+  const dataset = await open(data, flags, model);
+  const examineOptions = {
+    signal: io.signal,
+    ...(limit !== undefined && { limit }),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(threads !== undefined && { threads }),
+    ...(provider !== undefined && { providers: [provider] }),
+    pack: options,
+  };
+  const tuning = tuneEpochs === undefined ? undefined : await tuningOf(model, dataset, flags);
+  let isTuning = false;
+  const followed = tuning && {
+    ...tuning,
+    signal: io.signal,
+    onProgress(at: Parameters<NonNullable<TrainOptions["onProgress"]>>[0]) {
+      if (!isTuning) progress.phase("tuning");
+      isTuning = true;
+      progress.step(stepOf(at));
+    },
+    onWarning: (warning: string) => progress.warn(escapeForTerminal(warning)),
+  };
+  if (maxDrop === undefined) {
+    if (followed === undefined) return undefined;
+    const { packTuned } = await import("../compress/pack-tuned.ts");
+    return packTuned(model, dataset, { ...examineOptions, tuning: followed });
+  }
+  const { packWithin } = await import("../compress/pack-within.ts");
+  progress.phase("searching");
+  let done = 0;
+  return packWithin(model, dataset, {
+    ...{ ...examineOptions, maxDrop },
+    ...(followed && { tuning: followed }),
+    onCandidate({ bits, drop, isTuned }) {
+      const note = `${bits} bits${isTuned ? ", tuned," : ""} lose ${(100 * drop).toFixed(2)} points`;
+      if (isTuned) progress.note(note);
+      else progress.step({ done: ++done, total: 8, unit: "packs", note });
+      isTuning = false;
+    },
+  });
+}
+
+async function tuningOf(model: Model, dataset: Dataset, flags: TuningFlags): Promise<TrainOptions> {
+  const { settingsOf, trainOptionsOf } = await import("../compress/training/train-settings.ts");
+  const { tuneEpochs: epochs, distill } = flags;
+  const input: TrainSettingsInput = {
+    ...trainingSettingsOf(flags),
+    ...(epochs !== undefined && { epochs }),
+  };
+  return trainOptionsOf(settingsOf(input), dataset, distill ? model.graph : undefined);
+}
