@@ -18,15 +18,14 @@ const tolerances = [0.01, 0.02] as const;
 type Network = (typeof networks)[number];
 type Method = (typeof methods)[number];
 
-/** Images of an epoch where a tolerance is given: its rounds, and tries that are taken back, add up. */
-const toleranceLimits = { resnet20: 10_000, resnet56: 5_000 };
+/** Images of an epoch. */
+const limits = { resnet20: 10_000, resnet56: 5_000 };
 
 /** In each round, for all methods. `importance` learns for one of them. */
 const epochs = 3;
 
 /** The networks are right on nearly all of their training images, whose labels teach them little more. */
 const tuning = {
-  limit: 10_000,
   learningRate: 0.005,
   decay: 1e-4,
   augment: { crop: 4, flip: true },
@@ -45,11 +44,11 @@ export const cases: readonly Case[] = networks.flatMap((network) =>
 function casesOf(network: Network, method: Method): readonly Case[] {
   const learns = method === "importance" ? 1 : 0;
   const common = {
-    ...{ method, tuning, epochs: epochs - learns, distills: true },
+    ...{ method, epochs: epochs - learns, distills: true },
+    tuning: { ...tuning, limit: limits[network] },
     ...(learns > 0 && { methodOptions: { epochs: `${learns}`, rate: "0.001" } }),
   };
   const file = `akamaster_${network}_bn.onnx`;
-  const limit = toleranceLimits[network];
   return [
     ...macsTargets.map((macs) => ({
       ...{ name: targetCase(network, method, macs), network: file },
@@ -57,7 +56,7 @@ function casesOf(network: Network, method: Method): readonly Case[] {
     })),
     ...tolerances.map((maxDrop) => ({
       ...{ name: `${network}-${method}-drop-${maxDrop}`, network: file },
-      settings: { ...common, tuning: { ...tuning, limit }, maxDrop, rounds: 3 },
+      settings: { ...common, maxDrop, rounds: 3 },
     })),
   ];
 }
