@@ -7,7 +7,7 @@
 import { assert } from "../../errors.ts";
 import { algebraOf } from "../../ops/algebra.ts";
 import type { Emitter, Value } from "../../ops/gradient.ts";
-import { type HostTensor, sizeOf } from "../../tensor/host-tensor.ts";
+import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import type { ObjectiveContext } from "../../train/objectives.ts";
 import type { VariationalGraph } from "./variational.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
@@ -33,29 +33,33 @@ export type Prior =
 export function emitKl(emit: Emitter, mean: Value, logDeviation: Value, prior: Prior): Value {
   const t = algebraOf(emit, mean);
   const total = (x: Value) => emit.op("ReduceSum", [x], { keepdims: 0 });
+  const squares = (x: Value) => emit.op("ReduceSumSquare", [x], { keepdims: 0 });
   const elements = sizeOf(mean.shape);
   /** How many elements each σ stands for. */
   const shared = elements / sizeOf(logDeviation.shape);
   const logs = t.mul(total(logDeviation), shared);
-  const variance = t.apply("Exp", t.mul(logDeviation, 2));
+  // Weights are many: each line here that is not a sum is a pass over all of them, and another one back.
+  const deviation = t.apply("Exp", logDeviation);
+  if (prior.kind === "given") {
+    const { means, deviations } = prior;
+    assert(sizeOf(deviations.shape) * shared === elements, "the prior has as many deviations as q");
+    const own = toNumbers(deviations);
+    const scales = own.map((s) => Math.SQRT1_2 / s);
+    const scale = t.cast(emit.constant(tensorOf(deviations.dtype, deviations.shape, scales)));
+    const isCentred = toNumbers(means).every((value) => value === 0);
+    const away = isCentred ? mean : t.sub(mean, t.cast(emit.constant(means)));
+    const spread = t.mul(squares(t.mul(deviation, scale)), shared);
+    const rest = shared * own.reduce((sum, s) => sum + Math.log(s) - 0.5, 0);
+    return t.add(t.sub(t.add(spread, squares(t.mul(away, scale))), logs), rest);
+  }
+  const size = t.add(t.mul(squares(deviation), shared), squares(mean));
   if (prior.kind === "learnt") {
-    const squares = t.add(t.mul(total(variance), shared), total(t.square(mean)));
     // With s² put in, the quadratic terms come to elements / 2.
-    const log = t.apply("Log", t.mul(squares, 1 / elements));
+    const log = t.apply("Log", t.mul(size, 1 / elements));
     return t.sub(t.mul(log, elements / 2), logs);
   }
-  if (prior.kind === "fixed") {
-    const squares = t.add(t.mul(total(variance), shared), total(t.square(mean)));
-    const rest = elements * (Math.log(prior.deviation) - 0.5);
-    return t.add(t.sub(t.mul(squares, 0.5 / prior.deviation ** 2), logs), rest);
-  }
-  const deviation = t.cast(emit.constant(prior.deviations));
-  assert(sizeOf(deviation.shape) * shared === elements, "the prior has as many deviations as q");
-  const away = t.square(t.sub(mean, t.cast(emit.constant(prior.means))));
-  const ratio = t.div(variance, t.square(deviation));
-  const spread = t.sub(t.sub(t.mul(ratio, 0.5), t.apply("Log", t.apply("Sqrt", ratio))), 0.5);
-  const shift = total(t.div(t.mul(away, 0.5), t.square(deviation)));
-  return t.add(t.mul(total(spread), shared), shift);
+  const rest = elements * (Math.log(prior.deviation) - 0.5);
+  return t.add(t.sub(t.mul(size, 0.5 / prior.deviation ** 2), logs), rest);
 }
 
 /** Σ KL of all random weights that are trained. The context is that of an objective. */

@@ -79,6 +79,9 @@ describe("the KL as a graph", () => {
     const [m, s] = [given.means, given.deviations].map(toNumbers);
     const expected = sum((i) => [s[s.length === 12 ? i : Math.floor(i / 4)], m[i]]);
     expect(await klIn(logs, { kind: "given", ...given })).toBeCloseTo(expected, 4);
+    const centred = { ...given, means: tensorOf("float32", [3, 4], new Float64Array(12)) };
+    const around0 = sum((i) => [s[s.length === 12 ? i : Math.floor(i / 4)], 0]);
+    expect(await klIn(logs, { kind: "given", ...centred })).toBeCloseTo(around0, 4);
   });
 });
 
