@@ -38,6 +38,9 @@ describe("figures", () => {
     [0.47, "47 %"],
     [0.0312, "3.1 %"],
     [0.0996, "10 %"],
+    [0.9949, "99 %"],
+    [0.9966, "99.7 %"],
+    [1, "100 %"],
     [1.2, "120 %"],
   ])("%d is a share of %s", (share, expected) => {
     expect(plain(formatShare(share))).toBe(expected);

@@ -86,9 +86,10 @@ export function signedInterval(
   return `${signed(low, write)} to ${signed(high, write)}`;
 }
 
-/** What is left of something: `47 %`; small shares with a digit more. */
+/** What is left of something: `47 %`; small shares, and those that are nearly all, with a digit more. */
 export function formatShare(share: number): string {
-  return spaced(formatPercent(share, share < 0.0995 ? 1 : 0));
+  const isFine = share < 0.0995 || (share >= 0.995 && share < 1);
+  return spaced(formatPercent(share, isFine ? 1 : 0));
 }
 
 /** How many times smaller: `2.1`. */
