@@ -40,9 +40,9 @@ about 8 bits, found without data; biases, scales and statistics keep 12 bits.
 With --max-drop and --data the fewest bits are searched that lose no more than that
 on \`select\`; the loss on \`test\` is reported with its interval.
 
-With --tune-epochs the network is trained under the rounding that the pack stores, to
-the steps that stay (with --codebook: the places stay, the values are trained); the best
-epoch on \`select\` is packed, and what unpacks is what was measured. Zeros stay zeros.
+With --tune-epochs the network is trained with its weights rounded as the pack will
+hold them: the steps stay, or with --codebook the places, whose values are trained. The
+best epoch on \`select\` is packed. Weights that are 0 stay 0.
 Without --max-drop that is done at --bits or --codebook. With it, the bits that rounding
 alone allows are searched first; then fewer are tuned for so many epochs each, every
 network going on from the last one within the tolerance.

@@ -14,14 +14,17 @@ import { inferTypes } from "../ops/infer.ts";
 import type { PackOptions } from "../pack/contents.ts";
 import { codesOf, pack, quantised } from "../pack/pack.ts";
 import { quantise } from "../pack/quantise.ts";
+import { findBlockSize } from "../runtime/block-size.ts";
 import { withSession } from "../runtime/session.ts";
+import { openTrainer } from "../runtime/trainer.ts";
 import { weightConstants } from "../structure/layer-weights.ts";
-import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { withCodebooks } from "./codebook-form.ts";
 import type { Objective } from "./objectives.ts";
 import { adam, sgd } from "./optimizers.ts";
 import { withWeights } from "./parameters.ts";
+import { emitStep } from "./provider-form.ts";
 import { buildStep } from "./step.ts";
 import { emptyGraph } from "./step-parts.ts";
 import { emitRounded } from "./straight-through.ts";
@@ -89,6 +92,48 @@ describe("straight through", () => {
       expect(weights.get("b0")?.[o]).toBeCloseTo(b0[o] - y, 5);
     }
     expect(weights.has("w0")).toBe(false);
+  });
+
+  it("is the same where convolutions are in blocked layout", async () => {
+    const b = new GraphBuilder("blocked");
+    const random = randomOf("blocked");
+    const weight = (name: string, shape: readonly number[]) =>
+      b.constant(name, floats(shape, random.normals(sizeOf(shape))));
+    b.input("x", "float32", ["N", 16, 8, 8]);
+    const same = { pads: [1, 1, 1, 1] };
+    const first = b.node("Conv", ["x", weight("a", [32, 16, 3, 3])], same);
+    const second = b.node("Conv", [...b.node("Relu", first), weight("b", [16, 32, 3, 3])], same);
+    const pooled = b.node("GlobalAveragePool", second);
+    b.node("Flatten", pooled, { axis: 1 }, { outputs: ["y"] });
+    b.output("y", { dtype: "float32", shape: ["N", 16] });
+    const graph = b.build();
+    const step = buildStep(graph, {
+      ...{ ...options, inputShapes: new Map([["x", [4, 16, 8, 8]]]) },
+      weightSteps: new Map(["a", "b"].map((name) => [name, 0.5])),
+    });
+    const feeds = () =>
+      new Map([["x", floats([4, 16, 8, 8], randomOf("x").normals(4 * 16 * 64))], ...rates()]);
+    const rates = () => step.scalars(0, 1e-4);
+    const after = async (block: Parameters<typeof emitStep>[2]) => {
+      const { state, initial, guard } = step;
+      const chunks = emitStep(step.graph, {}, block);
+      const trainer = await openTrainer(chunks, { state, initial, guard, threads: 1 });
+      expect((await trainer.step(feeds(), [step.loss])).status).toBe("done");
+      const weights = step.weightsOf(await trainer.readState());
+      await trainer.close();
+      return weights;
+    };
+    const [plain, blocked] = [await after(undefined), await after(await findBlockSize())];
+    for (const name of ["a", "b"]) {
+      const start = elementsOf(graph, name);
+      const [one, other] = [plain, blocked].map((weights) =>
+        Array.from(toNumbers(weights.get(name) ?? floats([0], [])), (v, i) => v - start[i]),
+      );
+      const scale = Math.max(...one.map(Math.abs));
+      expect(scale).toBeGreaterThan(1e-4);
+      for (const [i, moved] of one.entries())
+        expect(Math.abs(other[i] - moved)).toBeLessThan(1e-3 * scale);
+    }
   });
 
   it.each([0.0625, 0.0537109375, 0.1 / 3, 1.17e-6])(
