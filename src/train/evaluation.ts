@@ -1,23 +1,21 @@
 /** @file How good a network is between epochs: by its labels, else by what it is trained for. */
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
-import { GraphEmitter } from "../grad/emitter.ts";
 import { headOf } from "../grad/head.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { examine, metricOf } from "../measure/outcomes.ts";
 import type { Value } from "../ops/gradient.ts";
-import { inferTypes } from "../ops/infer.ts";
 import { type SessionOptions, withSession } from "../runtime/session.ts";
 import type { Score } from "./checkpoint.ts";
 import { embedNodes } from "./embed.ts";
+import { feedNetwork } from "./fed-network.ts";
 import { type Feeding, feedingOf } from "./feeding.ts";
 import type { TrainedNetwork } from "./network.ts";
 import type { Objective } from "./objectives.ts";
 import { parametersOf } from "./parameters.ts";
 import { emitFor, modelFor } from "./provider-form.ts";
-import { rebatch } from "./rebatch.ts";
-import { emptyGraph, outputOf, requireScalar, teacherScores } from "./step-parts.ts";
+import { outputOf, requireScalar, teacherScores } from "./step-parts.ts";
 
 /** Scores a network on one role of a data set; larger values are better. */
 export type Evaluator = (network: TrainedNetwork, role: Role, limit?: number) => Promise<Score>;
@@ -89,17 +87,8 @@ function emitEvaluation(
   { inputShapes }: Feeding,
   { objective, output: outputName = graph.outputs[0], teacher: teacherGraph }: EvaluationOptions,
 ): Graph {
-  const empty = emptyGraph("evaluation");
-  const emit = new GraphEmitter(empty, inferTypes(empty));
-  const values = new Map<string, Value>();
-  const inputs = [...inputShapes].map(([name, shape]) => {
-    const value = emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape);
-    values.set(name, value);
-    return value;
-  });
-  const asFed = rebatch(graph, inputShapes);
-  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
-  const nodes = nodesBehind(asFed.nodes, [outputName]);
+  const { emit, inputs, values, ...fed } = feedNetwork("evaluation", graph, inputShapes);
+  const nodes = nodesBehind(fed.nodes, [outputName]);
   embedNodes(emit, graph, nodes, values);
   const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
   const parameters = new Map(

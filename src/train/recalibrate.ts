@@ -2,7 +2,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
-import { GraphEmitter } from "../grad/emitter.ts";
 import type { Graph, Node } from "../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../ir/live.ts";
 import { freshNames } from "../ir/names.ts";
@@ -12,12 +11,11 @@ import { runningStatistics, trainingForm } from "../ops/training.ts";
 import { type SessionOptions, withSession } from "../runtime/session.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { embedNodes } from "./embed.ts";
+import { feedNetwork } from "./fed-network.ts";
 import { feedingOf } from "./feeding.ts";
 import { graphOf, type TrainedNetwork, type TrainSource, trainedNetwork } from "./network.ts";
 import { ownStatistics, type Statistics, statisticsOf } from "./parameters.ts";
 import { emitFor } from "./provider-form.ts";
-import { rebatch } from "./rebatch.ts";
-import { emptyGraph } from "./step-parts.ts";
 
 /** What to measure on. */
 export interface RecalibrateOptions extends SessionOptions {
@@ -101,17 +99,11 @@ function emitMeasuring(
   network: Graph,
   inputShapes: ReadonlyMap<string, readonly number[]>,
 ): { readonly graph: Graph; readonly measured: readonly Measured[] } {
-  const empty = emptyGraph("statistics");
-  const emit = new GraphEmitter(empty, inferTypes(empty));
-  const values = new Map<string, Value>();
-  for (const [name, shape] of inputShapes)
-    values.set(name, emit.input(name, network.types.get(name)?.dtype ?? "float32", shape));
-  const asFed = rebatch(network, inputShapes);
-  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
-  const all = statisticsOf(network, asFed.nodes);
+  const { emit, values, ...fed } = feedNetwork("statistics", network, inputShapes);
+  const all = statisticsOf(network, fed.nodes);
   // Only what statistics depend on: what comes after the last of them need not be understood.
   const nodes = nodesBehind(
-    asFed.nodes,
+    fed.nodes,
     all.map(({ node }) => node.outputs[0]),
   );
   const wanted = new Set<Node>(all.map(({ node }) => node));

@@ -1,17 +1,13 @@
 /** @file Mean and mean square of what layers are given, channel by channel, measured on samples. */
 import type { Dataset } from "../../data/dataset.ts";
-import { GraphEmitter } from "../../grad/emitter.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
 import { emitModel } from "../../onnx/emit.ts";
-import type { Value } from "../../ops/gradient.ts";
-import { inferTypes } from "../../ops/infer.ts";
 import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
 import { sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { embedNodes } from "../../train/embed.ts";
+import { feedNetwork } from "../../train/fed-network.ts";
 import { feedingOf } from "../../train/feeding.ts";
-import { rebatch } from "../../train/rebatch.ts";
-import { emptyGraph } from "../../train/step-parts.ts";
 import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
 import type { LearningOptions } from "../learned-method.ts";
 
@@ -75,15 +71,9 @@ function emitMeans(
   wanted: readonly Channelled[],
   inputShapes: ReadonlyMap<string, readonly number[]>,
 ) {
-  const empty = emptyGraph("moments");
-  const emit = new GraphEmitter(empty, inferTypes(empty));
-  const values = new Map<string, Value>();
-  for (const [name, shape] of inputShapes)
-    values.set(name, emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape));
-  const asFed = rebatch(graph, inputShapes);
-  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  const { emit, values, nodes } = feedNetwork("moments", graph, inputShapes);
   const names = wanted.map(({ value }) => value);
-  embedNodes(emit, graph, nodesBehind(asFed.nodes, names), values);
+  embedNodes(emit, graph, nodesBehind(nodes, names), values);
   const outputs = new Map(
     wanted.flatMap(({ value, axis }) => {
       const x = values.get(value);

@@ -6,21 +6,18 @@
  * CVPR 2019): that of all data together vanishes where the network has been trained.
  */
 import type { Dataset } from "../../data/dataset.ts";
-import { GraphEmitter } from "../../grad/emitter.ts";
 import { headOf } from "../../grad/head.ts";
 import { emitGradients } from "../../grad/reverse.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
 import { emitModel } from "../../onnx/emit.ts";
-import type { Value } from "../../ops/gradient.ts";
-import { inferTypes } from "../../ops/infer.ts";
 import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { embedNodes } from "../../train/embed.ts";
+import { feedNetwork } from "../../train/fed-network.ts";
 import { type Feeding, feedingOf } from "../../train/feeding.ts";
 import { objectiveFor } from "../../train/options.ts";
-import { rebatch } from "../../train/rebatch.ts";
-import { emptyGraph, outputOf, requireScalar, teacherScores } from "../../train/step-parts.ts";
+import { outputOf, requireScalar, teacherScores } from "../../train/step-parts.ts";
 import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
 import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
 import type { LearningOptions } from "../learned-method.ts";
@@ -78,19 +75,10 @@ function emitProducts(
   dataset: Dataset,
   training: LearningOptions,
 ) {
-  const empty = emptyGraph("importance");
-  const emit = new GraphEmitter(empty, inferTypes(empty));
-  const values = new Map<string, Value>();
-  const inputs = [...inputShapes].map(([name, shape]) => {
-    const value = emit.input(name, graph.types.get(name)?.dtype ?? "float32", shape);
-    values.set(name, value);
-    return value;
-  });
+  const { emit, inputs, values, nodes } = feedNetwork("importance", graph, inputShapes);
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
   const { output: outputName = graph.outputs[0] } = training;
-  const asFed = rebatch(graph, inputShapes);
-  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
-  embedNodes(emit, graph, nodesBehind(asFed.nodes, [outputName]), values);
+  embedNodes(emit, graph, nodesBehind(nodes, [outputName]), values);
   const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
   const teacher = teacherScores(emit, training.teacher, inputs);
   const objective = objectiveFor(dataset, training);
