@@ -10,35 +10,28 @@ import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts
 import { follow } from "./follow.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption, addThreadsOption } from "./model-options.ts";
-import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
 import {
-  addPair,
-  addText,
-  fractionBelowOne,
-  integerFrom,
-  positiveValue,
-  shareValue,
-} from "./values.ts";
+  addGroupOptions,
+  addMethodOption,
+  addTargetOptions,
+  addWidthOptions,
+  type GroupFlags,
+  type TargetFlags,
+  type WidthFlags,
+} from "./removal-options.ts";
+import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
+import { fractionBelowOne, integerFrom, positiveValue } from "./values.ts";
 
-export interface Flags extends DataFlags, TrainingFlags {
+export interface Flags extends DataFlags, GroupFlags, TargetFlags, TrainingFlags, WidthFlags {
   readonly data: string;
   readonly output?: string;
   readonly method?: string;
   readonly option: ReadonlyMap<string, string>;
-  readonly macs?: number;
-  readonly params?: number;
-  readonly bytes?: number;
-  readonly density?: number;
-  readonly latency?: number;
   readonly maxDrop?: number;
   readonly confidence?: number;
   readonly rounds?: number;
   readonly roundDrop?: number;
   readonly attempts?: number;
-  readonly only: readonly string[];
-  readonly except: readonly string[];
-  readonly roundTo?: number;
-  readonly minWidth?: number;
   readonly selectInputs?: true;
   readonly distill?: true;
   readonly finalEpochs?: number;
@@ -94,16 +87,13 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .requiredOption("--data <DIR>", "the data set")
     .option("-o, --output <RUN>", "folder of the run; it must be empty or not exist")
     .option("--dry-run", "show the plan and its cost, and write nothing")
-    .option("--method <name>", "`espalier methods` lists them (default importance)")
-    .option("--option <name=value>", "of the method (repeatable)", addPair, new Map())
-    .optionsGroup("What may be lost, what may remain")
+    .option("--method <name>", "`espalier methods` lists them (default importance)");
+  addMethodOption(command)
+    .optionsGroup("What may be lost")
     .option("--max-drop <share>", "largest drop of the metric: 0.01 is one point", fractionBelowOne)
     .option("--confidence <share>", "of that claim (default 0.95)", fractionBelowOne)
-    .option("--macs <share>", "multiply-accumulates that may remain", shareValue)
-    .option("--params <share>", "parameters", shareValue)
-    .option("--bytes <share>", "bytes of the parameters, not of the file", shareValue)
-    .option("--density <share>", "weights of layers that are not 0", shareValue)
-    .option("--latency <share>", "latency on this machine", shareValue)
+    .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
+  addTargetOptions(command)
     .optionsGroup("Rounds")
     .option("--rounds <n>", "at most (default 5)", integerFrom(1))
     .option(
@@ -122,12 +112,12 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
       "draws on test from what was learnt (default 20)",
       integerFrom(0),
     )
-    .optionsGroup("What may go")
-    .option("--only <pattern>", "these groups or layers; * matches anything", addText, [])
-    .option("--except <pattern>", "not these; `stream`: residual streams", addText, [])
-    .option("--select-inputs", "layers may leave out pixels and flattened features, by a Gather")
-    .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
-    .option("--min-width <n>", "no layer gets narrower", integerFrom(1));
+    .optionsGroup("What may go");
+  addGroupOptions(command).option(
+    "--select-inputs",
+    "layers may leave out pixels and flattened features, by a Gather",
+  );
+  addWidthOptions(command);
   addTrainingOptions(command, {
     epochs: "of tuning in each round (default 2)",
     fewestEpochs: 0,

@@ -2,6 +2,7 @@
 import { type Command, Option } from "commander";
 import type { Dataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
+import { type Role, roles } from "../data/splits.ts";
 import { storedPreprocessing } from "../data/stored-preprocessing.ts";
 import type { Model } from "../onnx/read.ts";
 import { integerFrom, numbersValue, numberValue, sizeOrSideValue, sizeValue } from "./values.ts";
@@ -42,6 +43,11 @@ export function addDataOptions(command: Command): Command {
     .option("--split-seed <n>", "seed of the cut into roles (default 0)", integerFrom(0))
     .option("--held-out", "the network was not trained on data of this folder")
     .optionsGroup("Options:");
+}
+
+/** `--split`: the samples that a command measures on. */
+export function roleOption(byDefault: Role): Option {
+  return new Option("--split <role>", "which samples").choices(roles).default(byDefault);
 }
 
 /** Which of the data flags were given, as the user writes them. */

@@ -1,10 +1,10 @@
 /** @file `espalier evaluate`: how good a network is on a data set. */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { EvaluateOptions } from "../measure/evaluate.ts";
 import { formatPercent } from "../report/text.ts";
-import { addDataOptions, type DataFlags, dataOptionsOf, open } from "./data-options.ts";
+import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
 import { type Io, writeJson } from "./io.ts";
@@ -63,11 +63,7 @@ export function evaluateCommand(io: Io): Command {
     .argument("<MODEL>", "ONNX file, or the folder of a run")
     .description("Measures a network on a data set, each figure with its interval.")
     .option("--data <DIR>", "the data set")
-    .addOption(
-      new Option("--split <role>", "which samples")
-        .choices(["fit", "select", "certify", "test"])
-        .default("test"),
-    )
+    .addOption(roleOption("test"))
     .option("--limit <n>", "only the first n samples of the split", integerFrom(1))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
     .option("--output <name>", "the output to measure")

@@ -21,22 +21,22 @@ import {
 } from "./model-options.ts";
 import { newProgress, type Progress } from "./progress.ts";
 import { describePruned, describeVerification } from "./prune-report.ts";
-import { addPair, addText, integerFrom, shareValue } from "./values.ts";
+import {
+  addGroupOptions,
+  addMethodOption,
+  addTargetOptions,
+  addWidthOptions,
+  type GroupFlags,
+  type TargetFlags,
+  type WidthFlags,
+} from "./removal-options.ts";
+import { integerFrom } from "./values.ts";
 
-export interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends DataFlags, GroupFlags, ModelFlags, TargetFlags, WidthFlags {
   readonly output?: string;
   readonly method?: string;
   readonly mode?: string;
   readonly option: ReadonlyMap<string, string>;
-  readonly macs?: number;
-  readonly params?: number;
-  readonly bytes?: number;
-  readonly density?: number;
-  readonly latency?: number;
-  readonly roundTo?: number;
-  readonly minWidth?: number;
-  readonly only: readonly string[];
-  readonly except: readonly string[];
   readonly selectInputs?: true;
   readonly seed?: number;
   readonly plan?: string;
@@ -80,19 +80,11 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .description("Removes the channels that matter least, verifies the result, writes it.")
     .option("-o, --output <OUT>", "the smaller model; its plan lies beside it")
     .option("--dry-run", "show what would go, and write nothing")
-    .optionsGroup("Targets: the share that may remain, above 0 and up to 1")
-    .option("--macs <share>", "multiply-accumulates", shareValue)
-    .option("--params <share>", "parameters", shareValue)
-    .option("--bytes <share>", "bytes of the parameters", shareValue)
-    .option("--density <share>", "weights of layers that are not 0", shareValue)
-    .option("--latency <share>", "latency, measured on this machine", shareValue)
+    .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
+  addTargetOptions(command)
     .optionsGroup("Method")
-    .option("--method <name>", "how channels are ranked (default bn)")
-    .addOption(
-      new Option("--option <name=value>", "an option of the method (repeatable)")
-        .argParser(addPair)
-        .default(new Map(), "none"),
-    )
+    .option("--method <name>", "how channels are ranked (default bn)");
+  addMethodOption(command)
     .option("--mode <value>", "short for --option mode=VALUE")
     .option("--seed <n>", "seed of all that is random (default 0)", integerFrom(0))
     .option("--refit <DIR>", "refit what reads removed channels on these images; no labels")
@@ -103,25 +95,14 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
         ...["roundTo", "minWidth", "seed"],
       ]),
     )
-    .optionsGroup("What may go")
-    .addOption(
-      new Option("--only <pattern>", "these groups or layers; * matches anything (repeatable)")
-        .argParser(addText)
-        .default([], "all"),
-    )
-    .addOption(
-      new Option("--except <pattern>", "not these; `stream`: residual streams (repeatable)")
-        .argParser(addText)
-        .default([], "none"),
-    )
-    .addOption(
-      new Option(
-        "--select-inputs",
-        "layers may leave out pixels and flattened features, by a Gather",
-      ).conflicts("plan"),
-    )
-    .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
-    .option("--min-width <n>", "no layer gets narrower", integerFrom(1))
+    .optionsGroup("What may go");
+  addGroupOptions(command).addOption(
+    new Option(
+      "--select-inputs",
+      "layers may leave out pixels and flattened features, by a Gather",
+    ).conflicts("plan"),
+  );
+  addWidthOptions(command)
     .optionsGroup("Options:")
     .option("--verify-data <DIR>", "verify on images of this data set too")
     .addHelpText("after", explanation);

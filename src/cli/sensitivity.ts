@@ -1,9 +1,9 @@
 /** @file `espalier sensitivity`: what it costs to thin each group of channels by itself. */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import type { Sensitivity } from "../compress/sensitivity/sensitivity.ts";
 import type { Role } from "../data/splits.ts";
 import { escapeForTerminal } from "../report/text.ts";
-import { addDataOptions, type DataFlags, open } from "./data-options.ts";
+import { addDataOptions, type DataFlags, open, roleOption } from "./data-options.ts";
 import { type Io, writeJson } from "./io.ts";
 import {
   addJsonOption,
@@ -13,10 +13,11 @@ import {
   type ModelFlags,
 } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
+import { addGroupOptions, type GroupFlags } from "./removal-options.ts";
 import { describeSensitivity } from "./sensitivity-report.ts";
-import { addText, integerFrom } from "./values.ts";
+import { integerFrom } from "./values.ts";
 
-export interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends DataFlags, GroupFlags, ModelFlags {
   readonly data: string;
   readonly method?: string;
   readonly split: Role;
@@ -25,8 +26,6 @@ export interface Flags extends ModelFlags, DataFlags {
   readonly output?: string;
   readonly points?: number;
   readonly seed?: number;
-  readonly only: readonly string[];
-  readonly except: readonly string[];
   readonly threads?: number;
   readonly json?: true;
 }
@@ -55,23 +54,10 @@ export function sensitivityCommand(io: Io): Command {
     .description("Shows what it costs to thin each group of channels by itself.")
     .requiredOption("--data <DIR>", "the data set")
     .option("--method <name>", "what goes first in a group (default magnitude)")
-    .addOption(
-      new Option("--split <role>", "which samples")
-        .choices(["fit", "select", "certify", "test"])
-        .default("select"),
-    )
+    .addOption(roleOption("select"))
     .option("--limit <n>", "only the first n samples of it (default 1000)", integerFrom(1))
-    .option("--points <n>", "shares for each group (default 5)", integerFrom(1))
-    .addOption(
-      new Option("--only <pattern>", "these groups or layers; * matches anything (repeatable)")
-        .argParser(addText)
-        .default([], "all"),
-    )
-    .addOption(
-      new Option("--except <pattern>", "not these; `stream`: residual streams (repeatable)")
-        .argParser(addText)
-        .default([], "none"),
-    )
+    .option("--points <n>", "shares for each group (default 5)", integerFrom(1));
+  addGroupOptions(command)
     .option("--seed <n>", "of a method that is random (default 0)", integerFrom(0))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
     .option("--output <name>", "the output to measure")
