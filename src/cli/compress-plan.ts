@@ -1,5 +1,6 @@
 /** @file What `compress --dry-run` tells a person. */
 import type { CompressionPlan } from "../compress/dry-run/dry-run.ts";
+import { inPoints } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -75,8 +76,7 @@ function fixed({ network }: CompressionPlan, { columns }: TableOptions): string 
 
 function rounds({ rounds, settings, cost }: CompressionPlan, io: TableOptions): string {
   const names = Object.keys(rounds[0].targets);
-  const points = (drop: number | null) =>
-    drop === null ? "" : `${(100 * drop).toFixed(2)} points`;
+  const pointsOf = (drop: number | null) => (drop === null ? "" : points(drop));
   const hasTolerance = settings.maxDrop !== undefined;
   return drawTable(
     [
@@ -91,8 +91,8 @@ function rounds({ rounds, settings, cost }: CompressionPlan, io: TableOptions): 
       return [
         String(round),
         ...names.map((name) => formatPercent(shares.get(name) ?? 1)),
-        ...(names.length === 0 ? [points(removalDrop)] : []),
-        ...(hasTolerance ? [points(acceptedDrop)] : []),
+        ...(names.length === 0 ? [pointsOf(removalDrop)] : []),
+        ...(hasTolerance ? [pointsOf(acceptedDrop)] : []),
         String(cost.learningEpochs + cost.tuningEpochs),
       ];
     }),
@@ -125,7 +125,6 @@ function cost({ cost, time, rounds }: CompressionPlan, { columns }: TableOptions
 
 function guard({ guard }: CompressionPlan, io: TableOptions): string {
   if (guard === null) return "No tolerance was given: nothing will be certified.\n";
-  const points = (share: number) => `${(100 * share).toFixed(2)} points`;
   const { maxDrop, confidence, level, rungs, samples, outlooks } = guard;
   const words = wrap(
     `The guard: a drop of at most ${points(maxDrop)}, with ${formatPercent(confidence, 0)} ` +
@@ -150,4 +149,9 @@ function guard({ guard }: CompressionPlan, io: TableOptions): string {
     io,
   );
   return `${words}\nIf no drop is observed at all:\n${table}`;
+}
+
+/** 0.0123 as `1.23 points`. */
+function points(share: number): string {
+  return `${inPoints(share)} points`;
 }

@@ -1,6 +1,7 @@
 /** @file What `compress` tells a person at the end. */
 import { join } from "node:path";
 import type { CompressReport } from "../compress/compress-report.ts";
+import { inPoints } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -26,7 +27,6 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     show(b),
     formatPercent(b / a),
   ];
-  const points = (value: number) => `${(100 * value).toFixed(2)}`;
   const metric = (name: string, a: number | null, b: number | null) =>
     a === null || b === null ? [] : [[name, formatPercent(a, 2), formatPercent(b, 2), ""]];
   const weights = (side: "before" | "after") =>
@@ -54,7 +54,10 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     `95 % ${show(ci95[0])} to ${show(ci95[1])}`;
   const facts: [string, string][] = [];
   if (drop.value !== null && drop.ci95 !== null)
-    facts.push(["drop", `${points(drop.value)} points on test (${interval(drop.ci95, points)})`]);
+    facts.push([
+      "drop",
+      `${inPoints(drop.value)} points on test (${interval(drop.ci95, inPoints)})`,
+    ]);
   const ratio = (value: number) => value.toFixed(3);
   for (const { layer, before, after } of report.selected)
     facts.push(["selected", `${escapeForTerminal(layer)} reads ${after} of ${before} features`]);

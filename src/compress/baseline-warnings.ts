@@ -1,5 +1,6 @@
 /** @file What the baseline says against a compression, before anything is done. */
 import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes.ts";
+import { inPercent } from "../measure/words.ts";
 import { writeModel } from "../onnx/write.ts";
 import type { CompressContext } from "./context.ts";
 
@@ -17,8 +18,8 @@ export async function baselineWarnings(
   if (a.value - b.value <= Math.max(0.02, Math.hypot(...halfWidths))) return warnings;
   return [
     ...warnings,
-    `The network reaches ${percent(a.value)} on the ${samplesOf(select)} images for selection but ` +
-      `${percent(b.value)} on the ${samplesOf(certify)} for certification: it may have been trained ` +
+    `The network reaches ${inPercent(a.value)} on the ${samplesOf(select)} images for selection but ` +
+      `${inPercent(b.value)} on the ${samplesOf(certify)} for certification: it may have been trained ` +
       "on the former. Give held-out data (--held-out).",
   ];
 }
@@ -32,12 +33,8 @@ export function chanceWarnings(select: Outcomes): string[] {
   const { value } = metricOf(select);
   if (counts.size < 2 || value > commonest) return [];
   return [
-    `The network is right on ${percent(value)} of the images for selection; always giving the commonest ` +
-      `class is right on ${percent(commonest)}. A small drop from there says nothing: check the ` +
+    `The network is right on ${inPercent(value)} of the images for selection; always giving the commonest ` +
+      `class is right on ${inPercent(commonest)}. A small drop from there says nothing: check the ` +
       "preprocessing, or train it first.",
   ];
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }

@@ -3,6 +3,7 @@ import type { Graph } from "../ir/graph.ts";
 import { calibrationError, reliability } from "../measure/classification.ts";
 import { overlapOf, overlapsOf, sumOfRows } from "../measure/confusion.ts";
 import { metricOf, type Outcomes, pairedDrop, samplesOf } from "../measure/outcomes.ts";
+import { inPercent } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
 import type { Cost } from "../structure/cost.ts";
 import type { Removed } from "../structure/removal.ts";
@@ -127,7 +128,6 @@ export function outcomeOf(
     const target = Object.entries(settings.targets).find(([key]) => key === name)?.[1];
     return target !== undefined && share > target * (1 + 1e-9);
   });
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const isKept = settings.maxDrop === undefined || isCertified;
   const words = [
     ...(isTimeSpent ? ["The time budget was spent."] : []),
@@ -135,7 +135,7 @@ export function outcomeOf(
     ...divergenceWords(rounds),
     ...(hasTargets(settings) && missed.length === 0 ? ["All targets are met."] : []),
     ...missed.map(
-      ([name, share]) => `The target for ${name} was missed: ${percent(share)} are left.`,
+      ([name, share]) => `The target for ${name} was missed: ${inPercent(share)} are left.`,
     ),
     ...(settings.maxDrop === undefined ? [] : [claim]),
   ];

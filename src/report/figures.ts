@@ -1,4 +1,5 @@
 /** @file Figures in words: how each metric is called and written, and how two sides compare. */
+import { inPoints } from "../measure/words.ts";
 import { plainName } from "./html.ts";
 import { formatInteger, formatPercent, shorten } from "./text.ts";
 
@@ -39,9 +40,9 @@ export function metricWords(metric: string): MetricWords {
       name: share,
       value: (value) => spaced(formatPercent(value, 2)),
       tick: (value) => spaced(`${round(100 * value)} %`),
-      difference: (value) => spaced(`${(100 * value).toFixed(2)} points`),
+      difference: (value) => spaced(`${inPoints(value)} points`),
       unit: "points",
-      amount: (value) => (100 * value).toFixed(2),
+      amount: inPoints,
       amountTick: (value) => minus(String(round(100 * value))),
     };
   return {

@@ -1,5 +1,6 @@
 /** @file Whether a network knows its validation samples by heart. */
 import type { Dataset } from "../data/dataset.ts";
+import { inPercent } from "../measure/words.ts";
 import type { Evaluator } from "./evaluation.ts";
 import type { TrainedNetwork } from "./network.ts";
 
@@ -23,9 +24,8 @@ export async function memorisationWarning(
   const variance = (p: number, count: number) => (p * (1 - p)) / Math.min(count, looks);
   const error = Math.sqrt(variance(a, select) + variance(b, certify));
   if (a - b <= Math.max(0.02, 2 * error)) return undefined;
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   return (
-    `The network is right on ${percent(a)} of the samples for selection but ${percent(b)} of those for ` +
-    "certification: it may have been trained on the former. Give held-out data."
+    `The network is right on ${inPercent(a)} of the samples for selection but ${inPercent(b)} of ` +
+    "those for certification: it may have been trained on the former. Give held-out data."
   );
 }

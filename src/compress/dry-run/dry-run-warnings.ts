@@ -1,4 +1,5 @@
 /** @file What speaks against a planned compression. */
+import { inShortPoints } from "../../measure/words.ts";
 import type { CompressionPlan } from "./dry-run.ts";
 
 /** What the plan itself does not say. */
@@ -60,11 +61,11 @@ function ofGuard({ guard, data }: Omit<CompressionPlan, "warnings">): string[] {
       : [];
   const [mildest] = guard.outlooks;
   if (mildest.isEnough) return [];
-  const points = (share: number) => `${Number((100 * share).toFixed(2))}`;
   return [
     `Too few images serve as \`certify\`: ${guard.samples}, and even where only ` +
-      `${points(mildest.discordance)} % of the answers change it takes ${mildest.samplesNeeded} to ` +
-      `certify ${points(guard.maxDrop)} points. ${points(mildest.smallestTolerance)} points could be.`,
+      `${inShortPoints(mildest.discordance)} % of the answers change it takes ` +
+      `${mildest.samplesNeeded} to certify ${inShortPoints(guard.maxDrop)} points. ` +
+      `${inShortPoints(mildest.smallestTolerance)} points could be.`,
   ];
 }
 

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { loadModel } from "../../files/model-file.ts";
 import { type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
+import { inPoints } from "../../measure/words.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { acceptedOf, type CompressReport, type RoundRecord } from "../compress-report.ts";
 import type { CompressContext } from "../context.ts";
@@ -112,9 +113,8 @@ export function describeLook({
   upper,
   passed,
 }: CompressReport["looks"][number]): string {
-  const points = (value: number) => (100 * value).toFixed(2);
   return (
-    `certify, round ${round}: drop ${points(observed)}, at most ${points(upper)} points: ` +
+    `certify, round ${round}: drop ${inPoints(observed)}, at most ${inPoints(upper)} points: ` +
     `${passed ? "passed" : "failed"}`
   );
 }

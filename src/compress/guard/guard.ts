@@ -12,6 +12,7 @@
  * Which rungs are declared is therefore a question of power only; see `declareLadder` in `ladder.ts`.
  */
 import { assert } from "../../errors.ts";
+import { inShortPoints } from "../../measure/words.ts";
 import { normalQuantile } from "../../tensor/normal-quantile.ts";
 import { type Drop, type Ladder, levelOf } from "./ladder.ts";
 
@@ -180,12 +181,12 @@ export function samplesToCertify({ variance, maxDrop, level, drop = 0 }: SampleN
 
 /** 0.0123 as "1.23 points". */
 function points(drop: number): string {
-  const text = String(Number((100 * drop).toFixed(2)));
+  const text = inShortPoints(drop);
   return `${text} ${text === "1" ? "point" : "points"}`;
 }
 
 function percent(share: number): string {
-  return `${Number((100 * share).toFixed(2))} %`;
+  return `${inShortPoints(share)} %`;
 }
 
 /** To three digits, upwards: more would be no honest forecast. */

@@ -7,6 +7,7 @@ import { EspalierError } from "../../errors.ts";
 import { saveModel } from "../../files/model-file.ts";
 import { savePlan } from "../../files/plan-file.ts";
 import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
+import { inPoints } from "../../measure/words.ts";
 import { type ModelBytes, writeModel } from "../../onnx/write.ts";
 import { removeUnits } from "../../structure/surgery.ts";
 import { structureOf } from "../../structure/units.ts";
@@ -106,12 +107,13 @@ export async function tryOut(
   await saveModel(paths.tuned, bytes);
   const { drop, upper } = dropOf(judged);
   const isAccepted = drop <= largestDrop;
-  const points = (100 * largestDrop).toFixed(2);
   return {
     ...{ ...common, drop, upper, isAccepted, isDiverged: false },
     tuned: trial.epochs === 0 ? null : measuredOf(judged),
     tuning: epochEntriesOf(history),
-    ...(isAccepted ? {} : { reason: `the drop on select is more than ${points} points` }),
+    ...(isAccepted
+      ? {}
+      : { reason: `the drop on select is more than ${inPoints(largestDrop)} points` }),
   };
 }
 
@@ -156,16 +158,15 @@ export function describeAttempt(
   { remaining, drop, removed, tuned, isAccepted, reason }: AttemptRecord,
   { original }: CompressContext,
 ): string {
-  const points = (value: number) => `${(100 * value).toFixed(2)}`;
   const way = [
-    `${points(metricOf(original.select).value)}`,
-    `${points(removed.value)} (removed)`,
-    ...(tuned === null ? [] : [`${points(tuned.value)} (tuned)`]),
+    `${inPoints(metricOf(original.select).value)}`,
+    `${inPoints(removed.value)} (removed)`,
+    ...(tuned === null ? [] : [`${inPoints(tuned.value)} (tuned)`]),
   ];
   const end = isAccepted
     ? "accepted"
-    : `taken back: ${reason ?? `a drop of ${points(drop)} is too much`}`;
+    : `taken back: ${reason ?? `a drop of ${inPoints(drop)} is too much`}`;
   const dense =
-    remaining.density === undefined ? "" : `, ${points(remaining.density)} % of the weights`;
-  return `round ${round}: ${points(remaining.macs)} % of the MACs${dense}, on select ${way.join(" -> ")}, ${end}`;
+    remaining.density === undefined ? "" : `, ${inPoints(remaining.density)} % of the weights`;
+  return `round ${round}: ${inPoints(remaining.macs)} % of the MACs${dense}, on select ${way.join(" -> ")}, ${end}`;
 }

@@ -9,6 +9,7 @@ import { EspalierError } from "../../errors.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { metricOf } from "../../measure/outcomes.ts";
+import { inPoints } from "../../measure/words.ts";
 import type { Model } from "../../onnx/read.ts";
 import { concatBytes, writeModel } from "../../onnx/write.ts";
 import { costOf } from "../../structure/cost.ts";
@@ -120,7 +121,7 @@ async function judgeLearning(
   });
   const before = metricOf(original.select).value;
   if (before - value <= Math.min(roundDropOf(settings), acceptedDropOf(settings, round))) return [];
-  const [was, is] = [before, value].map((share) => (100 * share).toFixed(2));
+  const [was, is] = [before, value].map(inPoints);
   const mild = method.options.some(({ name }) => name === "rate")
     ? ": a lower rate (--option rate=...) is milder"
     : "";

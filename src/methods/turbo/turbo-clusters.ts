@@ -1,5 +1,6 @@
 /** @file Scores, and what is to be told of supports. */
 import type { Graph } from "../../ir/graph.ts";
+import { inPercent } from "../../measure/words.ts";
 import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { fromMatrix, type LayerBeliefs, type TurboLayer, weightLogits } from "./turbo-layer.ts";
@@ -101,20 +102,16 @@ export function supportNotes(facts: readonly SupportFacts[]): readonly string[] 
     facts.reduce((total, own) => total + of(own), 0);
   const [active, weights] = [sum((own) => own.active), sum((own) => own.weights)];
   return [
-    `${active} of ${weights} weights are active (${percent(active / weights)})`,
+    `${active} of ${weights} weights are active (${inPercent(active / weights)})`,
     ...facts
       .filter((own) => chosen.has(own))
       .map((own) => {
         const length = own.clusters > 0 ? own.active / own.clusters : 0;
         return (
-          `${own.weight}: ${percent(own.active / own.weights)} active, in ${own.clusters} clusters ` +
+          `${own.weight}: ${inPercent(own.active / own.weights)} active, in ${own.clusters} clusters ` +
           `of ${length.toFixed(1)} on average, ${(own.clusters / own.neurons).toFixed(1)} a neuron; ` +
           `${own.empty} of ${own.neurons} neurons are empty`
         );
       }),
   ];
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
 }
