@@ -4,9 +4,9 @@
  * has the same report.
  */
 import { z } from "zod";
-import { packingRecord } from "./packing-record.ts";
-import { posteriorRecord } from "./rounds/posterior-record.ts";
-import { uncertaintyRecord } from "./uncertainty-record.ts";
+import { packingRecord } from "./report/packing-record.ts";
+import { posteriorRecord } from "./report/posterior-record.ts";
+import { uncertaintyRecord } from "./report/uncertainty-record.ts";
 
 const interval = z.tuple([z.number(), z.number()]);
 /** Shares of the original's figures that remain. */

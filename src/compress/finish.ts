@@ -15,11 +15,11 @@ import { planOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
-import { saveExamples } from "./examples.ts";
 import type { Choice } from "./guard/certify.ts";
-import { packingRecordOf } from "./packing-record.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
 import { selectedInputs } from "./prune.ts";
+import { saveExamples } from "./report/examples.ts";
+import { packingRecordOf } from "./report/packing-record.ts";
 import {
   askedOf,
   calibrationOf,
@@ -38,11 +38,11 @@ import {
   sparsityOf,
   testFigures,
   verificationOf,
-} from "./report-figures.ts";
+} from "./report/report-figures.ts";
+import { uncertaintyRecordOf } from "./report/uncertainty-record.ts";
 import { composeRemovals, composeZeros, mismatchAfter } from "./rounds/compose.ts";
 import { type CompressConfig, makeFolder, roundPaths, runPaths } from "./run-folder.ts";
 import { sensitivityOfRun } from "./sensitivity/sensitivity-of-run.ts";
-import { uncertaintyRecordOf } from "./uncertainty-record.ts";
 
 /** What a run has come to when its rounds are over. */
 export interface Outcome {

@@ -14,7 +14,7 @@ import { allMethods, anyMethodNamed } from "../methods/learned-registry.ts";
 import { structureOf } from "../structure/units.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { lastMemory } from "./posterior-of-run.ts";
-import { roundsTaken } from "./report-figures.ts";
+import { roundsTaken } from "./report/report-figures.ts";
 import { finishedReport } from "./resume-run.ts";
 import { readConfig, runPaths } from "./run-folder.ts";
 
@@ -44,7 +44,7 @@ export async function posteriorTolerances(run: string): Promise<ReadonlyMap<stri
 }
 
 /** (n / Σ 1/σ²)^½ over those above 0; 0 where there are none. */
-export function harmonicDeviation(deviations: HostTensor): number {
+function harmonicDeviation(deviations: HostTensor): number {
   let [count, sum] = [0, 0];
   for (const deviation of toNumbers(deviations)) {
     if (deviation <= 0) continue;

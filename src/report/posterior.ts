@@ -1,7 +1,7 @@
 /** @file What a method learnt of a posterior: epoch by epoch, and of each unit of each group. */
 import type { z } from "zod";
 import type { CompressReport, epochEntry } from "../compress/compress-report.ts";
-import type { PosteriorRecord } from "../compress/rounds/posterior-record.ts";
+import type { PosteriorRecord } from "../compress/report/posterior-record.ts";
 import { drawChart } from "./chart.ts";
 import { counted } from "./figures.ts";
 import { type Html, html, nameOf, type Part, plainName } from "./html.ts";

@@ -17,7 +17,7 @@ import type { AttemptRecord } from "../compress-report.ts";
 import { type CompressContext, densityLeft, remainingOf, reread } from "../context.ts";
 import { levelOf } from "../guard/ladder.ts";
 import type { Pruned } from "../prune.ts";
-import { epochEntriesOf, measuredOf } from "../report-figures.ts";
+import { epochEntriesOf, measuredOf } from "../report/report-figures.ts";
 import { roundPaths } from "../run-folder.ts";
 import { secondsLeft } from "../time-budget.ts";
 import { verifyPruned, verifyZeros } from "../verify/verify.ts";

@@ -23,7 +23,8 @@ import {
 } from "../compress-report.ts";
 import { acceptedDropOf, hasTargets, roundDropOf } from "../compress-settings.ts";
 import { type CompressContext, densityLeft, remainingOf } from "../context.ts";
-import { epochEntriesOf } from "../report-figures.ts";
+import { posteriorRecordOf } from "../report/posterior-record.ts";
+import { epochEntriesOf } from "../report/report-figures.ts";
 import { makeFolder, roundPaths } from "../run-folder.ts";
 import { isTimeSpent } from "../time-budget.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
@@ -37,7 +38,6 @@ import {
 } from "./candidate.ts";
 import { fewestMeeting } from "./cut-order.ts";
 import { unlessDiverged } from "./divergence.ts";
-import { posteriorRecordOf } from "./posterior-record.ts";
 import { largestWithin } from "./search.ts";
 import { roundBudgets } from "./targets.ts";
 

@@ -13,8 +13,8 @@ import { type CompressReport, roundRecord } from "../compress-report.ts";
 import { latencyRecord } from "../finish.ts";
 import { chooseRound, lookName, lookRecord } from "../guard/certify.ts";
 import { Journal } from "../journal.ts";
-import { packingRecordOf } from "../packing-record.ts";
 import { selectedInputs } from "../prune.ts";
+import { packingRecordOf } from "../report/packing-record.ts";
 import {
   askedOf,
   calibrationOf,
@@ -32,9 +32,9 @@ import {
   sparsityOf,
   testFigures,
   verificationOf,
-} from "../report-figures.ts";
+} from "../report/report-figures.ts";
+import { uncertaintyRecordOf } from "../report/uncertainty-record.ts";
 import { type CompressConfig, runPaths } from "../run-folder.ts";
-import { uncertaintyRecordOf } from "../uncertainty-record.ts";
 import { agreementOf } from "./agreement.ts";
 
 /** What a check found. */

@@ -15,7 +15,7 @@ import { planOf, removalOf } from "../../structure/plan.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { CompressReport, RoundRecord } from "../compress-report.ts";
 import { learnsPosterior, posteriorOfRun } from "../posterior-of-run.ts";
-import { roundsTaken } from "../report-figures.ts";
+import { roundsTaken } from "../report/report-figures.ts";
 import { finishedReport } from "../resume-run.ts";
 import { takesWeights } from "../rounds/candidate.ts";
 import { composeRemovals, composeZeros, mismatchAfter, mismatchOf } from "../rounds/compose.ts";

@@ -1,29 +1,29 @@
 /** @file The figures of a report, from what was counted: made at the end of a run, and again to verify it. */
-import type { Graph } from "../ir/graph.ts";
-import { calibrationError, reliability } from "../measure/classification.ts";
-import { overlapOf, overlapsOf, sumOfRows } from "../measure/confusion.ts";
-import { metricOf, type Outcomes, pairedDrop, samplesOf } from "../measure/outcomes.ts";
-import { inPercent } from "../measure/words.ts";
-import type { Model } from "../onnx/read.ts";
-import type { Cost } from "../structure/cost.ts";
-import type { Removed } from "../structure/removal.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { calibrationError, reliability } from "../../measure/classification.ts";
+import { overlapOf, overlapsOf, sumOfRows } from "../../measure/confusion.ts";
+import { metricOf, type Outcomes, pairedDrop, samplesOf } from "../../measure/outcomes.ts";
+import { inPercent } from "../../measure/words.ts";
+import type { Model } from "../../onnx/read.ts";
+import type { Cost } from "../../structure/cost.ts";
+import type { Removed } from "../../structure/removal.ts";
 import {
   figuresOf,
   isSparse,
   layerSupports,
   magnitudeSupportOf,
   supportedWeights,
-} from "../structure/supports.ts";
-import type { Structure } from "../structure/units.ts";
-import type { EpochRecord } from "../train/checkpoint.ts";
+} from "../../structure/supports.ts";
+import type { Structure } from "../../structure/units.ts";
+import type { EpochRecord } from "../../train/checkpoint.ts";
 import {
   acceptedOf,
   type CompressReport,
   type Measured,
   type RoundRecord,
-} from "./compress-report.ts";
-import { type CompressSettings, hasTargets } from "./compress-settings.ts";
-import type { Choice } from "./guard/certify.ts";
+} from "../compress-report.ts";
+import { type CompressSettings, hasTargets } from "../compress-settings.ts";
+import type { Choice } from "../guard/certify.ts";
 
 /** A metric on a role, as it is written down. */
 export function measuredOf(outcomes: Outcomes): Measured {

@@ -27,7 +27,7 @@ export const posteriorRecord = z.object({
 export type PosteriorRecord = z.output<typeof posteriorRecord>;
 
 /** Bins of each histogram. */
-export const posteriorBins = 24;
+const posteriorBins = 24;
 
 /** What is smaller counts as this: a logarithm has no place for 0. */
 const least = 1e-6;

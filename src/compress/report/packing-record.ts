@@ -1,8 +1,8 @@
 /** @file What the result of a run takes when it is packed, by part and by layer, as it stands in a report. */
 import { z } from "zod";
-import type { Model } from "../onnx/read.ts";
-import { pack } from "../pack/pack.ts";
-import { layerWeights } from "../structure/layer-weights.ts";
+import type { Model } from "../../onnx/read.ts";
+import { pack } from "../../pack/pack.ts";
+import { layerWeights } from "../../structure/layer-weights.ts";
 
 const tensorParts = { supports: z.number(), codes: z.number(), tables: z.number() };
 

@@ -1,8 +1,8 @@
 /** @file What a report says of packing, against the pack itself. */
 import { describe, expect, it } from "vitest";
-import { smallCnn } from "../../test/support/small-cnn.ts";
-import { readModel } from "../onnx/read.ts";
-import { pack } from "../pack/pack.ts";
+import { smallCnn } from "../../../test/support/small-cnn.ts";
+import { readModel } from "../../onnx/read.ts";
+import { pack } from "../../pack/pack.ts";
 import { packingRecord, packingRecordOf } from "./packing-record.ts";
 
 describe("what a report says of packing", () => {

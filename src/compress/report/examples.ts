@@ -1,12 +1,12 @@
 /** @file A few images of `test` with their truth and what both networks make of them, for the report. */
-import type { Dataset } from "../data/dataset.ts";
-import type { Preprocessing } from "../data/preprocessing.ts";
-import type { Batch } from "../data/serve.ts";
-import { saveTensors } from "../files/tensor-file.ts";
-import { withLabelsFrom } from "../measure/pseudo-labels.ts";
-import type { ModelSource } from "../runtime/session.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
-import type { CompressContext } from "./context.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import type { Preprocessing } from "../../data/preprocessing.ts";
+import type { Batch } from "../../data/serve.ts";
+import { saveTensors } from "../../files/tensor-file.ts";
+import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
+import type { ModelSource } from "../../runtime/session.ts";
+import type { HostTensor } from "../../tensor/host-tensor.ts";
+import type { CompressContext } from "../context.ts";
 
 const count = 6;
 
