@@ -29,7 +29,7 @@ export interface ZipLimits {
 }
 
 /** Generous for numbers: even a mask of two classes rarely deflates to less than a 200th. */
-export const zipLimits: ZipLimits = {
+const zipLimits: ZipLimits = {
   entries: 1024,
   bytes: maxFileBytes,
   ratio: 200,

@@ -13,7 +13,7 @@ export function printGraph(graph: Graph): string {
 }
 
 /** `y = Conv(x, w) {group: 1}  # name`. */
-export function printNode(node: Node): string {
+function printNode(node: Node): string {
   const operator = node.domain === "" ? node.opType : `${node.domain}.${node.opType}`;
   const show = (names: readonly string[]) => names.map((name) => name || "_").join(", ");
   const attributes = [...node.attributes]
@@ -27,7 +27,7 @@ export function printNode(node: Node): string {
 }
 
 /** `float32 [N, 3, 32, 32]`; `?` where nothing is known. */
-export function printType(type: TensorType | undefined): string {
+function printType(type: TensorType | undefined): string {
   if (type === undefined) return "?";
   return `${type.dtype} ${type.shape === undefined ? "?" : `[${type.shape.join(", ")}]`}`;
 }

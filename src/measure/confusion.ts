@@ -127,7 +127,7 @@ export function overlapOf(
 }
 
 /** The numbers of all images. */
-export function allImages({ images }: Overlaps): Int32Array {
+function allImages({ images }: Overlaps): Int32Array {
   return Int32Array.from({ length: images }, (_, i) => i);
 }
 

@@ -66,7 +66,7 @@ export function bootstrapInterval(
 }
 
 /** The same for several statistics, from the same resamples: drawing them costs the most. */
-export function bootstrapIntervals(
+function bootstrapIntervals(
   count: number,
   statistics: readonly ((indices: Int32Array) => number)[],
   options: BootstrapOptions = {},

@@ -15,11 +15,10 @@ export interface Filters {
 
 /**
  * The filters along each filter axis whose weights the file holds, in the structure's order, decoded
- * one tensor at a time. Weights
- * that pass through Transpose, Identity, DequantizeLinear and the like are found behind them; integer
- * weights count as they are, since a scale per layer changes no ranking within it.
+ * one tensor at a time. Weights that pass through Transpose, Identity, DequantizeLinear and the like are
+ * found behind them; integer weights count as they are, since a scale per layer changes no ranking within it.
  */
-export function* filtersOf(structure: Structure): Generator<Filters> {
+function* filtersOf(structure: Structure): Generator<Filters> {
   const { graph, parameters } = structure.analysis;
   const producers = producersOf(graph);
   for (const axis of structure.filterAxes) {

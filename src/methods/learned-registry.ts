@@ -1,9 +1,8 @@
 /** @file The registry of all methods, those that train among them. Needs ONNX Runtime. */
-import { EspalierError } from "../errors.ts";
 import { importance } from "./importance.ts";
 import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
 import { rbp } from "./rbp.ts";
-import { methods } from "./registry.ts";
+import { methods, namedAmong } from "./registry.ts";
 import { snr } from "./snr.ts";
 import { turboVbi } from "./turbo-vbi.ts";
 import { vib } from "./vib.ts";
@@ -14,13 +13,7 @@ export const learnedMethods: readonly LearnedMethod[] = [importance, snr, rbp, v
 /** All methods, those without data first. */
 export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];
 
-/** The method of a name, whether it trains or not; `METHOD_UNKNOWN` lists the names there are. */
+/** The method of a name, whether it trains or not. Fails with `METHOD_UNKNOWN`. */
 export function anyMethodNamed(name: string): AnyMethod {
-  const method = allMethods.find((candidate) => candidate.name === name);
-  if (method !== undefined) return method;
-  const names = allMethods.map((candidate) => candidate.name);
-  throw new EspalierError("METHOD_UNKNOWN", `there is no method "${name}"`, {
-    hint: `Methods are ${names.join(", ")}; \`espalier methods\` describes them.`,
-    data: { name, names },
-  });
+  return namedAmong(allMethods, name);
 }

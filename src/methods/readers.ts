@@ -87,7 +87,7 @@ export function readersOf(structure: Structure): readonly Reader[] {
 }
 
 /** The batch normalization that alone reads what `node` computes, if its parameters are constant. */
-export function batchNormAfter(
+function batchNormAfter(
   graph: Graph,
   consumers: ReadonlyMap<string, readonly Node[]>,
   node: Node,

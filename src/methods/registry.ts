@@ -1,4 +1,7 @@
-/** @file The registry of methods: the CLI, the docs and the conformance tests go by it. */
+/**
+ * @file The registry of methods that rank without training; they run in a browser too. All methods stand in
+ * `learned-registry.ts`.
+ */
 import { EspalierError } from "../errors.ts";
 import { bn } from "./bn.ts";
 import { fpgm } from "./fpgm.ts";
@@ -6,14 +9,22 @@ import { magnitude } from "./magnitude.ts";
 import type { Method } from "./method.ts";
 import { random } from "./random.ts";
 
-/** All methods, in the order in which they are listed to users. */
+/** The methods that do not train, in the order in which they are listed to users. */
 export const methods: readonly Method[] = [bn, magnitude, fpgm, random];
 
-/** The method of a name; `METHOD_UNKNOWN` lists the names there are. */
+/** The method of a name among those that do not train. Fails with `METHOD_UNKNOWN`. */
 export function methodNamed(name: string): Method {
-  const method = methods.find((candidate) => candidate.name === name);
+  return namedAmong(methods, name);
+}
+
+/** The one of `known` that has this name; `METHOD_UNKNOWN` lists the names there are. */
+export function namedAmong<T extends { readonly name: string }>(
+  known: readonly T[],
+  name: string,
+): T {
+  const method = known.find((candidate) => candidate.name === name);
   if (method !== undefined) return method;
-  const names = methods.map((candidate) => candidate.name);
+  const names = known.map((candidate) => candidate.name);
   throw new EspalierError("METHOD_UNKNOWN", `there is no method "${name}"`, {
     hint: `Methods are ${names.join(", ")}; \`espalier methods\` describes them.`,
     data: { name, names },

@@ -121,14 +121,14 @@ export function encodeValueInfo(name: string, type: TensorType | undefined): Rop
 }
 
 /** A TensorShapeProto. */
-export function encodeShape(shape: readonly Dim[]): Rope {
+function encodeShape(shape: readonly Dim[]): Rope {
   const rope = new Rope();
   for (const dim of shape) rope.field(1, encodeDim(dim));
   return rope;
 }
 
 /** A Dimension: a size, a name, or nothing for a size that is not known. */
-export function encodeDim(dim: Dim): Rope {
+function encodeDim(dim: Dim): Rope {
   if (typeof dim === "number") return new Rope().int(1, dim);
   return dim.startsWith("?") ? new Rope() : new Rope().text(2, dim);
 }

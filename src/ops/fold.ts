@@ -56,9 +56,7 @@ export function isPlain(dtype: DType): boolean {
 }
 
 /** The inputs if all of them are known plain numbers. */
-export function allKnown(
-  inputs: readonly (HostTensor | undefined)[],
-): readonly HostTensor[] | undefined {
+function allKnown(inputs: readonly (HostTensor | undefined)[]): readonly HostTensor[] | undefined {
   const known = inputs.filter((input) => input !== undefined && isPlain(input.dtype));
   return known.length === inputs.length ? known.filter((input) => input !== undefined) : undefined;
 }
@@ -121,7 +119,7 @@ export function foldElementwise(
 }
 
 /** For every element of `to`, the row-major index of the element of `from` that it broadcasts. */
-export function broadcastOffsets(from: readonly number[], to: readonly number[]): Int32Array {
+function broadcastOffsets(from: readonly number[], to: readonly number[]): Int32Array {
   const offsets = new Int32Array(sizeOf(to));
   const lead = to.length - from.length;
   for (let i = 0; i < offsets.length; i++) {

@@ -106,7 +106,7 @@ export function inspect(model: InspectedModel, options: AnalyzeOptions = {}): In
 }
 
 /** All groups in graph order. */
-export function groupSummaries(structure: Structure): GroupSummary[] {
+function groupSummaries(structure: Structure): GroupSummary[] {
   return structure.groups.map(({ id, units, axes, isStream }) => {
     const reasons = new Map<string, number>();
     for (const index of units) {

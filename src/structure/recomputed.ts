@@ -15,10 +15,7 @@ import type { Structure } from "./units.ts";
  * The values of shape arithmetic after a removal, by name, at the sizes that the analysis was bound
  * to. Values that can't be known then are absent.
  */
-export function recomputedValues(
-  structure: Structure,
-  removed: Removed,
-): ReadonlyMap<string, HostTensor> {
+function recomputedValues(structure: Structure, removed: Removed): ReadonlyMap<string, HostTensor> {
   const { graph, inference, layouts } = structure.analysis;
   const types = new Map<string, TensorType>(inference.types);
   for (const [name, layout] of layouts) {

@@ -16,7 +16,7 @@ export interface Pack {
 }
 
 /** Tensors of more elements stand alone. */
-export const largestPacked = 1 << 14;
+const largestPacked = 1 << 14;
 
 /** Packs for constants that are treated alike, in order; the small ones share the first. */
 export function packsOf(constants: readonly Constant[], largest = largestPacked): readonly Pack[] {

@@ -48,7 +48,7 @@ export async function roundBudgets(
 }
 
 /** The latency of a network as a share of the original's, measured interleaved. */
-export async function latencyRatio(
+async function latencyRatio(
   { original, settings, session }: CompressContext,
   model: readonly Uint8Array[],
 ): Promise<number> {

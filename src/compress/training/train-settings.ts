@@ -16,10 +16,10 @@ import {
   warmUp,
 } from "../../train/schedules.ts";
 
-/** Schedules that have a name, with what each does. */
-export const scheduleNames = ["constant", "cosine", "linear", "step", "one-cycle"] as const;
+/** Schedules that have a name. */
+const scheduleNames = ["constant", "cosine", "linear", "step", "one-cycle"] as const;
 /** Optimizers that have a name. */
-export const optimizerNames = ["sgd", "adam", "adamw"] as const;
+const optimizerNames = ["sgd", "adam", "adamw"] as const;
 /**
  * Losses of labels that have a name: cross-entropy (binary for a network of one output channel, which
  * `bce` insists on), soft Dice, soft Jaccard, and sums of two with equal weights.
@@ -28,8 +28,6 @@ export const lossNames = [
   ...(["ce", "dice", "jaccard", "ce+dice", "ce+jaccard"] as const),
   ...(["bce", "bce+dice", "bce+jaccard"] as const),
 ] as const;
-/** One of {@link lossNames}. */
-export type LossName = (typeof lossNames)[number];
 
 const positive = z.number().positive();
 const count = z.int().positive();

@@ -20,7 +20,7 @@ import { momentRule } from "./statistics.ts";
 export type Correlations = ReadonlyMap<string, Float64Array>;
 
 /** Values with more channels than this are taken as uncorrelated: the work grows with the cube. */
-export const widestCorrelated = 512;
+const widestCorrelated = 512;
 
 /** The correlations between the channels of every value whose moments are known. */
 export function correlationsOf(

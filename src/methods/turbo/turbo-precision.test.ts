@@ -11,7 +11,6 @@ import {
   type Gamma,
   jointBeliefs,
   jointEvidence,
-  neutralBeliefs,
   type PrecisionPrior,
 } from "./turbo-precision.ts";
 import { independent, supportMessages } from "./turbo-support.ts";
@@ -19,6 +18,23 @@ import { independent, supportMessages } from "./turbo-support.ts";
 const prior = (rate = 0.01, dof = 0.5): PrecisionPrior => ({
   ...{ active: { shape: 1, rate: 1 }, inactive: { shape: 1, rate }, dof },
 });
+
+/** Beliefs that begin at one probability for all bits, as the authors' demonstration begins. */
+function neutralBeliefs(
+  { active, inactive }: PrecisionPrior,
+  weights: number,
+  bits: number,
+  probability = 0.5,
+): Beliefs {
+  const mix = (a: number, b: number) => probability * a + (1 - probability) * b;
+  const [shape, rate] = [mix(active.shape, inactive.shape), mix(active.rate, inactive.rate)];
+  return {
+    logits: new Float64Array(bits).fill(Math.log(probability / (1 - probability))),
+    evidence: new Float64Array(bits),
+    precisions: new Float64Array(weights).fill(shape / rate),
+    logPrecisions: new Float64Array(weights).fill(digamma(shape) - Math.log(rate)),
+  };
+}
 
 /** ln of Student's t density with ν degrees of freedom and this scale². */
 function lnStudent(w: number, freedom: number, square: number): number {

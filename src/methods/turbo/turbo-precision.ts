@@ -107,26 +107,6 @@ export function firstBeliefs(
 }
 
 /**
- * Beliefs that begin at one probability for all bits, and know nothing of the weights, as the authors'
- * demonstration begins.
- */
-export function neutralBeliefs(
-  { active, inactive }: PrecisionPrior,
-  weights: number,
-  bits: number,
-  probability = 0.5,
-): Beliefs {
-  const mix = (a: number, b: number) => probability * a + (1 - probability) * b;
-  const [shape, rate] = [mix(active.shape, inactive.shape), mix(active.rate, inactive.rate)];
-  return {
-    logits: new Float64Array(bits).fill(Math.log(probability / (1 - probability))),
-    evidence: new Float64Array(bits),
-    precisions: new Float64Array(weights).fill(shape / rate),
-    logPrecisions: new Float64Array(weights).fill(digamma(shape) - Math.log(rate)),
-  };
-}
-
-/**
  * E[ρ] and q(s) in the joint form, given what others say of each bit.
  *
  * @param judged What each bit is judged by: m₂, or μ² in the collapsed form.
