@@ -4,8 +4,10 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
 import {
   branched,
+  comparable,
   contextOf as contextOn,
   expectExactRemoval,
+  expectSameAfterInterruptions,
   learning,
 } from "../../test/support/learning.ts";
 import { openQuadrants } from "../../test/support/quadrants.ts";
@@ -15,7 +17,6 @@ import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { constantOf, type Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
@@ -109,26 +110,11 @@ describe.each(cases)("importance on a %s network", (_, graph) => {
 describe("importance", () => {
   it("is the same each time, and after interruptions", async () => {
     const graph = branched("Add");
-    const resultOf = async (more: Partial<LearningOptions> = {}) => {
-      const context = contextOf(graph, {}, { training: { ...learning, ...more } });
-      const proposal = await importance.learn(context);
-      const bytes = Buffer.from(concatBytes(writeModel(context.model, proposal.graph)));
-      return { ...proposal, edits: undefined, graph: bytes.toString("base64") };
+    const resultOf = async (training: LearningOptions) => {
+      const context = contextOf(graph, {}, { training });
+      return comparable(context, await importance.learn(context));
     };
-    const whole = await resultOf();
-    expect(await resultOf()).toEqual(whole);
-    const checkpoint = { path: join(folder, "checkpoint"), everySteps: 5 };
-    for (const stop of [7, 13]) {
-      const controller = new AbortController();
-      const run = resultOf({
-        ...{ checkpoint, signal: controller.signal },
-        onProgress: ({ step }) => step >= stop && controller.abort(),
-      });
-      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
-    }
-    expect(await resultOf({ checkpoint })).toEqual(whole);
-    // A run that is over gives its result again.
-    expect(await resultOf({ checkpoint })).toEqual(whole);
+    await expectSameAfterInterruptions(resultOf, (name) => join(folder, name), [7, 13]);
   });
 
   it("leaves weights alone when told so, and moves factors by their penalty", async () => {

@@ -1,11 +1,18 @@
 /** @file The method `turbo-vbi`: planted clusters, what its scores mean, and that it is reproducible. */
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { idxFile } from "../../test/data-files.ts";
-import { branched, contextOf, expectExactRemoval, learning } from "../../test/support/learning.ts";
-import { writeQuadrants } from "../../test/support/quadrants.ts";
+import {
+  branched,
+  comparable,
+  contextOf,
+  expectExactRemoval,
+  expectSameAfterInterruptions,
+  learning,
+} from "../../test/support/learning.ts";
+import { openQuadrants } from "../../test/support/quadrants.ts";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
@@ -13,7 +20,6 @@ import type { Graph } from "../ir/graph.ts";
 import { withSeeds } from "../measure/draws.ts";
 import { quantile } from "../measure/statistics.ts";
 import { emitModel } from "../onnx/emit.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
@@ -21,13 +27,11 @@ import { randomOf } from "../tensor/random.ts";
 import type { LearningOptions } from "./learned-method.ts";
 import { learnSupport, turboVbi } from "./turbo-vbi.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "espalier-turbo-"));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder("turbo");
 let quadrants: Dataset;
 let clusters: Dataset;
 beforeAll(async () => {
-  await writeQuadrants(join(folder, "quadrants"));
-  quadrants = await openDataset(join(folder, "quadrants"));
+  quadrants = await openQuadrants(join(folder, "quadrants"));
   writeClusters(join(folder, "clusters"));
   clusters = await openDataset(join(folder, "clusters"));
 });
@@ -180,37 +184,20 @@ describe("turbo-vbi", () => {
   it.each(["joint", "factorised"])(
     "is the same each time, and after interruptions, %s",
     async (form) => {
-      const place = (name: string): LearningOptions => ({
-        ...learning,
-        checkpoint: { path: join(folder, form, `${name}.safetensors`), everySteps: 5 },
-      });
+      const path = (name: string) => join(folder, form, `${name}.safetensors`);
       mkdirSync(join(folder, form));
       const options = { form, rounds: "3", alone: "1", transitions: "em" };
       const resultOf = async (training: LearningOptions, more = {}) => {
         const given = { ...options, ...more };
         const context = contextOf(branched("Add"), quadrants, given, { training });
-        const proposal = await learnSupport(context);
-        const [network, memory] = [proposal.graph, proposal.memory].map((of) =>
-          Buffer.from(concatBytes(writeModel(context.model, of))).toString("base64"),
-        );
-        return { ...proposal, edits: undefined, graph: network, memory };
+        return comparable(context, await learnSupport(context));
       };
-      const whole = await resultOf(place("whole"));
-      expect(await resultOf(place("again"))).toEqual(whole);
-      for (const stop of [7, 17, 29]) {
-        const controller = new AbortController();
-        const run = resultOf({
-          ...{ ...place("parts"), signal: controller.signal },
-          onProgress: ({ step }) => step >= stop && controller.abort(),
-        });
-        await expect(run).rejects.toMatchObject({ code: "ABORTED" });
-      }
-      expect(await resultOf(place("parts"))).toEqual(whole);
-      // A run that is over gives its result again, and keeps one file.
-      expect(await resultOf(place("parts"))).toEqual(whole);
+      await expectSameAfterInterruptions(resultOf, path, [7, 17, 29]);
+      // A run that is over keeps one file.
       const files = readdirSync(join(folder, form)).filter((name) => name.startsWith("parts"));
       expect(files).toEqual(["parts.turbo.safetensors"]);
-      await expect(resultOf(place("parts"), { density: "0.3" })).rejects.toMatchObject({
+      const training = { ...learning, checkpoint: { path: path("parts"), everySteps: 5 } };
+      await expect(resultOf(training, { density: "0.3" })).rejects.toMatchObject({
         code: "CHECKPOINT_INVALID",
       });
     },

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { normals } from "../../test/support/bn-network.ts";
 import {
+  comparable,
   contextOf as contextOn,
   expectExactRemoval,
+  expectSameAfterInterruptions,
   filled,
   learning,
   normalizedConv,
@@ -16,13 +18,12 @@ import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { emitModel } from "../onnx/emit.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
 import { withSession } from "../runtime/session.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import type { LearnedMethod, LearningContext, LearningOptions } from "./learned-method.ts";
+import type { LearnedMethod, LearningContext } from "./learned-method.ts";
 import { rbp } from "./rbp.ts";
 import { vib } from "./vib.ts";
 
@@ -127,34 +128,17 @@ async function outputOf(graph: Graph, x: HostTensor): Promise<Float64Array> {
 }
 
 async function resultOf(method: LearnedMethod, context: LearningContext) {
-  const proposal = await method.learn(context);
-  const [graph, memory] = [proposal.graph, proposal.memory].map((of) =>
-    Buffer.from(concatBytes(writeModel(context.model, of))).toString("base64"),
-  );
-  return { ...proposal, edits: undefined, graph, memory };
+  return comparable(context, await method.learn(context));
 }
 
 describe.each(methods.map((method) => [method.name, method] as const))("%s", (name, method) => {
   it("is the same each time, and after interruptions", async () => {
-    const result = (place: string, more: Partial<LearningOptions> = {}) => {
-      const checkpoint = { path: join(folder, `${name} ${place}.safetensors`), everySteps: 5 };
-      const own = { ...learning, checkpoint, ...more };
-      const options = { ...fast, stream: "on" };
-      return resultOf(method, contextOf(residual(), options, { training: own }));
-    };
-    const whole = await result("whole");
-    expect(await result("again")).toEqual(whole);
-    for (const stop of method === rbp ? [7, 13, 31] : [7, 13]) {
-      const controller = new AbortController();
-      const run = result("parts", {
-        signal: controller.signal,
-        onProgress: ({ step }) => step >= stop && controller.abort(),
-      });
-      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
-    }
-    expect(await result("parts")).toEqual(whole);
-    // A run that is over gives its result again.
-    expect(await result("parts")).toEqual(whole);
+    await expectSameAfterInterruptions(
+      (training) =>
+        resultOf(method, contextOf(residual(), { ...fast, stream: "on" }, { training })),
+      (place) => join(folder, `${name} ${place}.safetensors`),
+      method === rbp ? [7, 13, 31] : [7, 13],
+    );
   }, 60_000);
 
   it.each([

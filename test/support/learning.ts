@@ -1,5 +1,4 @@
-/** @file What methods that learn are tested on: small networks, and the context that they are given. */
-
+/** @file What methods that learn are tested on, and what all of them must hold: exact removals, resuming. */
 import { expect } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { GraphBuilder } from "../../src/ir/builder.ts";
@@ -64,6 +63,42 @@ export async function expectExactRemoval(
   const { dims } = structure.analysis;
   expect((await compareModels(model, masked, small, dims, { samples: 1 })).passed).toBe(true);
   return { removed, own };
+}
+
+/** A proposal as plain values that compare, its networks as the bytes of the files that they make. */
+export function comparable<P extends LearnedProposal>({ model }: LearningContext, proposal: P) {
+  const [graph, memory] = [proposal.graph, proposal.memory].map((of) =>
+    Buffer.from(concatBytes(writeModel(model, of))).toString("base64"),
+  );
+  return { ...proposal, edits: undefined, graph, memory };
+}
+
+/**
+ * Expects that `learn` gives the same twice, in one go; where it is stopped at each of these steps and goes
+ * on; and once more when it is over. Its checkpoints, at `path(name)`, are written every 5 steps: noise
+ * depends on that.
+ */
+export async function expectSameAfterInterruptions(
+  learn: (training: LearningOptions) => Promise<unknown>,
+  path: (name: string) => string,
+  stops: readonly number[],
+): Promise<void> {
+  const at = (name: string): LearningOptions => ({
+    ...learning,
+    checkpoint: { path: path(name), everySteps: 5 },
+  });
+  const whole = await learn(at("whole"));
+  expect(await learn(at("again"))).toEqual(whole);
+  for (const stop of stops) {
+    const controller = new AbortController();
+    const stopped = learn({
+      ...{ ...at("parts"), signal: controller.signal },
+      onProgress: ({ step }) => step >= stop && controller.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+  }
+  expect(await learn(at("parts"))).toEqual(whole);
+  expect(await learn(at("parts"))).toEqual(whole);
 }
 
 /** A constant that holds one value everywhere. */
