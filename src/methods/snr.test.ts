@@ -68,6 +68,7 @@ describe.each(cases)("snr on a %s network", (_, graph) => {
     { score: "snr-mean", sigma: "filter" },
     { score: "input-weighted", noise: "local", sigma: "filter" },
     { score: "importance-snr", prior: "learnt" },
+    { score: "loss", normalization: "gamma" },
     { score: "evidence", prior: "learnt", sigma: "filter" },
     { normalization: "gamma" },
     { normalization: "gamma", score: "snr-l2", prior: "learnt" },

@@ -56,7 +56,7 @@ const options: readonly MethodOption[] = [
     values: [...snrScores],
     default: "kl",
     description:
-      "what counts: what the data have told of a filter (kl), its ratio of signal to noise in several forms, or the evidence against its being 0",
+      "what counts: what the data have told of a filter (kl), its ratio of signal to noise in several forms, the evidence against its being 0, or what the loss rises by, weighed against what is saved",
   },
   {
     name: "level",
@@ -170,16 +170,17 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
   const { graph } = await atMeans(context, settings, trained);
   const { score, images, isCompensated } = settings;
   const look: MeasureOptions = { dataset, training, images, seed };
-  const looksAtInputs = score === "input-weighted" ? look : undefined;
+  const looksAtInputs = score === "input-weighted" || score === "loss" ? look : undefined;
   const axes = await scoredAxes(structure, graph, { weights, scales, of }, looksAtInputs);
   const moments = isCompensated
     ? await momentsWithoutStatistics(structure, graph, look)
     : undefined;
   const facts = posteriorFacts(structure, axes);
+  const scores = scoreUnits(structure, axes, score);
   return {
     ...{ graph, history, facts, posteriorFacts: facts, posteriors: [...of.values()] },
     memory: rememberedIn(graph, of.values(), settings.usesBatchStatistics ? [] : allScales),
-    scores: scoreUnits(structure, axes, score),
+    ...{ scores, ...(score === "loss" && { losses: scores }) },
     ...(settings.isByWeight && {
       weightScores: new Map(weights.map(({ weight }) => [weight, signalToNoise(of.get(weight))])),
     }),

@@ -154,10 +154,30 @@ describe("scores of units", () => {
     const by = (norm: (row: readonly number[]) => number) => order(Float64Array.from(means, norm));
     const l2 = by((row) => Math.hypot(...row));
     const l1 = by((row) => row.reduce((sum, x) => sum + Math.abs(x), 0));
-    for (const score of ["snr-l2", "kl", "input-weighted", "importance-snr"] as const)
+    for (const score of ["snr-l2", "kl", "input-weighted", "importance-snr", "loss"] as const)
       expect(order(scoreUnits(structure, [axis], score))).toEqual(l2);
     for (const score of ["snr-l1", "snr-mean"] as const)
       expect(order(scoreUnits(structure, [axis], score))).toEqual(l1);
+  });
+
+  it("are what the loss of a linear model rises by, where its inputs are independent", () => {
+    // loss = (N/2) Σ E[x²] (w - μ)², whose posterior under a wide prior has σ² = λ/(N E[x²]).
+    const [lambda, samples, power] = [0.1, 50, [0.5, 2, 8]];
+    const rows = [
+      [0.3, -1, 0.2],
+      [2, 0.1, -0.4],
+    ];
+    const posterior = {
+      ...{ weight: "w", shape: [2, 3], filterAxis: 0, prior: 100 },
+      means: Float64Array.from(rows.flat()),
+      deviations: Float64Array.from([...power, ...power], (p) => Math.sqrt(lambda / (samples * p))),
+    };
+    const filters = filterSums(posterior, (place) => power[place % 3]);
+    const losses = scoreUnits(structureOf(2), [{ units: [0, 1], filters }], "loss");
+    for (const [o, row] of rows.entries()) {
+      const rise = row.reduce((sum, mu, i) => sum + (samples / 2) * power[i] * mu * mu, 0);
+      expect(lambda * losses[o]).toBeCloseTo(rise, 10);
+    }
   });
 
   it("of one weight are |μ| / σ", () => {
@@ -188,7 +208,7 @@ describe("scores of units", () => {
     for (const score of snrScores) {
       const one = scoreUnits(structure, [first], score);
       const two = scoreUnits(structure, [first, second], score);
-      const factor = score === "kl" || score === "evidence" ? 2 : 1;
+      const factor = ["kl", "evidence", "loss"].includes(score) ? 2 : 1;
       for (const [i, value] of two.entries()) expect(value).toBeCloseTo(factor * one[i], 8);
     }
   });

@@ -17,6 +17,7 @@ export const snrScores = [
   "input-weighted",
   "importance-snr",
   "evidence",
+  "loss",
 ] as const;
 export type SnrScore = (typeof snrScores)[number];
 
@@ -37,7 +38,14 @@ export const deadKl = 0.02;
  * - `snr-l2`: √(Σ μ² / Σ σ²); `snr-l1`: Σ |μ| / Σ σ; `snr-mean`: the mean of |μ| / σ;
  * - `input-weighted`: √(Σ μ² E[x²] / Σ σ² E[x²]), signal to noise of what the filter computes;
  * - `importance-snr`: ‖μ‖ and snr-l2, each relative to the layer's largest, multiplied;
- * - `evidence`: the log Bayes factor against the filter being 0; dead filters count as 0 at most.
+ * - `evidence`: the log Bayes factor against the filter being 0; dead filters count as 0 at most;
+ * - `loss`: n R²/2 for a filter of n weights whose result has the ratio R of `input-weighted`: by how much the
+ *   loss of all samples rises when the result becomes 0, in units of λ.
+ *
+ * The last holds where the loss is quadratic. In its optimum the noise of a weight costs λ/2, if the prior
+ * is wide: with curvature N h the data term is N h σ²/2, the divergence -λ ln σ, so σ² = λ/(N h). The noise of
+ * n weights costs n λ/2, then, and removing a result that is R² times as strong as the noise in it costs
+ * R² times as much. For independent inputs and h = E[x²] this is exactly (N/2) Σ μ² E[x²].
  */
 export function scoreUnits(
   structure: Pick<Structure, "units">,
@@ -83,6 +91,7 @@ const ways: Readonly<Record<SnrScore, Way>> = {
       kl < deadKl * weights ? Math.min(0, -evidence) : -evidence,
     isSum: true,
   },
+  loss: { add: (filter) => (filter.weights * inputRatio(filter) ** 2) / 2, isSum: true },
   "snr-l2": { add: ratioL2, isSum: false },
   "snr-l1": {
     add: ({ size, deviation, scaleRatio }) => productRatio(size / deviation, scaleRatio),
@@ -92,18 +101,18 @@ const ways: Readonly<Record<SnrScore, Way>> = {
     add: ({ ratios, weights, scaleRatio }) => productRatio(ratios / weights, scaleRatio),
     isSum: false,
   },
-  "input-weighted": {
-    // What never sees an input is worth nothing.
-    add: ({ signalPower, noisePower, scaleRatio }) =>
-      noisePower > 0 ? productRatio(Math.sqrt(signalPower / noisePower), scaleRatio) : 0,
-    isSum: false,
-  },
+  "input-weighted": { add: inputRatio, isSum: false },
   "importance-snr": {
     add: (filter, { norm, ratio }) =>
       norm > 0 ? (Math.sqrt(filter.signal) / norm) * (ratioL2(filter) / ratio) : 0,
     isSum: false,
   },
 };
+
+/** Signal to noise of what a filter computes; 0 where it never sees an input. */
+function inputRatio({ signalPower, noisePower, scaleRatio }: FilterSums): number {
+  return noisePower > 0 ? productRatio(Math.sqrt(signalPower / noisePower), scaleRatio) : 0;
+}
 
 function ratioL2({ signal, noise, scaleRatio }: FilterSums): number {
   return productRatio(Math.sqrt(signal / noise), scaleRatio);
