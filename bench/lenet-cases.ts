@@ -24,6 +24,10 @@ export type DataName = "mnist" | "fashion";
 
 const seeds = [0, 1, 2] as const;
 const methods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
+/** What they are told besides their epochs; the score of snr was chosen on `select` of one LeNet-300-100. */
+const options: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  snr: { score: "loss" },
+};
 
 /**
  * What may remain of the multiply-accumulates. With selected inputs: what the smallest published
@@ -72,7 +76,7 @@ function casesOf(
       kind: `${architecture}-${data}-${method}-${what}`,
       settings: {
         ...{ method, rounds, epochs: learns ? tuning : learning + tuning, distills: true },
-        ...(learns && { methodOptions: { epochs: `${epochs}` } }),
+        ...(learns && { methodOptions: { epochs: `${epochs}`, ...options[method] } }),
         ...{ tuning: { ...training, temperature: 2, seed }, posteriorSamples: 0, benchSeconds: 2 },
         ...{ finalEpochs: last, selectsInputs: true, ...settings },
       },
