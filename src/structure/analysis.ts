@@ -5,15 +5,14 @@
  * material of units and groups (`units.ts`), of surgery and of the masks that verification inserts.
  */
 import { type Graph, type Node, producersOf } from "../ir/graph.ts";
-import { operatorOf } from "../ops/index.ts";
+import { type BoundOperator, operatorOf } from "../ops/index.ts";
 import type { Inference } from "../ops/infer.ts";
 import type { TiedTensor } from "../ops/operator.ts";
 import { bitsOf } from "../tensor/dtype.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { bindDims, dynamicElements } from "./bound-sizes.ts";
 import { IdPool } from "./id-pool.ts";
-import { type Base, elementIds, type Layout, ownLayout } from "./layout.ts";
+import { elementIds, type Layout, ownLayout } from "./layout.ts";
 import { type Selection, selectionAt } from "./selections.ts";
 import { cutLayout, TieSession } from "./tie-session.ts";
 
@@ -81,159 +80,201 @@ export interface AnalyzeOptions {
 export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
   const { selectsInputs = false } = options;
   const { dims, inference } = bindDims(graph, options.dims ?? new Map());
-  const dynamic = dynamicElements(graph, dims, inference);
-  const pool = new IdPool();
-  const layouts = new Map<string, Layout>();
-  const parameters = new Map<string, Layout>();
-  const reads: Read[] = [];
-  const producers: Producer[] = [];
-  const streams: string[] = [];
-  const operands = new Map<Node, Operands>();
-  const selections = new Map<Node, Selection>();
-  const fromConstants = constantNames(graph);
-  const makers = producersOf(graph);
+  const walk = new Walk(graph, inference, dynamicElements(graph, dims, inference), selectsInputs);
+  for (const name of graph.inputs) walk.enter(name);
+  for (const node of graph.nodes) walk.pass(node);
+  for (const name of graph.outputs) walk.leave(name);
+  const { pool, layouts, parameters, reads, producers, streams, selections, operands } = walk;
+  return {
+    ...{ graph, dims, inference, pool, layouts, parameters, reads, producers, streams },
+    ...{ selectsInputs, selections, operands, dynamicElements: walk.dynamicElements },
+  };
+}
 
-  const own = (name: string, shape: readonly number[]): Layout => {
-    const base: Base = { name, shape, ids: shape.map((size) => pool.fresh(size)) };
-    return ownLayout(base);
-  };
-  const fixAll = (layout: Layout, reason: string): void => {
-    for (const ids of layout.base.ids) for (const id of ids) pool.fix(id, reason);
-  };
-  const layoutFor = (node: Node, index: number): Layout | undefined => {
-    const name = node.inputs[index];
-    const constant = graph.constants.get(name);
-    if (constant === undefined) return layouts.get(name);
-    const key = useKey(name, constant.shape, node, index);
-    let layout = parameters.get(key);
-    if (layout === undefined) {
-      layout = own(key, constant.shape);
-      if (bitsOf[constant.dtype] < 8)
-        fixAll(layout, `"${name}" holds packed ${constant.dtype}, which cannot be cut`);
-      parameters.set(key, layout);
-    }
-    return layout;
-  };
+/** The walk over a graph, and what it has found out so far; see {@link Analysis} for the fields. */
+class Walk {
+  readonly pool = new IdPool();
+  readonly layouts = new Map<string, Layout>();
+  readonly parameters = new Map<string, Layout>();
+  readonly reads: Read[] = [];
+  readonly producers: Producer[] = [];
+  readonly streams: string[] = [];
+  readonly selections = new Map<Node, Selection>();
+  readonly operands = new Map<Node, Operands>();
+  readonly dynamicElements: Analysis["dynamicElements"];
+  readonly #graph: Graph;
+  readonly #inference: Inference;
+  readonly #selectsInputs: boolean;
+  readonly #makers: ReadonlyMap<string, Node>;
+  /** Constants, and values computed from constants alone. */
+  readonly #fromConstants: ReadonlySet<string>;
+  /** Values of shape arithmetic that were fixed already. */
+  readonly #measured = new Set<string>();
 
-  const measured = new Set<string>();
-  /** Shape arithmetic with this result must not change: what it measures stays as it is. */
-  const fixMeasured = (name: string, reason: string): void => {
-    const node = makers.get(name);
-    if (node === undefined || !inference.values.has(name) || measured.has(name)) return;
-    measured.add(name);
-    for (const input of node.inputs) {
-      const layout = inference.values.has(input) ? undefined : layouts.get(input);
-      if (layout) fixAll(layout, reason);
-      else fixMeasured(input, reason);
-    }
-  };
-
-  for (const name of graph.inputs) {
-    const shape = knownShape(inference, name);
-    if (shape === undefined) continue;
-    const layout = own(name, shape);
-    fixAll(layout, "an input of the network");
-    layouts.set(name, layout);
+  constructor(
+    graph: Graph,
+    inference: Inference,
+    dynamic: Analysis["dynamicElements"],
+    selectsInputs: boolean,
+  ) {
+    this.#graph = graph;
+    this.#inference = inference;
+    this.dynamicElements = dynamic;
+    this.#selectsInputs = selectsInputs;
+    this.#makers = producersOf(graph);
+    this.#fromConstants = constantNames(graph);
   }
 
-  for (const node of graph.nodes) {
+  /** An input of the graph stays as it is. */
+  enter(name: string): void {
+    const shape = knownShape(this.#inference, name);
+    if (shape === undefined) return;
+    const layout = this.#own(name, shape);
+    this.#fixAll(layout, "an input of the network");
+    this.layouts.set(name, layout);
+  }
+
+  /** A node ties its inputs and outputs by its rule; without one, or without shapes, it is a barrier. */
+  pass(node: Node): void {
     const bound = operatorOf(node);
-    const inputs = node.inputs.map((_, i) => layoutFor(node, i));
-    const outputShapes = node.outputs.map((name) => knownShape(inference, name));
-    const isWhole =
-      bound !== undefined &&
+    const inputs = node.inputs.map((_, i) => this.#layoutFor(node, i));
+    if (bound === undefined) this.#close(node, inputs, "is not an operator that Espalier knows");
+    else if (!this.#isWhole(node, inputs))
+      this.#close(node, inputs, "has a shape that is only known at run time");
+    else this.#tie(node, bound, inputs);
+  }
+
+  /** What reaches an output of the graph stays as it is, and so does what its size is computed from. */
+  leave(name: string): void {
+    this.#fixMeasured(name, "its size reaches an output of the network");
+    const layout = this.layouts.get(name);
+    if (layout === undefined) return;
+    cutLayout(this.pool, layout);
+    for (const block of layout.blocks)
+      for (const id of elementIds(this.pool, block, layout.base))
+        this.pool.fix(id, "reaches an output of the network");
+  }
+
+  /** Whether the node reads nothing from outside, and all of its tensors have sizes. */
+  #isWhole(node: Node, inputs: readonly (Layout | undefined)[]): boolean {
+    return (
       node.captures.length === 0 &&
-      node.inputs.every(
-        (name, i) =>
-          name === "" || (inputs[i] && (sizeOf(inputs[i].shape) > 0 || fromConstants.has(name))),
-      ) &&
-      node.outputs.every((name, i) => {
-        const shape = outputShapes[i];
+      node.inputs.every((name, i) => {
+        const layout = inputs[i];
+        return (
+          name === "" || (layout && (sizeOf(layout.shape) > 0 || this.#fromConstants.has(name)))
+        );
+      }) &&
+      node.outputs.every((name) => {
+        const shape = knownShape(this.#inference, name);
         return name === "" || (shape !== undefined && sizeOf(shape) > 0);
-      });
-    if (!isWhole) {
-      const reason = bound
-        ? `${node.opType} "${node.name}" has a shape that is only known at run time`
-        : `${node.opType} "${node.name}" is not an operator that Espalier knows`;
-      for (const layout of inputs) if (layout) fixAll(layout, reason);
-      for (const name of node.captures) {
-        const inside = `read inside the body of ${node.opType} "${node.name}"`;
-        const layout = layouts.get(name);
-        if (layout) fixAll(layout, inside);
-        fixMeasured(name, `a size ${inside}`);
-      }
-      for (const [i, name] of node.outputs.entries()) {
-        const shape = outputShapes[i];
-        if (name === "" || shape === undefined) continue;
-        const layout = own(name, shape);
-        fixAll(layout, reason);
-        layouts.set(name, layout);
-      }
-      continue;
+      })
+    );
+  }
+
+  /** A barrier: everything that the node touches is fixed. */
+  #close(node: Node, inputs: readonly (Layout | undefined)[], why: string): void {
+    const reason = `${node.opType} "${node.name}" ${why}`;
+    for (const layout of inputs) if (layout) this.#fixAll(layout, reason);
+    for (const name of node.captures) {
+      const inside = `read inside the body of ${node.opType} "${node.name}"`;
+      const layout = this.layouts.get(name);
+      if (layout) this.#fixAll(layout, inside);
+      this.#fixMeasured(name, `a size ${inside}`);
     }
-    const selection = selectsInputs
-      ? selectionAt({ graph, node, pool, layouts, maker: makers.get(node.inputs[0]) })
+    for (const name of node.outputs) {
+      const shape = knownShape(this.#inference, name);
+      if (name === "" || shape === undefined) continue;
+      const layout = this.#own(name, shape);
+      this.#fixAll(layout, reason);
+      this.layouts.set(name, layout);
+    }
+  }
+
+  /** Lets the rule of the node's operator unite ids; a selection stands between it and what it reads. */
+  #tie(
+    node: Node,
+    { operator, attrs }: BoundOperator,
+    given: readonly (Layout | undefined)[],
+  ): void {
+    const { pool, layouts, reads, producers, streams, dynamicElements } = this;
+    const { types, values } = this.#inference;
+    const inputs = [...given];
+    const selection = this.#selectsInputs
+      ? selectionAt({
+          ...{ graph: this.#graph, node, pool, layouts },
+          maker: this.#makers.get(node.inputs[0]),
+        })
       : undefined;
     if (selection !== undefined) {
-      selections.set(node, selection);
+      this.selections.set(node, selection);
       inputs[selection.input] = selection.layout;
       producers.push({ node, ...selection.weight, isSelection: true });
     }
+    const tensor = (name: string, shape: readonly number[], isParameter: boolean): TiedTensor => ({
+      ...{ name, dtype: types.get(name)?.dtype ?? "float32", shape },
+      ...{ value: values.get(name), isParameter },
+    });
     const session = new TieSession({
-      pool,
-      node,
-      attrs: bound.attrs,
+      ...{ pool, node, attrs, dynamicElements, reads, producers, streams },
       inputs: node.inputs.map((name, i) => {
         const layout = inputs[i];
         if (layout === undefined) return undefined;
-        const value = inference.values.get(name);
-        const isParameter = fromConstants.has(name) || value !== undefined;
-        return { layout, tensor: tiedTensor(name, inference, layout.shape, value, isParameter) };
+        const isParameter = this.#fromConstants.has(name) || values.has(name);
+        return { layout, tensor: tensor(name, layout.shape, isParameter) };
       }),
-      outputs: node.outputs.map((name, i) =>
-        tiedTensor(name, inference, outputShapes[i] ?? [], inference.values.get(name), false),
+      outputs: node.outputs.map((name) =>
+        tensor(name, knownShape(this.#inference, name) ?? [], false),
       ),
-      dynamicElements: dynamic,
-      reads,
-      producers,
-      streams,
     });
-    bound.operator.ties(session);
+    operator.ties(session);
     session.finish();
     for (const [i, name] of node.outputs.entries())
       if (name !== "") layouts.set(name, session.outputLayout(i));
-    operands.set(node, {
+    this.operands.set(node, {
       inputs: session.inputs,
       outputs: session.outputs,
-      layoutOf: (tensor) => session.layoutOf(tensor),
+      layoutOf: (own) => session.layoutOf(own),
       sizeInputs: session.sizeInputs,
     });
   }
 
-  for (const name of graph.outputs) {
-    fixMeasured(name, "its size reaches an output of the network");
-    const layout = layouts.get(name);
-    if (layout === undefined) continue;
-    cutLayout(pool, layout);
-    for (const block of layout.blocks)
-      for (const id of elementIds(pool, block, layout.base))
-        pool.fix(id, "reaches an output of the network");
+  /** A layout of fresh ids. */
+  #own(name: string, shape: readonly number[]): Layout {
+    return ownLayout({ name, shape, ids: shape.map((size) => this.pool.fresh(size)) });
   }
-  return {
-    graph,
-    dims,
-    inference,
-    pool,
-    layouts,
-    parameters,
-    reads,
-    producers,
-    streams,
-    selectsInputs,
-    selections,
-    operands,
-    dynamicElements: dynamic,
-  };
+
+  #layoutFor(node: Node, index: number): Layout | undefined {
+    const name = node.inputs[index];
+    const constant = this.#graph.constants.get(name);
+    if (constant === undefined) return this.layouts.get(name);
+    const key = useKey(name, constant.shape, node, index);
+    let layout = this.parameters.get(key);
+    if (layout === undefined) {
+      layout = this.#own(key, constant.shape);
+      if (bitsOf[constant.dtype] < 8)
+        this.#fixAll(layout, `"${name}" holds packed ${constant.dtype}, which cannot be cut`);
+      this.parameters.set(key, layout);
+    }
+    return layout;
+  }
+
+  #fixAll({ base }: Layout, reason: string): void {
+    for (const ids of base.ids) for (const id of ids) this.pool.fix(id, reason);
+  }
+
+  /** Shape arithmetic with this result must not change: what it measures stays as it is. */
+  #fixMeasured(name: string, reason: string): void {
+    const { values } = this.#inference;
+    const node = this.#makers.get(name);
+    if (node === undefined || !values.has(name) || this.#measured.has(name)) return;
+    this.#measured.add(name);
+    for (const input of node.inputs) {
+      const layout = values.has(input) ? undefined : this.layouts.get(input);
+      if (layout) this.#fixAll(layout, reason);
+      else this.#fixMeasured(input, reason);
+    }
+  }
 }
 
 /**
@@ -256,17 +297,6 @@ export function knownShape(inference: Inference, name: string): readonly number[
     sizes.push(dim);
   }
   return sizes;
-}
-
-function tiedTensor(
-  name: string,
-  inference: Inference,
-  shape: readonly number[],
-  value: HostTensor | undefined,
-  isParameter: boolean,
-): TiedTensor {
-  const type = inference.types.get(name);
-  return { name, dtype: type?.dtype ?? "float32", shape, value, isParameter };
 }
 
 /** Constants, and values computed from constants alone. */
