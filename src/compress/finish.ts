@@ -12,6 +12,7 @@ import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { costOf } from "../structure/cost.ts";
 import { planOf } from "../structure/plan.ts";
+import type { Removed } from "../structure/removal.ts";
 import { structureOf } from "../structure/units.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
@@ -62,6 +63,18 @@ export const latencyRecord = z.object({
   provider: z.string(),
 });
 
+/** The chosen network, and what was measured of it and of the original; `undefined` without `test`. */
+interface Tested {
+  readonly model: Model;
+  /** The rounds that led to it. */
+  readonly taken: readonly RoundRecord[];
+  readonly removed: Removed;
+  readonly before: Outcomes | undefined;
+  readonly after: Outcomes | undefined;
+  readonly posterior: Awaited<ReturnType<typeof samplePosterior>>;
+  readonly times: z.output<typeof latencyRecord>;
+}
+
 /**
  * Writes `model.onnx`, `plan.json` and `predictions/`, and gives the report. `test` is read here, and
  * nowhere else.
@@ -71,11 +84,19 @@ export async function finish(
   config: CompressConfig,
   outcome: Outcome,
 ): Promise<CompressReport> {
+  return reportOf(context, config, outcome, await testAndWrite(context, config, outcome));
+}
+
+/** Checks and measures the chosen network, and writes all files of the result but the report. */
+async function testAndWrite(
+  context: CompressContext,
+  { hasLabels }: CompressConfig,
+  { rounds, choice: { round: chosen } }: Outcome,
+): Promise<Tested> {
   const { run, original, dataset, settings, hooks } = context;
-  const { rounds, choice, isTimeSpent } = outcome;
   const paths = runPaths(run);
-  const model = await chosenModel(context, choice.round);
-  const taken = roundsTaken(rounds, choice.round);
+  const model = await chosenModel(context, chosen);
+  const taken = roundsTaken(rounds, chosen);
   const plans = await Promise.all(taken.map(({ round }) => loadPlan(roundPaths(run, round).plan)));
   const removed = composeRemovals(original.structure, plans);
   const mismatch = mismatchAfter(original.structure, removed, model.graph);
@@ -91,12 +112,23 @@ export async function finish(
   if (before?.kind === "maps") {
     const { examples } = paths.predictions;
     const networks = { original: chunksOf(original.model), compressed: chunksOf(model) };
-    await saveExamples(context, networks, config.hasLabels, examples);
+    await saveExamples(context, networks, hasLabels, examples);
   }
   await saveModel(paths.model, writeModel(model));
   const zeros = composeZeros(original.structure, plans);
   await savePlan(paths.plan, planOf(original.structure, removed, settings.method, [], zeros));
+  return { model, taken, removed, before, after, posterior, times };
+}
 
+/** What `report.json` says: all of it follows from what was measured, but the packing and the sensitivity. */
+async function reportOf(
+  context: CompressContext,
+  config: CompressConfig,
+  { rounds, choice, isTimeSpent, warnings }: Outcome,
+  { model, taken, removed, before, after, posterior, times }: Tested,
+): Promise<CompressReport> {
+  const { run, original, dataset, settings, hooks } = context;
+  const paths = runPaths(run);
   hooks.onPhase?.("packing");
   const packed = packingRecordOf(await loadModel(paths.model));
   const cost = costOf(model.graph, structureOf(model.graph).analysis.dims);
@@ -147,7 +179,7 @@ export async function finish(
       data: config.data.digest,
     },
     notes: notesOf(rounds),
-    warnings: [...outcome.warnings],
+    warnings: [...warnings],
   };
 }
 
