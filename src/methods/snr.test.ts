@@ -2,14 +2,20 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { distance, normals, runGraph } from "../../test/support/bn-network.ts";
-import { branched, contextOf, expectExactRemoval, learning } from "../../test/support/learning.ts";
+import {
+  branched,
+  comparable,
+  contextOf,
+  expectExactRemoval,
+  expectSameAfterInterruptions,
+  learning,
+} from "../../test/support/learning.ts";
 import { openQuadrants } from "../../test/support/quadrants.ts";
 import { scratchFolder } from "../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../test/support/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
 import { costModel } from "../structure/cost.ts";
 import { applyEdits } from "../structure/edits.ts";
 import { removeUnits } from "../structure/surgery.ts";
@@ -85,31 +91,11 @@ describe.each(cases)("snr on a %s network", (_, graph) => {
 describe("snr", () => {
   it("is the same each time, and after interruptions", async () => {
     const graph = branched("Add");
-    const place = (name: string): LearningOptions => ({
-      ...learning,
-      checkpoint: { path: join(folder, name), everySteps: 5 },
-    });
     const resultOf = async (training: LearningOptions) => {
       const context = contextOf(graph, dataset, { epochs: "2" }, { training });
-      const proposal = await learnPosterior(context);
-      const [network, memory] = [proposal.graph, proposal.memory].map((of) =>
-        Buffer.from(concatBytes(writeModel(context.model, of))).toString("base64"),
-      );
-      return { ...proposal, edits: undefined, graph: network, memory };
+      return comparable(context, await learnPosterior(context));
     };
-    const whole = await resultOf(place("whole"));
-    expect(await resultOf(place("again"))).toEqual(whole);
-    for (const stop of [7, 13]) {
-      const controller = new AbortController();
-      const run = resultOf({
-        ...{ ...place("parts"), signal: controller.signal },
-        onProgress: ({ step }) => step >= stop && controller.abort(),
-      });
-      await expect(run).rejects.toMatchObject({ code: "ABORTED" });
-    }
-    expect(await resultOf(place("parts"))).toEqual(whole);
-    // A run that is over gives its result again.
-    expect(await resultOf(place("parts"))).toEqual(whole);
+    await expectSameAfterInterruptions(resultOf, (name) => join(folder, name), [7, 13]);
   });
 
   it("draws other noise with another seed", async () => {
