@@ -15,6 +15,7 @@ import { newProgress } from "./progress.ts";
 import { drawTable } from "./table.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
+/** Flags of `espalier bench`, as they are read. */
 export interface Flags extends ModelFlags {
   readonly runs?: number;
   readonly seconds?: number;

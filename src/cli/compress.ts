@@ -22,6 +22,7 @@ import {
 import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
 import { fractionBelowOne, integerFrom, positiveValue } from "./values.ts";
 
+/** Flags of `espalier compress`, as they are read. */
 export interface Flags extends DataFlags, GroupFlags, TargetFlags, TrainingFlags, WidthFlags {
   readonly data: string;
   readonly output?: string;

@@ -18,6 +18,7 @@ import {
 import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
+/** Flags of `espalier evaluate`, as they are read. */
 export interface Flags extends ModelFlags, DataFlags {
   readonly data?: string;
   readonly split: Role;

@@ -15,6 +15,7 @@ import { type Io, writeJson } from "./io.ts";
 import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
 import { drawFacts, drawTable, type TableOptions } from "./table.ts";
 
+/** Flags of `espalier inspect`, as they are read. */
 export interface Flags extends ModelFlags {
   readonly json?: true;
   readonly layers?: true;

@@ -32,6 +32,7 @@ import {
 } from "./removal-options.ts";
 import { integerFrom } from "./values.ts";
 
+/** Flags of `espalier prune`, as they are read. */
 export interface Flags extends DataFlags, GroupFlags, ModelFlags, TargetFlags, WidthFlags {
   readonly output?: string;
   readonly method?: string;

@@ -17,6 +17,7 @@ import { addGroupOptions, type GroupFlags } from "./removal-options.ts";
 import { describeSensitivity } from "./sensitivity-report.ts";
 import { integerFrom } from "./values.ts";
 
+/** Flags of `espalier sensitivity`, as they are read. */
 export interface Flags extends DataFlags, GroupFlags, ModelFlags {
   readonly data: string;
   readonly method?: string;

@@ -10,6 +10,7 @@ import { describeTraining } from "./train-report.ts";
 import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
+/** Flags of `espalier train`, as they are read. */
 export interface Flags extends DataFlags, TrainingFlags {
   readonly data: string;
   readonly output: string;

@@ -17,6 +17,7 @@ import { describeVerification } from "./prune-report.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 import { describeRunVerification } from "./verify-report.ts";
 
+/** Flags of `espalier verify`, as they are read. */
 export interface Flags extends ModelFlags, DataFlags {
   readonly plan?: string;
   readonly data?: string;

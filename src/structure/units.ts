@@ -70,39 +70,10 @@ export interface Structure {
  */
 export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structure {
   const analysis = analyze(graph, options);
-  const { pool, producers } = analysis;
-  const unitByRoot = new Map<number, number>();
-  const filters: { axis: number; index: number }[][] = [];
-  const reasons: (string | undefined)[] = [];
-  const axes: FilterAxis[] = [];
-  const seen = new Set<string>();
-
-  for (const { node, input, axis, isSelection = false } of producers) {
-    const operands = analysis.operands.get(node);
-    const tensor = operands?.inputs[input];
-    if (!operands || !tensor) continue;
-    const key = `${useKey(tensor.name, tensor.shape, node, input)}\u0000${axis}`;
-    if (seen.has(key)) continue;
-    seen.add(key);
-    const ids = axisIds(pool, operands.layoutOf(tensor), axis);
-    const units = ids.map((id, index) => {
-      const root = pool.find(id);
-      let unit = unitByRoot.get(root);
-      if (unit === undefined) {
-        unit = filters.length;
-        unitByRoot.set(root, unit);
-        filters.push([]);
-        reasons.push(pool.reasonFor(root));
-      }
-      filters[unit].push({ axis: axes.length, index });
-      return unit;
-    });
-    const parameter = { node, input, tensor: tensor.name, axis };
-    axes.push({ ...parameter, width: ids.length, isSelection, units });
-  }
+  const { axes, filters, reasons, unitByRoot } = filterAxesOf(analysis);
+  const { pool } = analysis;
 
   const unitOf = (id: number): number => unitByRoot.get(pool.find(id)) ?? -1;
-  const groupOfAxis = connect(axes, filters.length);
   const known = new WeakMap<Layout, (Int32Array | undefined)[]>();
   const unitsAlong = (layout: Layout, axis: number): Int32Array => {
     const perAxis = known.get(layout) ?? layout.shape.map(() => undefined);
@@ -118,45 +89,9 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
     return axisIds(pool, layout, axis).map(unitOf);
   };
 
-  const streamUnits = new Set<number>();
-  for (const name of analysis.streams) {
-    const layout = analysis.layouts.get(name);
-    for (const block of layout?.blocks ?? [])
-      if (layout)
-        for (const id of elementIds(pool, block, layout.base)) streamUnits.add(unitOf(id));
-  }
-  const groups: { id: string; units: number[]; axes: number[]; isStream: boolean }[] = [];
-  const groupIndex = new Map<number, number>();
-  const groupOfUnit = new Array<number>(filters.length).fill(-1);
-  for (const [position, axis] of axes.entries()) {
-    const representative = groupOfAxis[position];
-    let index = groupIndex.get(representative);
-    if (index === undefined) {
-      index = groups.length;
-      groupIndex.set(representative, index);
-      const id = axis.isSelection ? `${axis.node.name}/inputs` : axis.node.name;
-      groups.push({ id, units: [], axes: [], isStream: false });
-    }
-    const group = groups[index];
-    group.axes.push(position);
-    for (const unit of axis.units) {
-      if (groupOfUnit[unit] >= 0) continue;
-      groupOfUnit[unit] = index;
-      group.units.push(unit);
-      group.isStream ||= streamUnits.has(unit);
-    }
-  }
+  const { groups, groupOfUnit } = groupsOf(axes, filters.length, streamUnits(analysis, unitOf));
   const needs = needsOf(analysis, unitsAlong, filters.length);
-  // What something fixed needs must stay as well.
-  for (let isStable = false; !isStable; ) {
-    isStable = true;
-    for (const [unit, needed] of needs.entries())
-      for (const other of needed)
-        if (reasons[unit] !== undefined && reasons[other] === undefined) {
-          reasons[other] = reasons[unit];
-          isStable = false;
-        }
-  }
+  fixNeeded(needs, reasons);
   const units = filters.map((list, index) => ({
     index,
     group: groupOfUnit[index],
@@ -173,6 +108,93 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
     ...{ analysis, units, groups, filterAxes: axes },
     ...{ dependants, carriers, unitOf, unitsAlong },
   };
+}
+
+/** The filter axes, and the units along them: one for each class of element ids, by its root. */
+function filterAxesOf({ pool, producers, operands }: Analysis) {
+  const unitByRoot = new Map<number, number>();
+  const filters: { axis: number; index: number }[][] = [];
+  const reasons: (string | undefined)[] = [];
+  const axes: FilterAxis[] = [];
+  const seen = new Set<string>();
+  for (const { node, input, axis, isSelection = false } of producers) {
+    const own = operands.get(node);
+    const tensor = own?.inputs[input];
+    if (!own || !tensor) continue;
+    const key = `${useKey(tensor.name, tensor.shape, node, input)}\u0000${axis}`;
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const ids = axisIds(pool, own.layoutOf(tensor), axis);
+    const units = ids.map((id, index) => {
+      const root = pool.find(id);
+      let unit = unitByRoot.get(root);
+      if (unit === undefined) {
+        unit = filters.length;
+        unitByRoot.set(root, unit);
+        filters.push([]);
+        reasons.push(pool.reasonFor(root));
+      }
+      filters[unit].push({ axis: axes.length, index });
+      return unit;
+    });
+    const parameter = { node, input, tensor: tensor.name, axis };
+    axes.push({ ...parameter, width: ids.length, isSelection, units });
+  }
+  return { axes, filters, reasons, unitByRoot };
+}
+
+/** The units of residual streams; -1 may be among them. */
+function streamUnits(
+  { streams, layouts, pool }: Analysis,
+  unitOf: Structure["unitOf"],
+): ReadonlySet<number> {
+  const units = new Set<number>();
+  for (const name of streams) {
+    const layout = layouts.get(name);
+    for (const block of layout?.blocks ?? [])
+      if (layout) for (const id of elementIds(pool, block, layout.base)) units.add(unitOf(id));
+  }
+  return units;
+}
+
+/** The groups in graph order, and the group of each unit. */
+function groupsOf(axes: readonly FilterAxis[], unitCount: number, streams: ReadonlySet<number>) {
+  const groupOfAxis = connect(axes, unitCount);
+  const groups: { id: string; units: number[]; axes: number[]; isStream: boolean }[] = [];
+  const groupIndex = new Map<number, number>();
+  const groupOfUnit = new Array<number>(unitCount).fill(-1);
+  for (const [position, axis] of axes.entries()) {
+    const representative = groupOfAxis[position];
+    let index = groupIndex.get(representative);
+    if (index === undefined) {
+      index = groups.length;
+      groupIndex.set(representative, index);
+      const id = axis.isSelection ? `${axis.node.name}/inputs` : axis.node.name;
+      groups.push({ id, units: [], axes: [], isStream: false });
+    }
+    const group = groups[index];
+    group.axes.push(position);
+    for (const unit of axis.units) {
+      if (groupOfUnit[unit] >= 0) continue;
+      groupOfUnit[unit] = index;
+      group.units.push(unit);
+      group.isStream ||= streams.has(unit);
+    }
+  }
+  return { groups, groupOfUnit };
+}
+
+/** What something fixed needs must stay as well, for the same reason. */
+function fixNeeded(needs: readonly (readonly number[])[], reasons: (string | undefined)[]): void {
+  for (let isStable = false; !isStable; ) {
+    isStable = true;
+    for (const [unit, needed] of needs.entries())
+      for (const other of needed)
+        if (reasons[unit] !== undefined && reasons[other] === undefined) {
+          reasons[other] = reasons[unit];
+          isStable = false;
+        }
+  }
 }
 
 /** For each unit the units of the channels that its features are positions of. */

@@ -15,6 +15,10 @@ export function emptyGraph(name: string): Graph {
   return { name, inputs: [], outputs: [], nodes: [], constants: new Map(), types: new Map() };
 }
 
+/**
+ * The value of the network that counts: its output `name`, out of all that was emitted. Fails with
+ * `MODEL_UNSUPPORTED` where there is none, or where its first axis is not the batch of the first input.
+ */
 export function outputOf(
   network: Graph,
   name: string,
@@ -39,6 +43,10 @@ export function unknownOutput(network: Graph, name: string): EspalierError {
   });
 }
 
+/**
+ * What `teacher` predicts, as `headOf` has it, of these inputs in their order; `undefined` without one.
+ * Fails as `embedNodes`.
+ */
 export function teacherScores(
   emit: GraphEmitter,
   teacher: Graph | undefined,
@@ -52,6 +60,7 @@ export function teacherScores(
   return scores && headOf(emit, scores).prediction;
 }
 
+/** Fails with `USAGE` unless the loss is a float32 of rank 0. */
 export function requireScalar({ dtype, shape }: Value): void {
   if (dtype === "float32" && shape.length === 0) return;
   throw new EspalierError(

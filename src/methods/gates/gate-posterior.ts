@@ -13,6 +13,7 @@ import type { Emitter, Value } from "../../ops/gradient.ts";
 
 /** How σ is held: as φ = ln σ² (`gaussian`), or as ln α with σ² = α μ² (`alpha`). */
 export const gateForms = ["gaussian", "alpha"] as const;
+/** One of {@link gateForms}. */
 export type GateForm = (typeof gateForms)[number];
 
 /** φ or ln α beyond these counts as these. The best σ² of a gate is at most ¼, far inside. */

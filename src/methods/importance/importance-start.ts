@@ -8,6 +8,7 @@ import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
 
 /** The ways to begin, by name. */
 export const starts = ["ones", "uniform", "normal", "l1", "l2", "entropy", "std"] as const;
+/** One of {@link starts}. */
 export type Start = (typeof starts)[number];
 
 /** The network in which training begins, and the factors, one for each unit of a gate. */

@@ -36,6 +36,7 @@ import {
 
 /** How transitions come about: as given, with the length of clusters learnt, or learnt altogether. */
 export const transitionForms = ["fixed", "length", "em"] as const;
+/** One of {@link transitionForms}. */
 export type TransitionForm = (typeof transitionForms)[number];
 
 /** What is believed of every layer beforehand, and how beliefs are found. */

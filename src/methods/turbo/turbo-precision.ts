@@ -32,6 +32,7 @@ import { sigmoid, surest } from "./turbo-messages.ts";
 
 /** The forms of q(ρ, s). */
 export const beliefForms = ["joint", "collapsed", "factorised"] as const;
+/** One of {@link beliefForms}. */
 export type BeliefForm = (typeof beliefForms)[number];
 
 /** Gamma distribution with density ∝ ρ^(shape - 1) e^(-rate ρ). */

@@ -19,6 +19,7 @@ export const snrScores = [
   "evidence",
   "loss",
 ] as const;
+/** One of {@link snrScores}. */
 export type SnrScore = (typeof snrScores)[number];
 
 /** One filter axis of the network with the sums of its filters. */

@@ -21,6 +21,7 @@ import { sizeOf } from "../../tensor/host-tensor.ts";
 
 /** The ways to draw the noise of a layer. */
 export const noiseForms = ["local", "weight", "flipout"] as const;
+/** One of {@link noiseForms}. */
 export type NoiseForm = (typeof noiseForms)[number];
 
 /** A weight that several layers may share, as a random variable. */
