@@ -20,7 +20,7 @@ import { embedNodes, requireUnderstood } from "./embed.ts";
 import { weightsWithZeros, withoutZeros } from "./kept-zeros.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
-import { emitPacked, packsOf } from "./packing.ts";
+import { emitPacked, type Pack, packsOf } from "./packing.ts";
 import {
   ownStatistics,
   type Parameter,
@@ -133,27 +133,12 @@ interface TrainedPack extends PackInput {
  */
 export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const { optimizer, objective, clipNorm } = options;
-  const outputName = options.output ?? graph.outputs[0];
-  if (!graph.nodes.some(({ outputs }) => outputs.includes(outputName)))
-    throw unknownOutput(graph, outputName);
-  const inference = inferTypes(graph);
-  const network = ownStatistics(graph, (name) => inference.values.get(name));
-  const asFed = rebatch(network, options.inputShapes);
-  const nodes = nodesBehind(asFed.nodes, [outputName]);
-  requireUnderstood(nodes);
-  const trained = parametersOf(network, nodes, options.groups);
-  if (trained.length === 0)
-    throw new EspalierError("MODEL_UNSUPPORTED", "the network has no parameters to train", {
-      hint: "Weights must be constants of the graph, and not all of them frozen.",
-    });
-  const usesBatch = options.statistics !== "frozen";
-  const statistics = usesBatch ? statisticsOf(network, nodes) : [];
-
+  const { network, outputName, nodes, sizes, trained, statistics } = subjectOf(graph, options);
   const empty = emptyGraph(`${network.name} training step`);
   const emit = new GraphEmitter(empty, inferTypes(empty));
   const state = new StateInputs(emit);
   const values = new Map<string, Value>();
-  for (const [name, sizes] of asFed.sizes) values.set(name, emit.ints(sizes));
+  for (const [name, own] of sizes) values.set(name, emit.ints(own));
   const inputs = feedInputs(emit, network, nodes, options.inputShapes, values);
   const { target: targetType } = options;
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
@@ -214,11 +199,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     ...named.map(([name, value]) => ({ what: `the parameter "${name}"`, value })),
     ...[...forms.values()].flatMap(({ outputs }) => suspectsOf(outputs, values)),
     { what: "the loss", value: loss },
-    ...packs.map(({ pack }, i) => {
-      const names = pack.constants.map(({ name }) => `"${name}"`);
-      const list = names.length > 1 ? `one of ${names.join(", ")}` : names[0];
-      return { what: `the gradient of ${list}`, value: raw[i] };
-    }),
+    ...packs.map(({ pack }, i) => suspectGradient(pack, raw[i])),
   ];
   return {
     graph: step,
@@ -243,6 +224,38 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     isNoisy,
     probe: () => emitProbe(emit, suspects),
   };
+}
+
+/** What a step is built of: the network as it is fed, and what of it is trained. */
+interface Subject {
+  /** With statistics of its own for each normalization. */
+  readonly network: Graph;
+  readonly outputName: string;
+  /** On which the output depends, as they run with the batch of the step. */
+  readonly nodes: readonly Node[];
+  /** Shapes that they read, by the name of a constant: see `rebatch`. */
+  readonly sizes: ReadonlyMap<string, readonly number[]>;
+  readonly trained: readonly Parameter[];
+  /** Those that follow the batch; none where they are frozen. */
+  readonly statistics: readonly Statistics[];
+}
+
+function subjectOf(graph: Graph, options: StepOptions): Subject {
+  const outputName = options.output ?? graph.outputs[0];
+  if (!graph.nodes.some(({ outputs }) => outputs.includes(outputName)))
+    throw unknownOutput(graph, outputName);
+  const inference = inferTypes(graph);
+  const network = ownStatistics(graph, (name) => inference.values.get(name));
+  const asFed = rebatch(network, options.inputShapes);
+  const nodes = nodesBehind(asFed.nodes, [outputName]);
+  requireUnderstood(nodes);
+  const trained = parametersOf(network, nodes, options.groups);
+  if (trained.length === 0)
+    throw new EspalierError("MODEL_UNSUPPORTED", "the network has no parameters to train", {
+      hint: "Weights must be constants of the graph, and not all of them frozen.",
+    });
+  const statistics = options.statistics === "frozen" ? [] : statisticsOf(network, nodes);
+  return { network, outputName, nodes, sizes: asFed.sizes, trained, statistics };
 }
 
 /** Declares the network's inputs; those that nothing reads are left out. */
@@ -341,6 +354,12 @@ function packGradients(
     const gradient = emit.reshape(emitPacked(emit, values), pack.shape);
     return keepsZeros ? withoutZeros(emit, pack, gradient) : gradient;
   });
+}
+
+function suspectGradient({ constants }: Pack, value: Value): Suspect {
+  const names = constants.map(({ name }) => `"${name}"`);
+  const list = names.length > 1 ? `one of ${names.join(", ")}` : names[0];
+  return { what: `the gradient of ${list}`, value };
 }
 
 function suspectsOf(names: readonly string[], values: ReadonlyMap<string, Value>): Suspect[] {
