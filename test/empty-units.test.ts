@@ -7,7 +7,7 @@ import { expect, it, test } from "vitest";
 import type { Graph } from "../src/ir/graph.ts";
 import { differenceOf } from "../src/measure/compare.ts";
 import { randomFeeds } from "../src/measure/feeds.ts";
-import { constantsOf, emptyUnits } from "../src/methods/empty-units.ts";
+import { constantsOf, emptyUnits } from "../src/methods/compensation/empty-units.ts";
 import { buildNetwork } from "../src/models/registry.ts";
 import { emitModel } from "../src/onnx/emit.ts";
 import { withSession } from "../src/runtime/session.ts";

@@ -22,10 +22,10 @@ import type { Structure } from "../structure/units.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";
 import { correlationsOf } from "./compensation/correlations.ts";
+import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./compensation/readers.ts";
 import { damageModel, type OtherDamage, removalOrder } from "./compensation/removal-order.ts";
 import { momentsOf } from "./compensation/statistics.ts";
 import { type Method, type MethodContext, type MethodOption, optionOf } from "./method.ts";
-import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./readers.ts";
 
 const onOff = ["on", "off"] as const;
 const options: readonly MethodOption[] = [

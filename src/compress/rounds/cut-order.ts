@@ -3,7 +3,7 @@
  * that these leave superfluous.
  */
 import { assert } from "../../errors.ts";
-import { emptyUnits } from "../../methods/empty-units.ts";
+import { emptyUnits } from "../../methods/compensation/empty-units.ts";
 import type { Proposal } from "../../methods/method.ts";
 import type { Edit } from "../../structure/edits.ts";
 import { weightConstants } from "../../structure/layer-weights.ts";

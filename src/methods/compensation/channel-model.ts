@@ -11,8 +11,8 @@ import {
   productWithTranspose,
   subMatrix,
 } from "../../tensor/linear-algebra.ts";
-import type { Reader } from "../readers.ts";
 import type { Correlations } from "./correlations.ts";
+import type { Reader } from "./readers.ts";
 
 /** How far computed correlations are trusted: the rest is taken as noise of each channel's own. */
 const trust = 0.9;

@@ -6,11 +6,11 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Moments } from "../../ops/operator.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import type { Proposal } from "../method.ts";
-import { readersOf } from "../readers.ts";
 import { sourcesOf } from "./channel-model.ts";
 import { compensate } from "./compensation.ts";
 import { correlationsOf } from "./correlations.ts";
 import { type MeasureOptions, measureMoments } from "./measured-moments.ts";
+import { readersOf } from "./readers.ts";
 import { momentsOf } from "./statistics.ts";
 
 /**

@@ -12,8 +12,8 @@ import type { Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
-import type { Reader } from "../readers.ts";
 import { type ModelledReader, resultVariance, type Source, substitutes } from "./channel-model.ts";
+import type { Reader } from "./readers.ts";
 
 /** Which corrections to make beside that of the mean. */
 export interface Corrections {

@@ -7,8 +7,8 @@ import { concatBytes } from "../../onnx/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import { structureOf } from "../../structure/units.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
-import { readersOf } from "../readers.ts";
 import { correlationsOf } from "./correlations.ts";
+import { readersOf } from "./readers.ts";
 import { momentsOf } from "./statistics.ts";
 
 /** White noise → BN → 1x1 conv → BN → Relu → 1x1 conv → BN → Leaky, all channels standard normal. */

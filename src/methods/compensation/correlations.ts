@@ -13,7 +13,7 @@ import { channelOf, roleOf } from "../../ops/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { identity, productWithTranspose } from "../../tensor/linear-algebra.ts";
-import type { Reader } from "../readers.ts";
+import type { Reader } from "./readers.ts";
 import { momentRule } from "./statistics.ts";
 
 /** Correlation matrices [C, C] of values, by name; where one is absent, channels are uncorrelated. */

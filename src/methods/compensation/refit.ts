@@ -25,9 +25,9 @@ import { removeUnits } from "../../structure/surgery.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { cholesky, choleskySolve } from "../../tensor/linear-algebra.ts";
-import { type Reader, readersOf } from "../readers.ts";
 import { raiseBias } from "./compensation.ts";
 import { type PatchSite, patchGraph, patchOutputs } from "./patch-graph.ts";
+import { type Reader, readersOf } from "./readers.ts";
 
 /** How to refit. */
 export interface RefitOptions extends SessionOptions {

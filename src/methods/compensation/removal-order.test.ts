@@ -4,8 +4,8 @@ import { chain } from "../../../test/support/bn-network.ts";
 import { structureOf } from "../../structure/units.ts";
 import { inverse, product, productWithTranspose, subMatrix } from "../../tensor/linear-algebra.ts";
 import { randomOf } from "../../tensor/random.ts";
-import { readersOf } from "../readers.ts";
 import { normalizedWeights, resultVariance, type Source, substitutes } from "./channel-model.ts";
+import { readersOf } from "./readers.ts";
 import { damageModel, removalOrder } from "./removal-order.ts";
 
 const width = 6;

@@ -13,8 +13,8 @@
 
 import { channelOf } from "../../ops/roles.ts";
 import { inverse, productWithTranspose } from "../../tensor/linear-algebra.ts";
-import type { OtherRead } from "../readers.ts";
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
+import type { OtherRead } from "./readers.ts";
 
 /** The power of the variance correction: 1/share² for what is left of a layer. */
 const remainingPower = 2;

@@ -1,6 +1,6 @@
 /** @file The linear layers that read channels which could go, with what follows each of them. */
-import { consumersOf, type Graph, type Node } from "../ir/graph.ts";
-import type { TiedTensor } from "../ops/operator.ts";
+import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
+import type { TiedTensor } from "../../ops/operator.ts";
 import {
   type BatchNormRole,
   type LinearRole,
@@ -10,10 +10,10 @@ import {
   slidingAxes,
   tapShares,
   weightOf,
-} from "../ops/roles.ts";
-import type { Structure } from "../structure/units.ts";
-import { isFloat } from "../tensor/dtype.ts";
-import { toNumbers } from "../tensor/host-tensor.ts";
+} from "../../ops/roles.ts";
+import type { Structure } from "../../structure/units.ts";
+import { isFloat } from "../../tensor/dtype.ts";
+import { toNumbers } from "../../tensor/host-tensor.ts";
 
 /** A linear layer with a constant weight, as the methods see it. */
 export interface Reader {

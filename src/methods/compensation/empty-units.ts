@@ -6,15 +6,15 @@
  * (its filters are all 0, say) that a bias can stand in for at every place. A constant other than 0 that
  * is read next to zero padding is no such constant.
  */
-import { consumersOf } from "../ir/graph.ts";
-import { type ConstantChannels, constantChannels } from "../ops/constant-channels.ts";
-import { channelOf } from "../ops/roles.ts";
-import type { Analysis } from "../structure/analysis.ts";
-import type { Edit } from "../structure/edits.ts";
-import { type Removed, removeNothing } from "../structure/removal.ts";
-import { candidateUnits, removalsInOrder, type SelectionRules } from "../structure/select.ts";
-import type { Structure } from "../structure/units.ts";
-import { lowerMean } from "./compensation/compensation.ts";
+import { consumersOf } from "../../ir/graph.ts";
+import { type ConstantChannels, constantChannels } from "../../ops/constant-channels.ts";
+import { channelOf } from "../../ops/roles.ts";
+import type { Analysis } from "../../structure/analysis.ts";
+import type { Edit } from "../../structure/edits.ts";
+import { type Removed, removeNothing } from "../../structure/removal.ts";
+import { candidateUnits, removalsInOrder, type SelectionRules } from "../../structure/select.ts";
+import type { Structure } from "../../structure/units.ts";
+import { lowerMean } from "./compensation.ts";
 import { otherReadsOf, type Reader, readersOf } from "./readers.ts";
 
 /** A removal that changes nothing. */
