@@ -2,6 +2,7 @@
 import { type BatchNormAttributes, batchNormGradient } from "./norm-gradient.ts";
 import { defineOp, followsInputs, noMacs, notFolded } from "./operator.ts";
 import { mayEqual } from "./shapes.ts";
+import { normalizedMoments } from "./statistics.ts";
 
 const parameterNames = ["scale", "B", "mean", "var"];
 
@@ -45,12 +46,8 @@ export const batchNormalization = defineOp<BatchNormAttributes>({
 
   shrink: followsInputs,
 
-  // What the layer was trained to give: N(B, scale²) per channel.
-  moments(context) {
-    const scale = context.numbers(1);
-    const mean = context.numbers(2);
-    return [scale && mean && { mean, variance: scale.map((s) => s * s) }];
-  },
+  // What the layer was trained to give.
+  moments: normalizedMoments,
 
   macs: noMacs,
   gradient: { rule: batchNormGradient },

@@ -14,7 +14,7 @@ import {
   type Ties,
 } from "./operator.ts";
 import { mayEqual, normalizeAxis } from "./shapes.ts";
-import { sameMoments } from "./statistics.ts";
+import { normalizedMoments, sameMoments } from "./statistics.ts";
 
 const instanceNormalization = defineOp({
   opType: "InstanceNormalization",
@@ -37,12 +37,8 @@ const instanceNormalization = defineOp({
 
   shrink: followsInputs,
 
-  // N(B, scale²) per channel, by construction.
-  moments(context) {
-    const scale = context.numbers(1);
-    const mean = context.numbers(2);
-    return [scale && mean && { mean, variance: scale.map((s) => s * s) }];
-  },
+  // By construction.
+  moments: normalizedMoments,
 
   macs: noMacs,
 

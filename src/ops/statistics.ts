@@ -24,6 +24,13 @@ export function sameMoments<A>(context: MomentContext<A>): readonly (Moments | u
   return [context.moments(0)];
 }
 
+/** The `moments` facet of normalizations of channels, of inputs X, scale and B: N(B, scale²) per channel. */
+export function normalizedMoments<A>(context: MomentContext<A>): readonly (Moments | undefined)[] {
+  const scale = context.numbers(1);
+  const mean = context.numbers(2);
+  return [scale && mean && { mean, variance: scale.map((s) => s * s) }];
+}
+
 /** The same mean, and the variance divided by the number of averaged elements. */
 export function averagedMoments(moments: Moments | undefined, count: number): Moments | undefined {
   if (moments === undefined) return undefined;
