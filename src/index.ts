@@ -29,6 +29,12 @@ export {
   evaluateRun,
   type RunEvaluation,
 } from "./compress/evaluate-run.ts";
+export {
+  type LatencyTarget,
+  type MeasuredLatency,
+  type PrunedToLatency,
+  pruneToLatency,
+} from "./compress/latency.ts";
 export type { MeasuredPack } from "./compress/measured-pack.ts";
 export { type PackedTuned, type PackTunedOptions, packTuned } from "./compress/pack-tuned.ts";
 export {
@@ -40,12 +46,6 @@ export {
 export { posteriorTolerances } from "./compress/posterior-tolerances.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
-export {
-  type LatencyTarget,
-  type MeasuredLatency,
-  type PrunedToLatency,
-  pruneToLatency,
-} from "./compress/rounds/latency.ts";
 export type { RunHooks } from "./compress/run-hooks.ts";
 export {
   type GroupSensitivity,

@@ -1,7 +1,7 @@
 /** @file What `prune` and `verify` tell a person. */
 
+import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
-import type { MeasuredLatency } from "../compress/rounds/latency.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Verification } from "../measure/compare.ts";
 import {

@@ -1,7 +1,7 @@
 /** @file `espalier prune`: one shot, no training; verified before anything is written. */
 import { Command, Option } from "commander";
+import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned, PruneOptions } from "../compress/prune.ts";
-import type { MeasuredLatency } from "../compress/rounds/latency.ts";
 import { EspalierError } from "../errors.ts";
 import type { Verification } from "../measure/compare.ts";
 import { type Method, requireOptions } from "../methods/method.ts";
@@ -265,7 +265,7 @@ async function choose(
     const { prune } = await import("../compress/prune.ts");
     return { pruned: prune(model, options) };
   }
-  const { pruneToLatency } = await import("../compress/rounds/latency.ts");
+  const { pruneToLatency } = await import("../compress/latency.ts");
   const pruned = await pruneToLatency(model, options, {
     fraction: flags.latency,
     signal,

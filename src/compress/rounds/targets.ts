@@ -8,8 +8,8 @@ import { countWeights } from "../../structure/layer-weights.ts";
 import type { Budget } from "../../structure/select.ts";
 import type { Structure } from "../../structure/units.ts";
 import type { CompressContext } from "../context.ts";
+import { latencyModel } from "../latency.ts";
 import { budgetsOf } from "../prune.ts";
-import { latencyModel } from "./latency.ts";
 
 /**
  * The budgets of a round, as shares of the network that it begins with: of what is still to go, each

@@ -6,17 +6,17 @@
  * kernels have steps and fixed costs, so the estimate only proposes: the result is timed against
  * the original, interleaved, and the estimate's target is moved until the measured ratio fits.
  */
-import { assert } from "../../errors.ts";
-import { bench, profile } from "../../measure/bench.ts";
-import type { Interval } from "../../measure/statistics.ts";
-import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
-import { operatorOf } from "../../ops/index.ts";
-import { type Removed, removeNothing, shapeAfter } from "../../structure/removal.ts";
-import type { Budget } from "../../structure/select.ts";
-import { type Structure, structureOf } from "../../structure/units.ts";
-import { sizeOf } from "../../tensor/host-tensor.ts";
-import { budgetsOf, chooseUnits, finishPruning, type Pruned, type PruneOptions } from "../prune.ts";
+import { assert } from "../errors.ts";
+import { bench, profile } from "../measure/bench.ts";
+import type { Interval } from "../measure/statistics.ts";
+import type { Model } from "../onnx/read.ts";
+import { writeModel } from "../onnx/write.ts";
+import { operatorOf } from "../ops/index.ts";
+import { type Removed, removeNothing, shapeAfter } from "../structure/removal.ts";
+import type { Budget } from "../structure/select.ts";
+import { type Structure, structureOf } from "../structure/units.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
+import { budgetsOf, chooseUnits, finishPruning, type Pruned, type PruneOptions } from "./prune.ts";
 
 /** What latency to reach, and how to measure it. */
 export interface LatencyTarget {

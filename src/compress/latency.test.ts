@@ -1,9 +1,9 @@
 /** @file What a removal should leave of the time, when the times of all layers are known. */
 import { expect, it } from "vitest";
-import { residualNetwork } from "../../../test/residual-network.ts";
-import { readModel } from "../../onnx/read.ts";
-import { removeNothing } from "../../structure/removal.ts";
-import { structureOf } from "../../structure/units.ts";
+import { residualNetwork } from "../../test/residual-network.ts";
+import { readModel } from "../onnx/read.ts";
+import { removeNothing } from "../structure/removal.ts";
+import { structureOf } from "../structure/units.ts";
 import { latencyModel, pruneToLatency } from "./latency.ts";
 
 const model = readModel(residualNetwork());
