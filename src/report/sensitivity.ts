@@ -1,8 +1,8 @@
 /** @file How much each group of channels matters: the drop against the share of it that is removed. */
 import type { CompressReport } from "../compress/compress-report.ts";
 import { drawChart, ink, levelLine, planeOf, still } from "./chart.ts";
-import { formatDrop, formatShare, metricWords } from "./figures.ts";
-import { html, nameOf, type Part, plainName } from "./html.ts";
+import { formatDrop, formatShare, type MetricWords, metricWords } from "./figures.ts";
+import { type Html, html, nameOf, type Part, plainName } from "./html.ts";
 import { dataTable, folded, keysOf, type Section } from "./page.ts";
 
 type Groups = NonNullable<CompressReport["sensitivity"]>;
@@ -18,19 +18,45 @@ const styles = [
 
 /** The curves, those of the most sensitive groups in colour. */
 export function sensitivityOf(report: CompressReport): Section | undefined {
-  const { sensitivity, metric, asked, groups } = report;
+  const { sensitivity, metric, groups } = report;
   const measured = sensitivity?.filter(({ points }) => points.length > 0) ?? [];
   if (measured.length === 0) return undefined;
   const words = metricWords(metric);
   const layers = new Map(groups.map((group) => [group.id, group.layers]));
   const nameFor = (id: string) => layers.get(id)?.[0] ?? id;
   const ranked = [...measured].sort((a, b) => meanDrop(b) - meanDrop(a));
+  const others = ranked.length - styles.length;
+  return {
+    id: "sensitivity",
+    title: "What the network can do without",
+    body: html`<p>Each group was thinned by itself, without fine-tuning. A steep curve is a group that the network
+needs; a flat one can go.</p>
+<figure>
+${keysOf([
+  ...ranked.slice(0, styles.length).map(({ id }, i) => ({
+    ...{ mark: "dot" as const, color: styles[i].color },
+    text: nameOf(nameFor(id), 32),
+  })),
+  ...(others > 0
+    ? [{ mark: "line" as const, color: "before", text: `${others} less sensitive` }]
+    : []),
+])}
+${chartOf(ranked, words, nameFor, report.asked.maxDrop)}
+</figure>
+${folded(`Drops in ${words.unit} as a table`, tableOf(ranked, words, nameFor))}`,
+  };
+}
+
+/** A curve for each group; the most sensitive, which come first, in colour and in front. */
+function chartOf(
+  ranked: Groups,
+  words: MetricWords,
+  nameFor: (id: string) => string,
+  maxDrop: number | undefined,
+): Html {
   const colored = ranked.slice(0, styles.length);
   const others = ranked.slice(styles.length);
-  const shares = [
-    ...new Set(measured.flatMap(({ points }) => points.map(({ share }) => share))),
-  ].sort((a, b) => a - b);
-  const chart = drawChart({
+  return drawChart({
     ...{ id: "sensitivity-chart", span: "full" },
     label: `drop of ${words.name} against the share of a group that is removed; ${plainName(nameFor(colored[0].id), 40)} is the most sensitive group`,
     height: ({ isNarrow }) => (isNarrow ? 270 : 320),
@@ -59,34 +85,21 @@ export function sensitivityOf(report: CompressReport): Section | undefined {
             lineStyle: { color: ink(styles[i].color), width: 2 },
             itemStyle: { color: ink(styles[i].color) },
             ...(i === 0 &&
-              asked.maxDrop !== undefined && {
-                markLine: levelLine(asked.maxDrop, "tolerance", "insideStartTop"),
+              maxDrop !== undefined && {
+                markLine: levelLine(maxDrop, "tolerance", "insideStartTop"),
               }),
           }))
           .reverse(),
       ],
     }),
   });
-  return {
-    id: "sensitivity",
-    title: "What the network can do without",
-    body: html`<p>Each group was thinned by itself, without fine-tuning. A steep curve is a group that the network
-needs; a flat one can go.</p>
-<figure>
-${keysOf([
-  ...colored.map(({ id }, i) => ({
-    ...{ mark: "dot" as const, color: styles[i].color },
-    text: nameOf(nameFor(id), 32),
-  })),
-  ...(others.length > 0
-    ? [{ mark: "line" as const, color: "before", text: `${others.length} less sensitive` }]
-    : []),
-])}
-${chart}
-</figure>
-${folded(
-  `Drops in ${words.unit} as a table`,
-  dataTable(
+}
+
+function tableOf(ranked: Groups, words: MetricWords, nameFor: (id: string) => string): Html {
+  const shares = [
+    ...new Set(ranked.flatMap(({ points }) => points.map(({ share }) => share))),
+  ].sort((a, b) => a - b);
+  return dataTable(
     `Drop in ${words.unit} by group and share removed`,
     [
       { title: "group", kind: "words" },
@@ -99,9 +112,7 @@ ${folded(
         return point === undefined ? "—" : formatDrop(point.drop, words.amount);
       }),
     ]),
-  ),
-)}`,
-  };
+  );
 }
 
 function planeOfPoints(points: Groups[number]["points"]): [number, number][] {
