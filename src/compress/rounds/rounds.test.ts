@@ -1,8 +1,14 @@
 /** @file Rounds: what a resumed run goes on from, and where a time budget ends one. */
+import { writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { type Workplace, workplace } from "../../../test/support/small-cnn.ts";
 import { loadModel } from "../../files/model-file.ts";
+import { GraphBuilder } from "../../ir/builder.ts";
+import { emitModel } from "../../onnx/emit.ts";
+import { concatBytes } from "../../onnx/write.ts";
+import { sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
+import { randomOf } from "../../tensor/random.ts";
 import type { EpochRecord } from "../../train/checkpoint.ts";
 import type { CompressReport } from "../compress-report.ts";
 import { compressRun } from "../compress-run.ts";
@@ -133,4 +139,37 @@ it("lets nobody else in on a run that is under way", async () => {
   });
   expect(await Promise.all(intruders)).toMatchObject([{ code: "RUN_BUSY" }, { code: "RUN_BUSY" }]);
   expect(await resumeRun(place.run)).toEqual(report);
+}, 60_000);
+
+it("adds up where layers without a bias are given one by compensation", async () => {
+  const place = await workplace();
+  const b = new GraphBuilder("biasless");
+  const random = randomOf(1, "biasless");
+  const normal = (name: string, shape: readonly number[]) =>
+    b.constant(
+      name,
+      tensorOf(
+        "float32",
+        shape,
+        random.normals(sizeOf(shape)).map((v) => 0.3 * v),
+      ),
+    );
+  const filled = (name: string, value: number) =>
+    b.constant(name, tensorOf("float32", [8], new Float32Array(8).fill(value)));
+  const x = b.input("input", "float32", ["N", 1, 8, 8]);
+  const pads = { pads: [1, 1, 1, 1] };
+  const [conv] = b.node("Conv", [x, normal("w1", [8, 1, 3, 3])], pads, { name: "conv1" });
+  const [scale, shift] = [filled("scale", 1), filled("shift", 0.5)];
+  const statistics = [filled("mean", 0), filled("variance", 1)];
+  const bn = b.node("BatchNormalization", [conv, scale, shift, ...statistics], {}, { name: "bn" });
+  const [relu] = b.node("Relu", bn, {}, { name: "relu1" });
+  const next = b.node("Conv", [relu, normal("w2", [8, 8, 3, 3])], pads, { name: "conv2" });
+  const flat = b.node("Flatten", b.node("Relu", next, {}, { name: "relu2" }), { axis: 1 });
+  b.node("Gemm", [...flat, normal("w3", [512, 4])], {}, { name: "fc", outputs: ["logits"] });
+  b.output("logits", { dtype: "float32", shape: ["N", 4] });
+  await writeFile(place.net, concatBytes(emitModel(b.build())));
+  await compress(place, { method: "bn", targets: { macs: 0.4 }, rounds: 2, epochs: 1 });
+  const { graph } = await loadModel(join(place.run, "model.onnx"));
+  expect(graph.nodes.find(({ name }) => name === "conv2")?.inputs).toHaveLength(3);
+  expect(await verifyRun(place.run)).toMatchObject({ passed: true });
 }, 60_000);
