@@ -59,9 +59,11 @@ function optionOf(
   curves: readonly { panel: number; method: keyof typeof looks; points: readonly Point[] }[],
 ): EChartsOption {
   const axis = { nameLocation: "middle", nameTextStyle: { color: "#333" } } as const;
-  const most = Math.ceil(
-    Math.max(...curves.flatMap(({ points }) => points.map(([, , , high]) => high))),
-  );
+  const points = curves.flatMap(({ points: own }) => own);
+  const [least, most] = [
+    3 * Math.floor(Math.min(...points.map(([, , low]) => low)) / 3),
+    3 * Math.ceil(Math.max(...points.map(([, , , high]) => high)) / 3),
+  ];
   return {
     animation: false,
     backgroundColor: "#fff",
@@ -72,26 +74,37 @@ function optionOf(
       textStyle: { fontSize: 14 },
     })),
     grid: networks.map((_, panel) => ({
-      ...{ left: left + panel * (panelWidth + gap), width: panelWidth, top: 40, bottom: 50 },
+      ...{ left: left + panel * (panelWidth + gap), width: panelWidth, top: 60, bottom: 50 },
     })),
     xAxis: networks.map((_, gridIndex) => ({
       ...{ ...axis, gridIndex, type: "value", inverse: true, min: 30, max: 100, nameGap: 28 },
+      axisLine: { onZero: false },
+      position: "bottom",
       name: "multiply-accumulates left (%)",
     })),
     yAxis: networks.map((_, gridIndex) => ({
-      ...{ ...axis, gridIndex, type: "value", inverse: true, min: -1, max: most, position: "left" },
+      ...{
+        ...axis,
+        gridIndex,
+        type: "value",
+        inverse: true,
+        min: least,
+        max: most,
+        position: "left",
+      },
+      ...{ interval: 3, axisLine: { onZero: false } },
       ...(gridIndex === 0 && { name: "drop of top-1 on test (points)", nameGap: 36 }),
     })),
-    series: curves.flatMap(({ panel, method, points }) => [
+    series: curves.flatMap(({ panel, method, points: own }) => [
       {
         ...{ type: "line", name: method, xAxisIndex: panel, yAxisIndex: panel, symbolSize: 8 },
         ...{ ...looks[method], itemStyle: { color: looks[method].color } },
-        data: points.map(([macs, drop]) => [macs, drop]),
+        data: own.map(([macs, drop]) => [macs, drop]),
       },
       {
         ...{ type: "custom", xAxisIndex: panel, yAxisIndex: panel, renderItem: interval },
         itemStyle: { color: looks[method].color },
-        data: points.map((point) => [...point]),
+        data: own.map((point) => [...point]),
       },
     ]),
   };
