@@ -95,9 +95,7 @@ progress.phase(`pruning to ${formatPercent(share, 0)} of the MACs, without data`
 const model = await loadModel(originalPath);
 // Widths that are multiples of 8 suit the vector units of most processors.
 const rules = { roundTo: 8 };
-// In a plain network this small, layers are best compared by their own means.
-const methodOptions = new Map([["mode", "std"]]);
-const pruned = prune(model, { method: "bn", methodOptions, targets: { macs: share }, rules });
+const pruned = prune(model, { method: "bn", targets: { macs: share }, rules });
 const prunedPath = join(folder, "mnist-pruned.onnx");
 
 progress.phase("verifying");

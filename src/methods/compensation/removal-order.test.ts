@@ -92,6 +92,33 @@ describe("the damage model", () => {
     expect(model.damageOf(of.units[2])).toBeCloseTo(before / left ** 2, 10);
   });
 
+  it("knows no units of measure where nothing normalizes, and more of last layers", () => {
+    const unnormalized = (scale: number, isLast: boolean): Source => {
+      const of = source(between);
+      const readers = of.readers.map((reader) => {
+        const { weight } = reader;
+        const values = weight.values.map((value) => scale * value);
+        const variance = resultVariance(reader, of, values);
+        const changed = { weight: { ...weight, values }, batchNorm: undefined };
+        return { ...reader, ...changed, isLast, resultVariance: variance };
+      });
+      return { ...of, readers };
+    };
+    const damagesOf = (of: Source) => {
+      const model = damageModel(structure.units.length, [of], []);
+      return [...of.units].map((unit) => model.damageOf(unit));
+    };
+    const [small, large] = [
+      damagesOf(unnormalized(1, false)),
+      damagesOf(unnormalized(1000, false)),
+    ];
+    const last = damagesOf(unnormalized(1, true));
+    for (const [i, damage] of small.entries()) {
+      expect(large[i] / damage).toBeCloseTo(1, 10);
+      expect(last[i] / damage).toBeGreaterThan(1);
+    }
+  });
+
   it("orders the candidates so that each step does the least damage", () => {
     const of = source(between);
     const count = structure.units.length;
