@@ -118,15 +118,19 @@ describe("λ", () => {
     const { structure } = context;
     const cost = costModel(structure);
     const whole = cost(new Uint8Array(structure.units.length)).macs;
-    const budgets = [
-      { name: "macs", fraction: 0.6, remaining: (of: Uint8Array) => cost(of).macs / whole },
+    const budgetsOf = (fraction: number) => [
+      { name: "macs", fraction, remaining: (of: Uint8Array) => cost(of).macs / whole },
     ];
+    const budgets = budgetsOf(0.8);
     const gates = gatesOf(structure);
     const shares = unitShares(context, gates, "none");
     const lambda = await chooseLambda({ ...context, budgets }, gates, shares, 400);
     const evidence = await evidenceOf(context, gates, shares, 400);
-    // All units cost the same: of 8 at most 60 % stay, which are 4.
-    expect([...gates[0].units].filter((unit) => evidence[unit] <= lambda.value)).toHaveLength(4);
+    // All units cost the same: of 8 at most 80 % stay, which are 6.
+    expect([...gates[0].units].filter((unit) => evidence[unit] <= lambda.value)).toHaveLength(2);
+    // The data hold on to more than half of them: no λ beyond ln N.
+    const far = await chooseLambda({ ...context, budgets: budgetsOf(0.4) }, gates, shares, 400);
+    expect(far).toEqual({ value: Math.log(400), reason: "ln N" });
     const { notes } = await vib.learn({ ...context, budgets, options: new Map([["epochs", "1"]]) });
     expect(notes[0]).toContain("the target");
   });
