@@ -42,7 +42,8 @@ async function main([folder, file]: readonly string[]): Promise<void> {
   const width = left + networks.length * (panelWidth + gap);
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
   chart.setOption(optionOf(curves));
-  await writeFile(file, `${chart.renderToSVGString()}\n`);
+  const title = `<title>Drop of top-1 on test against multiply-accumulates left</title>`;
+  await writeFile(file, `${chart.renderToSVGString().replace(/(?<=^<svg[^>]*>)/, title)}\n`);
   chart.dispose();
 }
 
