@@ -133,13 +133,17 @@ export function outcomeOf(
     ...(isTimeSpent ? ["The time budget was spent."] : []),
     ...(round === 0 ? ["The original is returned as it was: nothing smaller held."] : []),
     ...divergenceWords(rounds),
-    ...(hasTargets(settings) && missed.length === 0 ? ["All targets are met."] : []),
+    ...(hasTargets(settings) && missed.length === 0 ? [metWords(isKept)] : []),
     ...missed.map(
       ([name, share]) => `The target for ${name} was missed: ${inPercent(share)} are left.`,
     ),
     ...(settings.maxDrop === undefined ? [] : [claim]),
   ];
   return { isReached: missed.length === 0 && isKept, isTimeSpent, words: words.join(" ") };
+}
+
+function metWords(isKept: boolean): string {
+  return isKept ? "All targets are met." : "The targets are met, the tolerance is not certain.";
 }
 
 /** That tuning diverged, where it did. */
