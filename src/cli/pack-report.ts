@@ -1,6 +1,7 @@
 /** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
 import type { PackedTuned } from "../compress/pack-tuned.ts";
 import type { PackedWithin } from "../compress/pack-within.ts";
+import { inPoints } from "../measure/words.ts";
 import type { Packed } from "../pack/pack.ts";
 import { formatBytes, formatInteger, formatPercent } from "../report/text.ts";
 import type { Io } from "./io.ts";
@@ -66,11 +67,10 @@ function howFact(measured: Measured): Fact {
 }
 
 function lossFact({ baseline, result, drop }: Measured): Fact {
-  const points = (value: number) => (100 * value).toFixed(2);
   const [low, high] = drop.ci95;
   return [
     `${baseline.metric} on test`,
-    `${points(baseline.value)} -> ${points(result.value)}: a drop of ${points(drop.drop)} ` +
-      `[${points(low)}, ${points(high)}], ${formatInteger(drop.samples)} samples`,
+    `${inPoints(baseline.value)} -> ${inPoints(result.value)}: a drop of ${inPoints(drop.drop)} ` +
+      `[${inPoints(low)}, ${inPoints(high)}], ${formatInteger(drop.samples)} samples`,
   ];
 }

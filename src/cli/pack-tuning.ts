@@ -4,6 +4,7 @@ import type { PackedTuned } from "../compress/pack-tuned.ts";
 import type { PackedWithin } from "../compress/pack-within.ts";
 import type { TrainSettingsInput } from "../compress/training/train-settings.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { inPoints } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
 import type { PackOptions } from "../pack/contents.ts";
 import { escapeForTerminal } from "../report/text.ts";
@@ -89,7 +90,7 @@ export async function measured(
     ...{ ...examineOptions, maxDrop },
     ...(followed && { tuning: followed }),
     onCandidate({ bits, drop, isTuned }) {
-      const note = `${bits} bits${isTuned ? ", tuned," : ""} lose ${(100 * drop).toFixed(2)} points`;
+      const note = `${bits} bits${isTuned ? ", tuned," : ""} lose ${inPoints(drop)} points`;
       if (isTuned) progress.note(note);
       else progress.step({ done: ++done, total: 8, unit: "packs", note });
       isTuning = false;

@@ -11,7 +11,7 @@ import type { Graph } from "../../ir/graph.ts";
 import { metricOf } from "../../measure/outcomes.ts";
 import { inPoints } from "../../measure/words.ts";
 import type { Model } from "../../onnx/read.ts";
-import { concatBytes, writeModel } from "../../onnx/write.ts";
+import { type ModelBytes, writeModel } from "../../onnx/write.ts";
 import { costOf } from "../../structure/cost.ts";
 import { removeNothing } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
@@ -62,10 +62,11 @@ export async function runRound(
   await makeFolder(dirname(paths.before));
   const { network, proposal, structure, learning, order } = candidate;
   const keepsZeros = order.what === "weights";
-  await saveModel(paths.before, writeModel(network));
+  const learnt = writeModel(network);
+  await saveModel(paths.before, learnt);
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
   const dense = keepsZeros ? { density: densityLeft(network.graph, original) } : {};
-  const learntNotes = await judgeLearning(context, round, candidate);
+  const learntNotes = await judgeLearning(context, round, candidate, learnt);
   const { units, search } = await howFar(context, round, candidate);
 
   const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
@@ -112,11 +113,12 @@ export async function runRound(
 async function judgeLearning(
   { settings, method, original, hooks, journal, examine }: CompressContext,
   round: number,
-  { network, learning }: Candidate,
+  { learning }: Candidate,
+  learnt: ModelBytes,
 ): Promise<readonly string[]> {
   if (learning.length === 0) return [];
   const value = await journal.once(`round ${round}/learnt`, z.number(), async () => {
-    const outcomes = await examine(concatBytes(writeModel(network)), "select");
+    const outcomes = await examine(learnt.chunks, "select");
     return metricOf(outcomes).value;
   });
   const before = metricOf(original.select).value;
