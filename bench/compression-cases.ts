@@ -37,9 +37,51 @@ export function targetCase(network: Network, method: Method, macs: number): stri
   return `${network}-${method}-macs-${macs}`;
 }
 
-export const cases: readonly Case[] = networks.flatMap((network) =>
-  methods.flatMap((method) => casesOf(network, method)),
-);
+/** Methods that learn posteriors, and two that do not, all of which get as many epochs. */
+const equalMethods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
+
+/**
+ * `rbp` learns for one epoch in each of `stages` layers, the others as long in one go; `magnitude`, which
+ * learns nothing, tunes instead. Images are those of an epoch, so few that gates have to move faster.
+ */
+const equalPlans = {
+  resnet20: { file: "akamaster_resnet20_bn.onnx", images: 4000, batchSize: 64, stages: 9, last: 5 },
+  vgg16: { file: "vgg16bn_cifar10.onnx", images: 1000, batchSize: 32, stages: 13, last: 3 },
+} as const;
+const equalTargets = { resnet20: [0.7, 0.5], vgg16: [0.5, 0.286] } as const;
+const gates = { rate: "0.0003", "gate-rate": "0.03" } as const;
+const equalOptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  vib: gates,
+  rbp: gates,
+  snr: { score: "loss" },
+  importance: { rate: "0.001" },
+};
+
+export const cases: readonly Case[] = [
+  ...networks.flatMap((network) => methods.flatMap((method) => casesOf(network, method))),
+  ...(["resnet20", "vgg16"] as const).flatMap((network) =>
+    equalMethods.flatMap((method) => equalCases(network, method)),
+  ),
+];
+
+function equalCases(
+  network: keyof typeof equalPlans,
+  method: (typeof equalMethods)[number],
+): readonly Case[] {
+  const { file, images, batchSize, stages, last } = equalPlans[network];
+  const learns = method !== "magnitude";
+  return equalTargets[network].map((macs) => ({
+    ...{ name: `${network}-${method}-equal-${macs}`, network: file },
+    settings: {
+      ...{ method, rounds: 1, epochs: learns ? last : stages + last, distills: true },
+      ...(learns && {
+        methodOptions: { epochs: `${method === "rbp" ? 1 : stages}`, ...equalOptions[method] },
+      }),
+      ...{ tuning: { ...tuning, batchSize, limit: images }, targets: { macs } },
+      ...{ posteriorSamples: 0, benchSeconds: 2 },
+    },
+  }));
+}
 
 function casesOf(network: Network, method: Method): readonly Case[] {
   const learns = method === "importance" ? 1 : 0;

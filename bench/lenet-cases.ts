@@ -24,9 +24,12 @@ export type DataName = "mnist" | "fashion";
 
 const seeds = [0, 1, 2] as const;
 const methods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
-/** What they are told besides their epochs; the score of snr was chosen on `select` of one LeNet-300-100. */
-const options: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  snr: { score: "loss" },
+/** What they are told besides their epochs, chosen on `select` of the first LeNet-300-100. */
+const options: Readonly<
+  Record<string, Readonly<Record<string, Readonly<Record<string, string>>>>>
+> = {
+  "lenet-300-100": { vib: { lambda: "100" }, rbp: { lambda: "30" }, snr: { score: "loss" } },
+  "lenet5-caffe": { snr: { score: "loss" } },
 };
 
 /**
@@ -76,7 +79,7 @@ function casesOf(
       kind: `${architecture}-${data}-${method}-${what}`,
       settings: {
         ...{ method, rounds, epochs: learns ? tuning : learning + tuning, distills: true },
-        ...(learns && { methodOptions: { epochs: `${epochs}`, ...options[method] } }),
+        ...(learns && { methodOptions: { epochs: `${epochs}`, ...options[architecture][method] } }),
         ...{ tuning: { ...training, temperature: 2, seed }, posteriorSamples: 0, benchSeconds: 2 },
         ...{ finalEpochs: last, selectsInputs: true, ...settings },
       },
