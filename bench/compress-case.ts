@@ -20,8 +20,3 @@ export async function compressCase(
   await writeReportHtml(run);
   return report;
 }
-
-/** A share in percent; nothing for nothing. */
-export function percent(value: number | null): string {
-  return value === null ? "" : (100 * value).toFixed(2);
-}

@@ -10,8 +10,9 @@
 import { join } from "node:path";
 import type { CompressReport } from "../src/compress/compress-report.ts";
 import { globMatcher } from "../src/ir/names.ts";
-import { compressCase, percent } from "./compress-case.ts";
+import { compressCase } from "./compress-case.ts";
 import { cases } from "./compression-cases.ts";
+import { percent, tableHead, tableLine } from "./table-cells.ts";
 
 const preprocessing = {
   mean: [0.485, 0.456, 0.406],
@@ -23,8 +24,8 @@ async function main([folder, models, data, ...wanted]: readonly string[]): Promi
   if (data === undefined)
     throw new Error("usage: bench:compression -- FOLDER MODELS DATA [CASE ...]");
   const matchers = wanted.map(globMatcher);
-  console.log("| case | MACs | params | latency | test before | after | drop, 95 % | certified |");
-  console.log("| --- | --- | --- | --- | --- | --- | --- | --- |");
+  const measured = ["latency", "test before", "after", "drop, 95 %", "certified"];
+  console.log(tableHead(["case", "MACs", "params", ...measured]));
   for (const { name, network, settings } of cases) {
     if (matchers.length > 0 && !matchers.some((matches) => matches(name))) continue;
     const report = await compressCase(name, {
@@ -37,7 +38,7 @@ async function main([folder, models, data, ...wanted]: readonly string[]): Promi
 
 function rowOf(name: string, { baseline, result, latency, drop, asked }: CompressReport): string {
   const certified = asked.maxDrop === undefined ? "" : drop.certified ? "yes" : "no";
-  return `| ${[
+  return tableLine([
     name,
     percent(result.macs / baseline.macs),
     percent(result.params / baseline.params),
@@ -46,7 +47,7 @@ function rowOf(name: string, { baseline, result, latency, drop, asked }: Compres
     percent(result.value),
     `${percent(drop.value)} (${drop.ci95?.map(percent).join(" to ")})`,
     certified,
-  ].join(" | ")} |`;
+  ]);
 }
 
 await main(process.argv.slice(2));

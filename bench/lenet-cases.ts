@@ -1,14 +1,15 @@
 /** @file The runs that `bench:lenets` compares: LeNets, methods, seeds, and what may remain or be lost. */
 import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
-import type { TrainSettingsInput } from "../src/compress/training/train-settings.ts";
-
-/** A network that is trained from nothing, before it is compressed in several ways. */
-export interface Base {
-  readonly name: string;
-  readonly architecture: string;
-  readonly data: DataName;
-  readonly settings: TrainSettingsInput;
-}
+import {
+  type Architecture,
+  architectures,
+  type Base,
+  baseOf,
+  type DataName,
+  dataNames,
+  seeds,
+  training,
+} from "./lenet-bases.ts";
 
 /** One compression of a base. */
 export interface Case {
@@ -20,9 +21,6 @@ export interface Case {
   readonly settings: CompressSettingsInput;
 }
 
-export type DataName = "mnist" | "fashion";
-
-const seeds = [0, 1, 2] as const;
 const methods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
 /** What they are told besides their epochs, chosen on `select` of the first LeNet-300-100. */
 const options: Readonly<
@@ -47,28 +45,14 @@ const plans = {
   "lenet5-caffe": { inputs: 0.066, units: 0.066, rounds: 5, learning: 2, tuning: 1, last: 6 },
 } as const;
 
-const training = { batchSize: 128, optimizer: "adam", learningRate: 0.002, threads: 1 } as const;
-
-const architectures = ["lenet-300-100", "lenet5-caffe"] as const;
-
-export const cases: readonly Case[] = (["mnist", "fashion"] as const).flatMap((data) =>
+export const cases: readonly Case[] = dataNames.flatMap((data) =>
   architectures.flatMap((architecture) =>
     seeds.flatMap((seed) => casesOf(architecture, data, seed)),
   ),
 );
 
-function casesOf(
-  architecture: (typeof architectures)[number],
-  data: DataName,
-  seed: number,
-): readonly Case[] {
-  const base: Base = {
-    ...{ name: `${architecture}-${data}-${seed}`, architecture, data },
-    settings: {
-      ...{ ...training, epochs: 20, schedule: "one-cycle", seed },
-      augment: { crop: 2, flip: false },
-    },
-  };
+function casesOf(architecture: Architecture, data: DataName, seed: number): readonly Case[] {
+  const base = baseOf(architecture, data, seed);
   const { inputs, units, rounds, learning, tuning, last } = plans[architecture];
   return methods.flatMap((method) => {
     const learns = method !== "magnitude";

@@ -5,18 +5,17 @@
  *
  * Prints a table with a line for each case, and one with mean and standard deviation over the seeds.
  */
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { resumeRun } from "../src/compress/resume-run.ts";
-import { trainRun } from "../src/compress/training/train-run.ts";
 import { loadModel } from "../src/files/model-file.ts";
 import { globMatcher } from "../src/ir/names.ts";
 import { pack } from "../src/pack/pack.ts";
 import { costOf } from "../src/structure/cost.ts";
 import { paperFlops } from "../src/structure/paper-flops.ts";
 import { structureOf } from "../src/structure/units.ts";
-import { compressCase, percent } from "./compress-case.ts";
-import { type Base, type Case, cases } from "./lenet-cases.ts";
+import { compressCase } from "./compress-case.ts";
+import { trainedBase } from "./lenet-bases.ts";
+import { type Case, cases } from "./lenet-cases.ts";
+import { percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
 
 /** What one case came to. Shares are of 1. */
 interface Row {
@@ -45,10 +44,8 @@ async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Pro
     ({ name }) => matchers.length === 0 || matchers.some((matches) => matches(name)),
   );
   const rows: Row[] = [];
-  console.log(
-    `| case | widths | error before | error | MACs | FLOPs | params | latency | packed bytes | certified |\n` +
-      `| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |`,
-  );
+  const measured = ["FLOPs", "params", "latency", "packed bytes", "certified"];
+  console.log(tableHead(["case", "widths", "error before", "error", "MACs", ...measured]));
   for (const chosenCase of chosen) {
     const data = { mnist, fashion }[chosenCase.base.data];
     const row = await runCase(folder, data, chosenCase);
@@ -58,20 +55,12 @@ async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Pro
   console.log(summaryOf(rows));
 }
 
-/** The trained network of a base, which is trained where it is not there. */
-async function networkOf(folder: string, data: string, base: Base): Promise<string> {
-  const run = join(folder, base.name);
-  if (existsSync(join(run, "config.json"))) await resumeRun(run);
-  else await trainRun({ network: base.architecture, data, run, settings: base.settings });
-  return join(run, "model.onnx");
-}
-
 async function runCase(
   folder: string,
   data: string,
   { name, kind, base, settings }: Case,
 ): Promise<Row> {
-  const network = await networkOf(folder, data, base);
+  const network = await trainedBase(folder, data, base);
   const run = join(folder, name);
   const { baseline, result, latency, drop, groups, selected, asked } = await compressCase(name, {
     ...{ network, data, run, settings },
@@ -94,10 +83,10 @@ async function runCase(
 
 function lineOf(row: Row): string {
   const { name, widths, errorBefore, error, macs, flops, params, latency, bytes, certified } = row;
-  return `| ${[
+  return tableLine([
     ...[name, widths, percent(errorBefore), percent(error), percent(macs)],
     ...[flops, params, latency.toFixed(3), bytes, certified],
-  ].join(" | ")} |`;
+  ]);
 }
 
 /** Mean and standard deviation over seeds: cases that differ in nothing else stand in one line. */
@@ -106,27 +95,22 @@ function summaryOf(rows: readonly Row[]): string {
   for (const row of rows) kinds.set(row.kind, [...(kinds.get(row.kind) ?? []), row]);
   const lines = [...kinds].map(([kind, own]) => {
     const of = (value: (row: Row) => number, digits: number) => spreadOf(own.map(value), digits);
-    return `| ${[
+    return tableLine([
       ...[kind, own.length, of(({ errorBefore }) => 100 * errorBefore, 2)],
       ...[of(({ error }) => 100 * error, 2), of(({ macs }) => 100 * macs, 2)],
       ...[of(({ flops }) => flops / 1000, 1), of(({ params }) => params / 1000, 2)],
       ...[of(({ latency }) => latency, 3), of(({ bytes }) => bytes, 0)],
       own.filter(({ certified }) => certified === "yes").length,
-    ].join(" | ")} |`;
+    ]);
   });
   return [
     "",
-    "| cases | seeds | error before | error | MACs | K FLOPs | K params | latency | packed bytes | certified |",
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    tableHead([
+      ...["cases", "seeds", "error before", "error", "MACs", "K FLOPs", "K params", "latency"],
+      ...["packed bytes", "certified"],
+    ]),
     ...lines,
   ].join("\n");
-}
-
-function spreadOf(values: readonly number[], digits: number): string {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
-  if (values.length === 1) return mean.toFixed(digits);
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return `${mean.toFixed(digits)} ± ${Math.sqrt(squares / (values.length - 1)).toFixed(digits)}`;
 }
 
 await main(process.argv.slice(2));

@@ -1,0 +1,253 @@
+/**
+ * @file `npm run bench:sparse -- FOLDER MNIST FASHION [CASE ...]`: LeNets whose weights are thinned out by each
+ * method to one density, and packed with the fewest bits that leave all of them equally wrong on `select`. Every
+ * training and every compression is a run in FOLDER that is begun, resumed or, where it is over, only read, and
+ * what its pack came to stands beside it. `*` in a case matches anything.
+ *
+ * Prints a line for each case, and one with mean and standard deviation over the seeds; then the best that
+ * general compressors do with the same networks, as float32 and as dense 8-bit weights.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { z } from "zod";
+import type { CompressReport } from "../src/compress/compress-report.ts";
+import { packWithin } from "../src/compress/pack-within.ts";
+import { settingsOf, trainOptionsOf } from "../src/compress/training/train-settings.ts";
+import { openDataset } from "../src/data/dataset.ts";
+import { loadModel, writeAtomically } from "../src/files/model-file.ts";
+import { globMatcher } from "../src/ir/names.ts";
+import type { Model } from "../src/onnx/read.ts";
+import { concatBytes, writeModel } from "../src/onnx/write.ts";
+import { pack } from "../src/pack/pack.ts";
+import { costOf } from "../src/structure/cost.ts";
+import { layerWeights } from "../src/structure/layer-weights.ts";
+import { paperFlops } from "../src/structure/paper-flops.ts";
+import { layerSupports } from "../src/structure/supports.ts";
+import { structureOf } from "../src/structure/units.ts";
+import { toNumbers } from "../src/tensor/host-tensor.ts";
+import { compressCase } from "./compress-case.ts";
+import { trainedBase, training } from "./lenet-bases.ts";
+import { cases, type SparseCase } from "./sparse-cases.ts";
+import { percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
+
+const packRecord = z.object({
+  /** Of the pack within the tolerance, and of the default one at 8 bits. */
+  bytes: z.number(),
+  bytesAt8: z.number(),
+  bits: z.number().nullable(),
+  /** On `test`, as unpacked. */
+  error: z.number(),
+});
+type PackRecord = z.infer<typeof packRecord>;
+
+/** What one case came to. Shares are of 1. */
+interface Row extends PackRecord {
+  readonly name: string;
+  readonly kind: string;
+  readonly errorBefore: number;
+  readonly errorPruned: number;
+  readonly density: number;
+  readonly clustersPerNeuron: number;
+  /** Neurons and filters with incoming weights, by layer. */
+  readonly neurons: string;
+  readonly flops: number;
+  /** Of the original file. */
+  readonly bytesBefore: number;
+  readonly general: GeneralSizes;
+}
+
+/** Bytes of the pruned network by other means. */
+interface GeneralSizes {
+  readonly float32: Sizes;
+  readonly dense8: Sizes;
+}
+interface Sizes {
+  readonly plain: number;
+  readonly gzip: number;
+  readonly brotli: number;
+  readonly zstd: number | undefined;
+}
+
+async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Promise<void> {
+  if (fashion === undefined)
+    throw new Error("usage: bench:sparse -- FOLDER MNIST FASHION [CASE ...]");
+  const matchers = wanted.map(globMatcher);
+  const rows: Row[] = [];
+  const figures = ["density", "clusters per neuron", "neurons", "FLOPs", "bytes at 8 bits"];
+  const packed = ["bits", "packed bytes", "ratio", "error packed"];
+  console.log(tableHead(["case", "error before", "error pruned", ...figures, ...packed]));
+  for (const sparseCase of cases) {
+    const { name, base } = sparseCase;
+    if (matchers.length > 0 && !matchers.some((matches) => matches(name))) continue;
+    const row = await runCase(folder, { mnist, fashion }[base.data], sparseCase);
+    rows.push(row);
+    console.log(lineOf(row));
+  }
+  console.log(summaryOf(rows));
+  console.log(generalSummaryOf(rows));
+}
+
+async function runCase(folder: string, data: string, sparseCase: SparseCase): Promise<Row> {
+  const { name, kind, base, settings } = sparseCase;
+  const network = await trainedBase(folder, data, base);
+  const run = join(folder, name);
+  const report = await compressCase(name, { network, data, run, settings });
+  const model = await loadModel(join(run, "model.onnx"));
+  const structure = structureOf(model.graph);
+  const supports = [...layerSupports(model.graph).values()];
+  const total = (of: (support: (typeof supports)[number]) => number) =>
+    supports.reduce((sum, support) => sum + of(support), 0);
+  const alive = supports.map(({ neurons, empty }) => neurons - empty);
+  return {
+    ...{ name, kind, ...(await packedCase(join(folder, `${name}.esp`), data, sparseCase, report)) },
+    errorBefore: 1 - (report.baseline.value ?? 0),
+    errorPruned: 1 - (report.result.value ?? 0),
+    density: report.rounds.at(-1)?.remaining.density ?? 1,
+    clustersPerNeuron: total(({ clusters }) => clusters) / alive.reduce((sum, n) => sum + n, 0),
+    neurons: alive.join("-"),
+    flops: paperFlops(costOf(model.graph, structure.analysis.dims)),
+    bytesBefore: report.baseline.sizeBytes,
+    general: generalSizes(model),
+  };
+}
+
+/** Packs the result of a run within what pruning left of the tolerance, or reads what came of it before. */
+async function packedCase(
+  path: string,
+  data: string,
+  { name, settings, tolerance, packEpochs }: SparseCase,
+  { baseline, result }: CompressReport,
+): Promise<PackRecord> {
+  const record = `${path}.json`;
+  if (existsSync(record)) return packRecord.parse(JSON.parse(readFileSync(record, "utf8")));
+  const folder = path.slice(0, -".esp".length);
+  const model = await loadModel(join(folder, "model.onnx"));
+  const original = await loadModel(join(folder, "original.onnx"));
+  const dataset = await openDataset(data);
+  const { seed } = settings.tuning ?? {};
+  const tuned = settingsOf({ ...training, learningRate: 0.0005, epochs: packEpochs, seed });
+  const drop = baseline.select.value - result.select.value;
+  const found = await packWithin(model, dataset, {
+    maxDrop: Math.max(0, tolerance - drop),
+    ...{ batchSize: 1000, threads: 1 },
+    tuning: trainOptionsOf(tuned, dataset, original.graph),
+    onCandidate: ({ bits, isTuned, drop: own, isWithin }) =>
+      console.error(
+        `${name}: ${bits} bits${isTuned ? ", tuned" : ""}: drop ${percent(own)}, ${isWithin ? "within" : "too much"}`,
+      ),
+  });
+  const own: PackRecord = {
+    ...{ bytes: found.packed.bytes.length, bytesAt8: pack(model).bytes.length },
+    ...{ bits: found.bits ?? null, error: 1 - found.result.value },
+  };
+  await writeAtomically(path, [found.packed.bytes]);
+  await writeAtomically(record, [Buffer.from(`${JSON.stringify(own)}\n`)]);
+  return own;
+}
+
+function generalSizes(model: Model): GeneralSizes {
+  return {
+    float32: sizesOf(Buffer.from(concatBytes(writeModel(model)))),
+    dense8: sizesOf(denseBytes(model)),
+  };
+}
+
+/** The weights of linear layers as whole numbers of 8 bits, each tensor with its largest at 127. */
+function denseBytes({ graph }: Model): Buffer {
+  return Buffer.concat(
+    layerWeights(graph).map(({ constant }) => {
+      const values = Array.from(toNumbers(constant.read()));
+      const most = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      return Buffer.from(
+        Int8Array.from(values, (value) => Math.round((127 * value) / most)).buffer,
+      );
+    }),
+  );
+}
+
+function sizesOf(bytes: Buffer): Sizes {
+  const quality = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 };
+  return {
+    plain: bytes.length,
+    gzip: gzipSync(bytes, { level: 9 }).length,
+    brotli: brotliCompressSync(bytes, { params: quality }).length,
+    zstd: zstdSize(bytes),
+  };
+}
+
+/** By the program of that name, where there is one. */
+function zstdSize(input: Buffer): number | undefined {
+  try {
+    return execFileSync("zstd", ["-19", "--ultra", "-c", "-q"], { input }).length;
+  } catch {
+    return undefined;
+  }
+}
+
+function lineOf(row: Row): string {
+  return tableLine([
+    ...[row.name, percent(row.errorBefore), percent(row.errorPruned), percent(row.density)],
+    ...[row.clustersPerNeuron.toFixed(1), row.neurons, row.flops, row.bytesAt8, row.bits ?? "all"],
+    ...[row.bytes, (row.bytesBefore / row.bytes).toFixed(1), percent(row.error)],
+  ]);
+}
+
+/** Mean and standard deviation over seeds. */
+function summaryOf(rows: readonly Row[]): string {
+  const figures = ["density", "clusters per neuron", "bytes at 8 bits", "packed bytes", "ratio"];
+  return [
+    "",
+    tableHead(["cases", "seeds", "error before", "error pruned", ...figures, "error packed"]),
+    ...byKind(rows).map(([kind, own]) => {
+      const of = (value: (row: Row) => number, digits: number) => spreadOf(own.map(value), digits);
+      return tableLine([
+        ...[kind, own.length, of(({ errorBefore }) => 100 * errorBefore, 2)],
+        ...[of(({ errorPruned }) => 100 * errorPruned, 2), of(({ density }) => 100 * density, 2)],
+        ...[of(({ clustersPerNeuron }) => clustersPerNeuron, 1), of(({ bytesAt8 }) => bytesAt8, 0)],
+        ...[of(({ bytes }) => bytes, 0), of(({ bytesBefore, bytes }) => bytesBefore / bytes, 1)],
+        of(({ error }) => 100 * error, 2),
+      ]);
+    }),
+  ].join("\n");
+}
+
+/** Mean bytes of the same networks by general means. */
+function generalSummaryOf(rows: readonly Row[]): string {
+  const means = ["plain", "gzip", "brotli", "zstd"] as const;
+  return [
+    "",
+    tableHead([
+      "cases",
+      ...means.map((mean) => `float32, ${mean}`),
+      ...means.map((mean) => `8 bits, ${mean}`),
+      "packed, 8 bits",
+    ]),
+    ...byKind(rows).map(([kind, own]) => {
+      const cell = (value: (row: Row) => number | undefined) => {
+        const values = own.flatMap((row) => value(row) ?? []);
+        return values.length === 0 ? "no zstd" : Math.round(mean(values));
+      };
+      return tableLine([
+        kind,
+        ...(["float32", "dense8"] as const).flatMap((form) =>
+          means.map((mean) => cell(({ general }) => general[form][mean])),
+        ),
+        cell(({ bytesAt8 }) => bytesAt8),
+      ]);
+    }),
+  ].join("\n");
+}
+
+function byKind(rows: readonly Row[]): readonly (readonly [string, readonly Row[]])[] {
+  const kinds = new Map<string, Row[]>();
+  for (const row of rows) kinds.set(row.kind, [...(kinds.get(row.kind) ?? []), row]);
+  return [...kinds];
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+await main(process.argv.slice(2));
