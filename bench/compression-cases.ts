@@ -42,7 +42,8 @@ const equalMethods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
 
 /**
  * `rbp` learns for one epoch in each of `stages` layers, the others as long in one go; `magnitude`, which
- * learns nothing, tunes instead. Images are those of an epoch, so few that gates have to move faster.
+ * learns nothing, tunes instead. An epoch takes so few images, drawn anew each time, that gates have to
+ * move faster.
  */
 const equalPlans = {
   resnet20: { file: "akamaster_resnet20_bn.onnx", images: 4000, batchSize: 64, stages: 9, last: 5 },
@@ -77,7 +78,7 @@ function equalCases(
       ...(learns && {
         methodOptions: { epochs: `${method === "rbp" ? 1 : stages}`, ...equalOptions[method] },
       }),
-      ...{ tuning: { ...tuning, batchSize, limit: images }, targets: { macs } },
+      ...{ tuning: { ...tuning, batchSize, epochSamples: images }, targets: { macs } },
       ...{ posteriorSamples: 0, benchSeconds: 2 },
     },
   }));

@@ -16,6 +16,7 @@ export interface TrainingFlags {
   readonly epochs?: number;
   readonly batch?: number;
   readonly limit?: number;
+  readonly epochSamples?: number;
   readonly seed?: number;
   readonly lr?: number;
   readonly schedule?: TrainSettingsInput["schedule"];
@@ -52,6 +53,11 @@ export function addTrainingOptions(command: Command, texts: TrainingOptionTexts)
     .option("--epochs <n>", texts.epochs, integerFrom(texts.fewestEpochs))
     .option("--batch <n>", "samples per step (default 64)", integerFrom(1))
     .option("--limit <n>", "train on the first n samples of fit", integerFrom(1))
+    .option(
+      "--epoch-samples <n>",
+      "so many make an epoch, drawn anew each time (default: all)",
+      integerFrom(1),
+    )
     .option("--seed <n>", texts.seed, integerFrom(0))
     .option("--checkpoint-every <steps>", "and after each epoch (default 500)", integerFrom(1));
   return addLearningOptions(command, texts).option(
@@ -104,9 +110,11 @@ export function addLearningOptions(
 /** The flags that were given, by the names of the settings; the epochs apart. */
 export function trainingSettingsOf(flags: TrainingFlags): Omit<TrainSettingsInput, "epochs"> {
   const { schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit } = flags;
+  const { epochSamples } = flags;
   const { loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery } = flags;
   const given = {
     ...{ schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit },
+    epochSamples,
     ...{ loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery },
     ...{ batchSize: flags.batch, learningRate: flags.lr, clipNorm: flags.clip },
     keepsZeros: flags.keepZeros,

@@ -40,6 +40,8 @@ export interface BatchOptions {
   readonly augment?: Augmentation | undefined;
   /** Samples at the beginning that are left out, as if they had been served. Default 0. */
   readonly skip?: number | undefined;
+  /** Serves no more samples than these, the first in the order. */
+  readonly most?: number | undefined;
   /** Leaves out a last batch that is not full. Default false. */
   readonly dropsLast?: boolean | undefined;
 }
@@ -91,9 +93,19 @@ export async function sourceOf(
 export async function* serve(
   source: Source,
   all: Int32Array,
-  { batchSize, signal, ahead = 2, shuffle, augment, skip = 0, dropsLast = false }: BatchOptions,
+  {
+    batchSize,
+    signal,
+    ahead = 2,
+    shuffle,
+    augment,
+    skip = 0,
+    most,
+    dropsLast = false,
+  }: BatchOptions,
 ): AsyncGenerator<Batch> {
-  const indices = shuffle === undefined ? all : shuffled(all, shuffle.seed, shuffle.epoch);
+  const order = shuffle === undefined ? all : shuffled(all, shuffle.seed, shuffle.epoch);
+  const indices = order.subarray(0, most);
   const moves = augmenterOf(source, augment);
   const pending: Promise<Batch>[] = [];
   let next = skip;

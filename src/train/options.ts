@@ -33,6 +33,8 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly seed?: number | undefined;
   /** Trains on the first so many samples of `fit`. */
   readonly limit?: number | undefined;
+  /** So many samples make an epoch, drawn anew each time. Default: all of them. */
+  readonly epochSamples?: number | undefined;
   /** Evaluates on the first so many samples of `select`. */
   readonly selectLimit?: number | undefined;
   /** Random crops (out of so many added pixels on each side) and flips. */
@@ -122,6 +124,7 @@ export interface TrainPlan extends TrainOptions {
   readonly optimizer: Optimizer;
   readonly objective: Objective;
   readonly seed: number;
+  /** To train on, whether an epoch takes all of them or not. */
   readonly samples: number;
   readonly stepsPerEpoch: number;
   readonly steps: number;
@@ -130,14 +133,16 @@ export interface TrainPlan extends TrainOptions {
 
 /** Fills in the defaults for a data set. Fails with `USAGE`. */
 export function planOf(dataset: Dataset, options: TrainOptions): TrainPlan {
-  const { epochs, limit, batchSize: wanted = 64, learningRate = 0.01 } = options;
-  for (const [name, value] of Object.entries({ epochs, batchSize: wanted, limit: limit ?? 1 }))
+  const { epochs, limit, epochSamples, batchSize: wanted = 64, learningRate = 0.01 } = options;
+  const counts = { epochs, batchSize: wanted, limit: limit ?? 1, epochSamples: epochSamples ?? 1 };
+  for (const [name, value] of Object.entries(counts))
     requireThat(Number.isInteger(value) && value >= 1, `${name} is ${value}; expected 1 or more`);
   requireThat(learningRate > 0, `the learning rate is ${learningRate}; expected more than 0`);
   const role: Role = "fit";
   const samples = Math.min(dataset.size(role), limit ?? Number.POSITIVE_INFINITY);
-  const batchSize = Math.max(1, Math.min(wanted, samples));
-  const stepsPerEpoch = Math.floor(samples / batchSize);
+  const samplesPerEpoch = Math.min(samples, epochSamples ?? samples);
+  const batchSize = Math.max(1, Math.min(wanted, samplesPerEpoch));
+  const stepsPerEpoch = Math.floor(samplesPerEpoch / batchSize);
   return {
     ...options,
     ...{ batchSize, learningRate, samples, stepsPerEpoch, steps: epochs * stepsPerEpoch },

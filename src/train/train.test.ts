@@ -36,10 +36,38 @@ const options: TrainOptions = {
   threads: 1,
   augment: { crop: 1 },
 };
+const digestOf = (values: unknown) =>
+  Buffer.from((values as Float32Array).buffer).toString("base64");
 const bytesOf = (result: { final: { bytes: Parameters<typeof concatBytes>[0] } }) =>
   Buffer.from(concatBytes(result.final.bytes)).toString("base64");
 
 describe("a training run", () => {
+  it("draws the samples of each shorter epoch anew", async () => {
+    const seen: string[][] = [];
+    const watched: Dataset = {
+      ...dataset,
+      async *batches(role, how) {
+        const epoch: string[] = [];
+        if (role === "fit" && how.shuffle !== undefined) seen.push(epoch);
+        for await (const batch of dataset.batches(role, how)) {
+          epoch.push(digestOf(batch.input.data));
+          yield batch;
+        }
+      },
+    };
+    const short = { ...options, epochSamples: 100, augment: undefined };
+    const result = await train(graph, watched, short);
+    expect(result.steps).toBe(9);
+    expect(seen.map(({ length }) => length)).toEqual([3, 3, 3]);
+    expect(new Set(seen.flat()).size).toBe(9);
+  });
+
+  it("refuses an epoch without samples", async () => {
+    await expect(train(graph, dataset, { ...options, epochSamples: 0 })).rejects.toMatchObject({
+      code: "USAGE",
+    });
+  });
+
   it("learns, and tells how it goes", async () => {
     const progress: TrainProgress[] = [];
     const before = await evaluate((await trainNothing()).chunks, dataset);

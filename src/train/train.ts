@@ -207,10 +207,10 @@ class Run {
   }
 
   #batches(from: number): AsyncIterable<Batch> {
-    const { batchSize, limit, seed, augment } = this.#plan;
+    const { batchSize, limit, epochSamples: most, seed, augment } = this.#plan;
     const { epoch } = this.#position;
     return this.#dataset.batches("fit", {
-      ...{ batchSize, limit, skip: from * batchSize, dropsLast: true },
+      ...{ batchSize, limit, most, skip: from * batchSize, dropsLast: true },
       shuffle: { seed, epoch },
       augment: augment && { ...augment, seed, epoch },
     });
@@ -397,6 +397,7 @@ class Run {
 function nameOf(plan: TrainPlan, step: TrainingStep): string {
   const { epochs, batchSize, learningRate, seed, samples, steps, optimizer, schedule } = plan;
   const { clipNorm, augment, statistics, groups, checkpoint, keepsZeros, weightSteps } = plan;
+  const { epochSamples } = plan;
   const places = [0, 1, Math.floor(steps / 3), Math.floor(steps / 2), steps - 1];
   const weights = digestOf(step.initial);
   const everySteps = step.isNoisy ? checkpoint?.everySteps : undefined;
@@ -405,7 +406,7 @@ function nameOf(plan: TrainPlan, step: TrainingStep): string {
     optimizer: [optimizer.name, optimizer.decay, ...[0, 9].map((at) => optimizer.scalarsAt(at, 1))],
     schedule: places.map((at) => schedule(at, steps)),
     nodes: step.graph.nodes.length,
-    ...{ weights, everySteps, keepsZeros: keepsZeros ? true : undefined },
+    ...{ weights, everySteps, epochSamples, keepsZeros: keepsZeros ? true : undefined },
     weightSteps: weightSteps && [...weightSteps],
   });
 }

@@ -51,6 +51,8 @@ export const trainSettings = z.strictObject({
   /** Of the initial weights, the order of samples, augmentation and noise. */
   seed: z.int().nonnegative().default(0),
   limit: count.optional(),
+  /** So many samples make an epoch, drawn anew each time. */
+  epochSamples: count.optional(),
   /** What labels are learnt by. Default `ce`. */
   loss: z.enum(lossNames).optional(),
   /** Of the cross-entropy in it. */
@@ -104,13 +106,14 @@ export function trainOptionsOf(
 ): TrainOptions {
   const { epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds } =
     settings;
-  const { temperature, provider, threads, keepsZeros } = settings;
+  const { epochSamples, temperature, provider, threads, keepsZeros } = settings;
   if (teacherGraph !== undefined && settings.loss !== undefined)
     throw new EspalierError("USAGE", "a teacher is followed by its own loss", {
       hint: "Leave the loss away, or the teacher.",
     });
   return {
     ...{ epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds },
+    ...(epochSamples !== undefined && { epochSamples }),
     ...(keepsZeros && { keepsZeros }),
     learningRate: settings.learningRate ?? (settings.optimizer === "sgd" ? 0.01 : 0.001),
     schedule: scheduleOf(settings),

@@ -19,7 +19,7 @@ export function gateOptions(epochs: MethodOption): readonly MethodOption[] {
       values: [],
       default: "auto",
       description:
-        "weight of the gates' divergence, a threshold on the squared signal-to-noise ratio; auto: ln N for N samples, or less where the target asks for no more",
+        "weight of the gates' divergence, a threshold on the squared signal-to-noise ratio; auto: ln N for N samples, or less where the target asks for no more, but at least 1",
     },
     epochs,
     { name: "rate", values: [], default: "0.001", description: "learning rate of the network" },
