@@ -28,14 +28,14 @@ beforeAll(async () => {
   dataset = await openQuadrants(join(folder, "data"));
 });
 
-/** Flatten, 64 → 8 hidden values → 4 classes. */
-function hiddenNetwork(classes = 4): Graph {
+/** Flatten, 64 → 8 hidden values → 4 classes, with scores of that scale. */
+function hiddenNetwork(classes = 4, scale = 0.7): Graph {
   const b = new GraphBuilder("hidden");
   b.input("input", "float32", ["N", 1, 8, 8]);
   const [flat] = b.node("Flatten", ["input"], { axis: 1 });
   const first = b.constant("first.w", normals([64, 8], "first", 0.3));
   b.node("MatMul", [flat, first], {}, { outputs: ["hidden"] });
-  const head = b.constant("head.w", normals([8, classes], "head", 0.7));
+  const head = b.constant("head.w", normals([8, classes], "head", scale));
   b.node("MatMul", ["hidden", head], {}, { outputs: ["logits"] });
   b.output("logits", { dtype: "float32", shape: ["N", classes] });
   return b.build();
@@ -131,6 +131,10 @@ describe("λ", () => {
     // The data hold on to more than half of them: no λ beyond ln N.
     const far = await chooseLambda({ ...context, budgets: budgetsOf(0.4) }, gates, shares, 400);
     expect(far).toEqual({ value: Math.log(400), reason: "ln N" });
+    // No image tells anything of units that hardly count.
+    const idle = contextOf(hiddenNetwork(4, 0.0007));
+    const floor = await chooseLambda({ ...idle, budgets: budgetsOf(0.8) }, gates, shares, 400);
+    expect(floor).toEqual({ value: 1, reason: "Bayes' rule, as the target asks for less" });
     const { notes } = await vib.learn({ ...context, budgets, options: new Map([["epochs", "1"]]) });
     expect(notes[0]).toContain("the target");
   });
