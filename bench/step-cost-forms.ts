@@ -86,8 +86,7 @@ export function formsOf(
     {
       name: "`vib`",
       build() {
-        const training = { checkpoint: undefined };
-        const gates = randomGates({ structure, rules: {}, training }, { hasStreams: false });
+        const gates = randomGates({ structure, rules: {} }, { hasStreams: false });
         const noisy = insertNoisyGates(graph, gates, "gaussian");
         const weights = ({ units }: { readonly units: Int32Array }) =>
           new Float64Array(units.length).fill(1);

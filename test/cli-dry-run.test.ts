@@ -23,6 +23,18 @@ function json(text: string) {
   return JSON.parse(text);
 }
 
+it.each([
+  // One stage for each of the two hidden layers.
+  ["rbp", ["epochs=3"], 6],
+  ["vib", ["epochs=3"], 3],
+  ["turbo-vbi", ["rounds=4", "epochs=2"], 8],
+])("counts all epochs of %s, stage by stage", async (method, options, epochs) => {
+  const { argv } = await workplace();
+  const flags = ["--macs", "0.5", "--method", method, ...options.flatMap((o) => ["--option", o])];
+  const ran = await espalier([...argv, ...flags, "--json"]);
+  expect(json(ran.out).cost.learningEpochs).toBe(epochs);
+});
+
 it("counts what the run would do, and writes nothing", async () => {
   const { folder, argv, data } = await workplace();
   const flags = ["--macs", "0.25", "--max-drop", "0.02", "--rounds", "2", "--epochs", "3"];

@@ -23,6 +23,7 @@ export interface LearningOptions
     | "teacher"
     | "output"
     | "limit"
+    | "epochSamples"
     | "augment"
     | "clipNorm"
     | "timeBudgetSeconds"
@@ -67,6 +68,13 @@ export interface LearnedProposal extends Proposal {
 /** One pruning method that trains. Found by its name, as others are. */
 export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
   readonly needs: { readonly batchNorm: boolean; readonly data: true };
+  /**
+   * Epochs that `learn` takes in one round, with all of its stages, where they are not those of its option
+   * `epochs`. Fails as `learn`.
+   */
+  readonly learningEpochs?: (
+    context: Pick<LearningContext, "structure" | "rules" | "options">,
+  ) => number;
   /**
    * Trains and scores. The same context gives the same bytes, interrupted or not.
    * Throws what `train` throws, and `MODEL_UNSUPPORTED` where the method has nothing to hold on to.

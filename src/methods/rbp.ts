@@ -54,12 +54,16 @@ export const rbp: LearnedMethod = {
   needs: { batchNorm: false, data: true },
   options,
   posterior: withRandomGates,
+  learningEpochs(context) {
+    const settings = gateSettings({ name, options }, context);
+    return settings.epochs * randomGates(context, settings).length;
+  },
   async learn(context) {
     const method = { name, options };
     const settings = gateSettings(method, context);
     const isCoupled = optionOf(method, context, "coupling") === "on";
     const { structure, dataset } = context;
-    const gates = randomGates(context, settings);
+    const gates = randomGates(context, settings, context.training.output);
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const posteriors = new Map<Gate, GatePosterior>();
     const history: EpochRecord[] = [];

@@ -62,6 +62,10 @@ export const turboVbi: LearnedMethod = {
   needs: { batchNorm: false, data: true },
   options: turboOptions,
   judgesWeights: () => true,
+  learningEpochs(context) {
+    const { rounds, epochs } = turboSettings(context);
+    return rounds * epochs;
+  },
   learn: learnSupport,
   posterior: withRandomWeights,
   weightDeviations,

@@ -116,7 +116,7 @@ export async function planCompression(
     teacher,
   );
   const { prunableUnits, prunableGroups: groups } = network;
-  const cost = costOfRun(settings, method, labelled, tuning, { prunableUnits, groups });
+  const cost = costOfRun(settings, method, labelled, tuning, { structure, prunableUnits, groups });
   const time = await timeOf(model, labelled, tuning, cost, hooks);
   const { maxDrop, confidence } = settings;
   const samples = {

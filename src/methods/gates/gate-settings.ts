@@ -89,7 +89,7 @@ export interface GateSettings extends GateTraining {
 /** Reads the options of {@link gateOptions}. Fails with `USAGE`. */
 export function gateSettings(
   method: Pick<Method, "name" | "options">,
-  context: LearningContext,
+  context: Pick<LearningContext, "options">,
 ): GateSettings {
   const number = (option: string, least: number, isWhole = false) =>
     numberOptionOf(method, context, option, { least, isWhole });
@@ -119,15 +119,16 @@ export function gateSettings(
 
 /**
  * Where random gates stand: behind all layers whose filters may go and on which the output that is trained
- * depends, in graph order.
+ * depends (the first without `output`), in graph order.
  * Fails with `MODEL_UNSUPPORTED` where there is no such place.
  */
 export function randomGates(
-  { structure, rules, training }: Pick<LearningContext, "structure" | "rules" | "training">,
+  { structure, rules }: Pick<LearningContext, "structure" | "rules">,
   { hasStreams }: Pick<GateSettings, "hasStreams">,
+  output?: string,
 ): readonly Gate[] {
   const { nodes, outputs } = structure.analysis.graph;
-  const behind = nodesBehind(nodes, [training.output ?? outputs[0]]);
+  const behind = nodesBehind(nodes, [output ?? outputs[0]]);
   const computed = new Set(behind.flatMap((node) => [...node.inputs, ...node.outputs]));
   const candidates = new Set(candidateUnits(structure, rules));
   const all = randomizable(gatesOf(structure), structure)
