@@ -2,6 +2,7 @@
  * @file `npm run demo`: the main job on real data, from nothing to a trained, then smaller, verified
  * and measured network. Files go to out/demo.
  */
+
 import { mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
@@ -30,8 +31,9 @@ import {
   train,
   verifyPruned,
 } from "../src/index.ts";
+import { inPercent } from "../src/measure/words.ts";
 import { Layers } from "../src/models/layers.ts";
-import { formatBytes, formatInteger, formatMs, formatPercent } from "../src/report/text.ts";
+import { formatBytes, formatInteger, formatMs } from "../src/report/text.ts";
 
 /** Images that the network is trained on, once; and the pruned network after that. */
 const images = { training: 30_000, tuning: 10_000 };
@@ -91,7 +93,7 @@ const original = await trained(untrained, dataset, images.training, 0.1);
 const originalPath = join(folder, "mnist.onnx");
 await saveModel(originalPath, original.bytes);
 
-progress.phase(`pruning to ${formatPercent(share, 0)} of the MACs, without data`);
+progress.phase(`pruning to ${inPercent(share, 0)} of the MACs, without data`);
 const model = await loadModel(originalPath);
 // Widths that are multiples of 8 suit the vector units of most processors.
 const rules = { roundTo: 8 };
@@ -119,7 +121,7 @@ for (const { name, bytes } of rows) {
   const evaluation = await evaluate(bytes.chunks, dataset, {
     signal: controller.signal,
     onProgress: ({ done, total, value }) =>
-      progress.step({ done, total, unit: "images", note: `right ${formatPercent(value, 2)}` }),
+      progress.step({ done, total, unit: "images", note: `right ${inPercent(value, 2)}` }),
   });
   evaluations.push(evaluation);
 }
@@ -149,10 +151,10 @@ io.out(
     ],
     rows.map(({ name, cost, bytes }, i) => [
       name,
-      formatPercent(evaluations[i].value, 2),
+      inPercent(evaluations[i].value, 2),
       evaluations[i].ci95.map((end) => (100 * end).toFixed(2)).join(" to "),
-      formatPercent(cost.macs / before.macs),
-      formatPercent(cost.params / before.params),
+      inPercent(cost.macs / before.macs),
+      inPercent(cost.params / before.params),
       formatBytes(bytes.byteLength),
       formatMs(timing.models[i].medianMs),
     ]),

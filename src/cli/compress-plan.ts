@@ -1,6 +1,6 @@
 /** @file What `compress --dry-run` tells a person. */
 import type { CompressionPlan } from "../compress/dry-run/dry-run.ts";
-import { inPoints } from "../measure/words.ts";
+import { inPercent, inPoints } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -8,7 +8,6 @@ import {
   formatDuration,
   formatInteger,
   formatMs,
-  formatPercent,
   shorten,
   wrap,
 } from "../report/text.ts";
@@ -41,7 +40,7 @@ function facts({ network, data, method }: CompressionPlan, { columns }: TableOpt
       ],
       [
         "least left",
-        `${formatPercent(least.macs)} of the MACs, ${formatPercent(least.params)} of the parameters`,
+        `${inPercent(least.macs)} of the MACs, ${inPercent(least.params)} of the parameters`,
       ],
       ["data", data.path],
       ["", `${data.format}, ${labelsOf(data)}, inputs of ${data.sampleShape.join(" x ")}`],
@@ -90,7 +89,7 @@ function rounds({ rounds, settings, cost }: CompressionPlan, io: TableOptions): 
       const shares = new Map(Object.entries(targets));
       return [
         String(round),
-        ...names.map((name) => formatPercent(shares.get(name) ?? 1)),
+        ...names.map((name) => inPercent(shares.get(name) ?? 1)),
         ...(names.length === 0 ? [pointsOf(removalDrop)] : []),
         ...(hasTolerance ? [pointsOf(acceptedDrop)] : []),
         String(cost.learningEpochs + cost.tuningEpochs),
@@ -127,7 +126,7 @@ function guard({ guard }: CompressionPlan, io: TableOptions): string {
   if (guard === null) return "No tolerance was given: nothing will be certified.\n";
   const { maxDrop, confidence, level, rungs, samples, outlooks } = guard;
   const words = wrap(
-    `The guard: a drop of at most ${points(maxDrop)}, with ${formatPercent(confidence, 0)} ` +
+    `The guard: a drop of at most ${points(maxDrop)}, with ${inPercent(confidence, 0)} ` +
       `confidence; tests at level ${level.toPrecision(2)} on ${formatInteger(samples)} images of ` +
       `certify, along a ladder of up to ${rungs} networks and a milder one.`,
     io.columns,
@@ -141,7 +140,7 @@ function guard({ guard }: CompressionPlan, io: TableOptions): string {
       { title: "smallest tolerance", align: "right" },
     ],
     outlooks.map(({ discordance, samplesNeeded, isEnough, smallestTolerance }) => [
-      formatPercent(discordance, 0),
+      inPercent(discordance, 0),
       formatInteger(samplesNeeded),
       isEnough ? "yes" : "no",
       points(smallestTolerance),

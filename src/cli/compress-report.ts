@@ -1,13 +1,12 @@
 /** @file What `compress` tells a person at the end. */
 import { join } from "node:path";
 import type { CompressReport } from "../compress/compress-report.ts";
-import { inPoints } from "../measure/words.ts";
+import { inPercent, inPoints } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
   formatInteger,
   formatMs,
-  formatPercent,
   formatScientific,
 } from "../report/text.ts";
 import { exitCodes } from "./failure.ts";
@@ -25,10 +24,10 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     name,
     show(a),
     show(b),
-    formatPercent(b / a),
+    inPercent(b / a),
   ];
   const metric = (name: string, a: number | null, b: number | null) =>
-    a === null || b === null ? [] : [[name, formatPercent(a, 2), formatPercent(b, 2), ""]];
+    a === null || b === null ? [] : [[name, inPercent(a, 2), inPercent(b, 2), ""]];
   const weights = (side: "before" | "after") =>
     report.sparsity.reduce((sum, layer) => sum + layer[side].nonZero, 0);
   const table = drawTable(

@@ -3,7 +3,8 @@ import type { Evaluation } from "../measure/evaluate.ts";
 import type { SegmentationEvaluation } from "../measure/segmentation.ts";
 import type { Estimate } from "../measure/statistics.ts";
 import type { ClassificationEvaluation } from "../measure/tally.ts";
-import { formatInteger, formatPercent } from "../report/text.ts";
+import { inPercent } from "../measure/words.ts";
+import { formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
@@ -42,7 +43,7 @@ function classRows(evaluation: ClassificationEvaluation): string[][] {
     ...selective.coverage
       .filter(({ share: part }) => part < 1)
       .map(({ share: part, accuracy }) => [
-        `top-1 of the surest ${formatPercent(part, 0)}`,
+        `top-1 of the surest ${inPercent(part, 0)}`,
         ...share(accuracy),
       ]),
     ["area under risk-coverage", ...number(selective.riskArea)],
@@ -62,7 +63,7 @@ function mapRows(evaluation: SegmentationEvaluation): string[][] {
 }
 
 function share({ value, ci95 }: Estimate): string[] {
-  return [formatPercent(value, 2), `${formatPercent(ci95[0], 2)} to ${formatPercent(ci95[1], 2)}`];
+  return [inPercent(value, 2), `${inPercent(ci95[0], 2)} to ${inPercent(ci95[1], 2)}`];
 }
 
 function number({ value, ci95 }: Estimate): string[] {
@@ -79,14 +80,14 @@ function describeClasses({ perClass }: ClassificationEvaluation, io: Io): string
     perClass.map(({ label, name, samples, correct }) => [
       name ?? String(label),
       formatInteger(samples),
-      samples === 0 ? "" : formatPercent(correct / samples),
+      samples === 0 ? "" : inPercent(correct / samples),
     ]),
     io,
   );
 }
 
 function describeOverlaps({ perClass }: SegmentationEvaluation, io: Io): string {
-  const percent = (value: number | null) => (value === null ? "" : formatPercent(value, 2));
+  const percent = (value: number | null) => (value === null ? "" : inPercent(value, 2));
   return drawTable(
     [
       { title: "class", isFlexible: true },

@@ -2,7 +2,8 @@
 import type { RunEvaluation } from "../compress/evaluate-run.ts";
 import type { Evaluation } from "../measure/evaluate.ts";
 import type { Estimate } from "../measure/statistics.ts";
-import { formatInteger, formatPercent } from "../report/text.ts";
+import { inPercent } from "../measure/words.ts";
+import { formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
@@ -46,7 +47,7 @@ export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
     for (const [i, { share, accuracy }] of first.coverage.entries())
       if (share < 1) {
         const sides = [accuracy, second.coverage[i].accuracy] as const;
-        rows.push(row(`surest ${formatPercent(share, 0)}`, percent, sides, undefined));
+        rows.push(row(`surest ${inPercent(share, 0)}`, percent, sides, undefined));
       }
     rows.push(row("risk-coverage area", plain, [first.riskArea, second.riskArea], change.riskArea));
   }
@@ -72,7 +73,7 @@ export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
 }
 
 function percent(value: number): string {
-  return formatPercent(value, 2);
+  return inPercent(value, 2);
 }
 
 function plain(value: number): string {

@@ -3,7 +3,8 @@ import { Command } from "commander";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { EvaluateOptions } from "../measure/evaluate.ts";
-import { formatPercent } from "../report/text.ts";
+import { inPercent } from "../measure/words.ts";
+
 import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
@@ -84,7 +85,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     signal: io.signal,
     onProgress({ done, total, metric, value }) {
       const name = metric === "miou" ? "mean IoU" : "top-1";
-      progress.step({ done, total, unit: "samples", note: `${name} ${formatPercent(value, 2)}` });
+      progress.step({ done, total, unit: "samples", note: `${name} ${inPercent(value, 2)}` });
     },
   };
   try {

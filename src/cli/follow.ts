@@ -1,6 +1,7 @@
 /** @file Commands that work in a run folder: they show how far the work is, and can be stopped. */
 import type { RunHooks } from "../compress/run-hooks.ts";
-import { escapeForTerminal, formatCount, formatPercent } from "../report/text.ts";
+import { inPercent } from "../measure/words.ts";
+import { escapeForTerminal, formatCount } from "../report/text.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainProgress } from "../train/options.ts";
 import type { Io } from "./io.ts";
@@ -37,7 +38,7 @@ export function stepOf(progress: TrainProgress): Step {
   const notes = [
     `epoch ${Math.min(epoch + 1, epochs)}/${epochs}`,
     phase === "evaluate" ? "evaluating" : `loss ${loss.toPrecision(3)}`,
-    accuracy === undefined ? undefined : formatPercent(accuracy),
+    accuracy === undefined ? undefined : inPercent(accuracy),
   ];
   return {
     ...{ done: step, total: steps, unit: "steps" },
@@ -51,7 +52,7 @@ function describeEpoch(record: EpochRecord, epochs: number, isBest: boolean): st
   const { epoch, loss, accuracy, select } = record;
   const parts = [
     `loss ${loss.toPrecision(4)}`,
-    ...(accuracy === undefined ? [] : [`right ${formatPercent(accuracy, 2)}`]),
+    ...(accuracy === undefined ? [] : [`right ${inPercent(accuracy, 2)}`]),
     ...(select === undefined ? [] : [`select ${describeScore(select)}${isBest ? " (best)" : ""}`]),
   ];
   return `epoch ${epoch + 1}/${epochs}: ${parts.join(", ")}`;
@@ -66,5 +67,5 @@ export function describeScore({
   readonly value: number;
 }): string {
   if (metric === "objective") return `loss ${(-value).toPrecision(4)}`;
-  return formatPercent(value, 2);
+  return inPercent(value, 2);
 }

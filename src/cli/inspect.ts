@@ -1,11 +1,11 @@
 /** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
 import { Command } from "commander";
+import { inPercent } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
   formatCount,
   formatInteger,
-  formatPercent,
   shorten,
   wrap,
 } from "../report/text.ts";
@@ -75,12 +75,7 @@ function facts(inspection: Inspection, { columns }: TableOptions): string {
     ["params", formatInteger(params)],
     ["MACs", `${formatInteger(macs)}${bound.length > 0 ? ` with ${bound.join(", ")}` : ""}`],
     ...(hasZeros(inspection)
-      ? [
-          ["density", `${formatPercent(density)} of the layers' weights are not 0`] as [
-            string,
-            string,
-          ],
-        ]
+      ? [["density", `${inPercent(density)} of the layers' weights are not 0`] as [string, string]]
       : []),
     ["units", `${formatInteger(units)}, ${formatInteger(prunableUnits)} of them prunable`],
   ];
@@ -125,8 +120,8 @@ function layers(inspection: Inspection, showsAll: boolean, io: TableOptions): st
       layer.outputShape?.join(" x ") ?? "?",
       formatCount(layer.params),
       formatCount(layer.macs),
-      formatPercent(layer.macs / Math.max(1, macs)),
-      ...(hasDensity ? [layer.density === undefined ? "" : formatPercent(layer.density)] : []),
+      inPercent(layer.macs / Math.max(1, macs)),
+      ...(hasDensity ? [layer.density === undefined ? "" : inPercent(layer.density)] : []),
     ]),
     io,
   );

@@ -1,9 +1,9 @@
 /** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
 import type { PackedTuned } from "../compress/pack-tuned.ts";
 import type { PackedWithin } from "../compress/pack-within.ts";
-import { inPoints } from "../measure/words.ts";
+import { inPercent, inPoints } from "../measure/words.ts";
 import type { Packed } from "../pack/pack.ts";
-import { formatBytes, formatInteger, formatPercent } from "../report/text.ts";
+import { formatBytes, formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
@@ -33,7 +33,7 @@ export function describePacked(
     ["bits per weight", bitsPerWeight.toFixed(2)],
     ...(measured === undefined ? [] : [howFact(measured), lossFact(measured)]),
   ];
-  const share = (bytes: number) => formatPercent(bytes / bytesAfter);
+  const share = (bytes: number) => inPercent(bytes / bytesAfter);
   const parts = Object.entries(packed.parts).filter(([, bytes]) => bytes >= 0.5);
   const table = drawTable(
     [{ title: "part" }, { title: "bytes", align: "right" }, { title: "share", align: "right" }],

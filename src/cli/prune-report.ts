@@ -4,12 +4,12 @@ import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Verification } from "../measure/compare.ts";
+import { inPercent } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
   formatInteger,
   formatMs,
-  formatPercent,
   formatScientific,
 } from "../report/text.ts";
 import { countWeights } from "../structure/layer-weights.ts";
@@ -26,7 +26,7 @@ export function describePruned(
     name,
     show(a),
     show(b),
-    a === 0 ? "" : formatPercent(b / a),
+    a === 0 ? "" : inPercent(b / a),
   ];
   const nonZero = (graph: Graph) => countWeights(graph).nonZero;
   const [whole, left] = [pruned.structure.analysis.graph, pruned.graph].map(nonZero);
@@ -62,7 +62,7 @@ export function describePruned(
       group.id,
       String(group.before),
       String(group.after),
-      formatPercent(group.after / group.before, 0),
+      inPercent(group.after / group.before, 0),
     ]),
     io,
   );

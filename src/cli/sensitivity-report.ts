@@ -1,6 +1,7 @@
 /** @file What `sensitivity` shows a person. */
 import type { GroupSensitivity, Sensitivity } from "../compress/sensitivity/sensitivity.ts";
-import { escapeForTerminal, formatInteger, formatPercent, shorten, wrap } from "../report/text.ts";
+import { inPercent } from "../measure/words.ts";
+import { escapeForTerminal, formatInteger, shorten, wrap } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
@@ -17,7 +18,7 @@ export function describeSensitivity(measured: Sensitivity, io: Io): string {
   const { groups, method, metric, samples, split, value, notes } = measured;
   const facts = drawFacts(
     [
-      [metric, `${formatPercent(value, 2)} of the original`],
+      [metric, `${inPercent(value, 2)} of the original`],
       ["samples", `${formatInteger(samples)} (${split})`],
       ["first to go", `by ${method}`],
     ],
@@ -35,7 +36,7 @@ export function describeSensitivity(measured: Sensitivity, io: Io): string {
       { title: "group", isFlexible: true },
       { title: "units", align: "right" },
       ...shown.map((i) => ({
-        title: `-${formatPercent(shares[i], Number.isInteger(100 * shares[i]) ? 0 : 1)}`,
+        title: `-${inPercent(shares[i], Number.isInteger(100 * shares[i]) ? 0 : 1)}`,
         align: "right" as const,
       })),
       { title: "" },

@@ -1,7 +1,8 @@
 /** @file What `train` tells a person at the end. */
 import { join } from "node:path";
 import type { TrainReport } from "../compress/training/train-report.ts";
-import { formatBytes, formatInteger, formatPercent } from "../report/text.ts";
+import { inPercent } from "../measure/words.ts";
+import { formatBytes, formatInteger } from "../report/text.ts";
 import { describeScore } from "./follow.ts";
 import { drawFacts } from "./table.ts";
 
@@ -24,7 +25,7 @@ export function describeTraining(run: string, report: TrainReport, columns: numb
   if (best !== null) facts.push(["best", `${describeScore(best)} on select, epoch ${best.epoch}`]);
   if (final !== null) {
     const { ci95, samples, loss } = final;
-    const interval = ci95 ? ` (95 % ${ci95.map((p) => formatPercent(p, 2)).join(" to ")})` : "";
+    const interval = ci95 ? ` (95 % ${ci95.map((p) => inPercent(p, 2)).join(" to ")})` : "";
     facts.push([
       "test",
       `${describeScore(final)}${interval}, loss ${loss.toFixed(4)}, ${formatInteger(samples)} samples`,

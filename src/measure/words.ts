@@ -1,8 +1,8 @@
-/** @file Shares and drops as notes, warnings and lines of progress word them. */
+/** @file Shares and drops as reports, notes, warnings and lines of progress word them. */
 
 /** A share in [0, 1], in percent: `92.9 %`. */
-export function inPercent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
+export function inPercent(share: number, digits = 1): string {
+  return `${(100 * share).toFixed(digits)} %`;
 }
 
 /** A metric or a drop of it, in points of a hundredth each: `1.20`. */

@@ -1,10 +1,11 @@
 /** @file Why the figures can be believed: the guard's looks at unseen data, and the check of the surgery. */
 import type { CompressReport } from "../compress/compress-report.ts";
+import { inPercent } from "../measure/words.ts";
 import { counted, formatDrop, metricWords } from "./figures.ts";
 import { imageNoun, isUnchanged } from "./headline.ts";
 import { html, type Part } from "./html.ts";
 import { dataTable, type Section } from "./page.ts";
-import { formatInteger, formatPercent, formatScientific } from "./text.ts";
+import { formatInteger, formatScientific } from "./text.ts";
 
 /** What the guard saw. */
 export function guardOf(report: CompressReport): Section {
@@ -16,7 +17,7 @@ export function guardOf(report: CompressReport): Section {
 ${words.difference(asked.maxDrop ?? 0)} is tested on ${counted(samples.certify, imageNoun(task))} of the role
 <code>certify</code>, which the search never sees, along a ladder of candidates that was fixed beforehand, the mildest
 first. It stops at the first that fails; the chance that a certified network breaks the tolerance is at most
-${formatPercent(1 - asked.confidence, 0)}.</p>`
+${inPercent(1 - asked.confidence, 0)}.</p>`
     : html`<p>No largest drop was asked for, so nothing was tested against one.</p>`;
   const onTest =
     drop.value !== null &&
@@ -45,7 +46,7 @@ ${formatPercent(1 - asked.confidence, 0)}.</p>`
             `round ${look.round}${look.ladder === "milder" ? ", milder ladder" : ""}`,
             formatDrop(look.drop, words.amount),
             formatDrop(look.upper, words.amount),
-            formatPercent(1 - look.level, 1),
+            inPercent(1 - look.level, 1),
             formatInteger(look.samples),
             look.passed ? html`<b class="good">within</b>` : html`<b class="bad">not certain</b>`,
           ]),

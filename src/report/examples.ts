@@ -1,10 +1,10 @@
 /** @file Label maps to look at: image, truth, what the original says, what the result says, and the difference. */
 import type { CompressReport } from "../compress/compress-report.ts";
+import { inPercent } from "../measure/words.ts";
 import { counted, spaced } from "./figures.ts";
 import { type Html, html, type Part, plainName } from "./html.ts";
 import type { Section } from "./page.ts";
 import { pngAddress, type Rgb } from "./png.ts";
-import { formatPercent } from "./text.ts";
 
 /** Samples of `test` with their label maps; one class index a pixel. */
 export interface Examples {
@@ -91,7 +91,7 @@ function stripOf(examples: Examples, index: number, isCounted: (label: number) =
   const share = (prediction: Uint8Array) =>
     labels.truth === undefined
       ? undefined
-      : spaced(formatPercent(shareEqual(labels.truth, prediction, isCounted), 1));
+      : spaced(inPercent(shareEqual(labels.truth, prediction, isCounted), 1));
   const right = { original: share(labels.original), compressed: share(labels.compressed) };
   const said = (text: string | undefined) =>
     text === undefined ? "" : `, ${text} of pixels right`;
@@ -116,7 +116,7 @@ function stripOf(examples: Examples, index: number, isCounted: (label: number) =
     ],
     [
       "difference",
-      `pixels that are wrong in either network: ${formatPercent(differing, 1)}`,
+      `pixels that are wrong in either network: ${inPercent(differing, 1)}`,
       pngAddress(
         difference,
         size,

@@ -1,7 +1,7 @@
 /** @file Figures in words: how each metric is called and written, and how two sides compare. */
-import { inPoints } from "../measure/words.ts";
+import { inPercent, inPoints } from "../measure/words.ts";
 import { plainName } from "./html.ts";
-import { formatInteger, formatPercent, shorten } from "./text.ts";
+import { formatInteger, shorten } from "./text.ts";
 
 /** How a metric reads. */
 export interface MetricWords {
@@ -38,7 +38,7 @@ export function metricWords(metric: string): MetricWords {
   if (share !== undefined)
     return {
       name: share,
-      value: (value) => spaced(formatPercent(value, 2)),
+      value: (value) => spaced(inPercent(value, 2)),
       tick: (value) => spaced(`${round(100 * value)} %`),
       difference: (value) => spaced(`${inPoints(value)} points`),
       unit: "points",
@@ -90,7 +90,7 @@ export function signedInterval(
 /** What is left of something: `47 %`; small shares, and those that are nearly all, with a digit more. */
 export function formatShare(share: number): string {
   const isFine = share < 0.0995 || (share >= 0.995 && share < 1);
-  return spaced(formatPercent(share, isFine ? 1 : 0));
+  return spaced(inPercent(share, isFine ? 1 : 0));
 }
 
 /** How many times smaller: `2.1`. */

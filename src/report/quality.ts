@@ -1,10 +1,11 @@
 /** @file Quality in detail: class by class, and whether the network knows how sure it may be. */
 import type { CompressReport } from "../compress/compress-report.ts";
+import { inPercent } from "../measure/words.ts";
 import { drawChart, ink, planeOf, still } from "./chart.ts";
 import { metricWords, signed, spaced } from "./figures.ts";
 import { html, type Part, plainName } from "./html.ts";
 import { dataTable, folded, keysOf, type Section } from "./page.ts";
-import { formatInteger, formatPercent } from "./text.ts";
+import { formatInteger } from "./text.ts";
 
 type Class = CompressReport["classes"][number];
 type Calibration = NonNullable<CompressReport["calibration"]>;
@@ -61,7 +62,7 @@ export function calibrationOf({ calibration }: CompressReport): Section | undefi
       .filter(({ samples }) => samples >= fewestSamples)
       .map(({ confidence, accuracy }) => [100 * confidence, 100 * accuracy]);
   const percent = (value: number) => `${value} %`;
-  const ece = (value: number) => spaced(formatPercent(value, 2));
+  const ece = (value: number) => spaced(inPercent(value, 2));
   const chart = drawChart({
     ...{ id: "calibration-chart", span: "half" },
     label: `share right against confidence; calibration error ${ece(before.ece)} before, ${ece(after.ece)} after`,
@@ -99,7 +100,7 @@ export function calibrationOf({ calibration }: CompressReport): Section | undefi
     const cell = ({ samples, confidence, accuracy }: typeof bin): readonly Part[] =>
       samples === 0
         ? [0, "—", "—"]
-        : [formatInteger(samples), formatPercent(confidence), formatPercent(accuracy)];
+        : [formatInteger(samples), inPercent(confidence), inPercent(accuracy)];
     return [i + 1, ...(was === undefined ? ["—", "—", "—"] : cell(was)), ...cell(bin)];
   });
   const number = (title: string) => ({ title, kind: "number" as const });

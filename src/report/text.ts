@@ -102,11 +102,6 @@ function withUnit(value: number, units: readonly string[]): string {
   return `${number} ${units[step]}`.trimEnd();
 }
 
-/** A fraction as `92.96 %`. */
-export function formatPercent(fraction: number, digits = 1): string {
-  return `${(100 * fraction).toFixed(digits)} %`;
-}
-
 /** Milliseconds with three digits: `2.41 ms`, `0.0031 ms`. */
 export function formatMs(ms: number): string {
   return `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)} ms`;

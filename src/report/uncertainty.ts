@@ -1,11 +1,11 @@
 /** @file Whether the networks know how sure they may be: figures before and after, and of a posterior's draws. */
 import type { LineSeriesOption } from "echarts";
 import type { CompressReport } from "../compress/compress-report.ts";
+import { inPercent } from "../measure/words.ts";
 import { drawChart, ink, planeOf, still } from "./chart.ts";
 import { counted, metricWords, minus, signed, signedInterval, spaced } from "./figures.ts";
 import { type Html, html, type Part } from "./html.ts";
 import { type Column, dataTable, keysOf, type Section } from "./page.ts";
-import { formatPercent } from "./text.ts";
 
 type Uncertainty = NonNullable<CompressReport["uncertainty"]>;
 type Side = Uncertainty["before"];
@@ -39,7 +39,7 @@ function tableOf(
   { before, after, change, posterior }: Uncertainty,
 ): Html {
   const words = metricWords(task === "segmentation" ? "miou" : "top1");
-  const percent = (value: number) => spaced(formatPercent(value, 2));
+  const percent = (value: number) => spaced(inPercent(value, 2));
   const plain = (value: number) => minus(value.toFixed(4));
   const row = (
     name: Part,
@@ -97,7 +97,7 @@ function tableOf(
       .filter(({ share }) => share < 1)
       .map(({ share }) =>
         row(
-          `right of the surest ${formatPercent(share, 0)}`,
+          `right of the surest ${inPercent(share, 0)}`,
           percent,
           ({ selective }) => selective?.coverage.find((own) => own.share === share)?.accuracy,
           () => undefined,
