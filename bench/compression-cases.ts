@@ -50,13 +50,17 @@ const equalPlans = {
   vgg16: { file: "vgg16bn_cifar10.onnx", images: 1000, batchSize: 32, stages: 13, last: 3 },
 } as const;
 const equalTargets = { resnet20: [0.7, 0.5], vgg16: [0.5, 0.286] } as const;
-/** λ was chosen on `select` of ResNet-20 at half of its multiply-accumulates, by `vib`, of 1, 100 and 1,000. */
-const gates = { rate: "0.0003", "gate-rate": "0.03", lambda: "1000" } as const;
-const equalOptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  vib: gates,
-  rbp: gates,
-  snr: { score: "loss" },
-  importance: { rate: "0.001" },
+/**
+ * λ was chosen on `select` by `vib`: of 1, 100 and 1,000 on ResNet-20 at half of its multiply-accumulates.
+ * VGG-16 has twelve times as many gates, which 1,000 closes all at once.
+ */
+const gatesOf = (lambda: string) => ({ rate: "0.0003", "gate-rate": "0.03", lambda });
+const others = { snr: { score: "loss" }, importance: { rate: "0.001" } } as const;
+const equalOptions: Readonly<
+  Record<keyof typeof equalPlans, Readonly<Record<string, Readonly<Record<string, string>>>>>
+> = {
+  resnet20: { vib: gatesOf("1000"), rbp: gatesOf("1000"), ...others },
+  vgg16: { vib: gatesOf("30"), rbp: gatesOf("30"), ...others },
 };
 
 export const cases: readonly Case[] = [
@@ -77,7 +81,10 @@ function equalCases(
     settings: {
       ...{ method, rounds: 1, epochs: learns ? last : stages + last, distills: true },
       ...(learns && {
-        methodOptions: { epochs: `${method === "rbp" ? 1 : stages}`, ...equalOptions[method] },
+        methodOptions: {
+          epochs: `${method === "rbp" ? 1 : stages}`,
+          ...equalOptions[network][method],
+        },
       }),
       ...{ tuning: { ...tuning, batchSize, epochSamples: images }, targets: { macs } },
       ...{ posteriorSamples: 0, benchSeconds: 2 },
