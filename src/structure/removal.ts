@@ -11,6 +11,11 @@ export function removeNothing(structure: Structure): Removed {
   return new Uint8Array(structure.units.length);
 }
 
+/** How many units go. */
+export function countRemoved(removed: Removed): number {
+  return removed.reduce((sum, gone) => sum + gone, 0);
+}
+
 /** The removal with all that can't be without what it removes; the same object where that is nothing more. */
 export function withDependants({ dependants }: Structure, removed: Removed): Removed {
   if (dependants.size === 0) return removed;

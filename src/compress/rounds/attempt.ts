@@ -9,6 +9,7 @@ import { savePlan } from "../../files/plan-file.ts";
 import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
 import { inPoints } from "../../measure/words.ts";
 import { type ModelBytes, writeModel } from "../../onnx/write.ts";
+import { countRemoved } from "../../structure/removal.ts";
 import { removeUnits } from "../../structure/surgery.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { EpochRecord } from "../../train/checkpoint.ts";
@@ -72,7 +73,7 @@ export async function tryOut(
     });
   const removed = await context.examine(pruned.bytes.chunks, "select");
   const common = {
-    units: pruned.removed.reduce((sum, gone) => sum + gone, 0),
+    units: countRemoved(pruned.removed),
     remaining: {
       ...remainingOf(pruned.after, original),
       ...(hasDensity && { density: densityLeft(pruned.graph, original) }),

@@ -13,7 +13,7 @@ import { inPoints } from "../../measure/words.ts";
 import type { Model } from "../../onnx/read.ts";
 import { type ModelBytes, writeModel } from "../../onnx/write.ts";
 import { costOf } from "../../structure/cost.ts";
-import { removeNothing } from "../../structure/removal.ts";
+import { countRemoved, removeNothing } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
 import {
   type AttemptRecord,
@@ -41,11 +41,19 @@ import { unlessDiverged } from "./divergence.ts";
 import { largestWithin } from "./search.ts";
 import { roundBudgets } from "./targets.ts";
 
-/** Goes one round further from the network at `path`. The record says whether it got anywhere. */
+/** Drops on `select` of what was tried on a network and taken back, by the units that were removed. */
+export type Failures = ReadonlyMap<number, number>;
+
+/**
+ * Goes one round further from the network at `path`. The record says whether it got anywhere. Where rounds
+ * before failed on the same network with the same ranking, `failures` tells of them: what lost too much
+ * for this round, too, would do so again, and smaller removals are tried at once.
+ */
 export async function runRound(
   context: CompressContext,
   round: number,
   path: string,
+  failures: Failures,
 ): Promise<RoundRecord> {
   const { run, settings, hooks, original } = context;
   const model = await loadModel(path);
@@ -70,12 +78,18 @@ export async function runRound(
   const { units, search } = await howFar(context, round, candidate);
 
   const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
+  const largestDrop = acceptedDropOf(settings, round);
+  const hasFailed = (count: number) =>
+    (failures.get(countRemoved(order.choose(count).removed)) ?? Number.NEGATIVE_INFINITY) >
+    largestDrop;
   const attempts: AttemptRecord[] = [];
-  for (let tries = 0; tries < settings.attempts; tries++) {
+  let tries = 0;
+  for (; attempts.length < settings.attempts; tries++) {
     const count = countAt(tries);
     if (!removesAny(candidate, count)) break;
+    if (hasFailed(count)) continue;
     if (
-      tries > 0 &&
+      attempts.length > 0 &&
       (await isTimeSpent(context, `round ${round}/time before attempt ${tries + 1}`))
     )
       break;
@@ -83,7 +97,7 @@ export async function runRound(
     const attempt = await context.journal.once(name, attemptRecord, () =>
       tryOut(context, candidate, {
         ...{ round, name, count, epochs: settings.epochs, keepsZeros },
-        largestDrop: acceptedDropOf(settings, round),
+        largestDrop,
       }),
     );
     attempts.push(attempt);
@@ -92,9 +106,7 @@ export async function runRound(
   }
   const last = attempts.at(-1);
   const isAccepted = last?.isAccepted ?? false;
-  const removed = isAccepted
-    ? order.choose(countAt(attempts.length - 1)).removed
-    : removeNothing(structure);
+  const removed = isAccepted ? order.choose(countAt(tries)).removed : removeNothing(structure);
   const { posteriorFacts = [] } = proposal;
   const posterior = posteriorRecordOf(posteriorFacts, removed);
   return {

@@ -100,11 +100,34 @@ it("measures the target for bytes on parameters, which a file has more than", as
   expect(report.outcome).toMatchObject({ isReached: true, words: "All targets are met." });
 }, 60_000);
 
-it("does not try the same again where no later round may lose more", async () => {
+it("goes on with smaller removals where rounds before failed", async () => {
   const place = await workplace();
   const report = await compress(place, {
     // What a removal may lose is lost for good: nothing is tuned.
+    ...{ maxDrop: 0.001, roundDrop: 0.9, rounds: 8, attempts: 1, epochs: 0 },
+  });
+  const first = report.rounds.findIndex(({ isAccepted }) => isAccepted);
+  expect(first).toBeGreaterThan(1);
+  const units = report.rounds.slice(0, first + 1).map(({ attempts }) => attempts[0].units);
+  for (const [i, now] of units.slice(1).entries()) expect(now).toBeLessThan(units[i]);
+  expect(await verifyRun(place.run)).toMatchObject({ passed: true });
+}, 60_000);
+
+it("tries once more what only a later round may lose", async () => {
+  const place = await workplace();
+  const report = await compress(place, {
+    ...{ maxDrop: 0.9, roundDrop: 0.4, rounds: 4, attempts: 1, epochs: 0 },
+  });
+  const [failed, accepted] = report.rounds;
+  expect([failed.isAccepted, accepted.isAccepted]).toEqual([false, true]);
+  expect(accepted.attempts[0].units).toBe(failed.attempts[0].units);
+}, 60_000);
+
+it("ends where the same weights would be tried, and may lose no more", async () => {
+  const place = await workplace();
+  const report = await compress(place, {
     ...{ maxDrop: 0.001, roundDrop: 0.9, rounds: 5, attempts: 1, epochs: 0 },
+    methodOptions: { level: "weights" },
   });
   // Four stages of the tolerance; the fifth round would have that of the fourth.
   expect(report.rounds.map(({ isAccepted }) => isAccepted)).toEqual([false, false, false, false]);

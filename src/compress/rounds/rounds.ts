@@ -20,6 +20,7 @@ export async function runRounds(context: CompressContext): Promise<Rounds> {
   const { run, settings } = context;
   const rounds: RoundRecord[] = [];
   let path = runPaths(run).original;
+  const failures = new Map<number, number>();
   let isSpent = false;
   const add = async (work: (round: number) => Promise<RoundRecord>) => {
     const round = rounds.length + 1;
@@ -29,8 +30,13 @@ export async function runRounds(context: CompressContext): Promise<Rounds> {
     return record;
   };
   while (rounds.length < settings.rounds && !isSpent) {
-    const record = await add((round) => runRound(context, round, path));
-    if (record.isAccepted) path = roundPaths(run, record.round).tuned;
+    const record = await add((round) => runRound(context, round, path, failures));
+    if (record.isAccepted) {
+      path = roundPaths(run, record.round).tuned;
+      failures.clear();
+    } else if (!hasTargets(settings) && record.remaining.density === undefined)
+      // With targets each round has a ranking of its own; of single weights the units tell nothing.
+      for (const { units, drop } of record.attempts) failures.set(units, drop);
     if (isLast(settings, rounds)) break;
   }
   const last = rounds.findLast(({ isAccepted }) => isAccepted);
@@ -74,11 +80,11 @@ function isLast(settings: CompressSettings, rounds: readonly RoundRecord[]): boo
   // Where nothing was found, or all diverged, the next would begin with the same network and end likewise.
   if (attempts.every(({ isDiverged }) => isDiverged)) return true;
   const isAimed = hasTargets(settings);
-  // One that lost too much is not the end where a later round may lose more, or aims elsewhere.
-  if (!isAccepted)
-    return (
-      !isAimed && acceptedDropOf(settings, round) === acceptedDropOf(settings, settings.rounds)
-    );
+  // One that lost too much is not the end: a later round may lose more, removes less, or aims elsewhere.
+  if (!isAccepted) {
+    const mayLoseMore = acceptedDropOf(settings, round) < acceptedDropOf(settings, settings.rounds);
+    return !isAimed && !mayLoseMore && remaining.density !== undefined;
+  }
   if (isAimed) return areMet(settings, remaining);
   const sizeOf = ({ macs, density }: RoundRecord["remaining"]) => density ?? macs;
   const before = rounds.at(-2)?.remaining;

@@ -17,6 +17,7 @@ import { methods } from "../../methods/registry.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
+import { countRemoved } from "../../structure/removal.ts";
 import {
   candidateUnits,
   type RemovalOrder,
@@ -145,7 +146,7 @@ export async function sensitivity(
     for (let i = 0; i < points; i++) {
       const share = (2 * i + 1) / (2 * points);
       const removed = order.choose(Math.round(share * own.length));
-      const count = removed.reduce((sum, gone) => sum + gone, 0);
+      const count = countRemoved(removed);
       const before = curve.at(-1) ?? { units: 0, drop: 0, ci95: [0, 0], macs: 1 };
       if (count === before.units) curve.push({ ...before, share });
       else {

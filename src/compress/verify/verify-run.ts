@@ -12,6 +12,7 @@ import { concatBytes } from "../../onnx/write.ts";
 import { costOf } from "../../structure/cost.ts";
 import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
 import { planOf, removalOf } from "../../structure/plan.ts";
+import { countRemoved } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { CompressReport, RoundRecord } from "../compress-report.ts";
 import { learnsPosterior, posteriorOfRun } from "../posterior-of-run.ts";
@@ -205,7 +206,7 @@ async function chain(
   };
   const plan = await loadPlan(paths.plan);
   const removed = removalOf(structureOf(before.graph, plan), plan);
-  const units = removed.reduce((sum, gone) => sum + gone, 0);
+  const units = countRemoved(removed);
   const { figures, problems: more } = findings(
     { remaining, attempt: accepted?.remaining, units: accepted?.units },
     { remaining: shares, attempt: shares, units },
@@ -240,7 +241,7 @@ function resultChecks(run: string, { settings }: CompressConfig, report: Compres
       async work() {
         const { structure, removed } = await composed();
         const mismatch = mismatchAfter(structure, removed, (await loadModel(paths.model)).graph);
-        const units = removed.reduce((sum, gone) => sum + gone, 0);
+        const units = countRemoved(removed);
         return { figures: { units }, problems: mismatch === undefined ? [] : [mismatch] };
       },
     },
