@@ -53,7 +53,8 @@ const equalTargets = { resnet20: [0.7, 0.5], vgg16: [0.5, 0.286] } as const;
 /**
  * Chosen on `select`: λ by `vib` of 1, 100 and 1,000 on ResNet-20 at half of its multiply-accumulates, and of 1,000
  * and 30 on VGG-16, which has twelve times as many gates; there `rbp`, with few steps for each layer, got
- * faster gates than the first time, and `snr` a smaller λ, since the KL of 15 M weights drowned the data, and after `loss` and `kl` a score that knows no sizes.
+ * faster gates than the first time, and `snr` a smaller λ, since the KL of 15 M weights drowned the
+ * data, and after `loss` and `kl` a score that knows no sizes.
  */
 const gatesOf = (lambda: string, rate: string) => ({ rate: "0.0003", "gate-rate": rate, lambda });
 const others = { snr: { score: "loss" }, importance: { rate: "0.001" } } as const;

@@ -15,7 +15,7 @@ import { structureOf } from "../src/structure/units.ts";
 import { compressCase } from "./compress-case.ts";
 import { trainedBase } from "./lenet-bases.ts";
 import { type Case, cases } from "./lenet-cases.ts";
-import { percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
+import { byKind, percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
 
 /** What one case came to. Shares are of 1. */
 interface Row {
@@ -91,9 +91,7 @@ function lineOf(row: Row): string {
 
 /** Mean and standard deviation over seeds: cases that differ in nothing else stand in one line. */
 function summaryOf(rows: readonly Row[]): string {
-  const kinds = new Map<string, Row[]>();
-  for (const row of rows) kinds.set(row.kind, [...(kinds.get(row.kind) ?? []), row]);
-  const lines = [...kinds].map(([kind, own]) => {
+  const lines = byKind(rows).map(([kind, own]) => {
     const of = (value: (row: Row) => number, digits: number) => spreadOf(own.map(value), digits);
     return tableLine([
       ...[kind, own.length, of(({ errorBefore }) => 100 * errorBefore, 2)],

@@ -30,7 +30,7 @@ import { toNumbers } from "../src/tensor/host-tensor.ts";
 import { compressCase } from "./compress-case.ts";
 import { trainedBase, training } from "./lenet-bases.ts";
 import { cases, type SparseCase } from "./sparse-cases.ts";
-import { percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
+import { byKind, meanOf, percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
 
 const packRecord = z.object({
   /** Of the pack within the tolerance, and of the default one at 8 bits. */
@@ -227,7 +227,7 @@ function generalSummaryOf(rows: readonly Row[]): string {
     ...byKind(rows).map(([kind, own]) => {
       const cell = (value: (row: Row) => number | undefined) => {
         const values = own.flatMap((row) => value(row) ?? []);
-        return values.length === 0 ? "no zstd" : Math.round(mean(values));
+        return values.length === 0 ? "no zstd" : Math.round(meanOf(values));
       };
       return tableLine([
         kind,
@@ -238,16 +238,6 @@ function generalSummaryOf(rows: readonly Row[]): string {
       ]);
     }),
   ].join("\n");
-}
-
-function byKind(rows: readonly Row[]): readonly (readonly [string, readonly Row[]])[] {
-  const kinds = new Map<string, Row[]>();
-  for (const row of rows) kinds.set(row.kind, [...(kinds.get(row.kind) ?? []), row]);
-  return [...kinds];
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 await main(process.argv.slice(2));

@@ -31,7 +31,7 @@ export const vib: LearnedMethod = {
   async learn(context) {
     const settings = gateSettings({ name, options }, context);
     const { structure, seed, training } = context;
-    const gates = randomGates(context, settings, context.training.output);
+    const gates = randomGates(context, settings, training.output);
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const { graph, posteriors, history } = await trainGates(context, settings, {
       ...{ graph: structure.analysis.graph, gates, weights, seed, training },

@@ -112,8 +112,8 @@ export function trainOptionsOf(
       hint: "Leave the loss away, or the teacher.",
     });
   return {
-    ...{ epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds },
-    ...(epochSamples !== undefined && { epochSamples }),
+    ...{ epochs, batchSize, clipNorm, seed, limit, epochSamples, augment, patience },
+    timeBudgetSeconds,
     ...(keepsZeros && { keepsZeros }),
     learningRate: settings.learningRate ?? (settings.optimizer === "sgd" ? 0.01 : 0.001),
     schedule: scheduleOf(settings),
