@@ -1,10 +1,22 @@
-/** @file A run that is begun, resumed or, where it is over, only read. */
+/** @file The cases that a bench goes through, and a run that is begun, resumed or, where it is over, only read. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { CompressReport } from "../src/compress/compress-report.ts";
 import { type CompressRunRequest, compressRun } from "../src/compress/compress-run.ts";
 import { resumeRun } from "../src/compress/resume-run.ts";
+import { globMatcher } from "../src/ir/names.ts";
 import { writeReportHtml } from "../src/report/write.ts";
+
+/** The cases whose names match one of the patterns, in which `*` matches anything; all without patterns. */
+export function casesNamed<C extends { readonly name: string }>(
+  cases: readonly C[],
+  patterns: readonly string[],
+): readonly C[] {
+  const matchers = patterns.map(globMatcher);
+  return cases.filter(
+    ({ name }) => matchers.length === 0 || matchers.some((matches) => matches(name)),
+  );
+}
 
 /** What came of the run in `request.run`; its notes go to standard error, behind `name`. */
 export async function compressCase(

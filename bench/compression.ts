@@ -9,8 +9,7 @@
  */
 import { join } from "node:path";
 import type { CompressReport } from "../src/compress/compress-report.ts";
-import { globMatcher } from "../src/ir/names.ts";
-import { compressCase } from "./compress-case.ts";
+import { casesNamed, compressCase } from "./compress-case.ts";
 import { cases } from "./compression-cases.ts";
 import { percent, tableHead, tableLine } from "./table-cells.ts";
 
@@ -23,11 +22,9 @@ const preprocessing = {
 async function main([folder, models, data, ...wanted]: readonly string[]): Promise<void> {
   if (data === undefined)
     throw new Error("usage: bench:compression -- FOLDER MODELS DATA [CASE ...]");
-  const matchers = wanted.map(globMatcher);
   const measured = ["latency", "test before", "after", "drop, 95 %", "certified"];
   console.log(tableHead(["case", "MACs", "params", ...measured]));
-  for (const { name, network, settings } of cases) {
-    if (matchers.length > 0 && !matchers.some((matches) => matches(name))) continue;
+  for (const { name, network, settings } of casesNamed(cases, wanted)) {
     const report = await compressCase(name, {
       ...{ network: join(models, network), data, dataOptions: preprocessing },
       ...{ run: join(folder, name), settings },

@@ -7,12 +7,11 @@
  */
 import { join } from "node:path";
 import { loadModel } from "../src/files/model-file.ts";
-import { globMatcher } from "../src/ir/names.ts";
 import { pack } from "../src/pack/pack.ts";
 import { costOf } from "../src/structure/cost.ts";
 import { paperFlops } from "../src/structure/paper-flops.ts";
 import { structureOf } from "../src/structure/units.ts";
-import { compressCase } from "./compress-case.ts";
+import { casesNamed, compressCase } from "./compress-case.ts";
 import { trainedBase } from "./lenet-bases.ts";
 import { type Case, cases } from "./lenet-cases.ts";
 import { byKind, percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
@@ -39,14 +38,10 @@ interface Row {
 async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Promise<void> {
   if (fashion === undefined)
     throw new Error("usage: bench:lenets -- FOLDER MNIST FASHION [CASE ...]");
-  const matchers = wanted.map(globMatcher);
-  const chosen = cases.filter(
-    ({ name }) => matchers.length === 0 || matchers.some((matches) => matches(name)),
-  );
   const rows: Row[] = [];
   const measured = ["FLOPs", "params", "latency", "packed bytes", "certified"];
   console.log(tableHead(["case", "widths", "error before", "error", "MACs", ...measured]));
-  for (const chosenCase of chosen) {
+  for (const chosenCase of casesNamed(cases, wanted)) {
     const data = { mnist, fashion }[chosenCase.base.data];
     const row = await runCase(folder, data, chosenCase);
     rows.push(row);

@@ -17,7 +17,6 @@ import { packWithin } from "../src/compress/pack-within.ts";
 import { settingsOf, trainOptionsOf } from "../src/compress/training/train-settings.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { loadModel, writeAtomically } from "../src/files/model-file.ts";
-import { globMatcher } from "../src/ir/names.ts";
 import type { Model } from "../src/onnx/read.ts";
 import { concatBytes, writeModel } from "../src/onnx/write.ts";
 import { pack } from "../src/pack/pack.ts";
@@ -27,7 +26,7 @@ import { paperFlops } from "../src/structure/paper-flops.ts";
 import { layerSupports } from "../src/structure/supports.ts";
 import { structureOf } from "../src/structure/units.ts";
 import { toNumbers } from "../src/tensor/host-tensor.ts";
-import { compressCase } from "./compress-case.ts";
+import { casesNamed, compressCase } from "./compress-case.ts";
 import { trainedBase, training } from "./lenet-bases.ts";
 import { cases, type SparseCase } from "./sparse-cases.ts";
 import { byKind, meanOf, percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
@@ -73,15 +72,13 @@ interface Sizes {
 async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Promise<void> {
   if (fashion === undefined)
     throw new Error("usage: bench:sparse -- FOLDER MNIST FASHION [CASE ...]");
-  const matchers = wanted.map(globMatcher);
   const rows: Row[] = [];
   const figures = ["density", "clusters per neuron", "neurons", "FLOPs", "bytes at 8 bits"];
   const packed = ["bits", "packed bytes", "ratio", "error packed"];
   console.log(tableHead(["case", "error before", "error pruned", ...figures, ...packed]));
-  for (const sparseCase of cases) {
-    const { name, base } = sparseCase;
-    if (matchers.length > 0 && !matchers.some((matches) => matches(name))) continue;
-    const row = await runCase(folder, { mnist, fashion }[base.data], sparseCase);
+  for (const sparseCase of casesNamed(cases, wanted)) {
+    const data = { mnist, fashion }[sparseCase.base.data];
+    const row = await runCase(folder, data, sparseCase);
     rows.push(row);
     console.log(lineOf(row));
   }
