@@ -24,8 +24,15 @@ const limits = { resnet20: 10_000, resnet56: 5_000 };
 /** In each round, for all methods. `importance` learns for one of them. */
 const epochs = 3;
 
+/** What the networks for CIFAR-10 are given; they have seen the train images, so roles are cut from the test file. */
+export const cifarOptions = {
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  heldOut: true,
+} as const;
+
 /** The networks are right on nearly all of their training images, whose labels teach them little more. */
-const tuning = {
+export const tuning = {
   learningRate: 0.005,
   decay: 1e-4,
   augment: { crop: 4, flip: true },
@@ -45,7 +52,7 @@ const equalMethods = ["vib", "rbp", "snr", "importance", "magnitude"] as const;
  * learns nothing, tunes instead. An epoch takes so few images, drawn anew each time, that gates have to
  * move faster.
  */
-const equalPlans = {
+export const equalPlans = {
   resnet20: { file: "akamaster_resnet20_bn.onnx", images: 4000, batchSize: 64, stages: 9, last: 5 },
   vgg16: { file: "vgg16bn_cifar10.onnx", images: 1000, batchSize: 32, stages: 13, last: 3 },
 } as const;

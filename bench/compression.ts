@@ -10,14 +10,8 @@
 import { join } from "node:path";
 import type { CompressReport } from "../src/compress/compress-report.ts";
 import { casesNamed, compressCase } from "./compress-case.ts";
-import { cases } from "./compression-cases.ts";
+import { cases, cifarOptions } from "./compression-cases.ts";
 import { percent, tableHead, tableLine } from "./table-cells.ts";
-
-const preprocessing = {
-  mean: [0.485, 0.456, 0.406],
-  std: [0.229, 0.224, 0.225],
-  heldOut: true,
-} as const;
 
 async function main([folder, models, data, ...wanted]: readonly string[]): Promise<void> {
   if (data === undefined)
@@ -26,7 +20,7 @@ async function main([folder, models, data, ...wanted]: readonly string[]): Promi
   console.log(tableHead(["case", "MACs", "params", ...measured]));
   for (const { name, network, settings } of casesNamed(cases, wanted)) {
     const report = await compressCase(name, {
-      ...{ network: join(models, network), data, dataOptions: preprocessing },
+      ...{ network: join(models, network), data, dataOptions: cifarOptions },
       ...{ run: join(folder, name), settings },
     });
     console.log(rowOf(name, report));

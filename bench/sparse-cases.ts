@@ -1,5 +1,7 @@
-/** @file The runs that `bench:sparse` compares: LeNets whose weights are thinned out one by one or in clusters. */
+/** @file The runs that `bench:sparse` compares: networks whose weights are thinned out one by one or in clusters. */
 import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
+import type { TrainSettingsInput } from "../src/compress/training/train-settings.ts";
+import { equalPlans, tuning } from "./compression-cases.ts";
 import { type Base, baseOf, type DataName, dataNames, seeds, training } from "./lenet-bases.ts";
 
 /** One compression of a base, and the pack of what it leaves. */
@@ -7,12 +9,13 @@ export interface SparseCase {
   readonly name: string;
   /** The name without the seed. */
   readonly kind: string;
-  readonly base: Base;
+  /** A network that is trained first, or the file of one that knows CIFAR-10. */
+  readonly network: Base | string;
   readonly settings: CompressSettingsInput;
   /** Drop from the original on `select` that pruning and packing may cause together. */
   readonly tolerance: number;
-  /** Epochs for each network that is tuned under its rounding. */
-  readonly packEpochs: number;
+  /** How each network is tuned that is tuned under its rounding. */
+  readonly packTuning: TrainSettingsInput;
 }
 
 interface Variant {
@@ -42,13 +45,28 @@ const plans = {
   "lenet5-caffe": { density: 0.02, rounds: 2, learning: 4, tuning: 1, last: 5, packEpochs: 1 },
 } as const;
 
-export const cases: readonly SparseCase[] = dataNames.flatMap((data) =>
-  (["lenet-300-100", "lenet5-caffe"] as const).flatMap((architecture) =>
-    seeds.flatMap((seed) =>
-      variantsOf(architecture, data).map((variant) => caseOf(architecture, data, seed, variant)),
+/** The networks for CIFAR-10, whose epochs are short ones, and how much of the drop is theirs to cause. */
+const cifarPlans = {
+  resnet20: { density: 0.2, rounds: 2, learning: 4, tuning: 2, last: 6, tolerance: 0.01 },
+  vgg16: { density: 0.03, rounds: 2, learning: 4, tuning: 2, last: 8, tolerance: 0.005 },
+} as const;
+
+export const cases: readonly SparseCase[] = [
+  ...dataNames.flatMap((data) =>
+    (["lenet-300-100", "lenet5-caffe"] as const).flatMap((architecture) =>
+      seeds.flatMap((seed) =>
+        variantsOf(architecture, data).map((variant) =>
+          lenetCase(architecture, data, seed, variant),
+        ),
+      ),
     ),
   ),
-);
+  ...(["resnet20", "vgg16"] as const).flatMap((network) =>
+    [...(["chain", "iid"] as const).map(turbo), ...others].map((variant) =>
+      cifarCase(network, variant),
+    ),
+  ),
+];
 
 /** Each structure of `turbo-vbi` on one network, and the best of them on the others. */
 function variantsOf(architecture: keyof typeof plans, data: DataName): readonly Variant[] {
@@ -56,28 +74,55 @@ function variantsOf(architecture: keyof typeof plans, data: DataName): readonly 
   return [...(isFirst ? structures : (["chain", "iid"] as const)).map(turbo), ...others];
 }
 
-function caseOf(
+function lenetCase(
   architecture: keyof typeof plans,
   data: DataName,
   seed: number,
-  { name, method, options }: Variant,
+  variant: Variant,
 ): SparseCase {
-  const base = baseOf(architecture, data, seed);
-  const { density, rounds, learning, tuning, last, packEpochs } = plans[architecture];
+  const network = baseOf(architecture, data, seed);
+  const plan = plans[architecture];
+  return {
+    ...{ name: `${network.name}-${variant.name}`, network, tolerance: tolerances[architecture] },
+    kind: `${architecture}-${data}-${variant.name}`,
+    settings: settingsOf(plan, variant, { ...training, temperature: 2, seed }),
+    packTuning: { ...training, learningRate: 0.0005, epochs: plan.packEpochs, seed },
+  };
+}
+
+function cifarCase(network: keyof typeof cifarPlans, variant: Variant): SparseCase {
+  const plan = cifarPlans[network];
+  const { file, images, batchSize } = equalPlans[network];
+  const short = { ...tuning, batchSize, epochSamples: images };
+  const name = `${network}-cifar-${variant.name}`;
+  return {
+    ...{ name, kind: name, network: file, tolerance: plan.tolerance },
+    settings: settingsOf(plan, variant, short),
+    packTuning: { ...short, learningRate: 0.001, epochs: 2 },
+  };
+}
+
+function settingsOf(
+  {
+    density,
+    rounds,
+    learning,
+    tuning,
+    last,
+  }: Readonly<Record<"density" | "rounds" | "learning" | "tuning" | "last", number>>,
+  { method, options }: Variant,
+  trained: TrainSettingsInput,
+): CompressSettingsInput {
   const learns = method !== "magnitude";
   const isTurbo = method === "turbo-vbi";
   return {
-    ...{ name: `${base.name}-${name}`, kind: `${architecture}-${data}-${name}`, base },
-    ...{ tolerance: tolerances[architecture], packEpochs },
-    settings: {
-      ...{ method, rounds, targets: { density }, distills: true, finalEpochs: last },
-      epochs: learns ? tuning : learning + tuning,
-      methodOptions: {
-        ...options,
-        ...(isTurbo && { rounds: `${learning / 2}`, epochs: "2" }),
-        ...(learns && !isTurbo && { epochs: `${learning}` }),
-      },
-      ...{ tuning: { ...training, temperature: 2, seed }, posteriorSamples: 0, benchSeconds: 1 },
+    ...{ method, rounds, targets: { density }, distills: true, finalEpochs: last },
+    epochs: learns ? tuning : learning + tuning,
+    methodOptions: {
+      ...options,
+      ...(isTurbo && { rounds: `${learning / 2}`, epochs: "2" }),
+      ...(learns && !isTurbo && { epochs: `${learning}` }),
     },
+    ...{ tuning: trained, posteriorSamples: 0, benchSeconds: 1 },
   };
 }

@@ -1,11 +1,13 @@
 /**
- * @file `npm run bench:sparse -- FOLDER MNIST FASHION [CASE ...]`: LeNets whose weights are thinned out by each
- * method to one density, and packed with the fewest bits that leave all of them equally wrong on `select`. Every
- * training and every compression is a run in FOLDER that is begun, resumed or, where it is over, only read, and
- * what its pack came to stands beside it. `*` in a case matches anything.
+ * @file `npm run bench:sparse -- FOLDER MNIST FASHION MODELS CIFAR [CASE ...]`: networks whose weights are
+ * thinned out by each method to one density, and packed with the fewest bits that leave all of them equally wrong on
+ * `select`. Every training and every compression is a run in FOLDER that is begun, resumed or, where it is over, only
+ * read, and what its pack came to stands beside it. `*` in a case matches anything. MODELS and CIFAR are those of
+ * `bench:compression`.
  *
- * Prints a line for each case, and one with mean and standard deviation over the seeds; then the best that
- * general compressors do with the same networks, as float32 and as dense 8-bit weights.
+ * Prints a line for each case, and one with mean and standard deviation over the seeds; then what general
+ * compressors make of the same networks: of the pruned one in float32, and of the weights that the pack holds, each
+ * as one byte.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -15,11 +17,12 @@ import { z } from "zod";
 import type { CompressReport } from "../src/compress/compress-report.ts";
 import { packWithin } from "../src/compress/pack-within.ts";
 import { settingsOf, trainOptionsOf } from "../src/compress/training/train-settings.ts";
-import { openDataset } from "../src/data/dataset.ts";
+import { type Dataset, openDataset } from "../src/data/dataset.ts";
 import { loadModel, writeAtomically } from "../src/files/model-file.ts";
-import type { Model } from "../src/onnx/read.ts";
+import { type Model, readModel } from "../src/onnx/read.ts";
 import { concatBytes, writeModel } from "../src/onnx/write.ts";
 import { pack } from "../src/pack/pack.ts";
+import { unpack } from "../src/pack/unpack.ts";
 import { costOf } from "../src/structure/cost.ts";
 import { layerWeights } from "../src/structure/layer-weights.ts";
 import { paperFlops } from "../src/structure/paper-flops.ts";
@@ -27,7 +30,8 @@ import { layerSupports } from "../src/structure/supports.ts";
 import { structureOf } from "../src/structure/units.ts";
 import { toNumbers } from "../src/tensor/host-tensor.ts";
 import { casesNamed, compressCase } from "./compress-case.ts";
-import { trainedBase, training } from "./lenet-bases.ts";
+import { cifarOptions } from "./compression-cases.ts";
+import { trainedBase } from "./lenet-bases.ts";
 import { cases, type SparseCase } from "./sparse-cases.ts";
 import { byKind, meanOf, percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
 
@@ -49,7 +53,7 @@ interface Row extends PackRecord {
   readonly errorPruned: number;
   readonly density: number;
   readonly clustersPerNeuron: number;
-  /** Neurons and filters with incoming weights, by layer. */
+  /** Neurons and filters with incoming weights: by layer, or in all where there are many. */
   readonly neurons: string;
   readonly flops: number;
   /** Of the original file. */
@@ -57,10 +61,12 @@ interface Row extends PackRecord {
   readonly general: GeneralSizes;
 }
 
-/** Bytes of the pruned network by other means. */
+/** Bytes of the network by other means. */
 interface GeneralSizes {
+  /** The ONNX file of the pruned network. */
   readonly float32: Sizes;
-  readonly dense8: Sizes;
+  /** The weights that the pack holds. */
+  readonly codes: Sizes;
 }
 interface Sizes {
   readonly plain: number;
@@ -69,16 +75,26 @@ interface Sizes {
   readonly zstd: number | undefined;
 }
 
-async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Promise<void> {
-  if (fashion === undefined)
-    throw new Error("usage: bench:sparse -- FOLDER MNIST FASHION [CASE ...]");
+/** Where things lie. */
+interface Places {
+  readonly folder: string;
+  readonly mnist: string;
+  readonly fashion: string;
+  readonly models: string;
+  readonly cifar: string;
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const [folder, mnist, fashion, models, cifar, ...wanted] = args;
+  if (cifar === undefined)
+    throw new Error("usage: bench:sparse -- FOLDER MNIST FASHION MODELS CIFAR [CASE ...]");
+  const places = { folder, mnist, fashion, models, cifar };
   const rows: Row[] = [];
   const figures = ["density", "clusters per neuron", "neurons", "FLOPs", "bytes at 8 bits"];
   const packed = ["bits", "packed bytes", "ratio", "error packed"];
   console.log(tableHead(["case", "error before", "error pruned", ...figures, ...packed]));
   for (const sparseCase of casesNamed(cases, wanted)) {
-    const data = { mnist, fashion }[sparseCase.base.data];
-    const row = await runCase(folder, data, sparseCase);
+    const row = await runCase(places, sparseCase);
     rows.push(row);
     console.log(lineOf(row));
   }
@@ -86,35 +102,49 @@ async function main([folder, mnist, fashion, ...wanted]: readonly string[]): Pro
   console.log(generalSummaryOf(rows));
 }
 
-async function runCase(folder: string, data: string, sparseCase: SparseCase): Promise<Row> {
-  const { name, kind, base, settings } = sparseCase;
-  const network = await trainedBase(folder, data, base);
-  const run = join(folder, name);
-  const report = await compressCase(name, { network, data, run, settings });
+async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
+  const { name, kind, settings } = sparseCase;
+  const { network, ...source } = await sourceOf(places, sparseCase);
+  const run = join(places.folder, name);
+  const report = await compressCase(name, { network, ...source, run, settings });
   const model = await loadModel(join(run, "model.onnx"));
-  const structure = structureOf(model.graph);
+  const dataset = await openDataset(source.data, source.dataOptions);
+  const packed = await packedCase(`${run}.esp`, dataset, sparseCase, report);
+  const unpacked = readModel(await unpack(readFileSync(`${run}.esp`)));
   const supports = [...layerSupports(model.graph).values()];
   const total = (of: (support: (typeof supports)[number]) => number) =>
     supports.reduce((sum, support) => sum + of(support), 0);
   const alive = supports.map(({ neurons, empty }) => neurons - empty);
   return {
-    ...{ name, kind, ...(await packedCase(join(folder, `${name}.esp`), data, sparseCase, report)) },
+    ...{ name, kind, ...packed },
     errorBefore: 1 - (report.baseline.value ?? 0),
     errorPruned: 1 - (report.result.value ?? 0),
     density: report.rounds.at(-1)?.remaining.density ?? 1,
     clustersPerNeuron: total(({ clusters }) => clusters) / alive.reduce((sum, n) => sum + n, 0),
-    neurons: alive.join("-"),
-    flops: paperFlops(costOf(model.graph, structure.analysis.dims)),
+    neurons:
+      alive.length > 4 ? `${total(({ neurons, empty }) => neurons - empty)}` : alive.join("-"),
+    flops: paperFlops(costOf(model.graph, structureOf(model.graph).analysis.dims)),
     bytesBefore: report.baseline.sizeBytes,
-    general: generalSizes(model),
+    general: {
+      float32: sizesOf(Buffer.from(concatBytes(writeModel(model)))),
+      codes: sizesOf(codesOf(unpacked)),
+    },
   };
+}
+
+/** The file of the network that is pruned, and what it is measured on. */
+async function sourceOf({ folder, models, cifar, ...digits }: Places, { network }: SparseCase) {
+  if (typeof network === "string")
+    return { network: join(models, network), data: cifar, dataOptions: cifarOptions };
+  const data = digits[network.data];
+  return { network: await trainedBase(folder, data, network), data };
 }
 
 /** Packs the result of a run within what pruning left of the tolerance, or reads what came of it before. */
 async function packedCase(
   path: string,
-  data: string,
-  { name, settings, tolerance, packEpochs }: SparseCase,
+  dataset: Dataset,
+  { name, tolerance, packTuning }: SparseCase,
   { baseline, result }: CompressReport,
 ): Promise<PackRecord> {
   const record = `${path}.json`;
@@ -122,14 +152,11 @@ async function packedCase(
   const folder = path.slice(0, -".esp".length);
   const model = await loadModel(join(folder, "model.onnx"));
   const original = await loadModel(join(folder, "original.onnx"));
-  const dataset = await openDataset(data);
-  const { seed } = settings.tuning ?? {};
-  const tuned = settingsOf({ ...training, learningRate: 0.0005, epochs: packEpochs, seed });
   const drop = baseline.select.value - result.select.value;
   const found = await packWithin(model, dataset, {
     maxDrop: Math.max(0, tolerance - drop),
     ...{ batchSize: 1000, threads: 1 },
-    tuning: trainOptionsOf(tuned, dataset, original.graph),
+    tuning: trainOptionsOf(settingsOf(packTuning), dataset, original.graph),
     onCandidate: ({ bits, isTuned, drop: own, isWithin }) =>
       console.error(
         `${name}: ${bits} bits${isTuned ? ", tuned" : ""}: drop ${percent(own)}, ${isWithin ? "within" : "too much"}`,
@@ -144,22 +171,20 @@ async function packedCase(
   return own;
 }
 
-function generalSizes(model: Model): GeneralSizes {
-  return {
-    float32: sizesOf(Buffer.from(concatBytes(writeModel(model)))),
-    dense8: sizesOf(denseBytes(model)),
-  };
-}
-
-/** The weights of linear layers as whole numbers of 8 bits, each tensor with its largest at 127. */
-function denseBytes({ graph }: Model): Buffer {
+/**
+ * The weights of linear layers, each as the rank of its value among those of its tensor: what an entropy coder
+ * has to tell. A byte each, or two where a tensor has more values.
+ */
+function codesOf({ graph }: Model): Buffer {
   return Buffer.concat(
     layerWeights(graph).map(({ constant }) => {
-      const values = Array.from(toNumbers(constant.read()));
-      const most = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-      return Buffer.from(
-        Int8Array.from(values, (value) => Math.round((127 * value) / most)).buffer,
+      const values = toNumbers(constant.read());
+      const ranks = new Map(
+        [...new Set(values)].sort((a, b) => a - b).map((value, i) => [value, i]),
       );
+      const codes = values.map((value) => ranks.get(value) ?? 0);
+      const Codes = ranks.size <= 256 ? Uint8Array : Uint16Array;
+      return Buffer.from(Codes.from(codes).buffer);
     }),
   );
 }
@@ -218,8 +243,8 @@ function generalSummaryOf(rows: readonly Row[]): string {
     tableHead([
       "cases",
       ...means.map((mean) => `float32, ${mean}`),
-      ...means.map((mean) => `8 bits, ${mean}`),
-      "packed, 8 bits",
+      ...means.map((mean) => `codes, ${mean}`),
+      "packed",
     ]),
     ...byKind(rows).map(([kind, own]) => {
       const cell = (value: (row: Row) => number | undefined) => {
@@ -228,10 +253,10 @@ function generalSummaryOf(rows: readonly Row[]): string {
       };
       return tableLine([
         kind,
-        ...(["float32", "dense8"] as const).flatMap((form) =>
+        ...(["float32", "codes"] as const).flatMap((form) =>
           means.map((mean) => cell(({ general }) => general[form][mean])),
         ),
-        cell(({ bytesAt8 }) => bytesAt8),
+        cell(({ bytes }) => bytes),
       ]);
     }),
   ].join("\n");
