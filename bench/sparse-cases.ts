@@ -42,7 +42,7 @@ const tolerances = { "lenet-300-100": 0.0075, "lenet5-caffe": 0.004 } as const;
  */
 const plans = {
   "lenet-300-100": { density: 0.03, rounds: 4, learning: 6, tuning: 2, last: 15, packEpochs: 3 },
-  "lenet5-caffe": { density: 0.02, rounds: 2, learning: 4, tuning: 1, last: 5, packEpochs: 1 },
+  "lenet5-caffe": { density: 0.0125, rounds: 2, learning: 4, tuning: 1, last: 5, packEpochs: 1 },
 } as const;
 
 /** The networks for CIFAR-10, whose epochs are short ones, and how much of the drop is theirs to cause. */
