@@ -24,7 +24,7 @@ import { concatBytes, writeModel } from "../src/onnx/write.ts";
 import { pack } from "../src/pack/pack.ts";
 import { unpack } from "../src/pack/unpack.ts";
 import { costOf } from "../src/structure/cost.ts";
-import { layerWeights } from "../src/structure/layer-weights.ts";
+import { layerWeights, weightTotal } from "../src/structure/layer-weights.ts";
 import { paperFlops } from "../src/structure/paper-flops.ts";
 import { layerSupports } from "../src/structure/supports.ts";
 import { structureOf } from "../src/structure/units.ts";
@@ -103,13 +103,23 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
-  const { name, kind, settings } = sparseCase;
+  const { name, kind, first, settings } = sparseCase;
   const { network, ...source } = await sourceOf(places, sparseCase);
-  const run = join(places.folder, name);
-  const report = await compressCase(name, { network, ...source, run, settings });
+  const within = (name: string) => join(places.folder, name);
+  const firstReport =
+    first &&
+    (await compressCase(first.name, {
+      ...{ network, ...source, run: within(first.name), settings: first.settings },
+    }));
+  const run = within(name);
+  const report = await compressCase(name, {
+    ...{ network: first ? join(within(first.name), "model.onnx") : network, ...source },
+    ...{ run, settings },
+  });
+  const { baseline } = firstReport ?? report;
   const model = await loadModel(join(run, "model.onnx"));
   const dataset = await openDataset(source.data, source.dataOptions);
-  const packed = await packedCase(`${run}.esp`, dataset, sparseCase, report);
+  const packed = await packedCase(run, dataset, sparseCase, baseline, report.result);
   const unpacked = readModel(await unpack(readFileSync(`${run}.esp`)));
   const supports = [...layerSupports(model.graph).values()];
   const total = (of: (support: (typeof supports)[number]) => number) =>
@@ -117,14 +127,14 @@ async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
   const alive = supports.map(({ neurons, empty }) => neurons - empty);
   return {
     ...{ name, kind, ...packed },
-    errorBefore: 1 - (report.baseline.value ?? 0),
+    errorBefore: 1 - (baseline.value ?? 0),
     errorPruned: 1 - (report.result.value ?? 0),
-    density: report.rounds.at(-1)?.remaining.density ?? 1,
+    density: total(({ nonZero }) => nonZero) / weightTotal((await loadModel(network)).graph),
     clustersPerNeuron: total(({ clusters }) => clusters) / alive.reduce((sum, n) => sum + n, 0),
     neurons:
       alive.length > 4 ? `${total(({ neurons, empty }) => neurons - empty)}` : alive.join("-"),
     flops: paperFlops(costOf(model.graph, structureOf(model.graph).analysis.dims)),
-    bytesBefore: report.baseline.sizeBytes,
+    bytesBefore: baseline.sizeBytes,
     general: {
       float32: sizesOf(Buffer.from(concatBytes(writeModel(model)))),
       codes: sizesOf(codesOf(unpacked)),
@@ -142,16 +152,16 @@ async function sourceOf({ folder, models, cifar, ...digits }: Places, { network 
 
 /** Packs the result of a run within what pruning left of the tolerance, or reads what came of it before. */
 async function packedCase(
-  path: string,
+  run: string,
   dataset: Dataset,
   { name, tolerance, packTuning }: SparseCase,
-  { baseline, result }: CompressReport,
+  baseline: CompressReport["baseline"],
+  result: CompressReport["result"],
 ): Promise<PackRecord> {
-  const record = `${path}.json`;
+  const record = `${run}.esp.json`;
   if (existsSync(record)) return packRecord.parse(JSON.parse(readFileSync(record, "utf8")));
-  const folder = path.slice(0, -".esp".length);
-  const model = await loadModel(join(folder, "model.onnx"));
-  const original = await loadModel(join(folder, "original.onnx"));
+  const model = await loadModel(join(run, "model.onnx"));
+  const original = await loadModel(join(run, "original.onnx"));
   const drop = baseline.select.value - result.select.value;
   const found = await packWithin(model, dataset, {
     maxDrop: Math.max(0, tolerance - drop),
@@ -166,7 +176,7 @@ async function packedCase(
     ...{ bytes: found.packed.bytes.length, bytesAt8: pack(model).bytes.length },
     ...{ bits: found.bits ?? null, error: 1 - found.result.value },
   };
-  await writeAtomically(path, [found.packed.bytes]);
+  await writeAtomically(`${run}.esp`, [found.packed.bytes]);
   await writeAtomically(record, [Buffer.from(`${JSON.stringify(own)}\n`)]);
   return own;
 }
