@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { z } from "zod";
 import type { CompressReport } from "../src/compress/compress-report.ts";
-import { packWithin } from "../src/compress/pack-within.ts";
+import { packWithin } from "../src/compress/packing/pack-within.ts";
 import { settingsOf, trainOptionsOf } from "../src/compress/training/train-settings.ts";
 import { type Dataset, openDataset } from "../src/data/dataset.ts";
 import { loadModel, writeAtomically } from "../src/files/model-file.ts";

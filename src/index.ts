@@ -35,15 +35,19 @@ export {
   type PrunedToLatency,
   pruneToLatency,
 } from "./compress/latency.ts";
-export type { MeasuredPack } from "./compress/measured-pack.ts";
-export { type PackedTuned, type PackTunedOptions, packTuned } from "./compress/pack-tuned.ts";
+export type { MeasuredPack } from "./compress/packing/measured-pack.ts";
+export {
+  type PackedTuned,
+  type PackTunedOptions,
+  packTuned,
+} from "./compress/packing/pack-tuned.ts";
 export {
   type PackCandidate,
   type PackedWithin,
   type PackWithinOptions,
   packWithin,
-} from "./compress/pack-within.ts";
-export { posteriorTolerances } from "./compress/posterior-tolerances.ts";
+} from "./compress/packing/pack-within.ts";
+export { posteriorTolerances } from "./compress/packing/posterior-tolerances.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export type { RunHooks } from "./compress/run-hooks.ts";

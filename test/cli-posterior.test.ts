@@ -2,7 +2,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { compressRun } from "../src/compress/compress-run.ts";
-import { posteriorTolerances } from "../src/compress/posterior-tolerances.ts";
+import { posteriorTolerances } from "../src/compress/packing/posterior-tolerances.ts";
 import { resumeRun } from "../src/compress/resume-run.ts";
 import { roundPaths, runPaths } from "../src/compress/run-folder.ts";
 import { verifyRun } from "../src/compress/verify/verify-run.ts";

@@ -1,6 +1,6 @@
 /** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
-import type { PackedTuned } from "../compress/pack-tuned.ts";
-import type { PackedWithin } from "../compress/pack-within.ts";
+import type { PackedTuned } from "../compress/packing/pack-tuned.ts";
+import type { PackedWithin } from "../compress/packing/pack-within.ts";
 import { inPercent, inPoints } from "../measure/words.ts";
 import type { Packed } from "../pack/pack.ts";
 import { formatBytes, formatInteger } from "../report/text.ts";

@@ -1,7 +1,7 @@
 /** @file The flags of `espalier pack` that need data: the tolerance, and tuning under the rounding. */
 import type { Command } from "commander";
-import type { PackedTuned } from "../compress/pack-tuned.ts";
-import type { PackedWithin } from "../compress/pack-within.ts";
+import type { PackedTuned } from "../compress/packing/pack-tuned.ts";
+import type { PackedWithin } from "../compress/packing/pack-within.ts";
 import type { TrainSettingsInput } from "../compress/training/train-settings.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { inPoints } from "../measure/words.ts";
@@ -80,10 +80,10 @@ export async function measured(
   };
   if (maxDrop === undefined) {
     if (followed === undefined) return undefined;
-    const { packTuned } = await import("../compress/pack-tuned.ts");
+    const { packTuned } = await import("../compress/packing/pack-tuned.ts");
     return packTuned(model, dataset, { ...examineOptions, tuning: followed });
   }
-  const { packWithin } = await import("../compress/pack-within.ts");
+  const { packWithin } = await import("../compress/packing/pack-within.ts");
   progress.phase("searching");
   let done = 0;
   return packWithin(model, dataset, {

@@ -124,7 +124,7 @@ async function tolerancesFor(
   { stepsBy }: Flags,
 ): Promise<Pick<PackOptions, "tolerances">> {
   if (stepsBy !== "posterior") return {};
-  const { posteriorTolerances } = await import("../compress/posterior-tolerances.ts");
+  const { posteriorTolerances } = await import("../compress/packing/posterior-tolerances.ts");
   return { tolerances: await posteriorTolerances(run) };
 }
 

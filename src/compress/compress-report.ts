@@ -4,7 +4,7 @@
  * has the same report.
  */
 import { z } from "zod";
-import { packingRecord } from "./report/packing-record.ts";
+import { packingRecord } from "./packing/packing-record.ts";
 import { posteriorRecord } from "./report/posterior-record.ts";
 import { uncertaintyRecord } from "./report/uncertainty-record.ts";
 

@@ -17,10 +17,10 @@ import { structureOf } from "../structure/units.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
 import type { Choice } from "./guard/certify.ts";
+import { packingRecordOf } from "./packing/packing-record.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
 import { selectedInputs } from "./prune.ts";
 import { saveExamples } from "./report/examples.ts";
-import { packingRecordOf } from "./report/packing-record.ts";
 import {
   askedOf,
   calibrationOf,

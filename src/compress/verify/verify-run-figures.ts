@@ -13,8 +13,8 @@ import { type CompressReport, roundRecord } from "../compress-report.ts";
 import { latencyRecord } from "../finish.ts";
 import { chooseRound, lookName, lookRecord } from "../guard/certify.ts";
 import { Journal } from "../journal.ts";
+import { packingRecordOf } from "../packing/packing-record.ts";
 import { selectedInputs } from "../prune.ts";
-import { packingRecordOf } from "../report/packing-record.ts";
 import {
   askedOf,
   calibrationOf,

@@ -1,15 +1,15 @@
 /** @file Packs within a tolerance, with and without tuning, on a network that was trained for the data. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { openQuadrants } from "../../test/support/quadrants.ts";
-import { scratchFolder } from "../../test/support/scratch.ts";
-import { quadrantNetwork } from "../../test/support/training.ts";
-import type { Dataset } from "../data/dataset.ts";
-import { examine, metricOf, pairedDrop } from "../measure/outcomes.ts";
-import { type Model, readModel } from "../onnx/read.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
-import { unpack } from "../pack/unpack.ts";
-import { adam } from "../train/optimizers.ts";
-import { train } from "../train/train.ts";
+import { openQuadrants } from "../../../test/support/quadrants.ts";
+import { scratchFolder } from "../../../test/support/scratch.ts";
+import { quadrantNetwork } from "../../../test/support/training.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import { examine, metricOf, pairedDrop } from "../../measure/outcomes.ts";
+import { type Model, readModel } from "../../onnx/read.ts";
+import { concatBytes, writeModel } from "../../onnx/write.ts";
+import { unpack } from "../../pack/unpack.ts";
+import { adam } from "../../train/optimizers.ts";
+import { train } from "../../train/train.ts";
 import { packTuned } from "./pack-tuned.ts";
 import { packWithin } from "./pack-within.ts";
 

@@ -1,16 +1,16 @@
 /** @file The coarsest pack whose loss stays within a tolerance: searched on `select`, measured on `test`. */
-import type { Dataset } from "../data/dataset.ts";
-import type { ExamineOptions } from "../measure/evaluate.ts";
-import { examine, pairedDrop } from "../measure/outcomes.ts";
-import type { Model } from "../onnx/read.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
-import type { PackOptions } from "../pack/contents.ts";
-import { pack, quantised } from "../pack/pack.ts";
-import type { TrainOptions } from "../train/options.ts";
-import { requireTunable } from "../train/tune-quantised.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import type { ExamineOptions } from "../../measure/evaluate.ts";
+import { examine, pairedDrop } from "../../measure/outcomes.ts";
+import type { Model } from "../../onnx/read.ts";
+import { concatBytes, writeModel } from "../../onnx/write.ts";
+import type { PackOptions } from "../../pack/contents.ts";
+import { pack, quantised } from "../../pack/pack.ts";
+import type { TrainOptions } from "../../train/options.ts";
+import { requireTunable } from "../../train/tune-quantised.ts";
+import { largestWithin } from "../rounds/search.ts";
 import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
 import { type PackAt, searchTuned } from "./pack-tuned.ts";
-import { largestWithin } from "./rounds/search.ts";
 
 /** How to search. */
 export interface PackWithinOptions extends Omit<ExamineOptions, "split" | "onProgress"> {

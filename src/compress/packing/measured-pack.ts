@@ -1,16 +1,16 @@
 /** @file What a pack costs in accuracy, measured on `test`. */
-import type { Dataset } from "../data/dataset.ts";
-import type { ExamineOptions } from "../measure/evaluate.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import type { ExamineOptions } from "../../measure/evaluate.ts";
 import {
   examine,
   type MeasuredMetric,
   metricOf,
   type PairedDrop,
   pairedDrop,
-} from "../measure/outcomes.ts";
-import type { Model } from "../onnx/read.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
-import type { Packed } from "../pack/pack.ts";
+} from "../../measure/outcomes.ts";
+import type { Model } from "../../onnx/read.ts";
+import { concatBytes, writeModel } from "../../onnx/write.ts";
+import type { Packed } from "../../pack/pack.ts";
 
 /** A pack, and what it costs in accuracy. */
 export interface MeasuredPack {

@@ -1,13 +1,13 @@
 /** @file Packs of networks that were tuned under their own quantisation: one as asked, or ever smaller ones. */
-import type { Dataset } from "../data/dataset.ts";
-import type { ExamineOptions } from "../measure/evaluate.ts";
-import type { Model } from "../onnx/read.ts";
-import type { PackOptions } from "../pack/contents.ts";
-import { type Packed, pack, quantised } from "../pack/pack.ts";
-import type { TrainOptions } from "../train/options.ts";
-import { type TunedQuantised, tuneQuantised } from "../train/tune-quantised.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import type { ExamineOptions } from "../../measure/evaluate.ts";
+import type { Model } from "../../onnx/read.ts";
+import type { PackOptions } from "../../pack/contents.ts";
+import { type Packed, pack, quantised } from "../../pack/pack.ts";
+import type { TrainOptions } from "../../train/options.ts";
+import { type TunedQuantised, tuneQuantised } from "../../train/tune-quantised.ts";
+import { largestWithin } from "../rounds/search.ts";
 import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
-import { largestWithin } from "./rounds/search.ts";
 
 /** How to tune and measure. */
 export interface PackTunedOptions extends Omit<ExamineOptions, "split" | "onProgress"> {

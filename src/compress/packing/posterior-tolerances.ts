@@ -7,16 +7,16 @@
  * width Δ add Δ²/24 Σ 1/σ² to it on average, and n weights cost n log2(1/Δ) + const bits. At the least
  * sum of both, Δ² is proportional to n / Σ 1/σ²: the harmonic mean of the variances.
  */
-import { EspalierError } from "../errors.ts";
-import { loadModel } from "../files/model-file.ts";
-import { type AnyMethod, isLearned, type LearnedMethod } from "../methods/learned-method.ts";
-import { allMethods, anyMethodNamed } from "../methods/learned-registry.ts";
-import { structureOf } from "../structure/units.ts";
-import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
-import { lastMemory } from "./posterior-of-run.ts";
-import { roundsTaken } from "./report/report-figures.ts";
-import { finishedReport } from "./resume-run.ts";
-import { readConfig, runPaths } from "./run-folder.ts";
+import { EspalierError } from "../../errors.ts";
+import { loadModel } from "../../files/model-file.ts";
+import { type AnyMethod, isLearned, type LearnedMethod } from "../../methods/learned-method.ts";
+import { allMethods, anyMethodNamed } from "../../methods/learned-registry.ts";
+import { structureOf } from "../../structure/units.ts";
+import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
+import { lastMemory } from "../posterior-of-run.ts";
+import { finishedReport } from "../resume-run.ts";
+import { readConfig, runPaths } from "../run-folder.ts";
+import { roundsTaken } from "../report/report-figures.ts";
 
 /**
  * For each weight of a run's `model.onnx`, by the constant's name, the root of the harmonic mean of the
