@@ -53,8 +53,8 @@ interface Row extends PackRecord {
   readonly errorPruned: number;
   readonly density: number;
   readonly clustersPerNeuron: number;
-  /** Neurons and filters with incoming weights: by layer, or in all where there are many. */
-  readonly neurons: string;
+  /** Neurons and filters with incoming weights, by layer. */
+  readonly neurons: readonly number[];
   readonly flops: number;
   /** Of the original file. */
   readonly bytesBefore: number;
@@ -131,8 +131,7 @@ async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
     errorPruned: 1 - (report.result.value ?? 0),
     density: total(({ nonZero }) => nonZero) / weightTotal((await loadModel(network)).graph),
     clustersPerNeuron: total(({ clusters }) => clusters) / alive.reduce((sum, n) => sum + n, 0),
-    neurons:
-      alive.length > 4 ? `${total(({ neurons, empty }) => neurons - empty)}` : alive.join("-"),
+    neurons: alive,
     flops: paperFlops(costOf(model.graph, structureOf(model.graph).analysis.dims)),
     bytesBefore: baseline.sizeBytes,
     general: {
@@ -221,23 +220,40 @@ function zstdSize(input: Buffer): number | undefined {
 function lineOf(row: Row): string {
   return tableLine([
     ...[row.name, percent(row.errorBefore), percent(row.errorPruned), percent(row.density)],
-    ...[row.clustersPerNeuron.toFixed(1), row.neurons, row.flops, row.bytesAt8, row.bits ?? "all"],
+    ...[
+      row.clustersPerNeuron.toFixed(1),
+      neuronsOf([row]),
+      row.flops,
+      row.bytesAt8,
+      row.bits ?? "all",
+    ],
     ...[row.bytes, (row.bytesBefore / row.bytes).toFixed(1), percent(row.error)],
   ]);
 }
 
+/** Mean widths of the layers of several rows, or of all layers together where these are many. */
+function neuronsOf(rows: readonly Row[]): string {
+  const means = rows[0].neurons.map((_, layer) =>
+    meanOf(rows.map(({ neurons }) => neurons[layer])),
+  );
+  const widths = means.length > 4 ? [means.reduce((sum, width) => sum + width, 0)] : means;
+  return widths.map((width) => Math.round(width)).join("-");
+}
+
 /** Mean and standard deviation over seeds. */
 function summaryOf(rows: readonly Row[]): string {
-  const figures = ["density", "clusters per neuron", "bytes at 8 bits", "packed bytes", "ratio"];
+  const figures = ["density", "clusters per neuron", "neurons", "FLOPs", "bytes at 8 bits"];
+  const packed = ["packed bytes", "ratio", "error packed"];
   return [
     "",
-    tableHead(["cases", "seeds", "error before", "error pruned", ...figures, "error packed"]),
+    tableHead(["cases", "seeds", "error before", "error pruned", ...figures, ...packed]),
     ...byKind(rows).map(([kind, own]) => {
       const of = (value: (row: Row) => number, digits: number) => spreadOf(own.map(value), digits);
       return tableLine([
         ...[kind, own.length, of(({ errorBefore }) => 100 * errorBefore, 2)],
         ...[of(({ errorPruned }) => 100 * errorPruned, 2), of(({ density }) => 100 * density, 2)],
-        ...[of(({ clustersPerNeuron }) => clustersPerNeuron, 1), of(({ bytesAt8 }) => bytesAt8, 0)],
+        ...[of(({ clustersPerNeuron }) => clustersPerNeuron, 1), neuronsOf(own)],
+        ...[of(({ flops }) => flops, 0), of(({ bytesAt8 }) => bytesAt8, 0)],
         ...[of(({ bytes }) => bytes, 0), of(({ bytesBefore, bytes }) => bytesBefore / bytes, 1)],
         of(({ error }) => 100 * error, 2),
       ]);
