@@ -11,8 +11,6 @@ export interface SparseCase {
   readonly kind: string;
   /** A network that is trained first, or the file of one that knows CIFAR-10. */
   readonly network: Base | string;
-  /** A compression before this one, which goes on with what it left. */
-  readonly first?: { readonly name: string; readonly settings: CompressSettingsInput };
   readonly settings: CompressSettingsInput;
   /** Drop from the original on `select` that pruning and packing may cause together. */
   readonly tolerance: number;
@@ -47,17 +45,26 @@ const plans = {
   "lenet5-caffe": { density: 0.0125, rounds: 2, learning: 4, tuning: 1, last: 5, packEpochs: 1 },
 } as const;
 
-/**
- * The smallest LeNet-5: `vib` removes units and inputs down to a share of the parameters, and `turbo-vbi` thins out
- * what is left. 21 epochs, and 14 of a network that is much smaller.
- */
-const firstPlan = { params: 0.04, rounds: 5, learning: 2, tuning: 1, last: 6 } as const;
-const secondPlan = { density: 0.3, rounds: 2, learning: 4, tuning: 2, last: 6 } as const;
-
 /** The networks for CIFAR-10, whose epochs are short ones, and how much of the drop is theirs to cause. */
 const cifarPlans = {
-  resnet20: { density: 0.2, rounds: 2, learning: 4, tuning: 2, last: 6, tolerance: 0.01 },
-  vgg16: { density: 0.03, rounds: 2, learning: 4, tuning: 2, last: 8, tolerance: 0.005 },
+  resnet20: {
+    density: 0.2,
+    rounds: 2,
+    learning: 4,
+    tuning: 2,
+    last: 6,
+    images: 4000,
+    tolerance: 0.01,
+  },
+  vgg16: {
+    density: 0.03,
+    rounds: 2,
+    learning: 4,
+    tuning: 2,
+    last: 8,
+    images: 2000,
+    tolerance: 0.005,
+  },
 } as const;
 
 export const cases: readonly SparseCase[] = [
@@ -70,7 +77,6 @@ export const cases: readonly SparseCase[] = [
       ),
     ),
   ),
-  ...seeds.map(smallestCase),
   ...(["resnet20", "vgg16"] as const).flatMap((network) =>
     [...(["chain", "iid"] as const).map(turbo), ...others].map((variant) =>
       cifarCase(network, variant),
@@ -100,29 +106,10 @@ function lenetCase(
   };
 }
 
-function smallestCase(seed: number): SparseCase {
-  const base = baseOf("lenet5-caffe", "mnist", seed);
-  const tuning = { ...training, temperature: 2, seed };
-  const { params, rounds, learning, tuning: epochs, last } = firstPlan;
-  return {
-    ...lenetCase("lenet5-caffe", "mnist", seed, turbo("chain")),
-    ...{ name: `${base.name}-smallest`, kind: "lenet5-caffe-mnist-smallest" },
-    first: {
-      name: `${base.name}-vib`,
-      settings: {
-        ...{ method: "vib", methodOptions: { epochs: `${learning}` }, rounds, epochs },
-        ...{ targets: { params }, selectsInputs: true, distills: true, finalEpochs: last },
-        ...{ tuning, posteriorSamples: 0, benchSeconds: 1 },
-      },
-    },
-    settings: settingsOf(secondPlan, turbo("chain"), tuning),
-  };
-}
-
 function cifarCase(network: keyof typeof cifarPlans, variant: Variant): SparseCase {
   const plan = cifarPlans[network];
-  const { file, images, batchSize } = equalPlans[network];
-  const short = { ...tuning, batchSize, epochSamples: images };
+  const { file, batchSize } = equalPlans[network];
+  const short = { ...tuning, batchSize, epochSamples: plan.images };
   const name = `${network}-cifar-${variant.name}`;
   return {
     ...{ name, kind: name, network: file, tolerance: plan.tolerance },

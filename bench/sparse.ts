@@ -103,23 +103,13 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
-  const { name, kind, first, settings } = sparseCase;
+  const { name, kind, settings } = sparseCase;
   const { network, ...source } = await sourceOf(places, sparseCase);
-  const within = (name: string) => join(places.folder, name);
-  const firstReport =
-    first &&
-    (await compressCase(first.name, {
-      ...{ network, ...source, run: within(first.name), settings: first.settings },
-    }));
-  const run = within(name);
-  const report = await compressCase(name, {
-    ...{ network: first ? join(within(first.name), "model.onnx") : network, ...source },
-    ...{ run, settings },
-  });
-  const { baseline } = firstReport ?? report;
+  const run = join(places.folder, name);
+  const { baseline, result } = await compressCase(name, { network, ...source, run, settings });
   const model = await loadModel(join(run, "model.onnx"));
   const dataset = await openDataset(source.data, source.dataOptions);
-  const packed = await packedCase(run, dataset, sparseCase, baseline, report.result);
+  const packed = await packedCase(run, dataset, sparseCase, { baseline, result });
   const unpacked = readModel(await unpack(readFileSync(`${run}.esp`)));
   const supports = [...layerSupports(model.graph).values()];
   const total = (of: (support: (typeof supports)[number]) => number) =>
@@ -128,7 +118,7 @@ async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
   return {
     ...{ name, kind, ...packed },
     errorBefore: 1 - (baseline.value ?? 0),
-    errorPruned: 1 - (report.result.value ?? 0),
+    errorPruned: 1 - (result.value ?? 0),
     density: total(({ nonZero }) => nonZero) / weightTotal((await loadModel(network)).graph),
     clustersPerNeuron: total(({ clusters }) => clusters) / alive.reduce((sum, n) => sum + n, 0),
     neurons: alive,
@@ -154,8 +144,7 @@ async function packedCase(
   run: string,
   dataset: Dataset,
   { name, tolerance, packTuning }: SparseCase,
-  baseline: CompressReport["baseline"],
-  result: CompressReport["result"],
+  { baseline, result }: Pick<CompressReport, "baseline" | "result">,
 ): Promise<PackRecord> {
   const record = `${run}.esp.json`;
   if (existsSync(record)) return packRecord.parse(JSON.parse(readFileSync(record, "utf8")));
