@@ -88,6 +88,7 @@ describe("espalier pack and unpack", () => {
   it.each([
     { flags: ["--tune-epochs", "1"], tells: /--data/ },
     { flags: ["--lr", "0.1"], tells: /--tune-epochs/ },
+    { flags: ["--epoch-samples", "8"], tells: /--tune-epochs/ },
     { flags: ["--tune-epochs", "1", "--data", "d", "--lambda", "1"], tells: /--lambda/ },
     { flags: ["--tune-epochs", "1", "--data", "d", "--lossless"], tells: /--lossless/ },
     { flags: ["--lossless", "--bits", "4"], tells: /--lossless/ },

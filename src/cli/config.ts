@@ -3,6 +3,7 @@ import type { Flags as Bench } from "./bench.ts";
 import type { Flags as Compress } from "./compress.ts";
 import type { Flags as Evaluate } from "./evaluate.ts";
 import type { Flags as Inspect } from "./inspect.ts";
+import type { Flags as Pack } from "./pack.ts";
 import type { Flags as Prune } from "./prune.ts";
 import type { Flags as Sensitivity } from "./sensitivity.ts";
 import type { Flags as Train } from "./train.ts";
@@ -38,6 +39,7 @@ export interface EspalierConfig {
   readonly compress?: Flags<Compress>;
   readonly bench?: Flags<Bench>;
   readonly sensitivity?: Flags<Sensitivity>;
+  readonly pack?: Flags<Pack>;
 }
 
 /**

@@ -13,7 +13,12 @@ import { type DataFlags, open } from "./data-options.ts";
 import { stepOf } from "./follow.ts";
 import type { Io } from "./io.ts";
 import type { Progress } from "./progress.ts";
-import { addLearningOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
+import {
+  addEpochSamplesOption,
+  addLearningOptions,
+  type TrainingFlags,
+  trainingSettingsOf,
+} from "./training-options.ts";
 import { integerFrom } from "./values.ts";
 
 /** Flags that need data. */
@@ -30,7 +35,12 @@ export interface TuningFlags
 export function addTuningOptions(command: Command): Command {
   command
     .optionsGroup("Tuning under the rounding")
-    .option("--tune-epochs <n>", "of each network that is tuned (default: none is)", integerFrom(1))
+    .option(
+      "--tune-epochs <n>",
+      "of each network that is tuned (default: none is)",
+      integerFrom(1),
+    );
+  addEpochSamplesOption(command)
     .option("--seed <n>", "order, augmentation, noise (default 0)", integerFrom(0))
     .option("--distill", "the network as it was teaches in place of labels");
   return addLearningOptions(command, { freeze: "weights that tuning leaves (repeatable)" });

@@ -19,7 +19,8 @@ import { addTuningOptions, isTuningGiven, measured, type TuningFlags } from "./p
 import { newProgress } from "./progress.ts";
 import { fractionBelowOne, integerFrom, nonNegativeValue, positiveValue } from "./values.ts";
 
-interface Flags extends ModelFlags, DataFlags, TuningFlags {
+/** Flags of `espalier pack`, as they are read. */
+export interface Flags extends ModelFlags, DataFlags, TuningFlags {
   readonly output: string;
   readonly lossless?: true;
   readonly bits?: number;

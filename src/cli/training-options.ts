@@ -52,17 +52,22 @@ export function addTrainingOptions(command: Command, texts: TrainingOptionTexts)
     .optionsGroup("Training")
     .option("--epochs <n>", texts.epochs, integerFrom(texts.fewestEpochs))
     .option("--batch <n>", "samples per step (default 64)", integerFrom(1))
-    .option("--limit <n>", "train on the first n samples of fit", integerFrom(1))
-    .option(
-      "--epoch-samples <n>",
-      "so many make an epoch, drawn anew each time (default: all)",
-      integerFrom(1),
-    )
+    .option("--limit <n>", "train on the first n samples of fit", integerFrom(1));
+  addEpochSamplesOption(command)
     .option("--seed <n>", texts.seed, integerFrom(0))
     .option("--checkpoint-every <steps>", "and after each epoch (default 500)", integerFrom(1));
   return addLearningOptions(command, texts).option(
     "--keep-zeros",
     "weights that are 0 in the network stay 0",
+  );
+}
+
+/** Adds the flag of short epochs. */
+export function addEpochSamplesOption(command: Command): Command {
+  return command.option(
+    "--epoch-samples <n>",
+    "so many make an epoch, drawn anew each time (default: all)",
+    integerFrom(1),
   );
 }
 
