@@ -5,6 +5,7 @@ import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { fromMatrix, type LayerBeliefs, type TurboLayer, weightLogits } from "./turbo-layer.ts";
 import { sigmoid } from "./turbo-messages.ts";
+import { weightsPerBit } from "./turbo-support.ts";
 
 /** A weight below this share of its layer's root mean square is nothing. */
 const leastSize = 1e-3;
@@ -29,10 +30,12 @@ export interface SupportFacts {
 
 /**
  * The log odds of each element of a weight being active, in the layout of its constant; where they are
- * equal the larger weight has more. Elements that are next to nothing come last.
+ * equal the larger weight has more. Those of a bit are shared out among its weights, so that bits of many and
+ * of few compare by what each weight is worth. Elements that are next to nothing come last.
  */
 export function weightScores(graph: Graph, layer: TurboLayer, beliefs: LayerBeliefs): Float64Array {
   const logits = fromMatrix(layer, weightLogits(layer, beliefs));
+  const shared = weightsPerBit(layer.layout);
   const constant = graph.constants.get(layer.weight);
   const values = constant ? toNumbers(constant.read()) : logits;
   const squares = values.reduce((sum, value) => sum + value ** 2, 0);
@@ -40,7 +43,7 @@ export function weightScores(graph: Graph, layer: TurboLayer, beliefs: LayerBeli
   return logits.map((own, i) => {
     const size = rms > 0 ? Math.abs(values[i]) / rms : 0;
     const order = (sizeShare * size) / (1 + size);
-    return size < leastSize ? leastScore + order : own + order;
+    return size < leastSize ? leastScore + order : own / shared + order;
   });
 }
 

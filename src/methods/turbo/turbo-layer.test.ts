@@ -81,6 +81,11 @@ describe("hyper-parameters", () => {
     expect(1 / layer.transitions.p10).toBeCloseTo(4, 12);
   });
 
+  it("give each weight a bit where neurons may not go", () => {
+    const layers = turboLayers(layerStructure("Gemm"), { ...prior, structure: "neuron" });
+    expect(layers.map(({ layout }) => layout.structure)).toEqual(["neuron", "iid"]);
+  });
+
   it("are relative to the largest neurons where these have a bit each", () => {
     const values = [...new Array(5).fill(0.1), ...new Array(5).fill(2), 1, 1, 1, 1, 7];
     const neurons = { ...prior, structure: "neuron" } as const;
@@ -236,5 +241,14 @@ describe("beliefs about a layer", () => {
     expect(scores[1]).toBeGreaterThan(scores[0]);
     expect(scores[1] - scores[3]).toBeGreaterThan(0);
     expect(scores[1] - scores[3]).toBeLessThan(1e-5);
+  });
+
+  it("share out the log odds of a bit among its weights", () => {
+    const shared = { ...prior, structure: "neuron" as const };
+    const [own] = turboLayers(structure, shared);
+    const beliefs = believe(own, shared, moments, undefined);
+    expect(beliefs.logits).toHaveLength(3);
+    const scores = weightScores(graph, own, beliefs);
+    expect(5 * scores[1]).toBeCloseTo(beliefs.logits[0], 4);
   });
 });

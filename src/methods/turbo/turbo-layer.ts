@@ -85,12 +85,27 @@ export function turboLayers(structure: Structure, prior: TurboPrior): readonly T
   const layers = variationalWeights(structure, prior.noise).flatMap((own) => {
     const constant = graph.constants.get(own.weight);
     const values = constant ? toNumbers(constant.read()) : new Float64Array(1);
-    return values.some((value) => value !== 0) ? [layerOf(graph, own, values, prior)] : [];
+    if (!values.some((value) => value !== 0)) return [];
+    const isFixed = prior.structure === "neuron" && !hasRemovable(structure, own);
+    return [layerOf(graph, own, values, isFixed ? { ...prior, structure: "iid" } : prior)];
   });
   if (layers.length > 0) return layers;
   throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
     hint: "They are those of convolutions and matrix products, as constants of the graph.",
   });
+}
+
+/** Whether any neuron of a layer may go: those of the last layer, the classes, may not. */
+function hasRemovable(
+  { units, filterAxes }: Structure,
+  { weight, filterAxis }: VariationalWeight,
+): boolean {
+  return filterAxes.some(
+    ({ tensor, axis, units: own }) =>
+      tensor === weight &&
+      axis === filterAxis &&
+      own.some((unit) => units[unit]?.reason === undefined),
+  );
 }
 
 function layerOf(

@@ -30,7 +30,8 @@ export const supportStructures = [
  * - `rows-columns`: such a chain, and one along each column, whose log odds add up;
  * - `grid`: a Markov random field of neighbours in rows and columns;
  * - `kernel`: one bit for the taps of a kernel, these in `rows-columns`;
- * - `neuron`: one bit for all incoming weights of a neuron, independent of others;
+ * - `neuron`: one bit for all incoming weights of a neuron, independent of others (in a layer whose neurons may
+ *   not go, such as the last one's classes: `iid`);
  * - `iid`: one bit for each weight, independent of others.
  */
 export type SupportStructure = (typeof supportStructures)[number];
