@@ -139,6 +139,9 @@ async function sourceOf({ folder, models, cifar, ...digits }: Places, { network 
   return { network: await trainedBase(folder, data, network), data };
 }
 
+/** Packing may cause as much where pruning left less, or nothing, of the tolerance. */
+const leastDrop = 0.001;
+
 /** Packs the result of a run within what pruning left of the tolerance, or reads what came of it before. */
 async function packedCase(
   run: string,
@@ -152,7 +155,7 @@ async function packedCase(
   const original = await loadModel(join(run, "original.onnx"));
   const drop = baseline.select.value - result.select.value;
   const found = await packWithin(model, dataset, {
-    maxDrop: Math.max(0, tolerance - drop),
+    maxDrop: Math.max(leastDrop, tolerance - drop),
     ...{ batchSize: 1000, threads: 1 },
     tuning: trainOptionsOf(settingsOf(packTuning), dataset, original.graph),
     onCandidate: ({ bits, isTuned, drop: own, isWithin }) =>
