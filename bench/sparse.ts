@@ -203,7 +203,8 @@ function sizesOf(bytes: Buffer): Sizes {
 /** By the program of that name, where there is one. */
 function zstdSize(input: Buffer): number | undefined {
   try {
-    return execFileSync("zstd", ["-19", "--ultra", "-c", "-q"], { input }).length;
+    const options = { input, maxBuffer: 2 * input.length + 2 ** 20 };
+    return execFileSync("zstd", ["-19", "--ultra", "-c", "-q"], options).length;
   } catch {
     return undefined;
   }
