@@ -5,6 +5,7 @@ import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { fromMatrix, type LayerBeliefs, type TurboLayer, weightLogits } from "./turbo-layer.ts";
 import { sigmoid } from "./turbo-messages.ts";
+import type { Beliefs } from "./turbo-precision.ts";
 import { weightsPerBit } from "./turbo-support.ts";
 
 /** A weight below this share of its layer's root mean square is nothing. */
@@ -30,12 +31,17 @@ export interface SupportFacts {
 
 /**
  * The log odds of each element of a weight being active, in the layout of its constant; where they are
- * equal the larger weight has more. Those of a bit are shared out among its weights, so that bits of many and
- * of few compare by what each weight is worth. Elements that are next to nothing come last.
+ * equal the larger weight has more. Elements that are next to nothing come last.
+ *
+ * Where weights share bits, an active bit counts by its share of the log odds of all that outlast it in its layer,
+ * as in LAMP: those of a layer are much alike, and would go all at once.
  */
-export function weightScores(graph: Graph, layer: TurboLayer, beliefs: LayerBeliefs): Float64Array {
-  const logits = fromMatrix(layer, weightLogits(layer, beliefs));
-  const shared = weightsPerBit(layer.layout);
+export function weightScores(
+  graph: Graph,
+  layer: TurboLayer,
+  { logits: bits }: Pick<Beliefs, "logits">,
+): Float64Array {
+  const logits = fromMatrix(layer, weightLogits(layer, { logits: comparable(layer, bits) }));
   const constant = graph.constants.get(layer.weight);
   const values = constant ? toNumbers(constant.read()) : logits;
   const squares = values.reduce((sum, value) => sum + value ** 2, 0);
@@ -43,8 +49,22 @@ export function weightScores(graph: Graph, layer: TurboLayer, beliefs: LayerBeli
   return logits.map((own, i) => {
     const size = rms > 0 ? Math.abs(values[i]) / rms : 0;
     const order = (sizeShare * size) / (1 + size);
-    return size < leastSize ? leastScore + order : own / shared + order;
+    return size < leastSize ? leastScore + order : own + order;
   });
+}
+
+/** Log odds of active bits as shares in (0, 1] of those that are no lower, where bits are of several weights. */
+function comparable({ layout }: TurboLayer, logits: Float64Array): Float64Array {
+  if (weightsPerBit(layout) === 1) return logits;
+  const shares = Float64Array.from(logits);
+  const descending = [...logits.keys()].sort((a, b) => logits[b] - logits[a]);
+  let sum = 0;
+  for (const bit of descending) {
+    if (logits[bit] <= 0) break;
+    sum += logits[bit];
+    shares[bit] = logits[bit] / sum;
+  }
+  return shares;
 }
 
 /**

@@ -243,12 +243,12 @@ describe("beliefs about a layer", () => {
     expect(scores[1] - scores[3]).toBeLessThan(1e-5);
   });
 
-  it("share out the log odds of a bit among its weights", () => {
-    const shared = { ...prior, structure: "neuron" as const };
-    const [own] = turboLayers(structure, shared);
-    const beliefs = believe(own, shared, moments, undefined);
-    expect(beliefs.logits).toHaveLength(3);
-    const scores = weightScores(graph, own, beliefs);
-    expect(5 * scores[1]).toBeCloseTo(beliefs.logits[0], 4);
+  it("rank active bits of several weights by their share of what outlasts them", () => {
+    const [own] = turboLayers(structure, { ...prior, structure: "neuron" });
+    const scores = weightScores(graph, own, { logits: Float64Array.of(2, -3, 6) });
+    // A weight of each neuron: 2 of 2 + 6, inactive, and the last one of its layer.
+    expect([scores[0], scores[5], scores[12]].map((score) => score.toFixed(4))).toEqual([
+      ...["0.2500", "-3.0000", "1.0000"],
+    ]);
   });
 });

@@ -296,7 +296,10 @@ export function priorDeviations(layer: TurboLayer, { precisions }: Beliefs): Hos
 }
 
 /** The log odds of each weight being active, in the order of its matrix. */
-export function weightLogits({ layout }: TurboLayer, { logits }: Beliefs): Float64Array {
+export function weightLogits(
+  { layout }: TurboLayer,
+  { logits }: Pick<Beliefs, "logits">,
+): Float64Array {
   const width = weightsPerBit(layout);
   const weights = new Float64Array(layout.rows * layout.columns);
   return weights.map((_, i) => logits[Math.floor(i / width)]);
