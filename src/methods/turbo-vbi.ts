@@ -77,7 +77,7 @@ export async function learnSupport(context: LearningContext): Promise<TurboPropo
   const { structure, dataset, training, seed } = context;
   const { graph: original } = structure.analysis;
   const layers = turboLayers(structure, settings);
-  const noisy = insertNoise(original, layers, "weight", (own) => own);
+  const noisy = insertNoise(original, layers, "weight", (own) => own, { keepsZeros: true });
   const run: TurboRun = { context, settings, layers, noisy };
   const states = turboStates(training.checkpoint, runOf(context, original));
   let state = await states.load();

@@ -23,11 +23,15 @@ const leastVariance = 1e-8;
 export interface Draft {
   readonly make: Maker;
   readonly weight: VariationalWeight;
+  /** What holds μ where layers read it. */
+  readonly mean: string;
   readonly layers: readonly (Omit<VariationalLayer, "node"> & { readonly node: Node })[];
   readonly sigma: SigmaForm;
   /** The constant of ln σ, and the largest σ. */
   readonly logDeviation: string;
   readonly limit: number;
+  /** A constant that is added to ln σ within its limits. */
+  readonly shift: string | undefined;
   /** A constant that stands where weights are, but is not to be trained. */
   readonly kernelOf: (values: HostTensor) => string;
 }
@@ -39,10 +43,10 @@ type Form = (draft: Draft) => readonly (readonly Node[])[];
 export const forms: Readonly<Record<NoiseForm, Form>> = {
   // w = μ + σ ε, drawn once for all layers that share it.
   weight({ layers, ...draft }) {
-    const { make, weight } = draft;
+    const { make, mean } = draft;
     const drawing: Node[] = [];
     const noise = weightNoise(draft, drawing);
-    const drawn = make.node(drawing, "Add", [weight.weight, noise]);
+    const drawn = make.node(drawing, "Add", [mean, noise]);
     return layers.map(({ node, input }, i) => [
       ...(i === 0 ? drawing : []),
       { ...node, inputs: node.inputs.with(input, drawn) },
@@ -132,13 +136,14 @@ function layerOf(
   return output;
 }
 
-/** ln σ within its limits. */
+/** ln σ within its limits, and shifted. */
 function logDeviationOf(
-  { make, weight, logDeviation, limit }: Omit<Draft, "layers">,
+  { make, weight, logDeviation, limit, shift }: Omit<Draft, "layers">,
   nodes: Node[],
 ): string {
   const limits = [leastLogDeviation, Math.log(limit)].map((x) => make.scalar(weight.dtype, x));
-  return make.node(nodes, "Clip", [logDeviation, ...limits]);
+  const log = make.node(nodes, "Clip", [logDeviation, ...limits]);
+  return shift === undefined ? log : make.node(nodes, "Add", [log, shift]);
 }
 
 /** σ ε, in the shape of the weight. */

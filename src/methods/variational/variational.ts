@@ -37,13 +37,27 @@ export interface VariationalGraph {
   readonly fixed: readonly string[];
 }
 
+/** How noise is put into a network. */
+export interface NoiseOptions {
+  /**
+   * With a σ per weight: weights that are 0 stay 0, and get no noise. In a filter of zeros that had to stay, batch
+   * normalization has learnt a variance of next to nothing, and would make any noise there enormous. Default false.
+   */
+  readonly keepsZeros?: boolean;
+}
+
+/** Added to ln σ of weights that have no noise. */
+const noNoise = -24;
+
 /** The network whose `weights` are random: a new draw at every run. */
 export function insertNoise<W extends VariationalWeight>(
   graph: Graph,
   weights: readonly W[],
   sigma: SigmaForm,
   spreadOf: (weight: W) => Spread,
+  { keepsZeros = false }: NoiseOptions = {},
 ): VariationalGraph {
+  assert(!keepsZeros || sigma === "weight", "single weights without noise have a σ of their own");
   const make = makerOf(graph);
   const prefix = freePrefix(graph);
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
@@ -59,19 +73,28 @@ export function insertNoise<W extends VariationalWeight>(
         : deviation.map(Math.log);
     const logDeviation = make.constant(prefix + weight.weight, tensorOf(weight.dtype, shape, logs));
     logDeviations.set(weight.weight, logDeviation);
-    const own = weight.layers.map((layer) => {
-      const node = nodes.get(layer.node);
-      assert(node !== undefined, "a layer with a random weight is a node of the graph");
-      return { ...layer, node };
-    });
     const kernelOf = (values: HostTensor): string => {
       const name = make.constant(`${prefix}fixed`, values);
       fixed.push(name);
       return name;
     };
-    const draft: Draft = { make, weight, layers: own, sigma, logDeviation, limit, kernelOf };
+    const masking: Node[] = [];
+    const kept = keepsZeros ? nonZeros(graph, weight) : undefined;
+    const constantOf = (of: (isKept: number) => number) =>
+      kept && kernelOf(tensorOf(weight.dtype, weight.shape, kept.map(of)));
+    const mask = constantOf((isKept) => isKept);
+    const mean = mask ? make.node(masking, "Mul", [weight.weight, mask]) : weight.weight;
+    const shift = constantOf((isKept) => noNoise * (1 - isKept));
+    const own = weight.layers.map((layer) => {
+      const node = nodes.get(layer.node);
+      assert(node !== undefined, "a layer with a random weight is a node of the graph");
+      return { ...layer, node: { ...node, inputs: node.inputs.with(layer.input, mean) } };
+    });
+    const draft: Draft = {
+      ...{ make, weight, mean, layers: own, sigma, logDeviation, limit, shift, kernelOf },
+    };
     for (const [i, made] of forms[weight.noise](draft).entries())
-      replaced.set(own[i].node.name, made);
+      replaced.set(own[i].node.name, i === 0 ? [...masking, ...made] : made);
   }
   return {
     graph: {
@@ -81,6 +104,14 @@ export function insertNoise<W extends VariationalWeight>(
     },
     ...{ logDeviations, prefix, fixed },
   };
+}
+
+/** 0 where a weight is 0 and 1 elsewhere; `undefined` where no element is 0. */
+function nonZeros({ constants }: Graph, { weight }: VariationalWeight): Float64Array | undefined {
+  const constant = constants.get(weight);
+  assert(constant !== undefined, "a random weight is a constant");
+  const flags = toNumbers(constant.read()).map((value) => Number(value !== 0));
+  return flags.includes(0) ? flags : undefined;
 }
 
 /** The original network with the means that were trained. */
