@@ -131,6 +131,21 @@ describe("planted clusters", () => {
   });
 });
 
+it("leaves weights that are 0 as they are, and learns the others", async () => {
+  const dense = noisyClusters();
+  const old = dense.constants.get("w");
+  if (old === undefined) throw new Error("no weight");
+  const values = toNumbers(old.read()).map((value, i) => (i % 3 === 0 ? 0 : value));
+  const weight = { ...old, read: () => tensorOf("float32", old.shape, values) };
+  const graph = { ...dense, constants: new Map(dense.constants).set("w", weight) };
+  const learnt = await learnSupport(contextOf(graph, clusters, { rounds: "2", rate: "0.02" }));
+  const own = toNumbers(learnt.graph.constants.get("w")?.read() ?? old.read());
+  for (const [i, value] of own.entries())
+    if (i % 3 === 0) expect(value).toBe(0);
+    else expect(value).not.toBe(Math.fround(values[i]));
+  expect(learnt.history.every(({ loss }) => Number.isFinite(loss))).toBe(true);
+});
+
 const networks: readonly (readonly [string, Graph])[] = [
   ["sequential", quadrantNetwork()],
   ["residual", branched("Add")],

@@ -161,6 +161,38 @@ describe.each(layers)("noise in %s", (_, graph, x) => {
     },
   );
 
+  it.each(noiseForms)(
+    "leaves weights that are 0 alone where these are kept, as %s",
+    async (noise) => {
+      const w = graph.constants.get("w");
+      if (w === undefined) throw new Error("no weight");
+      const [{ filterAxis }] = variationalWeights(structure, noise);
+      const inner = sizeOf(w.shape.slice(filterAxis + 1));
+      const isFirst = (i: number) => Math.floor(i / inner) % w.shape[filterAxis] === 0;
+      const values = toNumbers(w.read()).map((value, i) => (isFirst(i) ? 0 : value));
+      const zeroed = { ...w, read: () => tensorOf("float32", w.shape, values) };
+      const sparse = { ...graph, constants: new Map(graph.constants).set("w", zeroed) };
+      const weights = variationalWeights(structureOf(sparse), noise);
+      // Even where training has moved the means.
+      const { graph: noisy } = insertNoise(sparse, weights, "weight", () => spread, {
+        keepsZeros: true,
+      });
+      verifyGraph(noisy);
+      const moved = { ...noisy, constants: new Map(noisy.constants).set("w", w) };
+      const rows = await draws(moved, x, 1, 12);
+      const [plain] = await draws(sparse, x, 1, 1);
+      const size = plain.length / w.shape[filterAxis];
+      // Of images a filter makes a channel, of vectors every so many elements.
+      const ofFirst = (i: number) =>
+        x.shape.length === 4 ? i < size : i % w.shape[filterAxis] === 0;
+      for (const [i, expected] of plain.entries()) {
+        const spreadHere = Math.max(...rows.map((row) => Math.abs(row[i] - expected)));
+        if (ofFirst(i)) expect(spreadHere).toBeLessThan(2e-3);
+        else expect(spreadHere).toBeGreaterThan(0.05);
+      }
+    },
+  );
+
   it.each(noiseForms)("is gone in the mean network, as %s", (noise) => {
     const { weights, own } = insert(noise, "weight");
     const mean = meanNetwork(graph, own.graph);
