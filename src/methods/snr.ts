@@ -140,7 +140,9 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     ...own,
     ...startOf(original, own, { sigma, isPriorLearnt, memory }),
   }));
-  const noisy = insertNoise(original, random, sigma, (own) => own);
+  const noisy = insertNoise(original, random, sigma, (own) => own, {
+    keepsZeros: settings.isByWeight && sigma === "weight",
+  });
   const posteriorsIn = (trained: Graph) =>
     new Map(
       random.map((own): [string, WeightPosterior] => {
