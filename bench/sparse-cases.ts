@@ -67,7 +67,7 @@ const cifarPlans = {
   },
 } as const;
 
-/** Of λ 1, at which learning alone cost 70 points of `select`, and 0.1; the expected density is the asked one. */
+/** Images are few: a low rate, a cold posterior, and the density that is asked for is the one expected. */
 const cifarMethodOptions: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "turbo-vbi": { rate: "0.0003", lambda: "0.1", density: `${cifarPlans.resnet20.density}` },
   snr: { rate: "0.0003" },
