@@ -36,10 +36,19 @@ const others: readonly Variant[] = ["snr", "magnitude"].map((method) => ({
 const tolerances = { "lenet-300-100": 0.0075, "lenet5-caffe": 0.004 } as const;
 
 /**
- * What all variants of an architecture have in common: the density at which they end, in `rounds` rounds
- * of `learning` and `tuning` epochs, with `last` epochs of tuning after them. Methods that learn nothing tune
- * for as long as the others do both. 50 epochs at most, and 16 of the network whose epochs take longer.
+ * What all variants of a network have in common: the density at which they end, in `rounds` rounds of
+ * `learning` and `tuning` epochs, with `last` epochs of tuning after them. Methods that learn nothing tune
+ * for as long as the others do both.
  */
+interface Plan {
+  readonly density: number;
+  readonly rounds: number;
+  readonly learning: number;
+  readonly tuning: number;
+  readonly last: number;
+}
+
+/** 50 epochs at most, and 16 of the network whose epochs take longer. */
 const plans = {
   "lenet-300-100": { density: 0.03, rounds: 4, learning: 6, tuning: 2, last: 15, packEpochs: 3 },
   "lenet5-caffe": { density: 0.0125, rounds: 2, learning: 4, tuning: 1, last: 5, packEpochs: 1 },
@@ -114,7 +123,7 @@ function lenetCase(
   return {
     ...{ name: `${network.name}-${variant.name}`, network, tolerance: tolerances[architecture] },
     kind: `${architecture}-${data}-${variant.name}`,
-    settings: settingsOf(plan, variant, { ...training, temperature: 2, seed }),
+    settings: compressionOf(plan, variant, { ...training, temperature: 2, seed }),
     packTuning: { ...training, learningRate: 0.0005, epochs: plan.packEpochs, seed },
   };
 }
@@ -126,19 +135,13 @@ function cifarCase(network: keyof typeof cifarPlans, variant: Variant): SparseCa
   const name = `${network}-cifar-${variant.name}`;
   return {
     ...{ name, kind: name, network: file, tolerance: plan.tolerance },
-    settings: settingsOf(plan, variant, short),
+    settings: compressionOf(plan, variant, short),
     packTuning: { ...short, learningRate: 0.001, epochs: 2 },
   };
 }
 
-function settingsOf(
-  {
-    density,
-    rounds,
-    learning,
-    tuning,
-    last,
-  }: Readonly<Record<"density" | "rounds" | "learning" | "tuning" | "last", number>>,
+function compressionOf(
+  { density, rounds, learning, tuning, last }: Plan,
   { method, options }: Variant,
   trained: TrainSettingsInput,
 ): CompressSettingsInput {

@@ -15,9 +15,10 @@ import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { z } from "zod";
 import type { CompressReport } from "../src/compress/compress-report.ts";
+import type { CompressRunRequest } from "../src/compress/compress-run.ts";
 import { packWithin } from "../src/compress/packing/pack-within.ts";
 import { settingsOf, trainOptionsOf } from "../src/compress/training/train-settings.ts";
-import { type Dataset, openDataset } from "../src/data/dataset.ts";
+import { openDataset } from "../src/data/dataset.ts";
 import { loadModel, writeAtomically } from "../src/files/model-file.ts";
 import { type Model, readModel } from "../src/onnx/read.ts";
 import { concatBytes, writeModel } from "../src/onnx/write.ts";
@@ -108,8 +109,7 @@ async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
   const run = join(places.folder, name);
   const { baseline, result } = await compressCase(name, { network, ...source, run, settings });
   const model = await loadModel(join(run, "model.onnx"));
-  const dataset = await openDataset(source.data, source.dataOptions);
-  const packed = await packedCase(run, dataset, sparseCase, { baseline, result });
+  const packed = await packedCase(run, source, sparseCase, { baseline, result });
   const unpacked = readModel(await unpack(readFileSync(`${run}.esp`)));
   const supports = [...layerSupports(model.graph).values()];
   const total = (of: (support: (typeof supports)[number]) => number) =>
@@ -145,12 +145,13 @@ const leastDrop = 0.001;
 /** Packs the result of a run within what pruning left of the tolerance, or reads what came of it before. */
 async function packedCase(
   run: string,
-  dataset: Dataset,
+  { data, dataOptions }: Pick<CompressRunRequest, "data" | "dataOptions">,
   { name, tolerance, packTuning }: SparseCase,
   { baseline, result }: Pick<CompressReport, "baseline" | "result">,
 ): Promise<PackRecord> {
   const record = `${run}.esp.json`;
   if (existsSync(record)) return packRecord.parse(JSON.parse(readFileSync(record, "utf8")));
+  const dataset = await openDataset(data, dataOptions);
   const model = await loadModel(join(run, "model.onnx"));
   const original = await loadModel(join(run, "original.onnx"));
   const drop = baseline.select.value - result.select.value;
@@ -205,8 +206,9 @@ function zstdSize(input: Buffer): number | undefined {
   try {
     const options = { input, maxBuffer: 2 * input.length + 2 ** 20 };
     return execFileSync("zstd", ["-19", "--ultra", "-c", "-q"], options).length;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

@@ -3,7 +3,7 @@ import type { Graph } from "../../ir/graph.ts";
 import { inPercent } from "../../measure/words.ts";
 import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
-import { fromMatrix, type LayerBeliefs, type TurboLayer, weightLogits } from "./turbo-layer.ts";
+import { fromMatrix, type LayerBeliefs, perWeight, type TurboLayer } from "./turbo-layer.ts";
 import { sigmoid } from "./turbo-messages.ts";
 import type { Beliefs } from "./turbo-precision.ts";
 import { weightsPerBit } from "./turbo-support.ts";
@@ -41,7 +41,7 @@ export function weightScores(
   layer: TurboLayer,
   { logits: bits }: Pick<Beliefs, "logits">,
 ): Float64Array {
-  const logits = fromMatrix(layer, weightLogits(layer, { logits: comparable(layer, bits) }));
+  const logits = fromMatrix(layer, perWeight(layer, comparable(layer, bits)));
   const constant = graph.constants.get(layer.weight);
   const values = constant ? toNumbers(constant.read()) : logits;
   const squares = values.reduce((sum, value) => sum + value ** 2, 0);
@@ -86,7 +86,7 @@ export function unitScores(
     );
     if (at < 0) continue;
     const { columns } = layers[at].layout;
-    const active = weightLogits(layers[at], beliefs[at]).map(sigmoid);
+    const active = perWeight(layers[at], beliefs[at].logits).map(sigmoid);
     for (const [row, unit] of units.entries()) {
       const own = active.subarray(row * columns, (row + 1) * columns);
       const sum = own.reduce((total, chance) => total + chance, 0);

@@ -295,14 +295,11 @@ export function priorDeviations(layer: TurboLayer, { precisions }: Beliefs): Hos
   return tensorOf(layer.dtype, layer.shape, deviations);
 }
 
-/** The log odds of each weight being active, in the order of its matrix. */
-export function weightLogits(
-  { layout }: TurboLayer,
-  { logits }: Pick<Beliefs, "logits">,
-): Float64Array {
+/** What each weight has of its bit, such as log odds of being active, in the order of its matrix. */
+export function perWeight({ layout }: TurboLayer, bits: Float64Array): Float64Array {
   const width = weightsPerBit(layout);
   const weights = new Float64Array(layout.rows * layout.columns);
-  return weights.map((_, i) => logits[Math.floor(i / width)]);
+  return weights.map((_, i) => bits[Math.floor(i / width)]);
 }
 
 /** Whether a prior can hold at all. Fails with `USAGE`. */

@@ -7,6 +7,7 @@
  */
 import { assert } from "../../errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
+import { noZeros, zerosIn } from "../../structure/zeros.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import {
@@ -40,7 +41,7 @@ export interface VariationalGraph {
 /** How noise is put into a network. */
 export interface NoiseOptions {
   /**
-   * With a σ per weight: weights that are 0 stay 0, and get no noise. In a filter of zeros that had to stay, batch
+   * With a σ per weight: weights of linear layers that are 0 stay 0, and get no noise. In a filter of zeros that had to stay, batch
    * normalization has learnt a variance of next to nothing, and would make any noise there enormous. Default false.
    */
   readonly keepsZeros?: boolean;
@@ -58,6 +59,7 @@ export function insertNoise<W extends VariationalWeight>(
   { keepsZeros = false }: NoiseOptions = {},
 ): VariationalGraph {
   assert(!keepsZeros || sigma === "weight", "single weights without noise have a σ of their own");
+  const zeros = keepsZeros ? zerosIn(graph) : noZeros;
   const make = makerOf(graph);
   const prefix = freePrefix(graph);
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
@@ -79,12 +81,12 @@ export function insertNoise<W extends VariationalWeight>(
       return name;
     };
     const masking: Node[] = [];
-    const kept = keepsZeros ? nonZeros(graph, weight) : undefined;
-    const constantOf = (of: (isKept: number) => number) =>
-      kept && kernelOf(tensorOf(weight.dtype, weight.shape, kept.map(of)));
-    const mask = constantOf((isKept) => isKept);
+    const flags = zeros.get(weight.weight);
+    const constantOf = (of: (isZero: number) => number) =>
+      flags && kernelOf(tensorOf(weight.dtype, weight.shape, Float64Array.from(flags, of)));
+    const mask = constantOf((isZero) => 1 - isZero);
     const mean = mask ? make.node(masking, "Mul", [weight.weight, mask]) : weight.weight;
-    const shift = constantOf((isKept) => noNoise * (1 - isKept));
+    const shift = constantOf((isZero) => noNoise * isZero);
     const own = weight.layers.map((layer) => {
       const node = nodes.get(layer.node);
       assert(node !== undefined, "a layer with a random weight is a node of the graph");
@@ -104,14 +106,6 @@ export function insertNoise<W extends VariationalWeight>(
     },
     ...{ logDeviations, prefix, fixed },
   };
-}
-
-/** 0 where a weight is 0 and 1 elsewhere; `undefined` where no element is 0. */
-function nonZeros({ constants }: Graph, { weight }: VariationalWeight): Float64Array | undefined {
-  const constant = constants.get(weight);
-  assert(constant !== undefined, "a random weight is a constant");
-  const flags = toNumbers(constant.read()).map((value) => Number(value !== 0));
-  return flags.includes(0) ? flags : undefined;
 }
 
 /** The original network with the means that were trained. */
