@@ -34,7 +34,7 @@ export interface Flags extends ModelFlags, DataFlags, TuningFlags {
 const explanation = `
 A pack holds the whole network: the graph, where weights are not zero, and their
 values as entropy-coded codes. By default weights are rounded to uniform steps of
-about 8 bits, found without data; biases, scales and statistics keep 12 bits.
+about 8 bits, found without data; biases, scales and statistics keep 4 bits more.
 \`espalier unpack\`, or \`espalier/unpack\` in a browser, gives back an ONNX file: with
 --lossless the very same one. Every pack is unpacked once before it is written.
 

@@ -15,7 +15,8 @@ export interface PackOptions {
   readonly isLossless?: boolean;
   /**
    * Bits of a weight before entropy coding, in 1 .. 14: for all, or by the name of the constant. 2^bits
-   * steps span ±4 root mean squares of an average weight. Default 8.
+   * steps span ±4 root mean squares of an average weight. Biases, scales and statistics keep 4 bits more.
+   * Default 8.
    */
   readonly bits?: number | ReadonlyMap<string, number>;
   /** Steps by the name of the constant; they win over `bits`, and may name vectors too. */
@@ -34,8 +35,11 @@ export interface PackOptions {
   readonly hasRowSteps?: boolean;
 }
 
-/** Bits behind the leading one that biases, scales and statistics keep. */
-const vectorMantissa = 11;
+/**
+ * Bits that biases, scales and statistics keep, the leading one among them, beyond those of a weight: their
+ * rounding is small beside that of the weights, and takes few bytes where weights take few.
+ */
+const vectorBitsMore = 4;
 
 export function bytesIn(file: Uint8Array, { start, end }: StoredWeight): Uint8Array {
   return file.subarray(start, end);
@@ -74,7 +78,7 @@ export function lossyContents(
     const values = valuesOf(weight);
     const given = steps?.get(name);
     if (!values.every(Number.isFinite) || (kind === "vector" && given === undefined))
-      return exactContent(weight, new Uint8Array(keepBits(values, vectorMantissa).buffer));
+      return exactContent(weight, vectorBytes(values, bitsFor(name, options)));
     if (codebook !== undefined && given === undefined)
       return { kind: "table", ...codebookOf(values, codebook) };
     return stepped(
@@ -85,6 +89,12 @@ export function lossyContents(
       hasRowSteps,
     );
   });
+}
+
+/** Values with a short mantissa. */
+function vectorBytes(values: Float32Array, weightBits: number): Uint8Array {
+  const significant = Math.ceil(weightBits) + vectorBitsMore;
+  return new Uint8Array(keepBits(values, significant - 1).buffer);
 }
 
 /** Codes for a step, which grows where a code would not fit. */

@@ -76,13 +76,17 @@ describe("a lossy pack", () => {
     );
   }, 120_000);
 
-  it("keeps every weight within half a step, and every vector within 2^-12 of itself", () => {
+  it.each([
+    { bits: 8, bound: 2 ** -12 },
+    { bits: 3.5, bound: 2 ** -8 },
+  ])("keeps weights within half a step, and vectors at 4 bits more ($bits bits)", (at) => {
     const model = readModel(residualNetwork());
-    const packed = pack(model, { bits: 8 });
+    const packed = pack(model, { bits: at.bits });
     const after = readModel(packed.unpacked).graph.constants;
     const steps = new Map(packed.tensors.map(({ name, step }) => [name, step]));
     let weights = 0;
     let vectors = 0;
+    let worst = 0;
     for (const { name, read, dtype } of model.graph.constants.values()) {
       if (dtype !== "float32") continue;
       const found = after.get(name);
@@ -92,14 +96,17 @@ describe("a lossy pack", () => {
         const error = Math.abs(got[i] - x);
         // Rounding to float32 comes on top.
         expect(error).toBeLessThanOrEqual(
-          step === undefined ? Math.abs(x) * 2 ** -12 : step * 0.5001,
+          step === undefined ? Math.abs(x) * at.bound : step * 0.5001,
         );
+        if (step === undefined && x !== 0) worst = Math.max(worst, error / Math.abs(x));
       }
       if (step !== undefined) weights++;
       else vectors++;
     }
     expect(weights).toBeGreaterThan(3);
     expect(vectors).toBeGreaterThan(3);
+    // And not finer than they need be.
+    expect(worst).toBeGreaterThan(at.bound / 2);
   });
 
   it("packed again without loss stays small: its values are a table", () => {
