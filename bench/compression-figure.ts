@@ -10,7 +10,7 @@ import { GridComponent, LegendComponent, TitleComponent } from "echarts/componen
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { compressReport } from "../src/compress/compress-report.ts";
-import { runPaths } from "../src/compress/run-folder.ts";
+import { runPaths } from "../src/compress/runs/run-folder.ts";
 import { macsTargets, methods, networks, targetCase } from "./compression-cases.ts";
 
 /** Of Okabe and Ito: told apart by colour-blind readers, and in grey by the symbols. */

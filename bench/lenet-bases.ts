@@ -1,7 +1,7 @@
 /** @file LeNets that benches train from nothing, before they are compressed in several ways. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { resumeRun } from "../src/compress/resume-run.ts";
+import { resumeRun } from "../src/compress/runs/resume-run.ts";
 import { trainRun } from "../src/compress/training/train-run.ts";
 import type { TrainSettingsInput } from "../src/compress/training/train-settings.ts";
 

@@ -25,11 +25,6 @@ export {
   planCompression,
 } from "./compress/dry-run/dry-run.ts";
 export {
-  type EvaluateRunOptions,
-  evaluateRun,
-  type RunEvaluation,
-} from "./compress/evaluate-run.ts";
-export {
   type LatencyTarget,
   type MeasuredLatency,
   type PrunedToLatency,
@@ -49,8 +44,13 @@ export {
 } from "./compress/packing/pack-within.ts";
 export { posteriorTolerances } from "./compress/packing/posterior-tolerances.ts";
 export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
-export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
-export type { RunHooks } from "./compress/run-hooks.ts";
+export {
+  type EvaluateRunOptions,
+  evaluateRun,
+  type RunEvaluation,
+} from "./compress/runs/evaluate-run.ts";
+export { type ResumeOptions, type RunReport, resumeRun } from "./compress/runs/resume-run.ts";
+export type { RunHooks } from "./compress/runs/run-hooks.ts";
 export {
   type GroupSensitivity,
   type Sensitivity,

@@ -9,7 +9,7 @@ import {
   runPaths,
   type TrainConfig,
   writeReport,
-} from "../src/compress/run-folder.ts";
+} from "../src/compress/runs/run-folder.ts";
 import type { TrainReport } from "../src/compress/training/train-report.ts";
 import { settingsOf } from "../src/compress/training/train-settings.ts";
 import { saveTensors } from "../src/files/tensor-file.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type CompressReport, compressReport } from "../src/compress/compress-report.ts";
 import { compressRun } from "../src/compress/compress-run.ts";
-import { readConfig } from "../src/compress/run-folder.ts";
+import { readConfig } from "../src/compress/runs/run-folder.ts";
 import { figureChecks } from "../src/compress/verify/verify-run-figures.ts";
 import { EspalierError } from "../src/errors.ts";
 import { loadTensors, saveTensors } from "../src/files/tensor-file.ts";

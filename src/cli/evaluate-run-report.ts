@@ -1,5 +1,5 @@
 /** @file What `evaluate RUN --posterior-samples` shows. */
-import type { RunEvaluation } from "../compress/evaluate-run.ts";
+import type { RunEvaluation } from "../compress/runs/evaluate-run.ts";
 import type { Evaluation } from "../measure/evaluate.ts";
 import type { Estimate } from "../measure/statistics.ts";
 import { inPercent } from "../measure/words.ts";

@@ -90,7 +90,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   };
   try {
     if (flags.posteriorSamples !== undefined) {
-      const { evaluateRun } = await import("../compress/evaluate-run.ts");
+      const { evaluateRun } = await import("../compress/runs/evaluate-run.ts");
       progress.phase("evaluating");
       const { data, posteriorSamples: draws } = flags;
       const own = { ...options, draws, data, dataOptions: dataOptionsOf(flags) };

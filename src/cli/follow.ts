@@ -1,5 +1,5 @@
 /** @file Commands that work in a run folder: they show how far the work is, and can be stopped. */
-import type { RunHooks } from "../compress/run-hooks.ts";
+import type { RunHooks } from "../compress/runs/run-hooks.ts";
 import { inPercent } from "../measure/words.ts";
 import { escapeForTerminal, formatCount } from "../report/text.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";

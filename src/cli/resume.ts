@@ -30,7 +30,7 @@ export function resumeCommand(io: Io, end: (exitCode: number) => void): Command 
     .option("--data <DIR>", "where the data lie now, if they were moved")
     .addHelpText("after", explanation);
   return addJsonOption(command).action(async (run: string, { data, json }: Flags) => {
-    const { resumeRun } = await import("../compress/resume-run.ts");
+    const { resumeRun } = await import("../compress/runs/resume-run.ts");
     const report = await follow(io, (hooks) => resumeRun(run, { ...hooks, data }));
     if (report.command === "compress") {
       const { writeReportHtml } = await import("../report/write.ts");

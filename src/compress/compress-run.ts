@@ -24,9 +24,9 @@ import type { CompressContext } from "./context.ts";
 import { type CustomParts, customConfig, requireSameParts } from "./custom.ts";
 import { finish } from "./finish.ts";
 import { chooseRound, describeLook, looksOf } from "./guard/certify.ts";
-import { Journal } from "./journal.ts";
 import { runRounds } from "./rounds/rounds.ts";
-import { contextOf } from "./run-context.ts";
+import { Journal } from "./runs/journal.ts";
+import { contextOf } from "./runs/run-context.ts";
 import {
   type CompressConfig,
   createRun,
@@ -36,8 +36,8 @@ import {
   requireFree,
   runPaths,
   writeReport,
-} from "./run-folder.ts";
-import type { RunHooks } from "./run-hooks.ts";
+} from "./runs/run-folder.ts";
+import type { RunHooks } from "./runs/run-hooks.ts";
 
 /** What to compress, with what data, and where to. */
 export interface CompressRunRequest {

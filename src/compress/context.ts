@@ -12,8 +12,8 @@ import { countWeights } from "../structure/layer-weights.ts";
 import type { Structure } from "../structure/units.ts";
 import type { TrainOptions } from "../train/options.ts";
 import type { CompressSettings } from "./compress-settings.ts";
-import type { Journal } from "./journal.ts";
-import type { RunHooks } from "./run-hooks.ts";
+import type { Journal } from "./runs/journal.ts";
+import type { RunHooks } from "./runs/run-hooks.ts";
 
 /** The network as it was given. */
 export interface Original {

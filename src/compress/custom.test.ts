@@ -5,7 +5,7 @@ import { openDataset } from "../data/dataset.ts";
 import { examine } from "../measure/outcomes.ts";
 import { compressRun } from "./compress-run.ts";
 import type { CustomMetric } from "./custom.ts";
-import { resumeRun } from "./resume-run.ts";
+import { resumeRun } from "./runs/resume-run.ts";
 
 /** The negative cross-entropy of each sample. */
 const likelihood: CustomMetric = {

@@ -18,7 +18,6 @@ import type { CompressReport, RoundRecord } from "./compress-report.ts";
 import { type CompressContext, densityLeft } from "./context.ts";
 import type { Choice } from "./guard/certify.ts";
 import { packingRecordOf } from "./packing/packing-record.ts";
-import { samplePosterior } from "./posterior-of-run.ts";
 import { selectedInputs } from "./prune.ts";
 import { saveExamples } from "./report/examples.ts";
 import {
@@ -42,7 +41,8 @@ import {
 } from "./report/report-figures.ts";
 import { uncertaintyRecordOf } from "./report/uncertainty-record.ts";
 import { composeRemovals, composeZeros, mismatchAfter } from "./rounds/compose.ts";
-import { type CompressConfig, makeFolder, roundPaths, runPaths } from "./run-folder.ts";
+import { samplePosterior } from "./runs/posterior-of-run.ts";
+import { type CompressConfig, makeFolder, roundPaths, runPaths } from "./runs/run-folder.ts";
 import { sensitivityOfRun } from "./sensitivity/sensitivity-of-run.ts";
 
 /** What a run has come to when its rounds are over. */

@@ -22,8 +22,8 @@ import { compressRun } from "./compress-run.ts";
 import type { CompressSettingsInput } from "./compress-settings.ts";
 import { planCompression } from "./dry-run/dry-run.ts";
 import { prune } from "./prune.ts";
-import { resumeRun } from "./resume-run.ts";
-import { roundPaths, runPaths } from "./run-folder.ts";
+import { resumeRun } from "./runs/resume-run.ts";
+import { roundPaths, runPaths } from "./runs/run-folder.ts";
 import { verifyPruned, verifyZeros } from "./verify/verify.ts";
 import { verifyRun } from "./verify/verify-run.ts";
 

@@ -1,6 +1,6 @@
 /** @file `report.html` of a run, drawn from what the run's folder holds. */
 import { type CompressReport, compressReport } from "../compress/compress-report.ts";
-import { readConfig, readReport, runPaths } from "../compress/run-folder.ts";
+import { readConfig, readReport, runPaths } from "../compress/runs/run-folder.ts";
 import { trainReport } from "../compress/training/train-report.ts";
 import { EspalierError } from "../errors.ts";
 import { loadModel, writeAtomically } from "../files/model-file.ts";

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { compressRun } from "../../src/compress/compress-run.ts";
-import { resumeRun } from "../../src/compress/resume-run.ts";
+import { resumeRun } from "../../src/compress/runs/resume-run.ts";
 import { writeReportHtml } from "../../src/report/write.ts";
 
 const [run, network, data, method] = process.argv.slice(2);

@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { runPaths } from "../../src/compress/run-folder.ts";
+import { runPaths } from "../../src/compress/runs/run-folder.ts";
 import { loadModel } from "../../src/files/model-file.ts";
 import { loadTensors } from "../../src/files/tensor-file.ts";
 

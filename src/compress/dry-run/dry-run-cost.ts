@@ -12,8 +12,8 @@ import { planOf, type TrainOptions } from "../../train/options.ts";
 import { train } from "../../train/train.ts";
 import { type CompressSettings, hasTargets, rulesOf } from "../compress-settings.ts";
 import { mostRungs } from "../guard/ladder.ts";
-import { learnsPosterior } from "../posterior-of-run.ts";
-import type { RunHooks } from "../run-hooks.ts";
+import { learnsPosterior } from "../runs/posterior-of-run.ts";
+import type { RunHooks } from "../runs/run-hooks.ts";
 import { defaultLimit, defaultPoints } from "../sensitivity/sensitivity.ts";
 
 /** Training and measuring of a run in which each round gets its way at the first try. */

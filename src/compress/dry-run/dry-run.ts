@@ -20,8 +20,8 @@ import {
   rulesOf,
 } from "../compress-settings.ts";
 import { canShrink } from "../rounds/candidate.ts";
-import { requireFree } from "../run-folder.ts";
-import type { RunHooks } from "../run-hooks.ts";
+import { requireFree } from "../runs/run-folder.ts";
+import type { RunHooks } from "../runs/run-hooks.ts";
 import { trainOptionsOf } from "../training/train-settings.ts";
 import { costOfRun, type RunCost, type RunTime, timeOf } from "./dry-run-cost.ts";
 import { type GuardOutlook, guardOutlook } from "./dry-run-guard.ts";

@@ -6,7 +6,7 @@ import { inPoints } from "../../measure/words.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { acceptedOf, type CompressReport, type RoundRecord } from "../compress-report.ts";
 import type { CompressContext } from "../context.ts";
-import { logEvent, roundPaths } from "../run-folder.ts";
+import { logEvent, roundPaths } from "../runs/run-folder.ts";
 import { climb } from "./guard.ts";
 import { type Drop, declareLadder, type State } from "./ladder.ts";
 

@@ -13,10 +13,10 @@ import { type AnyMethod, isLearned, type LearnedMethod } from "../../methods/lea
 import { allMethods, anyMethodNamed } from "../../methods/learned-registry.ts";
 import { structureOf } from "../../structure/units.ts";
 import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
-import { lastMemory } from "../posterior-of-run.ts";
 import { roundsTaken } from "../report/report-figures.ts";
-import { finishedReport } from "../resume-run.ts";
-import { readConfig, runPaths } from "../run-folder.ts";
+import { lastMemory } from "../runs/posterior-of-run.ts";
+import { finishedReport } from "../runs/resume-run.ts";
+import { readConfig, runPaths } from "../runs/run-folder.ts";
 
 /**
  * For each weight of a run's `model.onnx`, by the constant's name, the root of the harmonic mean of the

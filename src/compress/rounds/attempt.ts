@@ -19,7 +19,7 @@ import { type CompressContext, densityLeft, remainingOf, reread } from "../conte
 import { levelOf } from "../guard/ladder.ts";
 import type { Pruned } from "../prune.ts";
 import { epochEntriesOf, measuredOf } from "../report/report-figures.ts";
-import { roundPaths } from "../run-folder.ts";
+import { roundPaths } from "../runs/run-folder.ts";
 import { secondsLeft } from "../time-budget.ts";
 import { verifyPruned, verifyZeros } from "../verify/verify.ts";
 import { type Candidate, removeFirst } from "./candidate.ts";

@@ -1,7 +1,7 @@
 /** @file What `events.jsonl` holds of a method's learning. */
 import { collapsedGroups } from "../../methods/posterior/monitors.ts";
 import type { EpochRecord } from "../../train/checkpoint.ts";
-import { logEvent } from "../run-folder.ts";
+import { logEvent } from "../runs/run-folder.ts";
 
 /**
  * Logs an epoch of learning: its loss and the parts of it, the score on `select`, and what the method tells of

@@ -25,7 +25,7 @@ import { acceptedDropOf, hasTargets, roundDropOf } from "../compress-settings.ts
 import { type CompressContext, densityLeft, remainingOf } from "../context.ts";
 import { posteriorRecordOf } from "../report/posterior-record.ts";
 import { epochEntriesOf } from "../report/report-figures.ts";
-import { makeFolder, roundPaths } from "../run-folder.ts";
+import { makeFolder, roundPaths } from "../runs/run-folder.ts";
 import { isTimeSpent } from "../time-budget.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
 import {

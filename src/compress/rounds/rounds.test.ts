@@ -13,8 +13,8 @@ import type { EpochRecord } from "../../train/checkpoint.ts";
 import type { CompressReport } from "../compress-report.ts";
 import { compressRun } from "../compress-run.ts";
 import type { CompressSettingsInput } from "../compress-settings.ts";
-import { resumeRun } from "../resume-run.ts";
-import type { RunHooks } from "../run-hooks.ts";
+import { resumeRun } from "../runs/resume-run.ts";
+import type { RunHooks } from "../runs/run-hooks.ts";
 import { verifyRun } from "../verify/verify-run.ts";
 
 const common = {

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { type RoundRecord, roundRecord } from "../compress-report.ts";
 import { acceptedDropOf, type CompressSettings, hasTargets } from "../compress-settings.ts";
 import type { CompressContext } from "../context.ts";
-import { logEvent, roundPaths, runPaths } from "../run-folder.ts";
+import { logEvent, roundPaths, runPaths } from "../runs/run-folder.ts";
 import { isTimeSpent } from "../time-budget.ts";
 import { runRound, runTuning } from "./round.ts";
 

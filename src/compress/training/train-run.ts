@@ -28,8 +28,8 @@ import {
   runPaths,
   type TrainConfig,
   writeReport,
-} from "../run-folder.ts";
-import type { RunHooks } from "../run-hooks.ts";
+} from "../runs/run-folder.ts";
+import type { RunHooks } from "../runs/run-hooks.ts";
 import { isModelFile, type NetworkRequest, networkFor } from "./train-network.ts";
 import type { TrainReport } from "./train-report.ts";
 import { settingsOf, type TrainSettingsInput, trainOptionsOf } from "./train-settings.ts";

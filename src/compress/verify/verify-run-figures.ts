@@ -12,7 +12,6 @@ import { structureOf } from "../../structure/units.ts";
 import { type CompressReport, roundRecord } from "../compress-report.ts";
 import { latencyRecord } from "../finish.ts";
 import { chooseRound, lookName, lookRecord } from "../guard/certify.ts";
-import { Journal } from "../journal.ts";
 import { packingRecordOf } from "../packing/packing-record.ts";
 import { selectedInputs } from "../prune.ts";
 import {
@@ -34,7 +33,8 @@ import {
   verificationOf,
 } from "../report/report-figures.ts";
 import { uncertaintyRecordOf } from "../report/uncertainty-record.ts";
-import { type CompressConfig, runPaths } from "../run-folder.ts";
+import { Journal } from "../runs/journal.ts";
+import { type CompressConfig, runPaths } from "../runs/run-folder.ts";
 import { agreementOf } from "./agreement.ts";
 
 /** What a check found. */

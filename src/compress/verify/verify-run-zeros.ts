@@ -8,7 +8,7 @@ import { removalOf, zerosOf } from "../../structure/plan.ts";
 import { removeUnits } from "../../structure/surgery.ts";
 import { structureOf } from "../../structure/units.ts";
 import { countZeros, withZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
-import { type CompressConfig, roundPaths, runPaths } from "../run-folder.ts";
+import { type CompressConfig, roundPaths, runPaths } from "../runs/run-folder.ts";
 import { verifyZeros } from "./verify.ts";
 import type { Found } from "./verify-run-figures.ts";
 

@@ -1,6 +1,6 @@
 /** @file What a run tells on the way, and how it is stopped. */
-import type { EpochRecord } from "../train/checkpoint.ts";
-import type { TrainProgress } from "../train/options.ts";
+import type { EpochRecord } from "../../train/checkpoint.ts";
+import type { TrainProgress } from "../../train/options.ts";
 
 /** What is told on the way. */
 export interface RunHooks {

@@ -4,9 +4,9 @@
  */
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { EspalierError } from "../errors.ts";
-import { writeAtomically } from "../files/model-file.ts";
-import { clearLeftovers } from "../files/tensor-file.ts";
+import { EspalierError } from "../../errors.ts";
+import { writeAtomically } from "../../files/model-file.ts";
+import { clearLeftovers } from "../../files/tensor-file.ts";
 
 const stored = z.strictObject({
   version: z.literal(1),

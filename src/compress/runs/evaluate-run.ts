@@ -1,15 +1,15 @@
 /** @file How sure the result of a run is when its parameters are drawn from their posterior. */
-import { openDataset } from "../data/dataset.ts";
-import type { DatasetOptions } from "../data/options.ts";
-import { assert, EspalierError } from "../errors.ts";
-import { loadModel } from "../files/model-file.ts";
-import { withSeeds } from "../measure/draws.ts";
-import { type EvaluateOptions, type Evaluation, evaluate } from "../measure/evaluate.ts";
-import type { Outcomes } from "../measure/outcomes.ts";
-import { type UncertaintyChange, uncertaintyChange } from "../measure/uncertainty.ts";
-import { allMethods } from "../methods/learned-registry.ts";
-import { emitModel } from "../onnx/emit.ts";
-import { writeModel } from "../onnx/write.ts";
+import { openDataset } from "../../data/dataset.ts";
+import type { DatasetOptions } from "../../data/options.ts";
+import { assert, EspalierError } from "../../errors.ts";
+import { loadModel } from "../../files/model-file.ts";
+import { withSeeds } from "../../measure/draws.ts";
+import { type EvaluateOptions, type Evaluation, evaluate } from "../../measure/evaluate.ts";
+import type { Outcomes } from "../../measure/outcomes.ts";
+import { type UncertaintyChange, uncertaintyChange } from "../../measure/uncertainty.ts";
+import { allMethods } from "../../methods/learned-registry.ts";
+import { emitModel } from "../../onnx/emit.ts";
+import { writeModel } from "../../onnx/write.ts";
 import { learnsPosterior } from "./posterior-of-run.ts";
 import { type RunConfig, readConfig, runPaths } from "./run-folder.ts";
 

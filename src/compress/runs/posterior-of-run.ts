@@ -1,20 +1,20 @@
 /** @file `posterior.onnx`: the result of a run with parameters drawn from what its method learnt of them. */
 import { access } from "node:fs/promises";
 import { dirname } from "node:path";
-import { loadModel, saveModel } from "../files/model-file.ts";
-import type { Graph } from "../ir/graph.ts";
-import { withSeeds } from "../measure/draws.ts";
-import { examine, type Outcomes } from "../measure/outcomes.ts";
-import { saveOutcomes } from "../measure/outcomes-file.ts";
-import { type AnyMethod, isLearned, type LearnedMethod } from "../methods/learned-method.ts";
-import { emitModel } from "../onnx/emit.ts";
-import type { Model } from "../onnx/read.ts";
-import type { ModelBytes } from "../onnx/write.ts";
-import { structureOf } from "../structure/units.ts";
-import type { RoundRecord } from "./compress-report.ts";
-import type { CompressContext } from "./context.ts";
+import { loadModel, saveModel } from "../../files/model-file.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { withSeeds } from "../../measure/draws.ts";
+import { examine, type Outcomes } from "../../measure/outcomes.ts";
+import { saveOutcomes } from "../../measure/outcomes-file.ts";
+import { type AnyMethod, isLearned, type LearnedMethod } from "../../methods/learned-method.ts";
+import { emitModel } from "../../onnx/emit.ts";
+import type { Model } from "../../onnx/read.ts";
+import type { ModelBytes } from "../../onnx/write.ts";
+import { structureOf } from "../../structure/units.ts";
+import type { RoundRecord } from "../compress-report.ts";
+import type { CompressContext } from "../context.ts";
+import { isTimeSpent } from "../time-budget.ts";
 import { makeFolder, roundPaths, runPaths } from "./run-folder.ts";
-import { isTimeSpent } from "./time-budget.ts";
 
 /** A method that learns a posterior. */
 type BayesianMethod = LearnedMethod & Required<Pick<LearnedMethod, "posterior">>;

@@ -1,21 +1,21 @@
 /** @file What all steps of a compression have in common, made from the run's folder and its data. */
-import type { Dataset } from "../data/dataset.ts";
-import { loadModel } from "../files/model-file.ts";
-import { examine, metricOf } from "../measure/outcomes.ts";
-import { withLabelsFrom } from "../measure/pseudo-labels.ts";
-import { anyMethodNamed } from "../methods/learned-registry.ts";
-import { writeModel } from "../onnx/write.ts";
-import { sessionOptionsOf } from "../runtime/session.ts";
-import { costOf } from "../structure/cost.ts";
-import { weightTotal } from "../structure/layer-weights.ts";
-import { structureOf } from "../structure/units.ts";
-import type { Evaluator } from "../train/evaluation.ts";
-import type { CompressContext, Original } from "./context.ts";
-import { type CustomMetric, type CustomParts, measureBy } from "./custom.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import { loadModel } from "../../files/model-file.ts";
+import { examine, metricOf } from "../../measure/outcomes.ts";
+import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
+import { anyMethodNamed } from "../../methods/learned-registry.ts";
+import { writeModel } from "../../onnx/write.ts";
+import { sessionOptionsOf } from "../../runtime/session.ts";
+import { costOf } from "../../structure/cost.ts";
+import { weightTotal } from "../../structure/layer-weights.ts";
+import { structureOf } from "../../structure/units.ts";
+import type { Evaluator } from "../../train/evaluation.ts";
+import type { CompressContext, Original } from "../context.ts";
+import { type CustomMetric, type CustomParts, measureBy } from "../custom.ts";
+import { trainOptionsOf } from "../training/train-settings.ts";
 import { Journal } from "./journal.ts";
 import { type CompressConfig, runPaths } from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
-import { trainOptionsOf } from "./training/train-settings.ts";
 
 /** Reads the original and the journal, and measures the baseline on `select`. Fails as `compressRun`. */
 export async function contextOf(

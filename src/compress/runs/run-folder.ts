@@ -20,12 +20,12 @@ import { appendFileSync } from "node:fs";
 import { access, mkdir, readdir, readFile, rename, rm, rmdir, truncate } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
-import { type DatasetOptions, datasetOptions } from "../data/options.ts";
-import { EspalierError } from "../errors.ts";
-import { writeAtomically } from "../files/model-file.ts";
-import { clearLeftovers } from "../files/tensor-file.ts";
-import { compressSettings } from "./compress-settings.ts";
-import { trainSettings } from "./training/train-settings.ts";
+import { type DatasetOptions, datasetOptions } from "../../data/options.ts";
+import { EspalierError } from "../../errors.ts";
+import { writeAtomically } from "../../files/model-file.ts";
+import { clearLeftovers } from "../../files/tensor-file.ts";
+import { compressSettings } from "../compress-settings.ts";
+import { trainSettings } from "../training/train-settings.ts";
 
 const common = {
   version: z.literal(1),

@@ -1,13 +1,15 @@
 /** @file Going on with a run that was stopped or killed, whatever its command. */
 import { dirname } from "node:path";
 import { z } from "zod";
-import { openDataset } from "../data/dataset.ts";
-import { EspalierError } from "../errors.ts";
-import { whileLocked } from "../files/lock.ts";
-import { versions } from "../runtime/versions.ts";
-import { type CompressReport, compressReport } from "./compress-report.ts";
-import { continueCompression } from "./compress-run.ts";
-import type { CustomParts } from "./custom.ts";
+import { openDataset } from "../../data/dataset.ts";
+import { EspalierError } from "../../errors.ts";
+import { whileLocked } from "../../files/lock.ts";
+import { versions } from "../../runtime/versions.ts";
+import { type CompressReport, compressReport } from "../compress-report.ts";
+import { continueCompression } from "../compress-run.ts";
+import type { CustomParts } from "../custom.ts";
+import { type TrainReport, trainReport } from "../training/train-report.ts";
+import { continueTraining } from "../training/train-run.ts";
 import {
   logEvent,
   makeFolder,
@@ -18,8 +20,6 @@ import {
   runPaths,
 } from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
-import { type TrainReport, trainReport } from "./training/train-report.ts";
-import { continueTraining } from "./training/train-run.ts";
 
 /** How to go on with a run. */
 export interface ResumeOptions extends RunHooks {
