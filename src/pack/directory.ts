@@ -1,5 +1,6 @@
 /** @file The directory of a pack: what each tensor is, how it is coded, and where it belongs. */
 import { ByteReader, pushFloat32, pushVarint, word } from "./byte-io.ts";
+import { leastTensor } from "./container.ts";
 import type { Geometry } from "./geometry.ts";
 import { type SupportForm, supportForms } from "./support-code.ts";
 import { damage } from "./unpack-error.ts";
@@ -85,7 +86,7 @@ export function readDirectory(bytes: Uint8Array, outputBytes: number): Directory
   for (let left = reader.varint(); left > 0; left--) {
     const entry = readEntry(reader);
     const bytes = entry.count * entry.width;
-    if (!(bytes > 0 && bytes <= outputBytes)) throw damage();
+    if (!(bytes >= leastTensor && bytes <= outputBytes)) throw damage();
     gaps += entry.gap;
     total += bytes;
     entries.push(entry);

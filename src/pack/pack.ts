@@ -4,6 +4,7 @@ import { type Model, readModel } from "../onnx/read.ts";
 import { type StoredWeight, storedWeights } from "../onnx/stored-weights.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
 import { type Choice, type Content, type Draft, simplest, sumOf } from "./choose.ts";
+import { leastTensor } from "./container.ts";
 import { bytesIn, exactContent, geometryOf, lossyContents, type PackOptions } from "./contents.ts";
 import { parameterKinds } from "./parameters.ts";
 import { elementsOf } from "./tensor-code.ts";
@@ -56,8 +57,6 @@ export interface Packed {
   readonly tensors: readonly PackedTensor[];
 }
 
-/** Smaller tensors stay in the structure. */
-const leastBytes = 32;
 /** A section ends with the tensor that makes it this long, unpacked. */
 const sectionBytes = 2 ** 20;
 
@@ -116,7 +115,7 @@ function contentsOf(model: Model, options: PackOptions): Contents {
   if (written.external !== undefined)
     throw new EspalierError("MODEL_TOO_LARGE", "The model does not fit into one file of 2 GB.");
   const file = concatBytes(written);
-  const weights = storedWeights(file, leastBytes);
+  const weights = storedWeights(file, leastTensor);
   const contents = options.isLossless
     ? weights.map((weight) => exactContent(weight, bytesIn(file, weight)))
     : lossyContents(file, weights, parameterKinds(readModel(file).graph), options);

@@ -1,7 +1,7 @@
 /** @file Where the bytes of a pack come from: an array, a stream, or anything that can be awaited. */
 import { word } from "./byte-io.ts";
 import { crc32 } from "./crc32.ts";
-import { damage, UnpackError } from "./unpack-error.ts";
+import { allocated, damage, UnpackError } from "./unpack-error.ts";
 
 /** What a web stream of bytes offers; declared here so that no library of types is needed. */
 export interface ByteStream {
@@ -31,7 +31,7 @@ export class PackReader {
   async take(count: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     for (let missing = count; missing > 0; ) {
-      if (this.#piece.length === 0 && !(await this.#refill()))
+      if (!(await this.hasMore()))
         throw new UnpackError("TRUNCATED", `The pack ends after ${this.taken} bytes.`);
       const part = this.#piece.subarray(0, missing);
       this.#piece = this.#piece.subarray(part.length);
@@ -49,23 +49,19 @@ export class PackReader {
     if (word(await this.take(4), "getUint32") !== expected) throw damage("a checksum is wrong");
   }
 
-  /** True when nothing comes any more. */
-  async isAtEnd(): Promise<boolean> {
-    return this.#piece.length === 0 && !(await this.#refill());
-  }
-
-  /** Lets go of the source. */
-  async close(): Promise<void> {
-    await this.#pieces.return?.();
-  }
-
-  async #refill(): Promise<boolean> {
+  /** False when nothing comes any more. */
+  async hasMore(): Promise<boolean> {
     while (this.#piece.length === 0) {
       const { done, value } = await this.#pieces.next();
       if (done || value === undefined) return false;
       this.#piece = value;
     }
     return true;
+  }
+
+  /** Lets go of the source. */
+  async close(): Promise<void> {
+    await this.#pieces.return?.();
   }
 }
 
@@ -90,7 +86,7 @@ function piecesOf(source: PackSource): Pieces {
 
 /** Pieces laid end to end. */
 export function joined(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(length);
+  const out = allocated(() => new Uint8Array(length));
   let at = 0;
   for (const part of parts) {
     out.set(part, at);

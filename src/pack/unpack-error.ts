@@ -13,11 +13,10 @@ export type UnpackErrorCode =
   /** What would come out is larger than is allowed, or than such a pack can hold. */
   | "TOO_LARGE";
 
-const hints: Readonly<Record<UnpackErrorCode, string>> = {
+/** The others: it went wrong on its way. */
+const hints: Readonly<Partial<Record<UnpackErrorCode, string>>> = {
   NOT_A_PACK: "Give a packed file.",
   UNKNOWN_VERSION: "Use a newer Espalier.",
-  TRUNCATED: "Download it again.",
-  DAMAGED: "Download it again.",
   TOO_LARGE: "Raise maxBytes if you trust it.",
 };
 
@@ -31,7 +30,16 @@ export class UnpackError extends Error {
   constructor(code: UnpackErrorCode, message: string) {
     super(message);
     this.code = code;
-    this.hint = hints[code];
+    this.hint = hints[code] ?? "Download it again.";
+  }
+}
+
+/** What `make` takes memory for, within the bounds: `TOO_LARGE` where this machine has less. */
+export function allocated<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw error instanceof RangeError ? new UnpackError("TOO_LARGE", error.message) : error;
   }
 }
 

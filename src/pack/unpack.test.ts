@@ -4,8 +4,11 @@ import { residualNetwork } from "../../test/residual-network.ts";
 import { damageRuns } from "../../test/support/damage-runs.ts";
 import { frameOf, modelWith, randomTensor, sealed } from "../../test/support/packs.ts";
 import { readModel } from "../onnx/read.ts";
+import { simplest } from "./choose.ts";
+import { readDirectory, writeDirectory } from "./directory.ts";
 import { pack } from "./pack.ts";
 import { unpack, unpackPieces } from "./unpack.ts";
+import { UnpackError } from "./unpack-error.ts";
 
 const whole = pack(readModel(residualNetwork()));
 
@@ -67,13 +70,16 @@ describe("unpack", () => {
     expect(isReleased).toBe(true);
   });
 
-  it("passes on what the source throws", async () => {
-    async function* source(): AsyncGenerator<Uint8Array> {
-      yield whole.bytes.subarray(0, 100);
-      throw new Error("connection lost");
-    }
-    await expect(unpack(source())).rejects.toThrow("connection lost");
-  });
+  it.each([new Error("connection lost"), new RangeError("416")])(
+    "passes on what the source throws: %s",
+    async (error) => {
+      async function* source(): AsyncGenerator<Uint8Array> {
+        yield whole.bytes.subarray(0, 100);
+        throw error;
+      }
+      await expect(unpack(source())).rejects.toBe(error);
+    },
+  );
 
   it.each([
     { what: "nothing", bytes: new Uint8Array(0), code: "TRUNCATED" },
@@ -96,6 +102,51 @@ describe("unpack", () => {
     const bare = { ...frame, numbers: frame.numbers.with(2, 0), filling: new Uint8Array(0) };
     expect(await codeOf(sealed(frame))).toBe("ok");
     expect(await codeOf(sealed(bare))).toBe("TOO_LARGE");
+  });
+
+  it("gives back an empty tensor that comes before larger packs of others", async () => {
+    const bytes = modelWith([
+      randomTensor("int64", [1000, 1600], "zero", 0),
+      randomTensor("uint8", [1100, 1000], "noise", 1),
+      randomTensor("uint8", [100, 100], "noise", 2),
+    ]);
+    const packed = pack(readModel(bytes), { isLossless: true });
+    expect(Buffer.compare(await unpack(packed.bytes), bytes)).toBe(0);
+  });
+
+  it("bounds what all sections announce together", async () => {
+    const mega = (seed: number) => randomTensor("int64", [800, 600], "zero", seed);
+    const zeros = pack(readModel(modelWith([mega(0), mega(1), mega(2)])));
+    const frame = frameOf(zeros.bytes);
+    // Each section by itself would be plausible.
+    const bare = { ...frame, numbers: frame.numbers.with(2, 0), filling: new Uint8Array(0) };
+    expect(await codeOf(sealed(frame))).toBe("ok");
+    expect(await codeOf(sealed(bare))).toBe("TOO_LARGE");
+  });
+
+  it("refuses a structure far larger than all that would come out, before it has come", async () => {
+    let taken = 0;
+    async function* source(): AsyncGenerator<Uint8Array> {
+      yield sealed({
+        ...{ numbers: [10, 2 ** 40, 0, 2 ** 40], filling: new Uint8Array(0) },
+        sections: [],
+      });
+      for (; taken < 2 ** 24; taken += 2 ** 16) yield new Uint8Array(2 ** 16);
+    }
+    await expect(unpack(source(), { maxBytes: 1000 })).rejects.toMatchObject({ code: "DAMAGED" });
+    expect(taken).toBeLessThan(2 ** 20);
+  });
+
+  it("refuses tensors so small that a directory of them would be far larger than they", () => {
+    const directoryOf = (count: number) => {
+      const { entry } = simplest({
+        ...{ gap: 0, width: 4, beginsSection: true, count, row: count, kernel: 1 },
+        content: { kind: "exact", bytes: new Uint8Array(4 * count), isFloat: true },
+      });
+      return Uint8Array.from(writeDirectory([entry]));
+    };
+    expect(readDirectory(directoryOf(8), 32).entries).toHaveLength(1);
+    expect(() => readDirectory(directoryOf(7), 28)).toThrow(UnpackError);
   });
 
   it("tells 2,000 damaged and forged packs by typed errors, at once and in little memory", async () => {

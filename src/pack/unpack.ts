@@ -11,7 +11,7 @@ import { type Directory, readDirectory } from "./directory.ts";
 import { RangeDecoder } from "./range-decoder.ts";
 import { joined, PackReader, type PackSource } from "./source.ts";
 import { codeTensor, elementsOf, emptyParts, Models } from "./tensor-code.ts";
-import { damage, UnpackError } from "./unpack-error.ts";
+import { allocated, damage, UnpackError } from "./unpack-error.ts";
 
 /** How to unpack. */
 export interface UnpackOptions {
@@ -61,30 +61,30 @@ export async function* unpackPieces(
     await readSection(reader, filling, filling);
     const { entries, structure } = await readStructure(reader, header);
     const models = new Models();
+    let announced = header.structureBytes;
     let at = 0;
     let next = 0;
     for (const length of sections.slice(1)) {
       const first = next++;
       while (next < entries.length && !entries[next].beginsSection) next++;
       const own = entries.slice(first, next);
-      const output = own.reduce((sum, { count, width }) => sum + count * width, 0);
-      const decoder = new RangeDecoder(await readSection(reader, length, output));
+      announced = own.reduce((sum, { count, width }) => sum + count * width, announced);
+      const decoder = new RangeDecoder(await readSection(reader, length, announced));
       for (const entry of own) {
         if (entry.gap > 0) yield structure.subarray(at, at + entry.gap);
         at += entry.gap;
-        const parts = emptyParts(entry);
-        codeTensor(decoder, models, entry, parts);
-        decoder.finish();
-        yield elementsOf(entry, parts);
+        yield allocated(() => {
+          const parts = emptyParts(entry);
+          codeTensor(decoder, models, entry, parts);
+          decoder.finish();
+          return elementsOf(entry, parts);
+        });
       }
     }
     if (next !== entries.length) throw damage();
     await reader.check(reader.crc);
-    if (!(await reader.isAtEnd())) throw damage("bytes follow it");
+    if (await reader.hasMore()) throw damage("bytes follow it");
     if (at < structure.length) yield structure.subarray(at);
-  } catch (error) {
-    // Within `maxBytes`, but more than this machine has.
-    throw error instanceof RangeError ? new UnpackError("TOO_LARGE", error.message) : error;
   } finally {
     await reader.close();
   }
@@ -106,6 +106,8 @@ async function readHeader(reader: PackReader, maxBytes: number): Promise<Header>
   while (numbers.rest.length > 0) sections.push(numbers.varint());
   requireSize(outputBytes, maxBytes);
   requireSize(filling, outputBytes);
+  // The structure is part of the output, and of each tensor the directory takes less than the tensor has.
+  if (structureBytes > outputBytes + 1024) throw damage();
   return { outputBytes, structureBytes, filling, sections };
 }
 
@@ -123,17 +125,17 @@ async function readStructure(
   return readDirectory(bytes, outputBytes);
 }
 
-/** The next section, of `length` bytes from which `output` come, once its checksum is right. */
+/** The next section of `length` bytes, once its checksum is right; it and those before it give `announced`. */
 async function readSection(
   reader: PackReader,
   length: number,
-  output: number,
+  announced: number,
 ): Promise<Uint8Array> {
   // Coding never makes anything twice as long; a stream without end must not fill the memory.
-  if (length > 2 * output + 1024) throw damage();
+  if (length > 2 * announced + 1024) throw damage();
   const bytes = await reader.take(length);
   await reader.check(crc32(bytes));
-  requireSize(output, largestOutput(reader.taken));
+  requireSize(announced, largestOutput(reader.taken));
   return bytes;
 }
 

@@ -5,7 +5,13 @@ import { concatBytes } from "../onnx/write.ts";
 import { codeBytes } from "./byte-code.ts";
 import { pushVarint } from "./byte-io.ts";
 import { type Choice, Chooser, type Draft } from "./choose.ts";
-import { largestCodedStructure, largestOutput, magic, version } from "./container.ts";
+import {
+  largestCodedStructure,
+  largestOutput,
+  magic,
+  outputPerByte,
+  version,
+} from "./container.ts";
 import { crc32 } from "./crc32.ts";
 import { writeDirectory } from "./directory.ts";
 import { RangeEncoder } from "./range-encoder.ts";
@@ -30,12 +36,15 @@ export function writePack(
   const chooser = new Chooser();
   const choices: Choice[] = [];
   const sections: Uint8Array[] = [];
+  const outputs: number[] = [];
   let encoder: RangeEncoder | undefined;
   for (const draft of drafts) {
     if (draft.beginsSection) {
       if (encoder !== undefined) sections.push(encoder.finish());
       encoder = new RangeEncoder();
+      outputs.push(0);
     }
+    outputs[outputs.length - 1] += draft.count * draft.width;
     const choice = chooser.best(draft, models);
     choices.push(choice);
     if (encoder !== undefined) codeTensor(encoder, models, choice.entry, choice.parts);
@@ -46,9 +55,10 @@ export function writePack(
   const plain = concatBytes([Uint8Array.from(directory), structure]);
   const coded = codedStructure(plain);
   const tail = concatBytes([coded, ...sections].map(withChecksum));
-  // Without the last section, whose tensors must be plausible before it has come.
-  const known = tail.length - (sections.at(-1)?.length ?? 0);
-  const filling = Math.max(0, Math.ceil((outputBytes - largestOutput(known)) / 4096));
+  const filling = fillingFor([
+    { output: plain.length, coded },
+    ...sections.map((section, i) => ({ output: outputs[i], coded: section })),
+  ]);
   const numbers: number[] = [];
   for (const value of [
     outputBytes,
@@ -70,6 +80,20 @@ export function writePack(
   };
 }
 
+/** Bytes to put before the sections, so that none announces more than the bytes up to its end can hold. */
+function fillingFor(
+  sections: readonly { readonly output: number; readonly coded: Uint8Array }[],
+): number {
+  let [announced, known, filling] = [0, 0, 0];
+  for (const { output, coded } of sections) {
+    announced += output;
+    known += coded.length + checksumBytes;
+    const missing = (announced - largestOutput(known)) / outputPerByte;
+    filling = Math.max(filling, Math.ceil(missing));
+  }
+  return filling;
+}
+
 /** Coded, or as it is where that is shorter or would take too long. */
 function codedStructure(plain: Uint8Array): Uint8Array {
   if (plain.length > largestCodedStructure) return plain;
@@ -79,9 +103,11 @@ function codedStructure(plain: Uint8Array): Uint8Array {
   return coded.length < plain.length ? coded : plain;
 }
 
+const checksumBytes = 4;
+
 /** The bytes, and their CRC-32, least significant byte first. */
 function withChecksum(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(bytes.length + 4);
+  const out = new Uint8Array(bytes.length + checksumBytes);
   out.set(bytes);
   new DataView(out.buffer).setUint32(bytes.length, crc32(bytes), true);
   return out;
