@@ -59,7 +59,8 @@ describe("espalier pack and unpack", () => {
       ),
     });
     const argv = ["pack", path("lenet.onnx"), "-o", path("l.esp"), "--json", "--data", data];
-    const { exitCode, out, err } = await espalier([...argv, "--max-drop", "0.9"]);
+    const search = ["--max-drop", "0.9", "--provider", "cpu"];
+    const { exitCode, out, err } = await espalier([...argv, ...search]);
     expect(exitCode, err).toBe(0);
     // Whatever an untrained network does, nine tenths of it may go: one bit is enough.
     const figures = JSON.parse(out);
@@ -94,6 +95,9 @@ describe("espalier pack and unpack", () => {
     { flags: ["--lossless", "--bits", "4"], tells: /--lossless/ },
     { flags: ["--max-drop", "0.1"], tells: /--data/ },
     { flags: ["--mean", "0.5"], tells: /--mean/ },
+    { flags: ["--limit", "4"], tells: /--limit/ },
+    { flags: ["--batch", "4"], tells: /--batch|--tune-epochs/ },
+    { flags: ["--lambda", "1e9"], tells: /1000000/ },
     { flags: ["--codebook", "16", "--bits", "4"], tells: /--codebook/ },
     { flags: ["--bits", "20"], tells: /Bits/ },
   ])("refuse $flags", async ({ flags, tells }) => {

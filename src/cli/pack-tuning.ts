@@ -47,7 +47,7 @@ export function addTuningOptions(command: Command): Command {
 }
 
 /** What tuning has in common with measuring. */
-const shared = new Set(["batchSize", "limit", "threads"]);
+const shared = new Set(["batchSize", "limit", "threads", "provider"]);
 
 /** Whether flags were given that only tuning reads. */
 export function isTuningGiven(flags: TuningFlags): boolean {

@@ -70,7 +70,11 @@ export function packCommand(io: Io): Command {
     .requiredOption("-o, --output <FILE>", "the pack, for example net.esp")
     .option("--lossless", "keep every bit")
     .option("--bits <n>", "bits of a weight before entropy coding (default 8)", positiveValue)
-    .option("--codebook <n>", "a k-means table of n values per weight instead", integerFrom(1))
+    .option(
+      "--codebook <n>",
+      "a k-means table of n values and 0 per weight instead",
+      integerFrom(1),
+    )
     .option("--lambda <x>", "squared steps that a bit is worth (default 0)", nonNegativeValue)
     .option("--row-steps", "a step for each filter, a power of two apart")
     .addOption(
@@ -142,7 +146,7 @@ function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackO
 /** What contradicts itself is refused before any work is done. */
 function requireConsistent(path: string, flags: Flags): void {
   const { output, lossless, bits, codebook, lambda, rowSteps, stepsBy, maxDrop, data } = flags;
-  const { tuneEpochs } = flags;
+  const { tuneEpochs, limit, batch } = flags;
   const usage = (message: string, hint: string): never => {
     throw new EspalierError("USAGE", message, { hint });
   };
@@ -169,7 +173,11 @@ function requireConsistent(path: string, flags: Flags): void {
     [bits, lambda, rowSteps, stepsBy].some((flag) => flag !== undefined)
   )
     usage("--codebook has no steps", "Leave out --bits, --lambda, --row-steps and --steps-by.");
-  const [given] = givenDataFlags(flags);
+  const [given] = [
+    ...givenDataFlags(flags),
+    ...(limit === undefined ? [] : ["--limit"]),
+    ...(batch === undefined ? [] : ["--batch"]),
+  ];
   if (given !== undefined && data === undefined)
     usage(`${given} speaks of data, but no data was given`, "Add --data DIR and --max-drop.");
 }

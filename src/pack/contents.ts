@@ -29,7 +29,10 @@ export interface PackOptions {
   readonly tolerances?: ReadonlyMap<string, number>;
   /** How much error² (in steps²) a bit is worth when codes are chosen. Default 0: nearest codes. */
   readonly lambda?: number;
-  /** A table of at most this many values per weight, by k-means, instead of uniform steps. */
+  /**
+   * A table per weight instead of uniform steps: at most this many values by k-means over what is not 0, and 0.
+   * Every element takes the nearest, which may be 0.
+   */
   readonly codebook?: number;
   /** A step per index of a weight's first axis, a power of two times the tensor's. Default false. */
   readonly hasRowSteps?: boolean;
@@ -108,18 +111,28 @@ function stepped(
   const { rms, largest } = statisticsOfWeight(values);
   const step = Math.max(Math.fround(wanted), Math.fround(largest / (largestNumber - 1)), 2 ** -126);
   const rows = geometry.count / geometry.row;
-  const shifts = hasRowSteps && rms > 0 && rows > 1 ? rowShifts(values, geometry, rms) : [];
+  const shifts = hasRowSteps && rms > 0 && rows > 1 ? rowShifts(values, geometry, rms, step) : [];
   const stepOf = (row: number) =>
     shifts.length === 0 ? step : Math.fround(step * 2 ** shifts[row]);
   const codes = quantise(values, geometry.row, stepOf, lambda);
   return { kind: "steps", step, codes, shifts: Int16Array.from(shifts) };
 }
 
-/** The power of two nearest to each row's share of the tensor's root mean square, from 1/16 to 4. */
-function rowShifts(values: Float32Array, { count, row }: Geometry, rms: number): readonly number[] {
+/**
+ * The power of two nearest to each row's share of the tensor's root mean square, from 1/16 to 4, or one with which
+ * the row's largest element still has a code.
+ */
+function rowShifts(
+  values: Float32Array,
+  { count, row }: Geometry,
+  rms: number,
+  step: number,
+): readonly number[] {
   return Array.from({ length: count / row }, (_, r) => {
-    const own = statisticsOfWeight(values.subarray(r * row, (r + 1) * row)).rms;
-    return own === 0 ? 0 : Math.max(-4, Math.min(2, Math.round(Math.log2(own / rms))));
+    const own = statisticsOfWeight(values.subarray(r * row, (r + 1) * row));
+    if (own.rms === 0) return 0;
+    const least = Math.ceil(Math.log2(own.largest / (step * (largestNumber - 1))));
+    return Math.max(least, -4, Math.min(2, Math.round(Math.log2(own.rms / rms))));
   });
 }
 
@@ -139,19 +152,19 @@ function requireOptions(options: PackOptions, kinds: ReadonlyMap<string, Paramet
     unknown.length > 0
       ? `The model has no parameter named ${unknown.map((name) => `"${name}"`).join(", ")}.`
       : !(typeof bits === "number" ? [bits] : [...bits.values()]).every((b) => isIn(b, 1, 14))
-        ? "Bits are from 1 to 14."
+        ? "Bits of a weight are from 1 to 14."
         : ![...steps.values()].every((step) => isIn(step, 2 ** -126, 2 ** 100))
           ? "A step is a normal number above 0."
           : ![...tolerances.values()].every((width) => isIn(width, 2 ** -126, 2 ** 100))
             ? "What a weight tolerates is a normal number above 0."
             : !isIn(lambda, 0, 1e6)
-              ? "lambda is a number of at least 0."
+              ? "lambda is a number from 0 to 1000000."
               : !(Number.isInteger(codebook) && isIn(codebook, 1, 4096))
                 ? "A codebook has from 1 to 4096 values."
                 : undefined;
   if (problem === undefined) return;
   throw new EspalierError("USAGE", problem, {
-    hint: "`inspect` lists the constants and their names.",
+    ...(unknown.length > 0 && { hint: "`inspect` lists the constants and their names." }),
     data: { unknown },
   });
 }

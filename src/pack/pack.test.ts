@@ -6,12 +6,15 @@ import { describe, expect, it } from "vitest";
 import { buildProgram, programs } from "../../test/random-graphs.ts";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { modelWith, randomTensor } from "../../test/support/packs.ts";
+import { modelOf } from "../../test/tiny-models.ts";
 import { emitModel } from "../onnx/emit.ts";
 import { readModel } from "../onnx/read.ts";
 import { concatBytes } from "../onnx/write.ts";
 import { bitsOf, type DType } from "../tensor/dtype.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
 import { type PackedTensor, pack } from "./pack.ts";
+import { keepBits } from "./quantise.ts";
 import { unpack } from "./unpack.ts";
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
@@ -107,6 +110,43 @@ describe("a lossy pack", () => {
     expect(vectors).toBeGreaterThan(3);
     // And not finer than they need be.
     expect(worst).toBeGreaterThan(at.bound / 2);
+  });
+
+  it("has a code for the largest weight of every row, however small the row's others are", () => {
+    const data = new Float32Array(randomOf(1, "rows").normals(8 * 4608));
+    for (let i = 0; i < 4608; i++) data[i] *= 1e-3;
+    data[5] = 3;
+    const bytes = concatBytes(
+      modelOf((b) => {
+        b.input("x", "float32", [1, 4608]);
+        const weight = b.constant("w", { dtype: "float32", shape: [8, 4608], data });
+        b.node("Gemm", ["x", weight], { transB: 1 }, { outputs: ["y"] });
+        b.output("y", { dtype: "float32", shape: [1, 8] });
+      }),
+    );
+    const packed = pack(readModel(bytes), { bits: 14, hasRowSteps: true });
+    const constant = readModel(packed.unpacked).graph.constants.get("w");
+    expect(constant && toNumbers(constant.read())[5]).toBeCloseTo(3, 2);
+  });
+
+  it("leaves what is not finite as it is", () => {
+    const nan = new Float32Array(Int32Array.of(-1, 0x7fffffff, 0x7fc00000, 0x7f800000).buffer);
+    expect([...keepBits(nan, 11)]).toEqual([NaN, NaN, NaN, Infinity]);
+  });
+
+  it("tells the density of tensors kept as tables and bit for bit", () => {
+    const vector = (of: (i: number) => number) => ({
+      ...{ dtype: "float32" as const, shape: [100] },
+      data: Float32Array.from({ length: 100 }, (_, i) => of(i)),
+    });
+    const model = readModel(
+      modelWith([vector((i) => 1 + (i % 3)), vector((i) => i && Math.sin(i))]),
+    );
+    const { tensors } = pack(model, { isLossless: true });
+    expect(tensors.map(({ values, density }) => [values, density])).toEqual([
+      ["table", 1],
+      ["planes", 0.99],
+    ]);
   });
 
   it("packed again without loss stays small: its values are a table", () => {

@@ -69,9 +69,10 @@ export function pack(model: Model, options: PackOptions = {}): Packed {
   const { file, weights, contents } = contentsOf(model, options);
   const { structure, drafts } = splitFile(file, weights, contents);
   const { bytes, structureBytes, choices } = writePack(structure, drafts, file.length);
+  const unpacked = rebuilt(file, weights, choices);
   return {
-    ...figuresOf(model, bytes, weights, choices, structureBytes),
-    unpacked: rebuilt(file, weights, choices),
+    ...figuresOf(model, { bytes, unpacked, structureBytes }, weights, choices),
+    ...{ bytes, unpacked },
   };
 }
 
@@ -166,11 +167,14 @@ function rebuilt(
 
 function figuresOf(
   model: Model,
-  bytes: Uint8Array<ArrayBuffer>,
+  {
+    bytes,
+    unpacked,
+    structureBytes: structure,
+  }: Pick<Packed, "bytes" | "unpacked"> & { structureBytes: number },
   weights: readonly StoredWeight[],
   choices: readonly Choice[],
-  structure: number,
-): Omit<Packed, "unpacked"> {
+): Omit<Packed, "bytes" | "unpacked"> {
   const sum = (of: (choice: Choice) => number) =>
     choices.reduce((total, c) => total + of(c), 0) / 8;
   const supports = sum(({ cost }) => cost.support);
@@ -179,21 +183,20 @@ function figuresOf(
   const elements = choices.reduce((total, { entry }) => total + entry.count, 0);
   const framing = bytes.length - structure - supports - codes - tables;
   return {
-    bytes,
     bytesBefore: model.sizeBytes,
     bytesAfter: bytes.length,
     ratio: model.sizeBytes / bytes.length,
     bitsPerWeight: elements === 0 ? 0 : (8 * bytes.length) / elements,
     parts: { structure, supports, codes, tables, framing },
     tensors: weights.map(({ name, shape, start, end }, i) => {
-      const { entry, parts, cost } = choices[i];
+      const { entry, cost } = choices[i];
       return {
         name,
         shape,
         support: entry.support,
         values: entry.values,
         step: entry.values === "steps" ? entry.step : undefined,
-        density: densityOf(parts.mask ?? parts.numbers),
+        density: densityOf(unpacked.subarray(start, end), entry.width),
         bytesBefore: end - start,
         bytesAfter: sumOf(cost) / 8,
         parts: { supports: cost.support / 8, codes: cost.codes / 8, tables: cost.tables / 8 },
@@ -202,9 +205,13 @@ function figuresOf(
   };
 }
 
-function densityOf(values: ArrayLike<number>): number {
-  if (values.length === 0) return 1;
+/** Share of the elements, `width` bytes each, that have a bit set. */
+function densityOf(bytes: Uint8Array, width: number): number {
   let count = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] !== 0) count++;
-  return count / values.length;
+  for (let i = 0; i < bytes.length; i += width) {
+    let bits = 0;
+    for (let k = i; k < i + width; k++) bits |= bytes[k];
+    if (bits !== 0) count++;
+  }
+  return (count * width) / bytes.length;
 }

@@ -177,6 +177,9 @@ function clampCode(code: number): number {
   return Math.max(-largestNumber, Math.min(largestNumber, code));
 }
 
+/** All set in what is not finite. */
+const exponentBits = 0x7f800000;
+
 /**
  * Floats rounded to `mantissa` bits behind the leading one, to nearest, ties to even. The exponent stays, so
  * that the relative error is at most 2^-(mantissa + 1) for every normal number, and no variance
@@ -188,9 +191,10 @@ export function keepBits(values: Float32Array, mantissa: number): Float32Array<A
   const drop = 23 - mantissa;
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
+    if ((word & exponentBits) === exponentBits) continue;
     const odd = (word >>> drop) & 1;
     const rounded = ((word + (1 << (drop - 1)) - 1 + odd) >> drop) << drop;
-    if ((rounded & 0x7f800000) !== 0x7f800000) words[i] = rounded;
+    if ((rounded & exponentBits) !== exponentBits) words[i] = rounded;
   }
   return out;
 }
