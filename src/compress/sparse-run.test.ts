@@ -123,7 +123,7 @@ describe("prune by weights", () => {
 });
 
 describe("compress of a network whose units must all stay", () => {
-  const quick = { epochs: "1", rate: "0.01", images: "64" };
+  const quick = { epochs: "1", rate: "0.01" };
   it.each<[string, Readonly<Record<string, string>>]>([
     ["magnitude", { level: "weights" }],
     ["snr", { level: "weights", ...quick }],

@@ -18,7 +18,7 @@ export interface MethodContext {
 
 /** What a method answers. */
 export interface Proposal {
-  /** One per unit, of any scale; the lowest go first. */
+  /** One per unit, of any scale; the lowest go first, but where single weights are judged. */
   readonly scores: Float64Array;
   /**
    * What the removal of each unit costs (0 or more), in any measure that adds up over units. Where given,
@@ -27,7 +27,7 @@ export interface Proposal {
   readonly losses?: Float64Array;
   /**
    * New parameters for the consumers of what is removed, in the original's widths; empty for methods
-   * that don't compensate.
+   * that don't compensate. Not asked for where single weights are judged: what goes then is constant.
    */
   readonly edits: (removed: Removed) => readonly Edit[];
   /**

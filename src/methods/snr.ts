@@ -149,7 +149,8 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
         const { weight, shape, filterAxis, limit } = own;
         const { means, deviations } = momentsOfWeight(trained, noisy, own, limit);
         const prior = own.prior.kind === "learnt" ? bestPrior(means, deviations) : limit;
-        return [weight, { weight, shape, filterAxis, means, deviations, prior }];
+        const zeros = noisy.zeros.get(weight);
+        return [weight, { weight, shape, filterAxis, means, deviations, prior, zeros }];
       }),
     );
   const how: PosteriorTraining = {
@@ -174,9 +175,11 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
   const look: MeasureOptions = { dataset, training, images, seed };
   const looksAtInputs = score === "input-weighted" || score === "loss" ? look : undefined;
   const axes = await scoredAxes(structure, graph, { weights, scales, of }, looksAtInputs);
-  const moments = isCompensated
-    ? await momentsWithoutStatistics(structure, graph, look)
-    : undefined;
+  // Behind single weights nothing goes but units that are constant: what they read is exact without it.
+  const moments =
+    isCompensated && !settings.isByWeight
+      ? await momentsWithoutStatistics(structure, graph, look)
+      : undefined;
   const facts = posteriorFacts(structure, axes);
   const scores = scoreUnits(structure, axes, score);
   return {

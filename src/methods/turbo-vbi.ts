@@ -17,7 +17,6 @@ import { digestOf } from "../files/tensor-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { withWeights } from "../train/parameters.ts";
-import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
 import { weightDeviations, withRandomWeights } from "./posterior/posterior-network.ts";
 import { stageOf } from "./stages.ts";
@@ -74,7 +73,7 @@ export const turboVbi: LearnedMethod = {
 /** `turboVbi.learn`, with all that it finds out. Throws what a method that learns throws. */
 export async function learnSupport(context: LearningContext): Promise<TurboProposal> {
   const settings = turboSettings(context);
-  const { structure, dataset, training, seed } = context;
+  const { structure, training } = context;
   const { graph: original } = structure.analysis;
   const layers = turboLayers(structure, settings);
   const noisy = insertNoise(original, layers, "weight", (own) => own, { keepsZeros: true });
@@ -97,16 +96,12 @@ export async function learnSupport(context: LearningContext): Promise<TurboPropo
   }));
   const scores = layers.map((layer, i) => weightScores(graph, layer, beliefs[i]));
   const facts = layers.map((layer, i) => supportFacts(layer, scores[i]));
-  const look = { dataset, training, images: settings.images, seed };
-  const moments = settings.isCompensated
-    ? await momentsWithoutStatistics(structure, graph, look)
-    : undefined;
   return {
     ...{ graph, history, facts },
     scores: unitScores(structure, layers, beliefs),
     memory: rememberedIn(graph, posteriors, variationalScales(structure, layers)),
     weightScores: new Map(layers.map(({ weight }, i) => [weight, scores[i]])),
-    edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
+    edits: () => [],
     notes: supportNotes(facts),
   };
 }

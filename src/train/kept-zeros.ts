@@ -4,20 +4,10 @@
  * The mask is what the network itself says at the start: a resumed run has the same.
  */
 import type { GraphEmitter } from "../grad/emitter.ts";
-import type { Graph } from "../ir/graph.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
-import { countNonZeros, weightConstants } from "../structure/layer-weights.ts";
-import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { type Pack, packed } from "./packing.ts";
-
-/** Names of the weights of linear layers that hold zeros. */
-export function weightsWithZeros(graph: Graph): ReadonlySet<string> {
-  const found = new Set<string>();
-  for (const [name, constant] of weightConstants(graph))
-    if (countNonZeros(constant) < sizeOf(constant.shape)) found.add(name);
-  return found;
-}
 
 /** The gradient of a pack, 0 where the pack itself begins as 0. */
 export function withoutZeros(emit: GraphEmitter, pack: Pack, gradient: Value): Value {

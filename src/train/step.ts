@@ -13,11 +13,12 @@ import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
 import { inferTypes } from "../ops/infer.ts";
 import { trainingForm } from "../ops/training.ts";
+import { noZeros, type Zeros, zerosIn } from "../structure/zeros.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
 import { embedNodes, requireUnderstood } from "./embed.ts";
-import { weightsWithZeros, withoutZeros } from "./kept-zeros.ts";
+import { withoutZeros } from "./kept-zeros.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
 import { emitPacked, type Pack, packsOf } from "./packing.ts";
@@ -147,7 +148,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     const step = options.weightSteps?.get(name);
     return step === undefined ? weight : emitRounded(emit, weight, step);
   };
-  const sparse = options.keepsZeros ? weightsWithZeros(network) : new Set<string>();
+  const sparse = options.keepsZeros ? zerosIn(network) : noZeros;
   const packs = trainedPacks(state, optimizer, trained, sparse).map(
     ({ parts, ...pack }): TrainedPack => ({
       ...pack,
@@ -281,7 +282,7 @@ function trainedPacks(
   state: StateInputs,
   optimizer: Optimizer,
   parameters: readonly Parameter[],
-  sparse: ReadonlySet<string>,
+  sparse: Zeros,
 ): readonly TrainedPack[] {
   const alike = new Map<string, Parameter[]>();
   for (const parameter of parameters) {

@@ -98,6 +98,24 @@ function order(scores: Float64Array): number[] {
   return [...scores.keys()].sort((a, b) => scores[a] - scores[b]);
 }
 
+it("does not count weights that are 0 for good", () => {
+  const posterior: WeightPosterior = {
+    ...{ weight: "w", shape: [2, 3], filterAxis: 0, prior: 1 },
+    means: Float64Array.of(0.5, 0, 0, 0, 0, 0),
+    deviations: Float64Array.of(0.1, 1, 1, 1, 1, 1),
+    zeros: Uint8Array.of(0, 1, 1, 1, 1, 1),
+  };
+  const [first, second] = filterSums(posterior);
+  expect(first).toMatchObject({ weights: 1, kl: klOf(0.5, 0.1, 1) });
+  expect(second).toMatchObject({ weights: 0, kl: 0 });
+  const axes = [{ units: [0, 1], filters: [first, second] }];
+  for (const score of snrScores) {
+    const [own, empty] = scoreUnits(structureOf(2), axes, score);
+    expect(Number.isFinite(own)).toBe(true);
+    expect(empty).toBe(Number.POSITIVE_INFINITY);
+  }
+});
+
 describe("a random scale behind a filter", () => {
   it("makes signal over noise that of the product", () => {
     const random = randomOf("product");

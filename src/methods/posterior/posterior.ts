@@ -21,6 +21,8 @@ export interface WeightPosterior {
   readonly deviations: Float64Array;
   /** Deviation s of the prior, whose mean is 0. */
   readonly prior: number;
+  /** 1 for elements that are 0 for good and not random; absent where there are none. */
+  readonly zeros?: Uint8Array | undefined;
 }
 
 /** KL(N(μ, σ²) ‖ N(m, s²)) in nats. */
@@ -43,7 +45,7 @@ export function bestPrior(means: ArrayLike<number>, deviations: ArrayLike<number
 
 /** What a filter amounts to: sums over its weights, from which every score follows. */
 export interface FilterSums {
-  /** Number of weights. */
+  /** Number of random weights. */
   readonly weights: number;
   /** Σ KL. */
   readonly kl: number;
@@ -74,13 +76,14 @@ export function filterSums(
   posterior: WeightPosterior,
   power: (place: number) => number = () => 1,
 ): readonly FilterSums[] {
-  const { shape, filterAxis, means, deviations, prior } = posterior;
+  const { shape, filterAxis, means, deviations, prior, zeros } = posterior;
   const inner = sizeOf(shape.slice(filterAxis + 1));
   const sums = Array.from({ length: shape[filterAxis] }, () => ({
     ...{ weights: 0, kl: 0, evidence: 0, signal: 0, noise: 0, size: 0, deviation: 0, ratios: 0 },
     ...{ signalPower: 0, noisePower: 0, scaleRatio: Number.POSITIVE_INFINITY },
   }));
   for (const [place, mean] of means.entries()) {
+    if (zeros?.[place] === 1) continue;
     const deviation = deviations[place];
     const own = sums[Math.floor(place / inner) % sums.length];
     const energy = power(place);

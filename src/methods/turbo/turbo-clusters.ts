@@ -12,7 +12,7 @@ import { weightsPerBit } from "./turbo-support.ts";
 const leastSize = 1e-3;
 /** The score of such weights, below all log odds. */
 const leastScore = -1e6;
-/** How much the size of a weight counts where log odds are equal. */
+/** How much the size of a weight counts where log odds are equal; of shares it counts in proportion. */
 const sizeShare = 1e-6;
 
 /** What was found in one layer. */
@@ -46,10 +46,12 @@ export function weightScores(
   const values = constant ? toNumbers(constant.read()) : logits;
   const squares = values.reduce((sum, value) => sum + value ** 2, 0);
   const rms = Math.sqrt(squares / values.length);
+  const isShared = weightsPerBit(layer.layout) > 1;
   return logits.map((own, i) => {
     const size = rms > 0 ? Math.abs(values[i]) / rms : 0;
     const order = (sizeShare * size) / (1 + size);
-    return size < leastSize ? leastScore + order : own + order;
+    if (size < leastSize) return leastScore + order;
+    return own + (isShared && own > 0 ? own * order : order);
   });
 }
 

@@ -112,6 +112,7 @@ describe("hyper-parameters", () => {
   it("say what is wrong", () => {
     expect(() => requirePrior({ ...prior, density: 1 })).toThrow(/density/);
     expect(() => requirePrior({ ...prior, contrast: 0 })).toThrow(/contrast/);
+    expect(() => requirePrior({ ...prior, contrast: 1e-170 })).toThrow(/contrast/);
     expect(() => requirePrior({ ...prior, length: 1.2 })).toThrow(/clusters of 1.2/);
     expect(() => requirePrior({ ...prior, length: 1.2, structure: "iid" })).not.toThrow();
     const dense = { ...prior, density: 0.02 };
@@ -196,6 +197,19 @@ describe("beliefs about a layer", () => {
     expect(active(beliefs)).toEqual(active(beliefsOf()));
   });
 
+  it("say the same to a bit however sure it was before", () => {
+    const independent = { ...prior, structure: "iid" as const, form: "factorised" as const };
+    const [own] = turboLayers(structure, independent);
+    let beliefs: LayerBeliefs | undefined;
+    for (const size of [0.01, 0.1, 0.2, 0.3]) {
+      const alike = { means: new Float64Array(15).fill(size), deviations: moments.deviations };
+      beliefs = believe(own, independent, alike, beliefs);
+      const { logits, evidence } = beliefs;
+      for (const [bit, odds] of logits.entries())
+        expect(odds - evidence[bit]).toBeCloseTo(logit(prior.density), 9);
+    }
+  });
+
   it("become scores, facts and notes", () => {
     const beliefs = beliefsOf();
     const scores = weightScores(graph, layer, beliefs);
@@ -250,5 +264,23 @@ describe("beliefs about a layer", () => {
     expect([scores[0], scores[5], scores[12]].map((score) => score.toFixed(4))).toEqual([
       ...["0.2500", "-3.0000", "1.0000"],
     ]);
+  });
+
+  it("tear no active bit apart by the sizes of its weights, however many bits there are", () => {
+    const [rows, columns] = [512, 64];
+    const b = new GraphBuilder("wide");
+    const x = b.input("x", "float32", ["N", columns, 8, 8]);
+    const kernels = normals([rows, columns, 3, 3], "k");
+    const [y] = b.node("Conv", [x, b.constant("k", kernels)], {}, { name: "layer" });
+    const [z] = b.node("Relu", [y], {}, { name: "relu" });
+    b.output(z);
+    const wide = b.build();
+    const [own] = turboLayers(structureOf(wide), { ...prior, structure: "kernel" });
+    const logits = Float64Array.from({ length: rows * columns }, (_, i) => 1 + i / rows);
+    const scores = weightScores(wide, own, { logits });
+    // Those next to nothing come last whatever their bit.
+    const active = (bit: number) => scores.subarray(9 * bit, 9 * bit + 9).filter((own) => own > 0);
+    for (let bit = 1; bit < rows * columns; bit++)
+      expect(Math.min(...active(bit))).toBeGreaterThan(Math.max(...active(bit - 1)));
   });
 });

@@ -302,6 +302,9 @@ export function perWeight({ layout }: TurboLayer, bits: Float64Array): Float64Ar
   return weights.map((_, i) => bits[Math.floor(i / width)]);
 }
 
+/** With less, the rates of inactive precisions would be lost beside those of active ones. */
+const leastContrast = 1e-6;
+
 /** Whether a prior can hold at all. Fails with `USAGE`. */
 export function requirePrior({ density, length, contrast, structure }: TurboPrior): void {
   const refuse = (option: string, message: string, hint: string) => {
@@ -309,8 +312,12 @@ export function requirePrior({ density, length, contrast, structure }: TurboPrio
   };
   if (!(density > 0 && density < 1))
     refuse("density", `the density is ${density}`, "Expected a share between 0 and 1.");
-  if (!(contrast > 0 && contrast < 1))
-    refuse("contrast", `the contrast is ${contrast}`, "Expected a share between 0 and 1.");
+  if (!(contrast >= leastContrast && contrast < 1))
+    refuse(
+      "contrast",
+      `the contrast is ${contrast}`,
+      `Expected a share from ${leastContrast} to 1.`,
+    );
   const least = 1 / (1 - density);
   if (structure !== "iid" && structure !== "neuron" && length < least)
     refuse(

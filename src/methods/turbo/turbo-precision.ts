@@ -149,8 +149,8 @@ export function factorisedBeliefs(
       precisions.map((precision, i) => evidenceOf(precision, logPrecisions[i])),
       width,
     );
-    logits = evidence.map((own, bit) => clamp(own + priorLogits[bit]));
-    const moments = logits.map((own) => sigmoid(own));
+    logits = evidence.map((own, bit) => own + priorLogits[bit]);
+    const moments = logits.map((own) => sigmoid(clamp(own)));
     for (const [i, m2] of secondMoments.entries()) {
       const q = moments[Math.floor(i / width)];
       const shape = q * active.shape + (1 - q) * inactive.shape + dof;

@@ -2,12 +2,7 @@
 import type { LearningContext } from "../learned-method.ts";
 import { type MethodOption, numberOptionOf, optionOf } from "../method.ts";
 import { noiseForms } from "../variational/variational-layers.ts";
-import {
-  compensationOptions,
-  lambdaOption,
-  noiseOption,
-  rateOption,
-} from "../variational/variational-options.ts";
+import { lambdaOption, noiseOption, rateOption } from "../variational/variational-options.ts";
 import type { PosteriorTraining } from "../variational/variational-training.ts";
 import { requirePrior, type TurboPrior, transitionForms } from "./turbo-layer.ts";
 import { beliefForms } from "./turbo-precision.ts";
@@ -89,7 +84,6 @@ export const turboOptions: readonly MethodOption[] = [
   noiseOption,
   rateOption,
   lambdaOption("1"),
-  ...compensationOptions,
 ];
 
 /** The options, read. */
@@ -97,8 +91,6 @@ export interface TurboSettings extends PosteriorTraining, TurboPrior {
   readonly rounds: number;
   /** Rounds at the beginning in which bits say nothing to each other. */
   readonly alone: number;
-  readonly images: number;
-  readonly isCompensated: boolean;
 }
 
 /** Reads the options. Fails with `USAGE` for what cannot be. */
@@ -134,7 +126,5 @@ export function turboSettings(context: Pick<LearningContext, "options">): TurboS
     epochs: number("epochs", 0, true),
     rate: number("rate", Number.MIN_VALUE),
     lambda: number("lambda", 0),
-    images: number("images", 1, true),
-    isCompensated: optionOf(method, context, "compensate") === "on",
   };
 }

@@ -57,11 +57,13 @@ export function scoreUnits(
   const totals = new Float64Array(structure.units.length);
   const weights = new Float64Array(structure.units.length);
   for (const { units, filters } of axes) {
+    const random = filters.filter((filter) => filter.weights > 0);
     const layer = {
-      norm: Math.max(...filters.map(({ signal }) => Math.sqrt(signal))),
-      ratio: Math.max(...filters.map(ratioL2)),
+      norm: Math.max(...random.map(({ signal }) => Math.sqrt(signal))),
+      ratio: Math.max(...random.map(ratioL2)),
     };
     for (const [i, filter] of filters.entries()) {
+      if (filter.weights === 0) continue;
       const unit = units[i];
       weights[unit] += filter.weights;
       totals[unit] += add(filter, layer) * (isSum ? 1 : filter.weights);

@@ -7,7 +7,7 @@
  */
 import { assert } from "../../errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
-import { noZeros, zerosIn } from "../../structure/zeros.ts";
+import { noZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import {
@@ -36,6 +36,8 @@ export interface VariationalGraph {
   readonly prefix: string;
   /** Constants that serve the noise and are not to be trained. */
   readonly fixed: readonly string[];
+  /** Weights that are 0 and have no noise; what their ln σ come to says nothing. */
+  readonly zeros: Zeros;
 }
 
 /** How noise is put into a network. */
@@ -104,7 +106,7 @@ export function insertNoise<W extends VariationalWeight>(
       nodes: graph.nodes.flatMap((node) => replaced.get(node.name) ?? [node]),
       constants: make.constants,
     },
-    ...{ logDeviations, prefix, fixed },
+    ...{ logDeviations, prefix, fixed, zeros },
   };
 }
 
@@ -117,7 +119,7 @@ export function meanNetwork(original: Graph, trained: Graph): Graph {
   return { ...original, constants: new Map(constants) };
 }
 
-/** Mean and deviation of every element of a weight in a network with noise, as they are now. */
+/** Mean and deviation of every element of a weight in a network with noise; of `zeros`, a deviation that it does not have. */
 export function momentsOfWeight(
   trained: Graph,
   { logDeviations }: Pick<VariationalGraph, "logDeviations">,
