@@ -1,7 +1,14 @@
 /**
- * @file Weights as places in a table, for training: the places are fixed and the entries are the parameters,
- * so that an entry's gradient is the sum over the weights that share it (Han, Mao, Dally, Deep Compression,
- * ICLR 2016, section 3). An entry for zero is padded in front and is no parameter: zeros stay zeros.
+ * @file Weights as places in a table, for training: the places are fixed and the entries are trained, after Han,
+ * Mao, Dally (Deep Compression, ICLR 2016, section 3). An entry for zero is padded in front and is no parameter:
+ * zeros stay zeros.
+ *
+ * The gradient of an entry is the sum over the n weights that share it, and a rate that suits weights would be n times
+ * too high for it. So the parameter is t = e √n for the entry e: its gradient is that sum over √n, and a step
+ *
+ *     Δe = Δt / √n = -rate · (1/n) Σ gradients
+ *
+ * is the mean of the steps that its weights would have taken: the step of all weights, projected on what is shared.
  */
 import { assert } from "../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
@@ -11,8 +18,10 @@ import { int64Vector, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 
 /** A graph whose weights are read out of tables. */
 export interface CodebookForm {
-  /** A table has the name of its weight, and holds what is not zero: [entries]. */
+  /** A parameter has the name of its weight, and holds t for each entry that is not zero: [entries]. */
   readonly graph: Graph;
+  /** Constants that are no parameters, though they could be. */
+  readonly fixed: readonly string[];
   /** The form without tables, after training: each weight is what its table then gives. */
   readonly undo: (trained: Graph) => Graph;
 }
@@ -20,12 +29,14 @@ export interface CodebookForm {
 /** A weight that is read out of a table. */
 interface TableWeight {
   readonly weight: Constant;
-  readonly table: Constant;
+  readonly parameter: Constant;
+  /** 1/√n for each entry. */
+  readonly scale: Constant;
   /** Places in the table with a zero in front, in the weight's shape. */
   readonly places: Constant;
-  /** Pads the table, and picks the elements. */
-  readonly nodes: readonly [Node, Node];
-  /** What the second one computes. */
+  /** Scales the table, pads it, and picks the elements. */
+  readonly nodes: readonly [Node, Node, Node];
+  /** What the last one computes. */
   readonly value: string;
 }
 
@@ -43,15 +54,37 @@ export function withCodebooks(
     const zero = table.indexOf(0);
     const indices = int64Vector(Array.from(places, (place) => placeBehind(zero, place)));
     const own = constantOf(fresh(`${name}.places`), { ...indices, shape: weight.shape });
-    const [padded, value] = [fresh(`${name}.padded`), fresh(`${name}.read`)];
-    const pad = newNode(fresh(`pad ${name}`), "Pad", [name, front.name], padded);
-    const pick = newNode(fresh(`read ${name}`), "Gather", [padded, own.name], value);
-    const tensor = tensorOf("float32", [entries.length], entries);
-    const parts = { weight, table: constantOf(name, tensor), places: own };
-    return [{ ...parts, nodes: [pad, pick], value }];
+    const counts = new Float64Array(entries.length + 1);
+    for (const place of toNumbers(indices)) counts[place]++;
+    const roots = entries.map((_, i) => Math.sqrt(Math.max(1, counts[i + 1])));
+    const vector = (of: (i: number) => number) =>
+      tensorOf(
+        "float32",
+        [entries.length],
+        Float32Array.from(entries, (_, i) => of(i)),
+      );
+    const parameter = constantOf(
+      name,
+      vector((i) => entries[i] * roots[i]),
+    );
+    const scale = constantOf(
+      fresh(`${name}.scale`),
+      vector((i) => 1 / roots[i]),
+    );
+    const [scaled, padded] = [fresh(`${name}.scaled`), fresh(`${name}.padded`)];
+    const value = fresh(`${name}.read`);
+    const nodes = [
+      newNode(fresh(`scale ${name}`), "Mul", [name, scale.name], scaled),
+      newNode(fresh(`pad ${name}`), "Pad", [scaled, front.name], padded),
+      newNode(fresh(`read ${name}`), "Gather", [padded, own.name], value),
+    ] as const;
+    return [{ weight, parameter, scale, places: own, nodes, value }];
   });
-  if (read.length === 0) return { graph, undo: (trained) => trained };
-  const added = [front, ...read.flatMap(({ table, places }) => [table, places])];
+  if (read.length === 0) return { graph, fixed: [], undo: (trained) => trained };
+  const added = [
+    front,
+    ...read.flatMap(({ parameter, scale, places }) => [parameter, scale, places]),
+  ];
   const names = new Map(read.map(({ weight, value }) => [weight.name, value]));
   return {
     graph: {
@@ -62,6 +95,7 @@ export function withCodebooks(
         ...graph.nodes.map((node) => withInputs(node, names)),
       ],
     },
+    fixed: read.map(({ scale }) => scale.name),
     undo: (trained) => withoutTables(trained, read, added),
   };
 }
@@ -79,10 +113,11 @@ function withoutTables(
 ): Graph {
   const constants = new Map(trained.constants);
   for (const { name } of added) constants.delete(name);
-  for (const { weight, places } of read) {
-    const table = trained.constants.get(weight.name);
-    assert(table !== undefined, "training keeps its parameters");
-    const entries = [0, ...toNumbers(table.read())];
+  for (const { weight, scale, places } of read) {
+    const parameter = trained.constants.get(weight.name);
+    assert(parameter !== undefined, "training keeps its parameters");
+    const scales = toNumbers(scale.read());
+    const entries = [0, ...toNumbers(parameter.read()).map((t, i) => t * scales[i])];
     const elements = Array.from(toNumbers(places.read()), (place) => entries[place]);
     const tensor = tensorOf("float32", weight.shape, elements);
     constants.set(weight.name, { ...weight, read: () => tensor });

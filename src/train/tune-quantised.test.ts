@@ -54,6 +54,7 @@ const gradientAt = (read: readonly number[]): readonly number[] => {
   return read.map((_, k) => x[k >> 1] * y[k & 1]);
 };
 const fed = () => new Map([["x", floats([1, 3], x)]]);
+const frozen = (names: readonly string[]) => names.map((match) => ({ match, isFrozen: true }));
 const options = {
   inputShapes: new Map([["x", [1, 3]]]),
   ...{ target: undefined, objective: half, optimizer: sgd({ momentum: 0 }), keepsZeros: true },
@@ -167,10 +168,15 @@ describe("a codebook", () => {
   const places = Int16Array.of(4, 1, 2, 3, 0, 3);
   const members = Array.from(places);
   const valuesOf = (entries: ArrayLike<number>) => members.map((place) => entries[place]);
+  const countOf = (place: number) => members.filter((own) => own === place).length;
+  /** The places of the entries that are trained. */
+  const trained = [0, 1, 3, 4];
+  const entriesOf = (parameters: ArrayLike<number>) =>
+    trained.map((place, i) => parameters[i] / Math.sqrt(countOf(place)));
 
-  it("moves each entry by the summed gradient of its members, and zero not at all", async () => {
-    const { graph, undo } = withCodebooks(linear(), new Map([["w", { table, places }]]));
-    const step = buildStep(graph, options);
+  it("moves each entry by the mean step of its members, and zero not at all", async () => {
+    const { graph, undo, fixed } = withCodebooks(linear(), new Map([["w", { table, places }]]));
+    const step = buildStep(graph, { ...options, groups: frozen(fixed) });
     const rate = 0.01;
     const after = await runSteps(step, [rate, rate], fed);
     let entries = [...table];
@@ -178,16 +184,15 @@ describe("a codebook", () => {
       const gradient = gradientAt(valuesOf(entries));
       entries = entries.map((entry, place) =>
         members.reduce(
-          (moved, own, k) => (own === place && place !== 2 ? moved - rate * gradient[k] : moved),
+          (moved, own, k) =>
+            own === place && place !== 2 ? moved - (rate * gradient[k]) / countOf(place) : moved,
           entry,
         ),
       );
-      const expected = entries.filter((_, place) => place !== 2);
-      for (const [i, value] of (weights.get("w") ?? []).entries())
-        expect(value).toBeCloseTo(expected[i], 6);
+      for (const [i, value] of entriesOf(weights.get("w") ?? []).entries())
+        expect(value).toBeCloseTo(entries[trained[i]], 6);
     }
-    const trained = withWeights(graph, new Map([["w", floats([4], after[1].get("w") ?? [])]]));
-    const back = undo(trained);
+    const back = undo(withWeights(graph, new Map([["w", floats([4], after[1].get("w") ?? [])]])));
     expect(back.nodes).toEqual(linear().nodes);
     expect([...back.constants.keys()]).toEqual(["w"]);
     for (const [k, value] of valuesOf(entries).entries())
@@ -195,17 +200,19 @@ describe("a codebook", () => {
   });
 
   it("has the gradient that finite differences on an entry give", async () => {
-    const { graph } = withCodebooks(linear(), new Map([["w", { table, places }]]));
-    const [moved] = await runSteps(buildStep(graph, options), [1], fed);
+    const { graph, fixed } = withCodebooks(linear(), new Map([["w", { table, places }]]));
+    const step = buildStep(graph, { ...options, groups: frozen(fixed) });
+    const [moved] = await runSteps(step, [1], fed);
     const lossAt = (entries: readonly number[]): number => {
       const read = valuesOf(entries);
       const y = [0, 1].map((o) => x.reduce((sum, xi, i) => sum + xi * read[2 * i + o], 0));
       return y.reduce((sum, value) => sum + value ** 2, 0) / 2;
     };
     const h = 1e-4;
-    for (const [i, place] of [0, 1, 3, 4].entries()) {
+    const entries = entriesOf(moved.get("w") ?? []);
+    for (const [i, place] of trained.entries()) {
       const [up, down] = [h, -h].map((by) => lossAt([...table].with(place, table[place] + by)));
-      const gradient = table[place] - (moved.get("w")?.[i] ?? Number.NaN);
+      const gradient = (table[place] - entries[i]) * countOf(place);
       expect(gradient).toBeCloseTo((up - down) / (2 * h), 4);
     }
   });
@@ -278,6 +285,27 @@ describe.each<readonly [string, PackOptions]>([
     const again = await tuneQuantised(model, dataset, packing, training);
     expect(pack(again.model, again.options).bytes).toEqual(packed.bytes);
   }, 60_000);
+});
+
+it("packs a network as it was where tuning only makes it worse, and says so", async () => {
+  const dataset = await openQuadrants(folder);
+  const model = sparseModel();
+  const learning = { batchSize: 40, threads: 1, checksMemorisation: false };
+  const good = await tuneQuantised(model, dataset, { bits: 4 }, { ...learning, epochs: 3 });
+  const packing = { codebook: 16 };
+  const warnings: string[] = [];
+  const training = { ...learning, epochs: 1, learningRate: 1, optimizer: adam() };
+  const bad = await tuneQuantised(good.model, dataset, packing, {
+    ...training,
+    onWarning: (warning) => warnings.push(warning),
+  });
+  expect(bad.training.warnings.join()).toMatch(/worse/);
+  expect(warnings).toEqual(bad.training.warnings);
+  const of = async (file: Uint8Array) =>
+    metricOf(await examine(file, dataset, { split: "select", threads: 1 })).value;
+  const untuned = await of(quantised(good.model, packing));
+  expect(bad.training.history[0].select?.value).toBeLessThan(untuned);
+  expect(await of(quantised(bad.model, bad.options))).toBe(untuned);
 });
 
 it.each<readonly [PackOptions, RegExp]>([

@@ -3,6 +3,7 @@
  * at steps or places that stay, and after each epoch it is the unpacked network that is scored.
  */
 import type { Dataset } from "../data/dataset.ts";
+import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { type Model, readModel } from "../onnx/read.ts";
@@ -13,12 +14,17 @@ import { codesOf, quantised } from "../pack/pack.ts";
 import { sessionOptionsOf } from "../runtime/session.ts";
 import { withCodebooks } from "./codebook-form.ts";
 import { evaluatorOf } from "./evaluation.ts";
+import { graphOf } from "./network.ts";
 import { objectiveFor, type TrainOptions, type TrainResult } from "./options.ts";
 import { train } from "./train.ts";
 
+const worseWarning =
+  "Tuning made the rounded network worse on `select` in every epoch, so it is packed as it was. " +
+  "A lower learning rate may help.";
+
 /** What came of tuning. `pack(model, options)` is the network that was trained. */
 export interface TunedQuantised {
-  /** The best on `select`, with unrounded weights where they are trained so: to be packed, or tuned on. */
+  /** The best on `select`, the start among them, with unrounded weights where they are trained so: to be packed, or tuned on. */
   readonly model: Model;
   /** The steps, or the codebook, under which it was trained. */
   readonly options: PackOptions;
@@ -57,6 +63,16 @@ export async function tuneQuantised(
   const evaluator =
     training.evaluator ??
     evaluatorOf(dataset, { ...session, objective, batchSize, output, teacher });
+  /** What a network is worth as the pack would give it back. */
+  const scoreOf = (graph: Graph, role: Role, limit?: number) => {
+    const bytes = quantised(read(graph), packOptions);
+    const chunks = { chunks: [bytes], byteLength: bytes.length, external: undefined };
+    return evaluator({ graph: readModel(bytes).graph, bytes: chunks }, role, limit);
+  };
+  const start =
+    dataset.size("select") === 0
+      ? undefined
+      : await scoreOf(graphOf(source), "select", training.selectLimit);
   const {
     best,
     history,
@@ -66,17 +82,18 @@ export async function tuneQuantised(
     end,
   } = await train(source, dataset, {
     ...{ ...training, keepsZeros: true, weightSteps: steps },
-    evaluator({ graph }, role, limit) {
-      const bytes = quantised(read(graph), packOptions);
-      const { graph: rounded } = readModel(bytes);
-      const chunks = { chunks: [bytes], byteLength: bytes.length, external: undefined };
-      return evaluator({ graph: rounded, bytes: chunks }, role, limit);
-    },
+    groups: [...form.fixed.map((match) => ({ match, isFrozen: true })), ...(training.groups ?? [])],
+    evaluator: ({ graph }, role, limit) => scoreOf(graph, role, limit),
   });
+  const isWorse = start !== undefined && best.score !== undefined && best.score.value < start.value;
+  if (isWorse) training.onWarning?.(worseWarning);
   return {
-    model: read(best.graph),
+    model: read(isWorse ? graphOf(source) : best.graph),
     options: packOptions,
-    training: { history, steps: taken, warnings, seconds, end },
+    training: {
+      ...{ history, steps: taken, seconds, end },
+      warnings: isWorse ? [...warnings, worseWarning] : warnings,
+    },
   };
 }
 
