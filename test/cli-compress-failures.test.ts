@@ -171,6 +171,25 @@ describe("a folder that cannot be written", () => {
   });
 });
 
+describe("what can never succeed", () => {
+  it.each([
+    { flags: ["--method", "snr", "--option", "epochs=1.5"], tells: /epochs/ },
+    { flags: ["--method", "importance", "--option", "penalty=-1"], tells: /penalty/ },
+    { flags: ["--method", "turbo-vbi", "--option", "density=2"], tells: /density/ },
+    { flags: ["--method", "vib", "--option", "threshold=-1"], tells: /threshold/ },
+    { flags: ["--only", "nothing"], tells: /nothing/ },
+    { flags: ["--freeze", "nothing"], tells: /nothing/ },
+    { flags: ["--loss", "bce"], tells: /bce is for one output/ },
+  ])("is refused before the run begins: $flags", async ({ flags, tells }) => {
+    const run = await place();
+    const { exitCode, err } = await espalier([...compress(run), ...flags]);
+    expect(exitCode, err).toBe(2);
+    expect(err).toMatch(tells);
+    expect(err).not.toContain("goes on");
+    expect(existsSync(run)).toBe(false);
+  });
+});
+
 describe("data", () => {
   it("that are gone when the run goes on are named, and may have moved", async () => {
     const run = await place();

@@ -17,11 +17,13 @@ import { requireOptions } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { versions } from "../runtime/versions.ts";
+import { structureOf } from "../structure/units.ts";
 import { baselineWarnings } from "./baseline-warnings.ts";
 import type { CompressReport } from "./compress-report.ts";
 import { type CompressSettingsInput, compressSettingsOf } from "./compress-settings.ts";
 import type { CompressContext } from "./context.ts";
 import { type CustomParts, customConfig, requireSameParts } from "./custom.ts";
+import { requireFeasible } from "./feasible.ts";
 import { finish } from "./finish.ts";
 import { chooseRound, describeLook, looksOf } from "./guard/certify.ts";
 import { runRounds } from "./rounds/rounds.ts";
@@ -72,6 +74,7 @@ export async function compressRun(
   await requireFree(run);
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
+  requireFeasible(structureOf(model.graph, settings), dataset, settings, custom);
   const config: CompressConfig = {
     ...{ version: 1, command: "compress", versions: { ...versions() } },
     ...{ network, externalData, hasLabels: dataset.labelKind !== "none" },

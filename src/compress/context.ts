@@ -4,6 +4,7 @@ import type { Role } from "../data/splits.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Outcomes } from "../measure/outcomes.ts";
 import type { AnyMethod } from "../methods/learned-method.ts";
+import type { MethodContext } from "../methods/method.ts";
 import { type Model, readModel } from "../onnx/read.ts";
 import { concatBytes, type ModelBytes } from "../onnx/write.ts";
 import type { ModelSource, SessionOptions } from "../runtime/session.ts";
@@ -11,9 +12,10 @@ import type { Cost } from "../structure/cost.ts";
 import { countWeights } from "../structure/layer-weights.ts";
 import type { Structure } from "../structure/units.ts";
 import type { TrainOptions } from "../train/options.ts";
-import type { CompressSettings } from "./compress-settings.ts";
+import { type CompressSettings, rulesOf } from "./compress-settings.ts";
 import type { Journal } from "./runs/journal.ts";
 import type { RunHooks } from "./runs/run-hooks.ts";
+import { trainOptionsOf } from "./training/train-settings.ts";
 
 /** The network as it was given. */
 export interface Original {
@@ -55,6 +57,24 @@ export function remainingOf(
   { cost: whole }: Original,
 ): { readonly macs: number; readonly params: number } {
   return { macs: cost.macs / whole.macs, params: cost.params / whole.params };
+}
+
+/** What a method is given to score a network. */
+export function methodContextOf(structure: Structure, settings: CompressSettings): MethodContext {
+  const options = new Map(Object.entries(settings.methodOptions));
+  return { structure, seed: settings.tuning.seed, options, rules: rulesOf(settings) };
+}
+
+/** How a network is tuned in a round. The original teaches where that is asked for, or nobody has labelled the data. */
+export function tuningOf(
+  settings: CompressSettings,
+  dataset: Dataset,
+  original: Graph,
+  hasLabels: boolean,
+): TrainOptions {
+  const teacher = settings.distills || !hasLabels ? original : undefined;
+  const tuning = { ...settings.tuning, epochs: Math.max(1, settings.epochs) };
+  return trainOptionsOf(tuning, dataset, teacher);
 }
 
 /** A model that was written just now. */

@@ -90,6 +90,7 @@ export const importance: LearnedMethod = {
     "after the idea of Sawant et al.: Additional Importance-Weight-Based Filter Pruning, Applied Sciences 12(21):11184, 2022; derivation ours",
   needs: { batchNorm: false, data: true },
   options,
+  learningEpochs: (context) => settingsOf(context).epochs,
   async learn(context) {
     const settings = settingsOf(context);
     const { structure, seed } = context;
@@ -132,7 +133,7 @@ interface Settings {
   readonly isCompensated: boolean;
 }
 
-function settingsOf(context: LearningContext): Settings {
+function settingsOf(context: Pick<LearningContext, "options">): Settings {
   const method = { name, options };
   const number = (option: string, least: number, isWhole = false) =>
     numberOptionOf(method, context, option, { least, isWhole });

@@ -69,10 +69,10 @@ export interface LearnedProposal extends Proposal {
 export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
   readonly needs: { readonly batchNorm: boolean; readonly data: true };
   /**
-   * Epochs that `learn` takes in one round, with all of its stages, where they are not those of its option
-   * `epochs`. Fails as `learn`.
+   * Epochs that `learn` takes in one round, with all of its stages. Reads every option, and fails as `learn` would
+   * for what cannot be.
    */
-  readonly learningEpochs?: (
+  readonly learningEpochs: (
     context: Pick<LearningContext, "structure" | "rules" | "options">,
   ) => number;
   /**

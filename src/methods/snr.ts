@@ -117,6 +117,7 @@ export const snr: LearnedMethod = {
   needs: { batchNorm: false, data: true },
   options,
   judgesWeights,
+  learningEpochs: (context) => settingsOf(context).epochs,
   learn: learnPosterior,
   posterior: withRandomWeights,
   weightDeviations,
@@ -240,7 +241,7 @@ function judgesWeights(context: Pick<LearningContext, "options">): boolean {
   return optionOf({ options }, context, "level") === "weights";
 }
 
-function settingsOf(context: LearningContext): Settings {
+function settingsOf(context: Pick<LearningContext, "options">): Settings {
   const method = { name, options };
   const number = (option: string, least: number, isWhole = false) =>
     numberOptionOf(method, context, option, { least, isWhole });

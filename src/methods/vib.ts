@@ -28,6 +28,7 @@ export const vib: LearnedMethod = {
   needs: { batchNorm: false, data: true },
   options,
   posterior: withRandomGates,
+  learningEpochs: (context) => gateSettings({ name, options }, context).epochs,
   async learn(context) {
     const settings = gateSettings({ name, options }, context);
     const { structure, seed, training } = context;

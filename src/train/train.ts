@@ -53,6 +53,15 @@ export async function train(
   }
 }
 
+/** Makes sure that a network can be trained so, without training it. Fails as {@link train} does before its first step. */
+export function requireTrainable(
+  source: TrainSource,
+  dataset: Dataset,
+  options: TrainOptions,
+): void {
+  void new Run(source, dataset, planOf(dataset, options));
+}
+
 class Run {
   readonly #source: TrainSource;
   readonly #dataset: Dataset;

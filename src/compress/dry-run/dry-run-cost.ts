@@ -2,15 +2,15 @@
 
 import type { Dataset } from "../../data/dataset.ts";
 import { examine } from "../../measure/outcomes.ts";
-import { type AnyMethod, isLearned, type LearnedMethod } from "../../methods/learned-method.ts";
-import { optionOf } from "../../methods/method.ts";
+import { type AnyMethod, isLearned } from "../../methods/learned-method.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import type { Structure } from "../../structure/units.ts";
 import { planOf, type TrainOptions } from "../../train/options.ts";
 import { train } from "../../train/train.ts";
-import { type CompressSettings, hasTargets, rulesOf } from "../compress-settings.ts";
+import { type CompressSettings, hasTargets } from "../compress-settings.ts";
+import { methodContextOf } from "../context.ts";
 import { mostRungs } from "../guard/ladder.ts";
 import { learnsPosterior } from "../runs/posterior-of-run.ts";
 import type { RunHooks } from "../runs/run-hooks.ts";
@@ -55,7 +55,9 @@ export function costOfRun(
 ): RunCost {
   const { rounds, epochs: tuningEpochs, finalEpochs } = settings;
   const { batchSize, stepsPerEpoch } = planOf(dataset, tuning);
-  const learningEpochs = isLearned(method) ? epochsOf(method, settings, sizes.structure) : 0;
+  const learningEpochs = isLearned(method)
+    ? method.learningEpochs(methodContextOf(sizes.structure, settings))
+    : 0;
   const totalEpochs = rounds * (learningEpochs + tuningEpochs) + finalEpochs;
   const searches = hasTargets(settings) ? 0 : Math.ceil(2 * Math.log2(sizes.prunableUnits + 1));
   // The original, what a removal leaves, and every epoch of learning and tuning.
@@ -73,13 +75,6 @@ export function costOfRun(
       (2 + draws) * dataset.size("test") +
       curves * Math.min(select, defaultLimit),
   };
-}
-
-/** A method that trains says for how long, by itself or in an option. */
-function epochsOf(method: LearnedMethod, settings: CompressSettings, structure: Structure): number {
-  const options = new Map(Object.entries(settings.methodOptions));
-  const context = { structure, rules: rulesOf(settings), options };
-  return method.learningEpochs?.(context) ?? (Number(optionOf(method, context, "epochs")) || 0);
 }
 
 /** Steps that are tried; the first warms up. */

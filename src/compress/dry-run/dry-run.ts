@@ -19,10 +19,11 @@ import {
   roundDropOf,
   rulesOf,
 } from "../compress-settings.ts";
+import { tuningOf } from "../context.ts";
+import { requireFeasible } from "../feasible.ts";
 import { canShrink } from "../rounds/candidate.ts";
 import { requireFree } from "../runs/run-folder.ts";
 import type { RunHooks } from "../runs/run-hooks.ts";
-import { trainOptionsOf } from "../training/train-settings.ts";
 import { costOfRun, type RunCost, type RunTime, timeOf } from "./dry-run-cost.ts";
 import { type GuardOutlook, guardOutlook } from "./dry-run-guard.ts";
 import { warningsFor } from "./dry-run-warnings.ts";
@@ -99,7 +100,7 @@ export async function planCompression(
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
   const structure = structureOf(model.graph, settings);
-  requireScores(method, structure, settings);
+  requireFeasible(structure, dataset, settings);
   const network = networkOf(request.network, model, structure, settings);
 
   hooks.onPhase?.("trying");
@@ -109,12 +110,7 @@ export async function planCompression(
   const labelled = hasLabels
     ? dataset
     : await withLabelsFrom(dataset, writeModel(model).chunks, session);
-  const teacher = settings.distills || !hasLabels ? model.graph : undefined;
-  const tuning = trainOptionsOf(
-    { ...settings.tuning, epochs: Math.max(1, settings.epochs) },
-    labelled,
-    teacher,
-  );
+  const tuning = tuningOf(settings, labelled, model.graph, hasLabels);
   const { prunableUnits, prunableGroups: groups } = network;
   const cost = costOfRun(settings, method, labelled, tuning, { structure, prunableUnits, groups });
   const time = await timeOf(model, labelled, tuning, cost, hooks);
@@ -144,13 +140,6 @@ export async function planCompression(
     canShrink: canShrink(model, settings),
   };
   return { ...plan, warnings: warningsFor(plan, facts) };
-}
-
-/** A method that reads the network alone says here whether it can. */
-function requireScores(method: AnyMethod, structure: Structure, settings: CompressSettings): void {
-  if (isLearned(method)) return;
-  const options = new Map(Object.entries(settings.methodOptions));
-  method.propose({ structure, seed: settings.tuning.seed, options, rules: rulesOf(settings) });
 }
 
 function networkOf(

@@ -13,7 +13,7 @@ import { type Structure, structureOf } from "../../structure/units.ts";
 import { noZeros, zerosIn } from "../../structure/zeros.ts";
 import type { EpochRecord } from "../../train/checkpoint.ts";
 import { type CompressSettings, hasTargets, rulesOf } from "../compress-settings.ts";
-import { type CompressContext, reread } from "../context.ts";
+import { type CompressContext, methodContextOf, reread } from "../context.ts";
 import { budgetsOf, finishPruning, type Pruned } from "../prune.ts";
 import { secondsLeft } from "../time-budget.ts";
 import { anyWeightMayGo, type CutOrder, cutsInOrder } from "./cut-order.ts";
@@ -45,10 +45,8 @@ export async function propose(
 ): Promise<Candidate> {
   const { run, settings, method, dataset, tuning, hooks } = context;
   const { selectsInputs } = settings;
-  const { seed } = settings.tuning;
-  const rules = rulesOf(settings);
-  const common = { seed, options: new Map(Object.entries(settings.methodOptions)), rules };
   const structure = structureOf(model.graph, { selectsInputs });
+  const scored = methodContextOf(structure, settings);
   const budgets = hasTargets(settings)
     ? await roundBudgets(context, round, { network: model, structure })
     : [];
@@ -67,16 +65,17 @@ export async function propose(
     return {
       ...{ network, structure: of, proposal, learning, memory: remembered },
       // What was 0 before the method learnt is 0 again.
-      order: cutsInOrder(of, proposal, rules, { scores, gone: zerosIn(model.graph) }),
+      order: cutsInOrder(of, proposal, scored.rules, { scores, gone: zerosIn(model.graph) }),
     };
   };
   if (!isLearned(method)) {
     hooks.onPhase?.(`round ${round}: scoring`);
-    return ranked(model, structure, method.propose({ structure, ...common }), []);
+    return ranked(model, structure, method.propose(scored), []);
   }
   hooks.onPhase?.(`round ${round}: learning`);
   const proposal = await method.learn({
-    ...{ structure, ...common, model, dataset, memory, budgets },
+    ...scored,
+    ...{ model, dataset, memory, budgets },
     training: {
       ...tuning,
       timeBudgetSeconds: await secondsLeft(context, `round ${round}/learning`),

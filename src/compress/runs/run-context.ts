@@ -10,9 +10,8 @@ import { costOf } from "../../structure/cost.ts";
 import { weightTotal } from "../../structure/layer-weights.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { Evaluator } from "../../train/evaluation.ts";
-import type { CompressContext, Original } from "../context.ts";
+import { type CompressContext, type Original, tuningOf } from "../context.ts";
 import { type CustomMetric, type CustomParts, measureBy } from "../custom.ts";
-import { trainOptionsOf } from "../training/train-settings.ts";
 import { Journal } from "./journal.ts";
 import { type CompressConfig, runPaths } from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
@@ -33,7 +32,6 @@ export async function contextOf(
   const needsLabels = !hasLabels && metric === undefined;
   const dataset = needsLabels ? await withLabelsFrom(data, chunks, session) : data;
   const structure = structureOf(model.graph, settings);
-  const teacher = settings.distills || !hasLabels ? model.graph : undefined;
   const examineOn: CompressContext["examine"] = (network, split) =>
     metric === undefined
       ? examine(network, dataset, { ...session, split })
@@ -47,11 +45,7 @@ export async function contextOf(
     ...{ run, settings, dataset, original, session, hooks, examine: examineOn },
     method: anyMethodNamed(settings.method),
     tuning: {
-      ...trainOptionsOf(
-        { ...settings.tuning, epochs: Math.max(1, settings.epochs) },
-        dataset,
-        teacher,
-      ),
+      ...tuningOf(settings, dataset, model.graph, hasLabels),
       ...session,
       ...(objective && { objective }),
       ...(metric && { evaluator: evaluatorBy(metric, dataset) }),

@@ -1,0 +1,31 @@
+/** @file What keeps a compression from ever succeeding, found before anything is begun. */
+import type { Dataset } from "../data/dataset.ts";
+import { isLearned } from "../methods/learned-method.ts";
+import { anyMethodNamed } from "../methods/learned-registry.ts";
+import { groupsToPrune } from "../structure/select.ts";
+import type { Structure } from "../structure/units.ts";
+import { requireTrainable } from "../train/train.ts";
+import type { CompressSettings } from "./compress-settings.ts";
+import { methodContextOf, tuningOf } from "./context.ts";
+import type { CustomParts } from "./custom.ts";
+
+/**
+ * Makes sure that the method can score the network with its options, that the settings name layers that there are,
+ * and that the network can be trained as they say, where it is trained at all. Fails as `compressRun`.
+ */
+export function requireFeasible(
+  structure: Structure,
+  dataset: Dataset,
+  settings: CompressSettings,
+  { objective }: CustomParts = {},
+): void {
+  const { graph } = structure.analysis;
+  const context = methodContextOf(structure, settings);
+  groupsToPrune(structure, context.rules);
+  const method = anyMethodNamed(settings.method);
+  if (isLearned(method)) method.learningEpochs(context);
+  else method.propose(context);
+  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return;
+  const tuning = tuningOf(settings, dataset, graph, dataset.labelKind !== "none");
+  requireTrainable(graph, dataset, { ...tuning, ...(objective && { objective }) });
+}
