@@ -98,6 +98,14 @@ describe("a trainer", () => {
     });
   });
 
+  it("gives an output once that is asked for twice", async () => {
+    await withTrainer(2, {}, async (trainer) => {
+      const { results } = await trainer.step(feed(ones(2)), ["sum", "sum"]);
+      expect([...results.keys()]).toEqual(["sum"]);
+      expect(numbers(results, "sum")).toEqual([4]);
+    });
+  });
+
   it("goes on after a step that failed", async () => {
     await withTrainer(2, {}, async (trainer) => {
       const wrong = trainer.step(feed(ones(3)), ["sum"]);

@@ -41,10 +41,12 @@ export function newTraining(run, { state, initial, guard }) {
   return {
     async step(feeds, fetches, transfers) {
       if (isHalted) return { status: "skipped", results: new Map() };
+      // A name asked for twice has one buffer, which can be posted once only.
+      const names = [...new Set(fetches)];
       /** @type {Record<string, ort.Tensor | null>} */
       const wanted = Object.create(null);
       for (const [input, output] of state) wanted[output] = spare[input];
-      for (const name of fetches) wanted[name] = null;
+      for (const name of names) wanted[name] = null;
       if (guard !== undefined) wanted[guard] = null;
       const results = await run(Object.assign(toFeeds(feeds), current), wanted);
       // The batch is of no use any more, and the next garbage collection may be far.
@@ -53,7 +55,7 @@ export function newTraining(run, { state, initial, guard }) {
       if (!isHalted) [current, spare] = [spare, current];
       return {
         status: isHalted ? "refused" : "done",
-        results: new Map(fetches.map((name) => [name, fromTensor(results[name], transfers)])),
+        results: new Map(names.map((name) => [name, fromTensor(results[name], transfers)])),
       };
     },
 

@@ -124,6 +124,7 @@ describe("a training run", () => {
       const own = loss(context);
       tell?.("half", algebraOf(emit, prediction).mul(own, 0.5));
       tell?.("constant", emit.scalar(0.25));
+      tell?.("own", own);
       return own;
     };
     const { history } = await train(graph, dataset, { ...options, objective });
