@@ -67,7 +67,7 @@ function roundOf(
     })),
     learning: epochsOf(4, start - 0.03, start - 0.01, task.metric),
     posterior: undefined,
-    notes: [],
+    ...{ notes: [], warnings: undefined },
   } satisfies Record<keyof RoundRecord, unknown>;
 }
 

@@ -8,6 +8,7 @@ import {
   formatInteger,
   formatMs,
   formatScientific,
+  wrap,
 } from "../report/text.ts";
 import { exitCodes } from "./failure.ts";
 import { drawFacts, drawTable, type TableOptions } from "./table.ts";
@@ -73,7 +74,14 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     ["model", join(run, "model.onnx")],
     ["report", join(run, "report.html")],
   );
-  return `${table}\n${outcome.words}\n\n${drawFacts(facts, io.columns)}`;
+  return `${table}\n${outcome.words}\n${warningsOf(report, io)}\n${drawFacts(facts, io.columns)}`;
+}
+
+/** What went wrong, or must be acted on, as lines of text. */
+function warningsOf({ warnings }: CompressReport, { columns }: TableOptions): string {
+  return warnings
+    .map((warning) => `${wrap(`warning: ${escapeForTerminal(warning)}`, columns, "  ")}\n`)
+    .join("");
 }
 
 /** What the result would take in a pack, where that was counted. */

@@ -101,6 +101,8 @@ export const roundRecord = z.object({
   /** What was learnt of each unit, where the method learns a posterior. */
   posterior: posteriorRecord.optional(),
   notes: z.array(z.string()),
+  /** What in it must be acted on; absent where nothing must. */
+  warnings: z.array(z.string()).optional(),
 });
 
 /** One consultation of `certify`. */

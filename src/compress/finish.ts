@@ -38,6 +38,7 @@ import {
   sparsityOf,
   testFigures,
   verificationOf,
+  warningsOf,
 } from "./report/report-figures.ts";
 import { uncertaintyRecordOf } from "./report/uncertainty-record.ts";
 import { composeRemovals, composeZeros, mismatchAfter } from "./rounds/compose.ts";
@@ -50,6 +51,7 @@ export interface Outcome {
   readonly rounds: readonly RoundRecord[];
   readonly choice: Choice;
   readonly isTimeSpent: boolean;
+  /** Of the original and the data; those of rounds stand with them. */
   readonly warnings: readonly string[];
 }
 
@@ -179,7 +181,7 @@ async function reportOf(
       data: config.data.digest,
     },
     notes: notesOf(rounds),
-    warnings: [...warnings],
+    warnings: [...warnings, ...warningsOf(rounds)],
   };
 }
 

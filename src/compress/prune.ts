@@ -133,7 +133,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   return {
     ...{ method: method.name, removed, zeros, edits: edits() },
     isReached: missed.length === 0,
-    notes: [...proposal.notes, ...missed],
+    notes: [...(proposal.warnings ?? []), ...proposal.notes, ...missed],
   };
 }
 

@@ -37,6 +37,8 @@ export interface Proposal {
   readonly weightScores?: ReadonlyMap<string, Float64Array>;
   /** What the user should know, one sentence each. */
   readonly notes: readonly string[];
+  /** What the user must act on, as the scores or the network may be worth nothing: one sentence each. */
+  readonly warnings?: readonly string[];
 }
 
 /** An option of a method. */

@@ -191,8 +191,8 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
       weightScores: new Map(weights.map(({ weight }) => [weight, signalToNoise(of.get(weight))])),
     }),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
+    warnings: lengthWarnings(settings, random, history),
     notes: [
-      ...lengthNotes(settings, random, history),
       ...(score === "evidence" ? evidenceNotes(structure, axes) : []),
       ...factNotes(facts),
       ...(how.rollsBack ? collapseNotes(history, settings.lambda) : []),
@@ -208,7 +208,7 @@ function signalToNoise(posterior: WeightPosterior | undefined): Float64Array {
 }
 
 /** Warns of a run in which no σ can have reached its prior, so that nothing can look dead. */
-function lengthNotes(
+function lengthWarnings(
   { epochs, rate }: Settings,
   random: readonly Start[],
   history: LearnedProposal["history"],

@@ -169,11 +169,24 @@ export function selectFigures(taken: readonly RoundRecord[], baseline: Measured)
 
 /** What the rounds had to say, each thing once; what one of several had to say, with its number. */
 export function notesOf(rounds: readonly RoundRecord[]): string[] {
+  return toldBy(rounds, ({ notes }) => notes);
+}
+
+/** What of the rounds must be acted on, as {@link notesOf}. */
+export function warningsOf(rounds: readonly RoundRecord[]): string[] {
+  return toldBy(rounds, ({ warnings = [] }) => warnings);
+}
+
+function toldBy(
+  rounds: readonly RoundRecord[],
+  textsOf: (record: RoundRecord) => readonly string[],
+): string[] {
   const tellers = new Map<string, number[]>();
-  for (const { round, notes } of rounds)
-    for (const note of new Set(notes)) tellers.set(note, [...(tellers.get(note) ?? []), round]);
-  return [...tellers].map(([note, told]) =>
-    told.length === 1 && rounds.length > 1 ? `round ${told[0]}: ${note}` : note,
+  for (const record of rounds)
+    for (const text of new Set(textsOf(record)))
+      tellers.set(text, [...(tellers.get(text) ?? []), record.round]);
+  return [...tellers].map(([text, told]) =>
+    told.length === 1 && rounds.length > 1 ? `round ${told[0]}: ${text}` : text,
   );
 }
 

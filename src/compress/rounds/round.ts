@@ -74,7 +74,11 @@ export async function runRound(
   await saveModel(paths.before, learnt);
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
   const dense = keepsZeros ? { density: densityLeft(network.graph, original) } : {};
-  const learntNotes = await judgeLearning(context, round, candidate, learnt);
+  const warnings = [
+    ...(proposal.warnings ?? []),
+    ...(await judgeLearning(context, round, candidate, learnt)),
+  ];
+  for (const warning of warnings) hooks.onWarning?.(`round ${round}: ${warning}`);
   const { units, search } = await howFar(context, round, candidate);
 
   const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
@@ -114,7 +118,8 @@ export async function runRound(
     ...(posterior && { posterior }),
     remaining: isAccepted && last ? last.remaining : { ...begun, ...dense },
     learning: epochEntriesOf(learning),
-    notes: [...proposal.notes, ...learntNotes],
+    notes: [...proposal.notes],
+    ...(warnings.length > 0 && { warnings }),
   };
 }
 
@@ -123,7 +128,7 @@ export async function runRound(
  * the round may lose: whatever is removed then, tuning begins with a debt.
  */
 async function judgeLearning(
-  { settings, method, original, hooks, journal, examine }: CompressContext,
+  { settings, method, original, journal, examine }: CompressContext,
   round: number,
   { learning }: Candidate,
   learnt: ModelBytes,
@@ -139,9 +144,7 @@ async function judgeLearning(
   const mild = method.options.some(({ name }) => name === "rate")
     ? ": a lower rate (--option rate=...) is milder"
     : "";
-  const note = `learning alone took select from ${was} to ${is}, before anything was removed${mild}`;
-  hooks.onNote?.(`round ${round}: ${note}`);
-  return [note];
+  return [`learning alone took select from ${was} to ${is}, before anything was removed${mild}`];
 }
 
 /** What the method remembers of the round whose network lies at `path`. */

@@ -137,20 +137,23 @@ function times(a: number, b: number): number {
   return a * b;
 }
 
-it("says where learning alone did the damage", async () => {
+it("warns where learning alone did the damage", async () => {
   const place = await workplace();
   const learning = (rate: string): CompressSettingsInput => ({
     ...{ method: "importance", methodOptions: { epochs: "1", rate }, targets: { macs: 0.8 } },
     ...{ rounds: 1, epochs: 0, tuning: { ...common.tuning, optimizer: "adam" } },
   });
-  const wrecked = await compress(place, learning("0.3"));
-  expect(wrecked.rounds[0].notes).toEqual([
-    expect.stringMatching(
-      /^learning alone took select from \d+\.\d\d to \d+\.\d\d, before .*--option rate=/,
-    ),
-  ]);
+  const heard: string[] = [];
+  const wrecked = await compress(place, learning("0.3"), {
+    onWarning: (warning) => heard.push(warning),
+  });
+  const damage = /learning alone took select from \d+\.\d\d to \d+\.\d\d, before .*--option rate=/;
+  expect(wrecked.rounds[0].warnings).toEqual([expect.stringMatching(damage)]);
+  expect(wrecked.warnings).toContain(wrecked.rounds[0].warnings?.[0]);
+  expect(heard).toContainEqual(expect.stringMatching(damage));
+  expect(await verifyRun(place.run)).toMatchObject({ passed: true });
   const mild = { ...place, run: join(dirname(place.run), "mild") };
-  expect((await compress(mild, learning("auto"))).rounds[0].notes).toEqual([]);
+  expect((await compress(mild, learning("auto"))).rounds[0].warnings).toBeUndefined();
 }, 60_000);
 
 it("lets nobody else in on a run that is under way", async () => {

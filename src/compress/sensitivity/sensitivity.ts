@@ -173,7 +173,8 @@ export async function sensitivity(
   return {
     method: method.name,
     metric: dataset.labelKind === "none" ? "agreement" : metric,
-    ...{ split, samples: samplesOf(original), value, groups: measured, notes: proposal.notes },
+    ...{ split, samples: samplesOf(original), value, groups: measured },
+    notes: [...(proposal.warnings ?? []), ...proposal.notes],
   };
 }
 

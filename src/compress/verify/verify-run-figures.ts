@@ -31,6 +31,7 @@ import {
   sparsityOf,
   testFigures,
   verificationOf,
+  warningsOf,
 } from "../report/report-figures.ts";
 import { uncertaintyRecordOf } from "../report/uncertainty-record.ts";
 import { Journal } from "../runs/journal.ts";
@@ -271,7 +272,7 @@ async function record(run: string, report: CompressReport): Promise<Found> {
     },
     {
       ...{ rounds: ofRounds, latency: ratio, latencies: [original, ofResult], looks: ofLooks },
-      warnings: await recorded("warnings", z.array(z.string())),
+      warnings: [...(await recorded("warnings", z.array(z.string()))), ...warningsOf(ofRounds)],
     },
   );
 }
