@@ -115,6 +115,25 @@ describe("the page of a certified classifier", () => {
   });
 });
 
+it("says first how many weights are left where single ones went, and what they take when packed", () => {
+  const layer = (weights: number, nonZero: number) => ({
+    ...{ weights, nonZero, neurons: 10, empty: 0, clusters: 10 },
+  });
+  const sparsity = [
+    { layer: "fc1", before: layer(9000, 8000), after: layer(6000, 200) },
+    { layer: "fc2", before: layer(1000, 1000), after: layer(1000, 120) },
+  ];
+  const report = { ...certifiedReport(), sparsity };
+  const text = textOf(draw(report));
+  // 320 of 10,000; the pack has 352,418 bytes of 3,489,213.
+  expect(text).toContain("keeps 3.2 % of its weights (the others are 0, or gone), 47 % of its");
+  expect(text).toContain("Weights that are not 0 320 was 9.00 K 3.2 % of all weights");
+  expect(text).toMatch(/If packed 352 kB was 3\.49 MB 9\.9 times less/);
+  const unpacked = { ...report, packing: { skipped: "packing takes a while" } };
+  expect(textOf(draw(unpacked))).not.toContain("If packed");
+  expect(textOf(draw({ ...report, chosenRound: 0 }))).not.toContain("the others are 0, or gone");
+});
+
 it("says where fewer multiply-accumulates brought no speed, and what may help", () => {
   const { latency, ...report } = certifiedReport();
   const pageWith = (ratio: number) =>
