@@ -67,7 +67,9 @@ describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
     );
     expect(found.posterior.selective.coverage).toHaveLength(5);
     expect((await evaluate("--json", "--seed", "1")).out).not.toBe(out);
-    expect((await evaluate()).out).toContain("Brier score");
+    const table = (await evaluate()).out;
+    expect(table).toContain("Brier score");
+    expect(table).toMatch(/^top-1 .* % +[+-]\d+\.\d\d points /m);
 
     const packRun = (...flags: readonly string[]) =>
       espalier(["pack", run, "-o", `${run}.esp`, "--json", "--steps-by", "posterior", ...flags]);

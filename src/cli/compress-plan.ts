@@ -48,8 +48,8 @@ function facts({ network, data, method }: CompressionPlan, { columns }: TableOpt
       ["select", `${formatInteger(samples.select)}, to choose on`],
       ["certify", `${formatInteger(samples.certify)}, for the tolerance`],
       ["test", `${formatInteger(samples.test)}, read once, at the end`],
-      ["method", `${method.name}: ${method.summary}`],
-      ["", `needs ${needs.filter(Boolean).join(", ") || "nothing but the network"}`],
+      ["method", { prose: `${method.name}: ${method.summary}` }],
+      ["", { prose: `needs ${needs.filter(Boolean).join(", ") || "nothing but the network"}` }],
     ],
     columns,
   );
@@ -116,7 +116,7 @@ function cost({ cost, time, rounds }: CompressionPlan, { columns }: TableOptions
       ],
       ["training", `roughly ${formatDuration(time.trainingSeconds)}${pace}`],
       ["measuring", `roughly ${formatDuration(time.measuringSeconds)}`],
-      ["", "less as the network shrinks, more where tries are taken back"],
+      ["", { prose: "less as the network shrinks, more where tries are taken back" }],
     ],
     columns,
   );

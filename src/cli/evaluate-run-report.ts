@@ -2,7 +2,7 @@
 import type { RunEvaluation } from "../compress/runs/evaluate-run.ts";
 import type { Evaluation } from "../measure/evaluate.ts";
 import type { Estimate } from "../measure/statistics.ts";
-import { inPercent } from "../measure/words.ts";
+import { inPercent, inPoints } from "../measure/words.ts";
 import { formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
@@ -21,18 +21,25 @@ export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
     write: (value: number) => string,
     sides: readonly [Estimate, Estimate],
     difference: Estimate | undefined,
+    writeDifference = write,
   ) => [
     name,
     ...sides.map(({ value }) => write(value)),
     ...(difference === undefined
       ? ["", ""]
       : [
-          signed(difference.value, write),
-          difference.ci95.map((end) => signed(end, write)).join(" to "),
+          signed(difference.value, writeDifference),
+          difference.ci95.map((end) => signed(end, writeDifference)).join(" to "),
         ]),
   ];
   const rows = [
-    row(mean.metric === "miou" ? "mean IoU" : "top-1", percent, [mean, posterior], change.value),
+    row(
+      mean.metric === "miou" ? "mean IoU" : "top-1",
+      percent,
+      [mean, posterior],
+      change.value,
+      points,
+    ),
     row("loss (nats)", plain, [mean.crossEntropy, posterior.crossEntropy], change.nll),
     row("Brier score", plain, [mean.brier, posterior.brier], change.brier),
     row(
@@ -40,6 +47,7 @@ export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
       percent,
       [mean.calibrationError, posterior.calibrationError],
       change.ece,
+      points,
     ),
   ];
   if (mean.metric === "top1" && posterior.metric === "top1") {
@@ -74,6 +82,10 @@ export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
 
 function percent(value: number): string {
   return inPercent(value, 2);
+}
+
+function points(value: number): string {
+  return `${inPoints(value)} points`;
 }
 
 function plain(value: number): string {

@@ -54,4 +54,23 @@ describe("facts", () => {
       ),
     ).toBe("size   1 MB\nopset  17\\n\n");
   });
+
+  it("lose their middle where they are too long, but not a word of prose", () => {
+    const text = "trains noisy gates and removes what noise drowns";
+    const drawn = drawFacts(
+      [
+        ["path", text],
+        ["method", { prose: text }],
+      ],
+      30,
+    );
+    expect(drawn.split("\n")).toEqual([
+      expect.stringMatching(/^path {4}\S.*…/),
+      "method  trains noisy gates and",
+      "        removes what noise",
+      "        drowns",
+      "",
+    ]);
+    for (const line of drawn.split("\n")) expect(line.length).toBeLessThanOrEqual(30);
+  });
 });

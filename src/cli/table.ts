@@ -1,5 +1,5 @@
 /** @file Tables of text that fit a terminal. */
-import { displayWidth, escapeForTerminal, shorten } from "../report/text.ts";
+import { displayWidth, escapeForTerminal, shorten, wrap } from "../report/text.ts";
 
 /** A column. */
 export interface Column {
@@ -43,13 +43,21 @@ export function drawTable(
   return `${[shown, ...safe.map(line)].join("\n")}\n`;
 }
 
-/** Two columns without a heading: what, and its value. */
-export function drawFacts(facts: readonly (readonly [string, string])[], columns: number): string {
+/** What, and its value; one that is too long loses its middle, but prose goes on in the next line. */
+export type Fact = readonly [name: string, value: string | { readonly prose: string }];
+
+/** Two columns without a heading. */
+export function drawFacts(facts: readonly Fact[], columns: number): string {
   const width = Math.max(...facts.map(([name]) => displayWidth(name)));
+  const room = columns - width - gap.length;
+  const nextLine = `\n${" ".repeat(width)}${gap}`;
   return facts
     .map(([name, value]) => {
-      const room = columns - width - gap.length;
-      return `${align(name, width)}${gap}${shorten(escapeForTerminal(value), room)}\n`;
+      const text =
+        typeof value === "string"
+          ? shorten(escapeForTerminal(value), room)
+          : wrap(escapeForTerminal(value.prose), room).replaceAll("\n", nextLine);
+      return `${align(name, width)}${gap}${text}\n`;
     })
     .join("");
 }

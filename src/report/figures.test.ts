@@ -54,6 +54,20 @@ describe("figures", () => {
     expect([timesOf(125, 59), timesOf(1000, 1)]).toEqual(["2.1", "1,000"]);
     expect([sentence("it failed"), sentence("Why?")]).toEqual(["It failed.", "Why?"]);
   });
+
+  it.each([
+    ["accuracy", "Accuracy."],
+    ["top-5 accuracy", "Top-5 accuracy."],
+    ["it's late", "It's late."],
+    ["round 1: conv1 is full", "Round 1: conv1 is full."],
+    ["fc1.weight: 24.9 % active", "fc1.weight: 24.9 % active."],
+    ["conv: the data tell nothing", "conv: the data tell nothing."],
+    ["layer_1 stays", "layer_1 stays."],
+    ["mAP50", "mAP50."],
+    ["λ is large", "λ is large."],
+  ])("%s begins a sentence as it is called", (text, expected) => {
+    expect(sentence(text)).toBe(expected);
+  });
 });
 
 describe("roundScale", () => {

@@ -107,11 +107,14 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
 /** Longer sentences hold names from a file that do not end; they lose their middle. */
 const longestSentence = 1000;
 
-/** A text that begins a sentence and ends it. Symbols such as λ stay small. */
+/** A first word that no name of a layer is: letters and hyphens, with what ends a word behind them. */
+const plainWord = /^[a-z](?=[a-z']*(?:-\w+)*(?:[\s,;]|[.!?](?:\s|$)))/;
+
+/** A text that begins a sentence and ends it. Names (`fc1.weight: ...`) and symbols such as λ stay small. */
 export function sentence(text: string): string {
   const trimmed = shorten(text.trim(), longestSentence);
   const ended = /[.!?]$/.test(trimmed) ? trimmed : `${trimmed}.`;
-  return ended.replace(/^[a-z]/, (letter) => letter.toUpperCase());
+  return ended.replace(plainWord, (letter) => letter.toUpperCase());
 }
 
 function round(value: number): number {

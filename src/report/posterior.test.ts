@@ -70,6 +70,9 @@ describe("the section of uncertainty", () => {
       "negative log-likelihood, nats 0.3100 0.2900 −0.0200 −0.0400 to ±0.0000",
     );
     expect(text).toContain("0.2400 −0.0500 −0.0700 to −0.0300");
+    // Shares change by points: −0.20 % would be a share of the share.
+    expect(text).toContain("accuracy 92.93 % 92.73 % −0.20 points −0.90 points to +0.50 points");
+    expect(text).toContain("calibration error 3.88 % 3.62 % −0.25 points");
     expect(text).toContain("of 20 draws from posterior.onnx");
     expect(text).toContain("right of the surest 90 %");
   });

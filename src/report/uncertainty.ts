@@ -46,11 +46,12 @@ function tableOf(
     write: (value: number) => string,
     pick: (side: Side) => Estimate | undefined,
     pickChange: (of: Change) => Estimate | undefined,
+    writeChange = write,
   ): readonly Part[] => {
     const cell = (estimate: Estimate | undefined) => (estimate ? write(estimate.value) : "—");
     const changeCell = (estimate: Estimate | undefined) =>
       estimate
-        ? html`${signed(estimate.value, write)}<br><small>${signedInterval(estimate.ci95, write)}</small>`
+        ? html`${signed(estimate.value, writeChange)}<br><small>${signedInterval(estimate.ci95, writeChange)}</small>`
         : "—";
     const drawn = posterior
       ? [cell(pick(posterior.figures)), changeCell(pickChange(posterior.change))]
@@ -64,6 +65,7 @@ function tableOf(
       percent,
       ({ value }) => value,
       ({ value }) => value,
+      words.difference,
     ),
     row(
       "negative log-likelihood, nats",
@@ -82,6 +84,7 @@ function tableOf(
       percent,
       ({ ece }) => ece,
       ({ ece }) => ece,
+      words.difference,
     ),
     ...(after.selective === undefined
       ? []
