@@ -10,12 +10,15 @@ import { drawFacts, drawTable } from "./table.ts";
 /** A pack that was measured on data. */
 type Measured = PackedWithin | PackedTuned;
 
-/** What `--json` holds. */
+/** What `--json` holds. Epochs are counted from 1, as in the reports of runs. */
 export function packedFigures(packed: Packed, measured: Measured | undefined): object {
   const { bytes: _, unpacked: __, ...figures } = packed;
   if (measured === undefined) return figures;
   const { packed: ___, ...costs } = measured;
-  return { ...figures, ...costs, ...("bits" in costs && { bits: costs.bits ?? null }) };
+  if (!("training" in costs)) return { ...figures, ...costs, bits: costs.bits ?? null };
+  const { training } = costs;
+  const history = training.history.map((record) => ({ ...record, epoch: record.epoch + 1 }));
+  return { ...figures, ...costs, training: { ...training, history } };
 }
 
 /** What the user reads. */

@@ -41,6 +41,7 @@ const side = z.object({
 export const epochEntry = z.object({
   epoch: z.number(),
   step: z.number(),
+  /** The learning rate of its last step, which may be 0 at the end of a run. */
   rate: z.number(),
   loss: z.number(),
   /** Parts of the loss, by name: `kl` is what the divergence of a posterior adds to it. */

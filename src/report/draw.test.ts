@@ -104,6 +104,10 @@ describe("the page of a certified classifier", () => {
     expect(uses.filter((id) => !ids.includes(id))).toEqual([]);
   });
 
+  it("says which rate of an epoch it shows", () => {
+    expect(text).toContain("part epoch steps rate, last step loss accuracy on select");
+  });
+
   it("loads and runs nothing", () => {
     expect(page).toContain(
       `content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;`,

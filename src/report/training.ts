@@ -59,7 +59,7 @@ ${folded(
       { title: "part" },
       { title: "epoch", kind: "number" },
       { title: "steps", kind: "number" },
-      { title: "rate", kind: "number" },
+      { title: "rate, last step", kind: "number" },
       { title: "loss", kind: "number" },
       { title: `${words.name} on select`, kind: "number" },
     ],

@@ -20,6 +20,7 @@ const score = z.object({
 export const epochRecord = z.object({
   epoch: z.int(),
   step: z.int(),
+  /** The learning rate of its last step, which may be 0 at the end of a run. */
   rate: z.number(),
   loss: z.number(),
   /** Parts of the loss that the objective told apart, by name; means, too. */

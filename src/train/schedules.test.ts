@@ -21,6 +21,11 @@ describe("schedules", () => {
     expectClose(over(linear(0.2), 3), [1, 0.6, 0.2]);
   });
 
+  it.each([constant(), steps([0.5]), cosine(), linear(), oneCycle(), warmUp(0.1, cosine())])(
+    "give an only step the full rate (%#)",
+    (schedule) => expect(over(schedule, 1)).toEqual([1]),
+  );
+
   it("cosine passes the mean in the middle", () => {
     const half = Math.SQRT1_2;
     expectClose(over(cosine(), 5), [1, (1 + half) / 2, 0.5, (1 - half) / 2, 0]);

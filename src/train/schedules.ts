@@ -1,15 +1,16 @@
 /**
  * @file Learning-rate schedules: pure functions of the step, as factors of the base rate.
  *
- * Steps are counted from 0 to `total` - 1, over all epochs; a schedule is asked before each step.
+ * Steps are counted from 0 to `total` - 1, over all epochs; a schedule is asked before each step. Those that
+ * fall to 0 have that factor at the last step; an only step has the full rate.
  */
 
 /** The factor of the learning rate at `step` of `total`. */
 export type Schedule = (step: number, total: number) => number;
 
-/** The share of the way from the first step (0) to the last (1). */
+/** The share of the way from the first step (0) to the last (1). An only step is a first one. */
 function progress(step: number, total: number): number {
-  return total <= 1 ? 1 : Math.min(1, step / (total - 1));
+  return total <= 1 ? 0 : Math.min(1, step / (total - 1));
 }
 
 /** From 1 at share 0 to 0 at share 1, along half a cosine. */
@@ -61,6 +62,7 @@ export function oneCycle(options: OneCycleOptions = {}): Schedule {
   const between = (from: number, to: number, share: number) =>
     to + (from - to) * cosineFall(Math.min(1, share));
   return (step, total) => {
+    if (total <= 1) return 1;
     const peak = peakAt * total - 1;
     if (step <= peak) return between(first, 1, step / peak);
     return between(1, last, (step - peak) / (total - 1 - peak));
