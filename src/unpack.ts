@@ -3,8 +3,9 @@
  * dependencies and takes less than 12 KB.
  *
  * @example
- * const response = await fetch("net.esp");
- * const session = await InferenceSession.create(await unpack(response.body));
+ * const { ok, body } = await fetch("net.esp");
+ * if (!ok || body === null) throw new Error("there is no pack");
+ * const session = await InferenceSession.create(await unpack(body));
  */
 export type { ByteStream, PackSource } from "./pack/source.ts";
 export { type UnpackOptions, unpack, unpackPieces } from "./pack/unpack.ts";

@@ -158,7 +158,7 @@ describe("saveModel", () => {
       yield new Uint8Array(4);
       throw Object.assign(new Error("write"), { code: "ENOSPC" });
     }
-    const chunks = { [Symbol.iterator]: full } as unknown as readonly Uint8Array[];
+    const chunks = { [Symbol.iterator]: full } as unknown as readonly Uint8Array<ArrayBuffer>[];
     const path = put(new Uint8Array(3));
     const failing = { chunks, byteLength: 8, external: undefined };
     await expect(saveModel(path, failing)).rejects.toThrow(/disk is full/);

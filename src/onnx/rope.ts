@@ -8,11 +8,12 @@ import { FieldCursor } from "./wire.ts";
 /** A growing list of chunks. Views that lie side by side in one buffer are joined. */
 export class Rope {
   byteLength = 0;
-  readonly chunks: Uint8Array[] = [];
+  readonly chunks: Uint8Array<ArrayBuffer>[] = [];
 
-  /** Appends bytes, without copying them. */
-  push(bytes: Uint8Array): this {
-    if (bytes.length === 0) return this;
+  /** Appends bytes, without copying them unless other threads share them. */
+  push(given: Uint8Array): this {
+    if (given.length === 0) return this;
+    const bytes = unshared(given);
     this.byteLength += bytes.length;
     const last = this.chunks.at(-1);
     if (last?.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset)
@@ -54,6 +55,12 @@ export class Rope {
   int(number: number, value: number | bigint): this {
     return this.write((writer) => writer.tag(number, WireType.Varint).int64(value));
   }
+}
+
+/** A view of the same memory, or a copy where it is shared, which neither a Blob nor a transfer takes. */
+function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { buffer, byteOffset, length } = bytes;
+  return buffer instanceof ArrayBuffer ? new Uint8Array(buffer, byteOffset, length) : bytes.slice();
 }
 
 /** What becomes of one field: kept as it is, dropped, or replaced. */

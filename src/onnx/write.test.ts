@@ -63,6 +63,13 @@ describe("an untouched model", () => {
     expect(chunks[0].buffer).toBe(file.buffer);
   });
 
+  it("is copied where threads share it, as a Blob takes no such memory", async () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(file.length));
+    shared.set(file);
+    const { chunks } = writeModel(readModel(shared));
+    expect(new Uint8Array(await new Blob([...chunks]).arrayBuffer())).toEqual(new Uint8Array(file));
+  });
+
   it("stays so when a pass copies the graph but not its parts", () => {
     const graph = { ...model.graph, nodes: [...model.graph.nodes] };
     expect(bytesOf(graph)).toEqual(file);

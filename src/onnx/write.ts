@@ -17,7 +17,7 @@ import { editInitializer, editNode, editValueInfo, planOf } from "./write-plan.t
 
 /** A written model: chunks to be laid end to end, so that big weights are not copied. */
 export interface ModelBytes {
-  readonly chunks: readonly Uint8Array[];
+  readonly chunks: readonly Uint8Array<ArrayBuffer>[];
   readonly byteLength: number;
   /** Weights that go to a second file beside the model. */
   readonly external: ExternalBytes | undefined;
@@ -27,7 +27,7 @@ export interface ModelBytes {
 export interface ExternalBytes {
   /** Its name, as the model states it. */
   readonly location: string;
-  readonly chunks: readonly Uint8Array[];
+  readonly chunks: readonly Uint8Array<ArrayBuffer>[];
   readonly byteLength: number;
 }
 

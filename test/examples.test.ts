@@ -1,0 +1,83 @@
+/** @file The examples in doc comments, which editors show: each compiles as a user's own file would. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { expect, it } from "vitest";
+import * as core from "../src/core.ts";
+import * as index from "../src/index.ts";
+import * as unpack from "../src/unpack.ts";
+
+const root = resolve(import.meta.dirname, "..");
+
+/** A file with examples, the entry that exports what they use, and what they have from elsewhere. */
+interface Place {
+  readonly file: string;
+  readonly entry: "index" | "core" | "unpack";
+  readonly given?: string;
+}
+
+const entries = { index, core, unpack };
+const places: readonly Place[] = [
+  { file: "src/index.ts", entry: "index" },
+  { file: "src/core.ts", entry: "core" },
+  {
+    ...{ file: "src/unpack.ts", entry: "unpack" },
+    given: "declare const InferenceSession: { create(file: Uint8Array): Promise<object> };",
+  },
+  {
+    ...{ file: "src/ir/builder.ts", entry: "core" },
+    given: "declare const values: Float32Array;",
+  },
+  { file: "src/models/registry.ts", entry: "core" },
+  { file: "src/cli/config.ts", entry: "index" },
+];
+
+/** The code of every example of a file. */
+function examplesOf(text: string): string[] {
+  return [...text.matchAll(/^ \* @example\n((?: \* .*\n)+)/gm)].map(([, lines]) =>
+    lines.replaceAll(/^ \* /gm, ""),
+  );
+}
+
+it("compile", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "espalier-examples-"));
+  try {
+    const files: string[] = [];
+    for (const { file, entry, given = "" } of places) {
+      const examples = examplesOf(await readFile(join(root, file), "utf8"));
+      expect(examples.length, file).toBeGreaterThan(0);
+      for (const code of examples) {
+        const used = Object.keys(entries[entry]).filter((name) =>
+          new RegExp(`\\b${name}\\(|\\b${name}\\.`).test(code),
+        );
+        const path = JSON.stringify(join(root, "src", `${entry}.ts`));
+        const imports = code.includes("import {")
+          ? ""
+          : `import { ${used.join(", ")} } from ${path};`;
+        const own = code.replace('"espalier"', path);
+        const name = `example-${files.length}.mts`;
+        await writeFile(join(folder, name), `${imports}\n${given}\n${own}\nexport {};\n`);
+        files.push(name);
+      }
+    }
+    const config = {
+      extends: join(root, "tsconfig.json"),
+      compilerOptions: {
+        ...{ lib: ["es2023", "dom"], typeRoots: [join(root, "node_modules/@types")] },
+        ...{ noUnusedLocals: false, rewriteRelativeImportExtensions: false },
+      },
+      ...{ files, include: [] },
+    };
+    await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
+    const tsc = join(root, "node_modules/typescript/bin/tsc");
+    const checked = promisify(execFile)(process.execPath, [tsc, "-p", folder]).then(
+      () => "",
+      (error) => String(error.stdout ?? error),
+    );
+    expect(await checked).toBe("");
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}, 60_000);
