@@ -1,4 +1,4 @@
-/** @file The examples in doc comments, which editors show: each compiles as a user's own file would. */
+/** @file The examples in doc comments, which editors show, and in README: each compiles as a user's own file would. */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -32,13 +32,15 @@ const places: readonly Place[] = [
   },
   { file: "src/models/registry.ts", entry: "core" },
   { file: "src/cli/config.ts", entry: "index" },
+  { file: "src/compress/verify/verify.ts", entry: "index" },
+  { file: "README.md", entry: "index", given: "declare const file: Blob;" },
 ];
 
 /** The code of every example of a file. */
 function examplesOf(text: string): string[] {
-  return [...text.matchAll(/^ \* @example\n((?: \* .*\n)+)/gm)].map(([, lines]) =>
-    lines.replaceAll(/^ \* /gm, ""),
-  );
+  const blocks = [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, lines]) => lines);
+  const comments = [...text.matchAll(/^ \* @example\n((?: \* .*\n)+)/gm)];
+  return [...blocks, ...comments.map(([, lines]) => lines.replaceAll(/^ \* /gm, ""))];
 }
 
 it("compile", async () => {
@@ -52,11 +54,13 @@ it("compile", async () => {
         const used = Object.keys(entries[entry]).filter((name) =>
           new RegExp(`\\b${name}\\(|\\b${name}\\.`).test(code),
         );
-        const path = JSON.stringify(join(root, "src", `${entry}.ts`));
+        const pathOf = (name: string) => JSON.stringify(join(root, "src", `${name}.ts`));
         const imports = code.includes("import {")
           ? ""
-          : `import { ${used.join(", ")} } from ${path};`;
-        const own = code.replace('"espalier"', path);
+          : `import { ${used.join(", ")} } from ${pathOf(entry)};`;
+        const own = code
+          .replace('"espalier"', pathOf("index"))
+          .replace('"espalier/core"', pathOf("core"));
         const name = `example-${files.length}.mts`;
         await writeFile(join(folder, name), `${imports}\n${given}\n${own}\nexport {};\n`);
         files.push(name);

@@ -238,14 +238,8 @@ async function methodWithoutData(name: string): Promise<Method> {
   const { isLearned } = await import("../methods/learned-method.ts");
   const method = anyMethodNamed(name);
   if (!isLearned(method)) return method;
-  throw new EspalierError(
-    "METHOD_NEEDS_DATA",
-    `the method ${name} trains before it ranks channels`,
-    {
-      hint: `Use \`espalier compress MODEL --data DIR --method ${name} -o RUN\`.`,
-      data: { method: name },
-    },
-  );
+  const { needsTraining } = await import("../methods/registry.ts");
+  throw needsTraining(name);
 }
 
 interface Chosen {

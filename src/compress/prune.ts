@@ -91,7 +91,8 @@ export interface Pruned {
  * Prunes a model once, without training. The result is exact up to the method's own compensation:
  * `referenceFor` gives the network that it must equal.
  *
- * Errors: `METHOD_UNKNOWN`, `METHOD_NEEDS_BN`, `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
+ * Errors: `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA` for a method that trains, `METHOD_NEEDS_BN`,
+ * `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
  */
 export function prune(model: Model, options: PruneOptions): Pruned {
   const { selectsInputs = options.plan?.selectsInputs } = options;

@@ -41,6 +41,7 @@ function kindOf(graph: Graph, output: string): OutputKind {
 async function modelOf(source: ModelSource): Promise<Model | undefined> {
   try {
     if (source instanceof Uint8Array) return readModel(source);
+    if ("graph" in source) return source;
     if ("path" in source) return await loadModel(source.path, { externalData: true });
     const bytes = new Uint8Array(source.reduce((sum, piece) => sum + piece.length, 0));
     let at = 0;

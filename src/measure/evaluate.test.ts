@@ -5,6 +5,8 @@ import { type ModelPieces, modelOf } from "../../test/tiny-models.ts";
 import { openDataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
 import type { Shape } from "../ir/graph.ts";
+import { readModel } from "../onnx/read.ts";
+import { concatBytes } from "../onnx/write.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { int64Vector, tensorOf } from "../tensor/host-tensor.ts";
 import { evaluateClasses as evaluate } from "./evaluate.ts";
@@ -45,6 +47,13 @@ async function pixels(options: DatasetOptions = {}) {
 const log = Math.log;
 
 describe("evaluate", () => {
+  it("takes a network as it was read", async () => {
+    const dataset = await vectors([[1, 2, 0]], [1]);
+    const bytes = passing(["N", 3]);
+    const model = readModel(concatBytes(bytes));
+    expect(await evaluate(model, dataset)).toEqual(await evaluate(bytes, dataset));
+  });
+
   it("of logits measures accuracy, loss and calibration", async () => {
     const rows = [
       [log(6), log(3), log(1)],

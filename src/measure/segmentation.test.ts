@@ -4,6 +4,8 @@ import { folderOf, npyFile, zipFile } from "../../test/data-files.ts";
 import { type ModelPieces, modelOf } from "../../test/tiny-models.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
+import { readModel } from "../onnx/read.ts";
+import { concatBytes } from "../onnx/write.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { evaluate, evaluateClasses, evaluateMaps } from "./evaluate.ts";
@@ -110,6 +112,8 @@ describe("evaluate with label maps", () => {
     expect(logits).toMatchObject({ outputKind: "logits", classes: 2 });
     expect(logits.perClass.map(({ iou }) => iou)).toEqual([0, 1 / 2]);
     const sigmoid = await evaluateMaps(passing(1, "Sigmoid"), dataset);
+    const read = readModel(concatBytes(passing(1, "Sigmoid")));
+    expect(await evaluateMaps(read, dataset)).toEqual(sigmoid);
     expect(sigmoid).toMatchObject({ outputKind: "probabilities", classes: 2 });
     expect(sigmoid.value).toBe(logits.value);
     const cost = (z: number, label: number) => Math.log(1 + Math.exp(label === 1 ? -z : z));

@@ -31,6 +31,7 @@ import { taylorScores } from "./importance/importance-taylor.ts";
 import { importance } from "./importance.ts";
 import type { LearningContext, LearningOptions } from "./learned-method.ts";
 import { allMethods, anyMethodNamed, learnedMethods } from "./learned-registry.ts";
+import { methodNamed } from "./registry.ts";
 
 const folder = scratchFolder("importance");
 let dataset: Dataset;
@@ -336,6 +337,20 @@ describe("the registry of all methods", () => {
         else
           expect(option.default === "auto" || Number.isFinite(Number(option.default))).toBe(true);
   });
+
+  it.each(learnedMethods.map(({ name }) => name))(
+    "sends those who prune with %s to compress",
+    (name) => {
+      expect(() => methodNamed(name)).toThrow(
+        expect.objectContaining({
+          code: "METHOD_NEEDS_DATA",
+          hint: expect.stringMatching(
+            new RegExp(`espalier compress .*--method ${name} .*compressRun`),
+          ),
+        }),
+      );
+    },
+  );
 
   it("finds those that train and those that do not, and knows what it lacks", () => {
     expect(anyMethodNamed("importance")).toBe(importance);

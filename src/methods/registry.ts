@@ -12,9 +12,28 @@ import { random } from "./random.ts";
 /** The methods that do not train, in the order in which they are listed to users. */
 export const methods: readonly Method[] = [bn, magnitude, fpgm, random];
 
-/** The method of a name among those that do not train. Fails with `METHOD_UNKNOWN`. */
+/** Names of the methods that train; they themselves need more than a browser has. */
+const learnedNames: ReadonlySet<string> = new Set(["importance", "snr", "rbp", "vib", "turbo-vbi"]);
+
+/**
+ * The method of a name among those that do not train. Fails with `METHOD_NEEDS_DATA` for one that does, and
+ * with `METHOD_UNKNOWN`.
+ */
 export function methodNamed(name: string): Method {
+  if (learnedNames.has(name)) throw needsTraining(name);
   return namedAmong(methods, name);
+}
+
+/** That a method cannot rank anything before it has trained. */
+export function needsTraining(name: string): EspalierError {
+  return new EspalierError(
+    "METHOD_NEEDS_DATA",
+    `the method ${name} trains before it ranks channels`,
+    {
+      hint: `Use \`espalier compress MODEL --data DIR --method ${name} -o RUN\`, or compressRun of the library.`,
+      data: { method: name },
+    },
+  );
 }
 
 /** The one of `known` that has this name; `METHOD_UNKNOWN` lists the names there are. */

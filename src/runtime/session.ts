@@ -1,14 +1,18 @@
 /** @file onnxruntime sessions: load a network, run it, time it. The work is done in a worker thread. */
 import { EspalierError } from "../errors.ts";
 import type { Shape } from "../ir/graph.ts";
+import type { Model } from "../onnx/read.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { WireNodeTime, WireOptions } from "./protocol.ts";
 import { fromWire, fromWireValue, toWireFeeds, toWireModel } from "./wire.ts";
 import { sharedWorker, type WorkerThread } from "./worker-thread.ts";
 
-/** A model as bytes, as pieces that are laid end to end, or as a file that onnxruntime reads itself. */
-export type ModelSource = Uint8Array | readonly Uint8Array[] | { readonly path: string };
+/**
+ * A model as bytes, as pieces that are laid end to end, as a file that onnxruntime reads itself, or as
+ * `loadModel` and `readModel` give it, which is written for it.
+ */
+export type ModelSource = Uint8Array | readonly Uint8Array[] | { readonly path: string } | Model;
 
 /** How far onnxruntime rewrites the graph before it runs it. */
 export type Optimization = WireOptions["optimization"];

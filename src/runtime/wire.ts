@@ -1,4 +1,6 @@
 /** @file Tensors and models on their way to the worker and back: one copy at most. */
+import { EspalierError } from "../errors.ts";
+import { writeModel } from "../onnx/write.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { allocate, bytesOf, type HostTensor, isStrings } from "../tensor/host-tensor.ts";
 import type { WireModel, WireTensor, WireValue } from "./protocol.ts";
@@ -10,7 +12,7 @@ import type { Feeds, ModelSource, SessionValue } from "./session.ts";
  */
 export function toWireModel(model: ModelSource, transfer: ArrayBuffer[]): WireModel {
   if ("path" in model) return model.path;
-  const pieces = model instanceof Uint8Array ? [model] : model;
+  const pieces = piecesOf(model);
   const size = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
   const whole = new Uint8Array(size);
   let at = 0;
@@ -20,6 +22,16 @@ export function toWireModel(model: ModelSource, transfer: ArrayBuffer[]): WireMo
   }
   transfer.push(whole.buffer);
   return whole.buffer;
+}
+
+function piecesOf(model: Exclude<ModelSource, { readonly path: string }>): readonly Uint8Array[] {
+  if (model instanceof Uint8Array) return [model];
+  if (!("graph" in model)) return model;
+  const { chunks, external } = writeModel(model);
+  if (external === undefined) return chunks;
+  throw new EspalierError("MODEL_TOO_LARGE", "the network is too large to be one message", {
+    hint: "Save it with saveModel, and give { path } of that file.",
+  });
 }
 
 /** Feeds to post: copies, or with `handOver` the caller's own arrays where they fill their buffer. */

@@ -35,8 +35,17 @@ export async function verifyZeros(
 }
 
 /**
- * Verifies a pruned file against its original by the plan that lies beside it.
+ * Verifies a network that was read from a pruned file against its original, by the plan that lies beside that
+ * file. It takes what was read of the three files, not their paths. `dims` gives sizes that the original
+ * leaves open.
+ *
  * Errors: `PLAN_INVALID`, `VERIFY_FAILED` when the two files are no pair, `RUNTIME_FAILED`.
+ *
+ * @example
+ * const original = await loadModel("net.onnx");
+ * const small = await loadModel("small.onnx");
+ * const plan = await loadPlan(planPathFor("small.onnx"));
+ * const { passed } = await verifyFiles(original, small, plan);
  */
 export async function verifyFiles(
   original: Model,
