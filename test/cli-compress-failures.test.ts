@@ -159,6 +159,12 @@ describe("a folder that cannot be written", () => {
     expect(err).not.toContain("baseline");
   });
 
+  it.skipIf(!existsSync("/proc/self"))("is refused where nothing can be made at all", async () => {
+    const { exitCode, err } = await limited(compress("/proc/run"), 1e6);
+    expect(exitCode, err).toBe(2);
+    expect(err).toMatch(/error: Cannot make the run/);
+  });
+
   it("halfway loses nothing that was done", async () => {
     const run = await place();
     const obstacle = join(run, "rounds", "02");

@@ -149,7 +149,9 @@ export async function createRun(
   try {
     await clearLeftovers(target);
     await mkdir(dirname(target), { recursive: true });
-    await mkdir(join(temporary, "checkpoint"), { recursive: true });
+    // Each by itself: where nothing can be made, as in /proc, the recursive form of Node 20 never ends.
+    await mkdir(temporary);
+    await mkdir(join(temporary, "checkpoint"));
     await write(temporary);
     await writeJson(runPaths(temporary).config, config);
     await rmdir(target).catch(() => undefined); // not every system renames over an empty folder
