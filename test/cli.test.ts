@@ -489,4 +489,25 @@ describe("espalier", () => {
     expect(exitCode).toBe(130);
     expect(await readdir(folder)).toEqual(["net.onnx"]);
   });
+
+  it("goes on when nobody reads its progress any more", async () => {
+    const { net, small } = await workplace();
+    const root = resolve(import.meta.dirname, "..");
+    const child = spawn(
+      process.execPath,
+      [
+        ...["--import", "tsx", join(root, "src/cli/main.ts")],
+        ...["prune", net, "-o", small, "--macs", "0.5", ...magnitude],
+      ],
+      { cwd: root, stdio: ["ignore", "pipe", "pipe"] },
+    );
+    child.stderr.destroy();
+    let out = "";
+    child.stdout.on("data", (text) => {
+      out += text;
+    });
+    const exitCode = await new Promise((ended) => child.on("close", ended));
+    expect(exitCode).toBe(0);
+    expect(out).toContain("written:");
+  });
 });

@@ -19,5 +19,7 @@ process.on("SIGTERM", stop);
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 1);
 });
+// Nor is nobody who watches the progress; the result does not depend on it.
+process.stderr.on("error", () => undefined);
 
 process.exitCode = await main(process.argv.slice(2), processIo(controller.signal));
