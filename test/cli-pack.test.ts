@@ -122,6 +122,10 @@ describe("espalier pack and unpack", () => {
     expect(missing.err).toMatch(/no such file/);
     const small = ["unpack", path("net.esp"), "-o", path("b.onnx"), "--max-bytes", "100"];
     expect((await espalier(small)).err).toMatch(/100 are allowed/);
+    const none = await espalier(["pack", path("no-run"), "-o", path("b.esp")]);
+    expect(none.err).toMatch(/no-run: no such file/);
+    const empty = await espalier(["pack", path("."), "-o", path("b.esp")]);
+    expect(empty.err).toMatch(/holds no run/);
     const onto = await espalier(["pack", path("net.onnx"), "-o", path("net.onnx")]);
     expect(onto.exitCode).toBe(2);
     expect(existsSync(path("b.onnx"))).toBe(false);

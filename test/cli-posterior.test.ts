@@ -67,9 +67,11 @@ describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
     );
     expect(found.posterior.selective.coverage).toHaveLength(5);
     expect((await evaluate("--json", "--seed", "1")).out).not.toBe(out);
-    const table = (await evaluate()).out;
-    expect(table).toContain("Brier score");
-    expect(table).toMatch(/^top-1 .* % +[+-]\d+\.\d\d points /m);
+    const text = await evaluate("--per-class");
+    expect(text.out).toContain("Brier score");
+    expect(text.out).toMatch(/^top-1 .* % +[+-]\d+\.\d\d points /m);
+    for (const { label, samples } of found.mean.perClass)
+      expect(text.out).toMatch(new RegExp(`^${label} +${samples} +[\\d.]+ % +[\\d.]+ %`, "m"));
 
     const packRun = (...flags: readonly string[]) =>
       espalier(["pack", run, "-o", `${run}.esp`, "--json", "--steps-by", "posterior", ...flags]);

@@ -76,6 +76,11 @@ describe("train", () => {
     expect(events.map((line) => json(line).event)).toEqual([
       ...["started", "epoch", "epoch", "finished"],
     ]);
+    // The run knows its data, and how they were read.
+    const ofRun = json((await espalier(["evaluate", run, "--json"])).out);
+    expect(ofRun).toMatchObject({ samples: 80, value: report.final.value });
+    const elsewhere = ["evaluate", run, "--data", data, "--split", "select", "--json"];
+    expect(json((await espalier(elsewhere)).out).value).toBe(report.best.value);
     // `evaluate` reads the preprocessing from the model, and flags win over it.
     const evaluation = json((await espalier(["evaluate", model, "--data", data, "--json"])).out);
     expect(evaluation.value).toBe(report.final.value);
@@ -358,6 +363,14 @@ describe("resume", () => {
     );
     expect(exitCode).toBe(130);
     expect(err).toContain(`stopped; \`espalier resume ${run}\` goes on`);
+    for (const early of [
+      ["pack", run, "-o", `${run}.esp`],
+      ["evaluate", run],
+    ]) {
+      const ran = await espalier(early);
+      expect(ran.exitCode).toBe(2);
+      expect(ran.err).toMatch(/not over yet(.|\n)*espalier resume/);
+    }
   });
 
   it("goes on after Ctrl-C, as a process", async () => {

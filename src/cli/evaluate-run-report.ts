@@ -13,8 +13,8 @@ export function figuresOfRun({ mean, posterior, ...rest }: RunEvaluation): unkno
   return { ...rest, mean: figuresOf(mean), posterior: figuresOf(posterior) };
 }
 
-/** Both networks side by side, and what changes. */
-export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
+/** Both networks side by side, and what changes; single classes where they are asked for. */
+export function describeRunEvaluation(found: RunEvaluation, showsClasses: boolean, io: Io): string {
   const { mean, posterior, change, draws, seed, split } = found;
   const row = (
     name: string,
@@ -77,7 +77,45 @@ export function describeRunEvaluation(found: RunEvaluation, io: Io): string {
     ],
     io.columns,
   );
-  return [table, facts].join("\n");
+  return [table, facts, ...(showsClasses ? [describeClasses(mean, posterior, io)] : [])].join("\n");
+}
+
+/** Of label maps the IoU of each class, else the share that is right. */
+function describeClasses(mean: Evaluation, posterior: Evaluation, io: Io): string {
+  const [first, second] = [classesOf(mean), classesOf(posterior)];
+  return drawTable(
+    [
+      { title: "class", isFlexible: true },
+      { title: mean.metric === "miou" ? "pixels" : "samples", align: "right" },
+      { title: `${mean.metric === "miou" ? "IoU" : "right"}, means`, align: "right" },
+      { title: "draws", align: "right" },
+    ],
+    first.map(({ name, count, value }, i) => [
+      name,
+      formatInteger(count),
+      ...[value, second[i].value].map((each) => (each === null ? "" : percent(each))),
+    ]),
+    io,
+  );
+}
+
+interface ClassFigure {
+  readonly name: string;
+  readonly count: number;
+  /** Null where there is nothing to measure on. */
+  readonly value: number | null;
+}
+
+function classesOf(evaluation: Evaluation): readonly ClassFigure[] {
+  const nameOf = (of: { readonly name: string | undefined; readonly label: number }) =>
+    of.name ?? String(of.label);
+  if (evaluation.metric === "miou")
+    return evaluation.perClass.map(({ pixels: count, iou: value, ...of }) => ({
+      ...{ name: nameOf(of), count, value },
+    }));
+  return evaluation.perClass.map(({ samples: count, correct, ...of }) => ({
+    ...{ name: nameOf(of), count, value: count === 0 ? null : correct / count },
+  }));
 }
 
 function percent(value: number): string {

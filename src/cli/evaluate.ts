@@ -1,10 +1,11 @@
 /** @file `espalier evaluate`: how good a network is on a data set. */
 import { Command } from "commander";
+import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { EvaluateOptions } from "../measure/evaluate.ts";
 import { inPercent } from "../measure/words.ts";
-
+import type { Model } from "../onnx/read.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
@@ -13,6 +14,7 @@ import {
   addJsonOption,
   addModelOptions,
   addThreadsOption,
+  isFolder,
   load,
   type ModelFlags,
 } from "./model-options.ts";
@@ -45,10 +47,12 @@ files with x and y. A file dataset.json beside the data may hold the data flags.
 A model that \`train\` wrote knows how samples become its inputs, which wins over
 dataset.json; flags win over both.
 
+MODEL may be the folder of a run that is over, for its result. The data are
+those of the run unless --data names others, and are read as the run read them.
+
 With --posterior-samples, MODEL is the folder of a finished run of compress by a
 method that learns a posterior: its result at the means of the weights, beside
-the mean of the probabilities of that many draws of them, and what changes. The
-data are those of the run unless --data names others.
+the mean of the probabilities of that many draws of them, and what changes.
 
 Examples:
   espalier evaluate net.onnx --data mnist
@@ -57,14 +61,15 @@ Examples:
   espalier evaluate net.onnx --data photos --resize 256 --crop 224x224 --json
   espalier evaluate net.onnx --data pixels --scale 1 --layout nhwc --limit 1000
   espalier evaluate unet.onnx --data camvid --ignore-label 11
+  espalier evaluate run --per-class
   espalier evaluate run --posterior-samples 20 --json`;
 
 /** The command. */
 export function evaluateCommand(io: Io): Command {
   const command = new Command("evaluate")
-    .argument("<MODEL>", "ONNX file, or the folder of a run")
+    .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
     .description("Measures a network on a data set, each figure with its interval.")
-    .option("--data <DIR>", "the data set")
+    .option("--data <DIR>", "the data set (default: that of the run)")
     .addOption(roleOption("test"))
     .option("--limit <n>", "only the first n samples of the split", integerFrom(1))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
@@ -97,15 +102,11 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
       const found = await evaluateRun(path, own);
       progress.end();
       if (flags.json) writeJson(io, figuresOfRun(found));
-      else io.out(describeRunEvaluation(found, io));
+      else io.out(describeRunEvaluation(found, flags.perClass ?? false, io));
       return;
     }
     progress.phase("reading");
-    const { data } = flags;
-    if (data === undefined)
-      throw new EspalierError("USAGE", "no data set was named", { hint: "Give --data DIR." });
-    const model = await load(path, flags);
-    const dataset = await open(data, flags, model);
+    const { model, dataset } = await readBoth(path, flags);
     const { evaluate } = await import("../measure/evaluate.ts");
     const { writeModel } = await import("../onnx/write.ts");
     io.signal.throwIfAborted();
@@ -119,4 +120,22 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   } finally {
     progress.end();
   }
+}
+
+/** The network and its data: of a file, or of a run, which knows its own. */
+async function readBoth(
+  path: string,
+  flags: Flags,
+): Promise<{ readonly model: Model; readonly dataset: Dataset }> {
+  const { data } = flags;
+  if (await isFolder(path)) {
+    const { resultOf } = await import("../compress/runs/run-folder.ts");
+    const { openRunData } = await import("../compress/runs/evaluate-run.ts");
+    const model = await load(await resultOf(path), flags);
+    return { model, dataset: await openRunData(path, { data, dataOptions: dataOptionsOf(flags) }) };
+  }
+  if (data === undefined)
+    throw new EspalierError("USAGE", "no data set was named", { hint: "Give --data DIR." });
+  const model = await load(path, flags);
+  return { model, dataset: await open(data, flags, model) };
 }

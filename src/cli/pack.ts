@@ -101,8 +101,8 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   const progress = newProgress(io);
   try {
     progress.phase("reading");
-    const { runPaths } = await import("../compress/runs/run-folder.ts");
-    const model = await load((await isFolder(path)) ? runPaths(path).model : path, flags);
+    const { resultOf } = await import("../compress/runs/run-folder.ts");
+    const model = await load((await isFolder(path)) ? await resultOf(path) : path, flags);
     const options = { ...optionsOf(flags), ...(await tolerancesFor(path, flags)) };
     io.signal.throwIfAborted();
     const found = await measured(model, options, flags, io, progress);

@@ -57,7 +57,13 @@ describe("loadModel", () => {
     await expect(loadModel(join(folder, "none.onnx"))).rejects.toThrow(code("FILE_UNREADABLE"));
     mkdirSync(join(folder, "dir.onnx"));
     await expect(loadModel(join(folder, "dir.onnx"))).rejects.toThrow(code("FILE_UNREADABLE"));
+    writeFileSync(join(folder, "m.onnx.xz"), "");
     await expect(loadModel(join(folder, "m.onnx.xz"))).rejects.toThrow(/does not end in \.onnx/);
+    await expect(loadModel(join(folder, "m"))).rejects.toThrow(/no such file/);
+    await expect(loadModel(folder)).rejects.toMatchObject({
+      message: expect.stringContaining("is a folder"),
+      hint: expect.stringContaining("model.onnx"),
+    });
   });
 
   it("refuses a file that is too large by its size, without reading it", async () => {

@@ -1,6 +1,6 @@
 /** @file Models on disk: read under limits, written atomically. */
 import { randomUUID } from "node:crypto";
-import { open, rename, rm } from "node:fs/promises";
+import { open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { assert, EspalierError } from "../errors.ts";
 import { defaultLimits, type Limits } from "../onnx/limits.ts";
@@ -24,12 +24,25 @@ export interface LoadOptions {
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const limits = { ...defaultLimits, ...options.limits };
-  requireOnnxName(path);
+  await requireReadable(path);
   const bytes = await readWhole(path, limits.maxBytes);
   return readModel(bytes, {
     limits,
     ...(options.externalData ? { externalData: externalFiles(path) } : {}),
   });
+}
+
+/** Says what is at a path that is no `.onnx` file: nothing, a folder, or a file of another kind. */
+async function requireReadable(path: string): Promise<void> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw unreadable("read", path, cause);
+  });
+  if (found.isDirectory())
+    throw new EspalierError("FILE_UNREADABLE", `${path} is a folder, not an .onnx file.`, {
+      hint: `Name the file in it; the result of a run is ${join(path, "model.onnx")}.`,
+      data: { path },
+    });
+  requireOnnxName(path);
 }
 
 async function readWhole(path: string, maxBytes: number): Promise<Uint8Array> {

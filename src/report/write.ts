@@ -1,6 +1,6 @@
 /** @file `report.html` of a run, drawn from what the run's folder holds. */
 import { type CompressReport, compressReport } from "../compress/compress-report.ts";
-import { readConfig, readReport, runPaths } from "../compress/runs/run-folder.ts";
+import { notOver, readConfig, readReport, runPaths } from "../compress/runs/run-folder.ts";
 import { trainReport } from "../compress/training/train-report.ts";
 import { EspalierError } from "../errors.ts";
 import { loadModel, writeAtomically } from "../files/model-file.ts";
@@ -25,11 +25,7 @@ export async function writeReportHtml(run: string): Promise<string> {
   const config = await readConfig(run);
   const written = await readReport(run);
   const { html: path, report: source } = runPaths(run);
-  if (written === undefined)
-    throw new EspalierError("RUN_INVALID", `The run ${run} is not over yet: it has no report.`, {
-      hint: `\`espalier resume ${run}\` goes on with it.`,
-      data: { run },
-    });
+  if (written === undefined) throw notOver(run);
   const page =
     config.command === "compress"
       ? await compressionPage(run, config, parsed(compressReport.safeParse(written), source))

@@ -1,5 +1,5 @@
 /** @file How sure the result of a run is when its parameters are drawn from their posterior. */
-import { openDataset } from "../../data/dataset.ts";
+import { type Dataset, openDataset } from "../../data/dataset.ts";
 import type { DatasetOptions } from "../../data/options.ts";
 import { assert, EspalierError } from "../../errors.ts";
 import { loadModel } from "../../files/model-file.ts";
@@ -13,13 +13,17 @@ import { writeModel } from "../../onnx/write.ts";
 import { learnsPosterior } from "./posterior-of-run.ts";
 import { type RunConfig, readConfig, runPaths } from "./run-folder.ts";
 
-/** What to draw, and on what. `draws` networks are averaged; a seed decides which. */
-export interface EvaluateRunOptions extends EvaluateOptions {
-  readonly draws: number;
+/** The data to evaluate on. */
+export interface RunDataOptions {
   /** Default: the data of the run, where they lay. */
   readonly data?: string | undefined;
   /** Default: as the run was told. */
-  readonly dataOptions?: DatasetOptions;
+  readonly dataOptions?: DatasetOptions | undefined;
+}
+
+/** What to draw, and on what. `draws` networks are averaged; a seed decides which. */
+export interface EvaluateRunOptions extends EvaluateOptions, RunDataOptions {
+  readonly draws: number;
 }
 
 /** The result of a run, and the mean of draws from its posterior, on the same samples. */
@@ -48,10 +52,7 @@ export async function evaluateRun(
   const posterior = await loadModel(paths.posterior).catch((cause: unknown) => {
     throw withoutPosterior(run, config, cause);
   });
-  const dataset = await openDataset(data ?? config.data.path, {
-    ...config.data.options,
-    ...dataOptions,
-  });
+  const dataset = await openData(config, { data, dataOptions });
   const { seed = 0 } = options;
   const own = { ...options, seed };
   const mean = await evaluate(writeModel(await loadModel(paths.model)).chunks, dataset, own);
@@ -60,6 +61,18 @@ export async function evaluateRun(
   const change = uncertaintyChange(outcomesOf(mean), outcomesOf(drawn), seed);
   assert(change !== undefined, "an evaluation tells how sure the network was");
   return { split: mean.split, draws, seed, mean, posterior: drawn, change };
+}
+
+/** Opens the data of a run as the run did, or others. Fails with `RUN_INVALID`, and as `openDataset`. */
+export async function openRunData(run: string, options: RunDataOptions): Promise<Dataset> {
+  return openData(await readConfig(run), options);
+}
+
+async function openData(
+  { data: own }: RunConfig,
+  { data = own.path, dataOptions }: RunDataOptions,
+): Promise<Dataset> {
+  return openDataset(data, { ...own.options, ...dataOptions });
 }
 
 function outcomesOf({ predictions }: Evaluation): Outcomes {

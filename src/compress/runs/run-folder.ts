@@ -200,6 +200,21 @@ export async function readReport(run: string): Promise<unknown> {
   }
 }
 
+/** Where the result of a run lies. Fails with `RUN_INVALID` where there is no run, or one that is not over. */
+export async function resultOf(run: string): Promise<string> {
+  if ((await readReport(run)) !== undefined) return runPaths(run).model;
+  await readConfig(run);
+  throw notOver(run);
+}
+
+/** What to say where a run should be over. */
+export function notOver(run: string): EspalierError {
+  return new EspalierError("RUN_INVALID", `The run ${run} is not over yet: it has no report.`, {
+    hint: `\`espalier resume ${run}\` goes on with it.`,
+    data: { run },
+  });
+}
+
 /** Writes the report, which ends the run. */
 export async function writeReport(run: string, report: unknown): Promise<void> {
   await writeJson(runPaths(run).report, report);

@@ -20,7 +20,13 @@ import { takesWeights } from "../rounds/candidate.ts";
 import { composeRemovals, composeZeros, mismatchAfter, mismatchOf } from "../rounds/compose.ts";
 import { learnsPosterior, posteriorOfRun } from "../runs/posterior-of-run.ts";
 import { finishedReport } from "../runs/resume-run.ts";
-import { type CompressConfig, readConfig, roundPaths, runPaths } from "../runs/run-folder.ts";
+import {
+  type CompressConfig,
+  notOver,
+  readConfig,
+  roundPaths,
+  runPaths,
+} from "../runs/run-folder.ts";
 import { verifyFiles } from "./verify.ts";
 import { type Check, type Found, figureChecks, findings } from "./verify-run-figures.ts";
 import { modelsAt, planZeros, roundZeros } from "./verify-run-zeros.ts";
@@ -80,14 +86,10 @@ async function finishedCompression(
 ): Promise<{ readonly config: CompressConfig; readonly report: CompressReport }> {
   const config = await readConfig(run);
   const report = await finishedReport(run);
-  if (report === undefined)
-    throw new EspalierError("RUN_INVALID", `${run} is not over: it has no report to verify`, {
-      hint: `\`espalier resume ${run}\` goes on with it`,
-      data: { run },
-    });
+  if (report === undefined) throw notOver(run);
   if (config.command === "compress" && report.command === "compress") return { config, report };
   throw new EspalierError("RUN_INVALID", `${run} holds no compression, but a run of train`, {
-    hint: "Its files do not prove its figures; `espalier evaluate RUN/model.onnx` measures them anew.",
+    hint: "Its files do not prove its figures; `espalier evaluate RUN` measures them anew.",
     data: { run },
   });
 }
