@@ -329,7 +329,11 @@ describe("resume", () => {
       const argv = stop.startsWith("epoch 1") ? [...dense, "-o", run, ...flags] : ["resume", run];
       const io = stopAt(stop);
       const stopped = await espalier(argv, io);
-      expect(stopped).toMatchObject({ exitCode: 130, out: "" });
+      expect(stopped.exitCode).toBe(130);
+      const hint = `\`espalier resume ${run}\` goes on`;
+      if (argv.includes("--json"))
+        expect(json(stopped.out)).toMatchObject({ error: { code: "ABORTED", hint } });
+      else expect(stopped.out).toBe("");
       expect((await readdir(run)).sort()).toEqual([
         ...["checkpoint", "config.json", "events.jsonl", "original.onnx"],
       ]);

@@ -322,11 +322,24 @@ describe("prune", () => {
     expect(await readdir(folder)).toEqual(["net.onnx"]);
   });
 
+  it.each([
+    { argv: ["prune", "--macros", "0.5"], message: "unknown option '--macros'" },
+    { argv: ["prune"], message: "missing required argument 'MODEL'" },
+    { argv: ["prune", "NET", "--macs", "half"], message: /'--macs <share>'.*at most 1/ },
+    { argv: ["shear"], message: "unknown command 'shear'" },
+  ])("tells $argv as JSON, too", async ({ argv, message }) => {
+    const { exitCode, out } = await espalier([...argv, "--json"]);
+    expect(exitCode).toBe(2);
+    const { error } = JSON.parse(out);
+    expect(error).toMatchObject({ code: "USAGE", hint: "--help explains the command" });
+    expect(error.message).toMatch(message);
+  });
+
   it("stops when told, and writes nothing", async () => {
     const { folder, net, small } = await workplace(residualNetwork({ width: 32, side: 32 }));
     const controller = new AbortController();
-    const { exitCode } = await espalier(
-      ["prune", net, "-o", small, "--latency", "0.5", ...magnitude],
+    const { exitCode, out } = await espalier(
+      ["prune", net, "-o", small, "--latency", "0.5", ...magnitude, "--json"],
       {
         signal: controller.signal,
         err: (text) => {
@@ -335,6 +348,9 @@ describe("prune", () => {
       },
     );
     expect(exitCode).toBe(130);
+    expect(json(out)).toMatchObject({
+      error: { code: "ABORTED", message: expect.stringContaining("nothing was written") },
+    });
     expect(await readdir(folder)).toEqual(["net.onnx"]);
   });
 });

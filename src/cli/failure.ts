@@ -15,23 +15,51 @@ export const exitCodes = {
   stopped: 130,
 } as const;
 
+/** What the parser adds to its own errors. */
+export const helpHint = "--help explains the command";
+
+const nothingWritten = "nothing was written";
+
 /** Tells the user what happened and returns the exit code. */
 export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodes.userError;
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.done;
+    // The parser has told it on stderr.
+    if (isJson) writeError(io, usageOf(error));
+    return exitCodes.userError;
+  }
   if (io.signal.aborted) {
-    const isResumable = error instanceof EspalierError && error.hint !== undefined;
-    io.err(`stopped; ${isResumable ? error.hint : "nothing was written"}\n`);
+    const stopped = stoppedError(error);
+    io.err(`stopped; ${stopped.hint ?? nothingWritten}\n`);
+    if (isJson) writeError(io, stopped);
     return exitCodes.stopped;
   }
   if (!(error instanceof EspalierError)) {
     io.err(bugReport(error));
     return exitCodes.ourBug;
   }
-  const { code, message, hint, data } = error;
+  const { message, hint } = error;
   io.err(`error: ${escapeForTerminal(message)}\n`);
   if (hint !== undefined) io.err(`hint: ${escapeForTerminal(hint)}\n`);
-  if (isJson) writeJson(io, { error: { code, message, hint, data } });
+  if (isJson) writeError(io, error);
   return exitCodeOf(error);
+}
+
+/** The JSON document of a failure. */
+function writeError(io: Io, { code, message, hint, data }: EspalierError): void {
+  writeJson(io, { error: { code, message, hint, data } });
+}
+
+/** What the parser refused, as our own errors tell it. */
+function usageOf({ message }: CommanderError): EspalierError {
+  return new EspalierError("USAGE", message.replace(/^error: /, ""), { hint: helpHint });
+}
+
+/** A run that was stopped says how to go on; of other commands nothing is left. */
+function stoppedError(error: unknown): EspalierError {
+  const isResumable = error instanceof EspalierError && error.code === "ABORTED" && error.hint;
+  if (isResumable) return error;
+  return new EspalierError("ABORTED", `The command was stopped; ${nothingWritten}.`);
 }
 
 function exitCodeOf({ code }: EspalierError): number {

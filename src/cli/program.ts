@@ -5,7 +5,7 @@ import { benchCommand } from "./bench.ts";
 import { compressCommand } from "./compress.ts";
 import { applyConfig } from "./config-file.ts";
 import { evaluateCommand } from "./evaluate.ts";
-import { exitCodes, reportFailure } from "./failure.ts";
+import { exitCodes, helpHint, reportFailure } from "./failure.ts";
 import { inspectCommand } from "./inspect.ts";
 import type { Io } from "./io.ts";
 import { methodsCommand } from "./methods.ts";
@@ -56,7 +56,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   for (const command of [program, ...program.commands])
     command
       .exitOverride()
-      .showHelpAfterError("hint: --help explains the command")
+      .showHelpAfterError(`hint: ${helpHint}`)
       .configureOutput({
         writeOut: io.out,
         writeErr: io.err,
