@@ -1,6 +1,6 @@
 /** @file `espalier pack` and `unpack` as users run them. */
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildNetwork } from "../src/models/registry.ts";
@@ -106,6 +106,25 @@ describe("espalier pack and unpack", () => {
     expect(ran.exitCode).toBe(2);
     expect(ran.err).toMatch(tells);
     expect(existsSync(path("net.esp"))).toBe(false);
+  });
+
+  it.each([
+    { output: "no/such/folder/FILE", tells: /folder .*such\/folder(.|\n)*hint: Make the folder/ },
+    { output: "taken/FILE", tells: /taken\/FILE is a folder(.|\n)*hint:/ },
+  ])("refuse the place $output before any work", async ({ output, tells }) => {
+    const path = await folderWithNetwork();
+    await mkdir(path("taken/FILE.esp"), { recursive: true });
+    await mkdir(path("taken/FILE.onnx"));
+    const place = path(output);
+    // What would be read is not there: the place is looked at first.
+    const packing = await espalier(["pack", path("none.onnx"), "-o", `${place}.esp`]);
+    const unpacking = await espalier(["unpack", path("none.esp"), "-o", `${place}.onnx`]);
+    for (const { exitCode, err } of [packing, unpacking]) {
+      expect(exitCode).toBe(2);
+      expect(err.replaceAll(/FILE\.(esp|onnx)/g, "FILE")).toMatch(tells);
+    }
+    const named = await espalier(["unpack", path("none.esp"), "-o", path("net")]);
+    expect(named.err).toMatch(/does not end in \.onnx/);
   });
 
   it("refuse damaged packs and wrong names, and write nothing", async () => {

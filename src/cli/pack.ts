@@ -14,6 +14,7 @@ import {
   load,
   type ModelFlags,
 } from "./model-options.ts";
+import { requireWritable } from "./output-place.ts";
 import { describePacked, packedFigures } from "./pack-report.ts";
 import { addTuningOptions, isTuningGiven, measured, type TuningFlags } from "./pack-tuning.ts";
 import { newProgress } from "./progress.ts";
@@ -98,6 +99,7 @@ export function packCommand(io: Io): Command {
 
 async function run(path: string, flags: Flags, io: Io): Promise<void> {
   requireConsistent(path, flags);
+  await requireWritable(path, flags.output);
   const progress = newProgress(io);
   try {
     progress.phase("reading");

@@ -19,6 +19,7 @@ import {
   load,
   type ModelFlags,
 } from "./model-options.ts";
+import { requireModelName, requireWritable } from "./output-place.ts";
 import { newProgress, type Progress } from "./progress.ts";
 import { describePruned, describeVerification } from "./prune-report.ts";
 import {
@@ -167,8 +168,7 @@ function requireConsistent(path: string, flags: Flags): void {
     usage("no target was given", "Say how much may remain, for example --macs 0.6.");
   if (output === undefined && !dryRun)
     usage("no output was given", "Name the smaller model with -o OUT.onnx, or try --dry-run.");
-  if (output !== undefined && !/\.onnx$/i.test(output))
-    usage(`the output ${output} does not end in .onnx`, "Models are written as .onnx files.");
+  if (output !== undefined) requireModelName(output);
   if (plan !== undefined && (flags.option.size > 0 || flags.only.length + flags.except.length > 0))
     usage(
       "--plan says already what goes",
@@ -187,28 +187,6 @@ function requireConsistent(path: string, flags: Flags): void {
       "the output is the model itself",
       "Keep the original: verification and a later --plan need it.",
     );
-}
-
-/** Fails early where the result could not be written late. */
-async function requireWritable(path: string, output: string): Promise<void> {
-  const { access, constants, realpath } = await import("node:fs/promises");
-  const { dirname } = await import("node:path");
-  const folder = dirname(output);
-  try {
-    await access(folder, constants.W_OK);
-  } catch (cause) {
-    throw new EspalierError("FILE_UNREADABLE", `Cannot write into the folder ${folder}.`, {
-      hint: "Make the folder first, or choose another.",
-      data: { folder },
-      cause,
-    });
-  }
-  const real = (file: string) => realpath(file).catch(() => undefined);
-  const [from, to] = await Promise.all([real(path), real(output)]);
-  if (from !== undefined && from === to)
-    throw new EspalierError("USAGE", "the output is the model itself", {
-      hint: "Keep the original: verification and a later --plan need it.",
-    });
 }
 
 async function optionsOf(flags: Flags): Promise<PruneOptions> {

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { formatBytes } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
+import { requireModelName, requireWritable } from "./output-place.ts";
 import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
@@ -31,6 +32,8 @@ export function unpackCommand(io: Io): Command {
 }
 
 async function run(path: string, { output, maxBytes, json }: Flags, io: Io): Promise<void> {
+  requireModelName(output);
+  await requireWritable(path, output);
   const progress = newProgress(io);
   try {
     progress.phase("unpacking");

@@ -1,0 +1,37 @@
+/** @file What is refused of an output before any work is done for it. */
+import { access, constants, realpath } from "node:fs/promises";
+import { dirname } from "node:path";
+import { EspalierError } from "../errors.ts";
+import { isFolder } from "./model-options.ts";
+
+/** Fails with `USAGE` where a model would get a name that no model has. */
+export function requireModelName(output: string): void {
+  if (/\.onnx$/i.test(output)) return;
+  throw new EspalierError("USAGE", `the output ${output} does not end in .onnx`, {
+    hint: "Models are written as .onnx files.",
+  });
+}
+
+/** Fails early where a file that is made of `input` could not be written late, or would replace it. */
+export async function requireWritable(input: string, output: string): Promise<void> {
+  const folder = dirname(output);
+  try {
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw new EspalierError("FILE_UNREADABLE", `Cannot write into the folder ${folder}.`, {
+      hint: "Make the folder first, or choose another.",
+      data: { folder },
+      cause,
+    });
+  }
+  if (await isFolder(output))
+    throw new EspalierError("USAGE", `the output ${output} is a folder`, {
+      hint: "Name the file, not its folder.",
+    });
+  const real = (file: string) => realpath(file).catch(() => undefined);
+  const [from, to] = await Promise.all([real(input), real(output)]);
+  if (from !== undefined && from === to)
+    throw new EspalierError("USAGE", `the output ${output} is the input itself`, {
+      hint: "Keep the original, and name another file.",
+    });
+}
