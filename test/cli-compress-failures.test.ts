@@ -260,7 +260,8 @@ describe("data", () => {
     const run = await place();
     const data = await copyOfData();
     for (const name of await readdir(data)) if (name.includes("labels")) await rm(join(data, name));
-    const { exitCode, err } = await espalier(compress(run, data));
+    // The original teaches, so that a temperature has something to say.
+    const { exitCode, err } = await espalier(compress(run, data, ["--temperature", "2"]));
     expect(exitCode, err).toBe(0);
     expect(await reportOf(run)).toMatchObject({
       ...{ metric: "agreement", hasLabels: false },
@@ -289,6 +290,24 @@ async function imageFolders(data: string): Promise<string> {
   }
   return folder;
 }
+
+it.each([
+  { more: ["--temperature", "3"], says: "--distill" },
+  { more: ["--distill", "--label-smoothing", "0.1"], says: "--label-smoothing" },
+  { more: ["--optimizer", "adam", "--momentum", "0.3"], says: "adam" },
+  { more: ["--optimizer", "adamw", "--nesterov"], says: "adamw" },
+  { more: ["--nesterov", "--momentum", "0"], says: "--momentum" },
+])("$more, which would do nothing, is refused", async ({ more, says }) => {
+  const run = await place();
+  for (const flags of [more, [...more, "--dry-run"]]) {
+    const { exitCode, out } = await espalier(compress(run, made.data, [...flags, "--json"]));
+    expect(exitCode).toBe(2);
+    const { error } = JSON.parse(out);
+    expect(error.code).toBe("USAGE");
+    expect(`${error.message} ${error.hint}`).toContain(says);
+  }
+  expect(existsSync(run)).toBe(false);
+});
 
 describe("tuning that diverges", () => {
   it("in every attempt gives the original back, with the reason", async () => {

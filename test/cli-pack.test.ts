@@ -90,6 +90,11 @@ describe("espalier pack and unpack", () => {
     { flags: ["--tune-epochs", "1"], tells: /--data/ },
     { flags: ["--lr", "0.1"], tells: /--tune-epochs/ },
     { flags: ["--epoch-samples", "8"], tells: /--tune-epochs/ },
+    { flags: ["--tune-epochs", "1", "--data", "DATA", "--temperature", "2"], tells: /--distill/ },
+    {
+      flags: ["--tune-epochs", "1", "--data", "DATA", "--distill", "--label-smoothing", "0.1"],
+      tells: /--label-smoothing/,
+    },
     { flags: ["--tune-epochs", "1", "--data", "d", "--lambda", "1"], tells: /--lambda/ },
     { flags: ["--tune-epochs", "1", "--data", "d", "--lossless"], tells: /--lossless/ },
     { flags: ["--lossless", "--bits", "4"], tells: /--lossless/ },
@@ -102,7 +107,9 @@ describe("espalier pack and unpack", () => {
     { flags: ["--bits", "20"], tells: /Bits/ },
   ])("refuse $flags", async ({ flags, tells }) => {
     const path = await folderWithNetwork();
-    const ran = await espalier(["pack", path("net.onnx"), "-o", path("net.esp"), ...flags]);
+    if (flags.includes("DATA")) await writeQuadrants(path("data"));
+    const given = flags.map((flag) => flag.replace("DATA", path("data")));
+    const ran = await espalier(["pack", path("net.onnx"), "-o", path("net.esp"), ...given]);
     expect(ran.exitCode).toBe(2);
     expect(ran.err).toMatch(tells);
     expect(existsSync(path("net.esp"))).toBe(false);

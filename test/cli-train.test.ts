@@ -265,6 +265,24 @@ describe("train", () => {
       says: "adam",
     },
     {
+      what: "a temperature without a teacher",
+      argv: ["resnet20", "--temperature", "2"],
+      code: "USAGE",
+      says: "--distill",
+    },
+    {
+      what: "smoothing beside a teacher",
+      argv: ["resnet20", "--distill", "missing.onnx", "--label-smoothing", "0.1"],
+      code: "USAGE",
+      says: "--label-smoothing",
+    },
+    {
+      what: "smoothing of a loss without cross-entropy",
+      argv: ["unet", "--loss", "dice", "--label-smoothing", "0.1"],
+      code: "USAGE",
+      says: "no part of dice",
+    },
+    {
       what: "a missing model",
       argv: ["missing.onnx"],
       code: "FILE_UNREADABLE",

@@ -109,11 +109,15 @@ export async function measured(
 }
 
 async function tuningOf(model: Model, dataset: Dataset, flags: TuningFlags): Promise<TrainOptions> {
-  const { settingsOf, trainOptionsOf } = await import("../compress/training/train-settings.ts");
+  const { requireObjectiveFits, settingsOf, trainOptionsOf } = await import(
+    "../compress/training/train-settings.ts"
+  );
   const { tuneEpochs: epochs, distill } = flags;
   const input: TrainSettingsInput = {
     ...trainingSettingsOf(flags),
     ...(epochs !== undefined && { epochs }),
   };
-  return trainOptionsOf(settingsOf(input), dataset, distill ? model.graph : undefined);
+  const settings = settingsOf(input);
+  requireObjectiveFits(settings, distill ?? false);
+  return trainOptionsOf(settings, dataset, distill ? model.graph : undefined);
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import type { SelectionRules } from "../structure/select.ts";
 import { stagesOf } from "./guard/ladder.ts";
-import { trainSettings } from "./training/train-settings.ts";
+import { requireOptimizerFits, trainSettings } from "./training/train-settings.ts";
 
 const share = z.number().gt(0).max(1);
 const count = z.int().positive();
@@ -83,6 +83,7 @@ export function compressSettingsOf(input: CompressSettingsInput): CompressSettin
     throw new EspalierError("TARGET_INVALID", "neither a target nor a tolerance was given", {
       hint: "Say what may be lost (--max-drop 0.01), or what may remain (--macs 0.5), or both.",
     });
+  requireOptimizerFits(parsed.data.tuning);
   return parsed.data;
 }
 

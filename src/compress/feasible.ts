@@ -8,6 +8,7 @@ import { requireTrainable } from "../train/train.ts";
 import type { CompressSettings } from "./compress-settings.ts";
 import { methodContextOf, tuningOf } from "./context.ts";
 import type { CustomParts } from "./custom.ts";
+import { requireObjectiveFits } from "./training/train-settings.ts";
 
 /**
  * Makes sure that the method can score the network with its options, that the settings name layers that there are,
@@ -26,6 +27,8 @@ export function requireFeasible(
   if (isLearned(method)) method.learningEpochs(context);
   else method.propose(context);
   if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return;
-  const tuning = tuningOf(settings, dataset, graph, dataset.labelKind !== "none");
+  const hasLabels = dataset.labelKind !== "none";
+  requireObjectiveFits(settings.tuning, settings.distills || !hasLabels);
+  const tuning = tuningOf(settings, dataset, graph, hasLabels);
   requireTrainable(graph, dataset, { ...tuning, ...(objective && { objective }) });
 }

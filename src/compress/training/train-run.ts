@@ -32,7 +32,12 @@ import {
 import type { RunHooks } from "../runs/run-hooks.ts";
 import { isModelFile, type NetworkRequest, networkFor } from "./train-network.ts";
 import type { TrainReport } from "./train-report.ts";
-import { settingsOf, type TrainSettingsInput, trainOptionsOf } from "./train-settings.ts";
+import {
+  requireObjectiveFits,
+  settingsOf,
+  type TrainSettingsInput,
+  trainOptionsOf,
+} from "./train-settings.ts";
 
 /** What to train, on what, and where to. */
 export interface TrainRunRequest extends NetworkRequest {
@@ -58,6 +63,7 @@ export async function trainRun(
 ): Promise<TrainReport> {
   const { run, externalData = false } = request;
   const settings = settingsOf(request.settings ?? {});
+  requireObjectiveFits(settings, request.teacher !== undefined);
   await requireFree(run);
   hooks.onPhase?.("reading");
   const teacher = request.teacher === undefined ? undefined : await loadModel(request.teacher);

@@ -85,17 +85,54 @@ export type TrainSettings = Readonly<z.output<typeof trainSettings>>;
 export function settingsOf(input: TrainSettingsInput): TrainSettings {
   const given = Object.entries(input).filter(([, value]) => value !== undefined);
   const parsed = trainSettings.safeParse(Object.fromEntries(given));
-  const usage = (message: string, hint?: string) =>
-    new EspalierError("USAGE", message, hint === undefined ? {} : { hint });
   if (!parsed.success) {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-    throw usage(`training settings: ${issues.join("; ")}`);
+    throw new EspalierError("USAGE", `training settings: ${issues.join("; ")}`);
   }
-  const { optimizer, momentum, nesterov } = parsed.data;
+  requireOptimizerFits(parsed.data);
+  return parsed.data;
+}
+
+/** Fails with `USAGE` where the optimizer would not read what it was given. */
+export function requireOptimizerFits({
+  optimizer,
+  momentum,
+  nesterov,
+}: Pick<TrainSettings, "optimizer" | "momentum" | "nesterov">): void {
   if (optimizer !== "sgd" && (momentum !== undefined || nesterov))
     throw usage(`${optimizer} has no momentum of that kind`, "Leave it away, or use sgd.");
-  if (nesterov && momentum === 0) throw usage("Nesterov's step needs momentum");
-  return parsed.data;
+  if (nesterov && momentum === 0)
+    throw usage("Nesterov's step needs momentum", "Give --momentum above 0, or none for 0.9.");
+}
+
+/**
+ * Fails with `USAGE` where the objective would not read what it was given. Begun runs are not asked: they go
+ * on as they began.
+ */
+export function requireObjectiveFits(
+  { loss, labelSmoothing, temperature }: Pick<TrainSettings, ObjectiveSetting>,
+  hasTeacher: boolean,
+): void {
+  if (!hasTeacher && temperature !== undefined)
+    throw usage(
+      "a temperature is of distillation, and no network teaches",
+      "Add --distill, or leave --temperature away.",
+    );
+  if (hasTeacher && loss !== undefined)
+    throw usage("a teacher is followed by its own loss", "Leave the loss away, or the teacher.");
+  if (labelSmoothing === 0) return;
+  if (hasTeacher)
+    throw usage("smoothing is of labels, and a teacher takes their place", leaveSmoothing);
+  if (loss === "dice" || loss === "jaccard")
+    throw usage(`smoothing is of cross-entropy, which is no part of ${loss}`, leaveSmoothing);
+}
+
+type ObjectiveSetting = "loss" | "labelSmoothing" | "temperature";
+
+const leaveSmoothing = "Leave --label-smoothing away.";
+
+function usage(message: string, hint: string): EspalierError {
+  return new EspalierError("USAGE", message, { hint });
 }
 
 /** The settings as the training loop takes them. */
@@ -107,10 +144,6 @@ export function trainOptionsOf(
   const { epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds } =
     settings;
   const { epochSamples, temperature, provider, threads, keepsZeros } = settings;
-  if (teacherGraph !== undefined && settings.loss !== undefined)
-    throw new EspalierError("USAGE", "a teacher is followed by its own loss", {
-      hint: "Leave the loss away, or the teacher.",
-    });
   return {
     ...{ epochs, batchSize, clipNorm, seed, limit, epochSamples, augment, patience },
     timeBudgetSeconds,
