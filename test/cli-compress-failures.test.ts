@@ -309,6 +309,16 @@ it.each([
   expect(existsSync(run)).toBe(false);
 });
 
+it.each([
+  ["--confidence", "0.5", "above 0.5 and below 1"],
+  ["--round-drop", "0", "above 0 and below 1"],
+  ["--posterior-samples", "10001", "from 0 to 10000"],
+])("%s %s is refused with its range", async (flag, value, range) => {
+  const { exitCode, err } = await espalier(compress(await place(), made.data, [flag, value]));
+  expect(exitCode).toBe(2);
+  expect(err).toMatch(new RegExp(`'${flag} .*${range}`));
+});
+
 describe("tuning that diverges", () => {
   it("in every attempt gives the original back, with the reason", async () => {
     const run = await place();

@@ -250,13 +250,13 @@ describe("train", () => {
       what: "a width that is fixed",
       argv: ["resnet20", "--base-width", "8"],
       code: "ARCHITECTURE_OPTION",
-      says: "fixed",
+      says: "--base-width",
     },
     {
       what: "a pattern without weights",
       argv: ["resnet20", "--freeze", "nothing*"],
       code: "PATTERN_UNMATCHED",
-      says: "nothing*",
+      says: "The parameters are conv1.weight, ",
     },
     {
       what: "momentum of Adam",

@@ -20,7 +20,7 @@ import {
   type WidthFlags,
 } from "./removal-options.ts";
 import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
-import { fractionBelowOne, integerFrom, positiveValue } from "./values.ts";
+import { fractionBelowOne, integerFrom, numberBetween, positiveValue } from "./values.ts";
 
 /** Flags of `espalier compress`, as they are read. */
 export interface Flags extends DataFlags, GroupFlags, TargetFlags, TrainingFlags, WidthFlags {
@@ -67,8 +67,8 @@ it tries a few steps, and says how long the run may take and whether certify has
 images enough.
 
 Exit code 3: done, but a target was missed or the drop could not be certified;
-the best allowed result is written all the same. A time budget that is spent ends
-with 0, in the middle of a round if need be: of what was accepted, the best is
+the best allowed result is written all the same. A time budget that is spent
+ends with 0, in the middle of a round if need be: of what was accepted, the best is
 verified and written, and what it missed stands in the report.
 
 Examples:
@@ -92,15 +92,19 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
   addMethodOption(command)
     .optionsGroup("What may be lost")
     .option("--max-drop <share>", "largest drop of the metric: 0.01 is one point", fractionBelowOne)
-    .option("--confidence <share>", "of that claim (default 0.95)", fractionBelowOne)
+    .option(
+      "--confidence <share>",
+      "of that claim, above 0.5 (default 0.95)",
+      numberBetween(0.5, 1),
+    )
     .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
   addTargetOptions(command)
     .optionsGroup("Rounds")
     .option("--rounds <n>", "at most (default 5)", integerFrom(1))
     .option(
       "--round-drop <share>",
-      "on select, before tuning (default 4 x --max-drop)",
-      fractionBelowOne,
+      "on select, before tuning (default 4 x --max-drop, 0.02 at least)",
+      numberBetween(0, 1),
     )
     .option("--attempts <n>", "smaller and smaller ones in a round (default 3)", integerFrom(1))
     .option("--final-epochs <n>", "of tuning after the last round (default 0)", integerFrom(0))
@@ -111,7 +115,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .option(
       "--posterior-samples <n>",
       "draws on test from what was learnt (default 20)",
-      integerFrom(0),
+      integerFrom(0, 10_000),
     )
     .optionsGroup("What may go");
   addGroupOptions(command).option(

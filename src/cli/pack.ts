@@ -70,7 +70,7 @@ export function packCommand(io: Io): Command {
     .description("Packs a network into a file many times smaller, for download.")
     .requiredOption("-o, --output <FILE>", "the pack, for example net.esp")
     .option("--lossless", "keep every bit")
-    .option("--bits <n>", "bits of a weight before entropy coding (default 8)", positiveValue)
+    .option("--bits <n>", "of a weight before entropy coding, 1 to 14 (default 8)", positiveValue)
     .option(
       "--codebook <n>",
       "a k-means table of n values and 0 per weight instead",

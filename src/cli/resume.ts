@@ -13,10 +13,11 @@ interface Flags {
 
 const explanation = `
 The run goes on where it stood with the settings that it began with, to the same
-model.onnx and report.json that it would have given undisturbed (on the same
-machine, with the same versions and threads). It does not matter how it was
-stopped. The data must be the same, byte for byte; they may have moved. A run
-that is over shows its report again.
+model.onnx that it would have given undisturbed (on the same machine, with the
+same versions and threads), and to the same report.json but for latencies, which
+are measured anew. It does not matter how it was stopped. The data must be the
+same, byte for byte; they may have moved. A run that is over shows its report
+again.
 
 Examples:
   espalier resume run

@@ -9,12 +9,16 @@ export function shareValue(text: string): number {
   return value;
 }
 
-/** A whole number of at least `least`. */
-export function integerFrom(least: number): (text: string) => number {
+/** A whole number of at least `least` and at most `most`. */
+export function integerFrom(
+  least: number,
+  most = Number.MAX_SAFE_INTEGER,
+): (text: string) => number {
+  const range = most < Number.MAX_SAFE_INTEGER ? `from ${least} to ${most}` : `${least} or more`;
   return (text) => {
     const value = Number(text);
-    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`Give a whole number, ${least} or more.`);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`Give a whole number, ${range}.`);
     return value;
   };
 }
@@ -38,6 +42,16 @@ export function nonNegativeValue(text: string): number {
   const value = fractionOrNumber(text);
   if (value === undefined || value < 0) throw new InvalidArgumentError("Give a number, 0 or more.");
   return value;
+}
+
+/** A number in (low, high). */
+export function numberBetween(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = fractionOrNumber(text);
+    if (value === undefined || value <= low || value >= high)
+      throw new InvalidArgumentError(`Give a number above ${low} and below ${high}.`);
+    return value;
+  };
 }
 
 /** A share in [0, 1). */

@@ -16,8 +16,10 @@ export async function unpackChecked(
     return await unpack(source, options);
   } catch (cause) {
     if (!(cause instanceof UnpackError)) throw cause;
-    const { code, message, hint } = cause;
-    const own = code === "TOO_LARGE" ? "PACK_TOO_LARGE" : "PACK_INVALID";
+    const { code, message } = cause;
+    const isLarge = code === "TOO_LARGE";
+    const hint = isLarge ? "Raise `maxBytes` (--max-bytes) if you trust it." : cause.hint;
+    const own = isLarge ? "PACK_TOO_LARGE" : "PACK_INVALID";
     throw new EspalierError(own, message, { hint, data: { reason: code }, cause });
   }
 }

@@ -40,7 +40,8 @@ export function parametersOf(
 ): readonly Parameter[] {
   const matchers = groups.map((group) => ({ group, matches: globMatcher(group.match), count: 0 }));
   const parameters: Parameter[] = [];
-  for (const constant of trainedConstants(graph, nodes)) {
+  const constants = trainedConstants(graph, nodes);
+  for (const constant of constants) {
     const found = matchers.filter(({ matches }) => matches(constant.name));
     for (const matcher of found) matcher.count++;
     const { decay, rateFactor = 1, isFrozen = false } = found[0]?.group ?? {};
@@ -49,10 +50,18 @@ export function parametersOf(
   const unmatched = matchers.find(({ count }) => count === 0);
   if (unmatched === undefined) return parameters;
   const { match } = unmatched.group;
+  const known = [...constants].map(({ name }) => name);
   throw new EspalierError("PATTERN_UNMATCHED", `no parameter matches "${match}"`, {
-    hint: "Use the names of weights as `inspect` lists them; `*` stands for any characters.",
-    data: { pattern: match },
+    hint: `The parameters are ${listOf(known)}; \`*\` stands for any characters.`,
+    data: { pattern: match, known },
   });
+}
+
+/** The first names, and how many more there are. */
+function listOf(names: readonly string[]): string {
+  const shown = names.slice(0, 8);
+  const rest = names.length - shown.length;
+  return `${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
 }
 
 function trainedConstants(graph: Graph, nodes: readonly Node[]): ReadonlySet<Constant> {
