@@ -56,6 +56,32 @@ describe("a configuration file", () => {
     expect(share).toBeLessThanOrEqual(0.5);
   });
 
+  it("may speak of every command that takes flags", async () => {
+    // Written out, not spread: the type checker refuses commands that the type has not.
+    const all = defineConfig({
+      inspect: { layers: true },
+      prune: { macs: 0.5 },
+      verify: { seed: 2 },
+      evaluate: { split: "select" },
+      train: { epochs: 1 },
+      compress: { rounds: 1 },
+      bench: { runs: 9 },
+      sensitivity: { points: 3 },
+      pack: { bits: 6 },
+      unpack: { maxBytes: 2 ** 20 },
+      resume: { data: "mnist" },
+      report: { json: true },
+      methods: { json: true },
+    });
+    const { out: help } = await espalier(["--help"]);
+    const commands = [...help.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name);
+    expect(Object.keys(all).sort()).toEqual(commands.sort());
+    const { folder } = await workplace(all);
+    const { exitCode, out } = await espalier(["methods"], { folder });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out).methods.length).toBeGreaterThan(0);
+  });
+
   it("leaves help alone", async () => {
     const { folder } = await workplace("{");
     const { exitCode, out } = await espalier(["prune", "--help"], { folder });

@@ -68,8 +68,8 @@ images enough.
 
 Exit code 3: done, but a target was missed or the drop could not be certified;
 the best allowed result is written all the same. A time budget that is spent
-ends with 0, in the middle of a round if need be: of what was accepted, the best is
-verified and written, and what it missed stands in the report.
+ends with 0, in the middle of a round if need be: of what was accepted, the best
+is verified and written, and what it missed stands in the report.
 
 Examples:
   espalier compress net.onnx --data cifar10 --max-drop 0.01 --dry-run

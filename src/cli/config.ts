@@ -3,10 +3,14 @@ import type { Flags as Bench } from "./bench.ts";
 import type { Flags as Compress } from "./compress.ts";
 import type { Flags as Evaluate } from "./evaluate.ts";
 import type { Flags as Inspect } from "./inspect.ts";
+import type { Flags as Methods } from "./methods.ts";
 import type { Flags as Pack } from "./pack.ts";
 import type { Flags as Prune } from "./prune.ts";
+import type { Flags as Report } from "./report.ts";
+import type { Flags as Resume } from "./resume.ts";
 import type { Flags as Sensitivity } from "./sensitivity.ts";
 import type { Flags as Train } from "./train.ts";
+import type { Flags as Unpack } from "./unpack.ts";
 import type { Flags as Verify } from "./verify.ts";
 
 /** A flag's value: as on the command line, or as the number, list or pairs that it stands for. */
@@ -40,6 +44,10 @@ export interface EspalierConfig {
   readonly bench?: Flags<Bench>;
   readonly sensitivity?: Flags<Sensitivity>;
   readonly pack?: Flags<Pack>;
+  readonly unpack?: Flags<Unpack>;
+  readonly resume?: Flags<Resume>;
+  readonly report?: Flags<Report>;
+  readonly methods?: Flags<Methods>;
 }
 
 /**

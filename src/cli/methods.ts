@@ -5,6 +5,11 @@ import { wrap } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
 
+/** Flags of `espalier methods`, as they are read. */
+export interface Flags {
+  readonly json?: true;
+}
+
 const examples = `
 Examples:
   espalier methods
@@ -17,7 +22,7 @@ export function methodsCommand(io: Io): Command {
   return addJsonOption(new Command("methods"))
     .description("Lists the pruning methods: what each does, needs and can be told.")
     .addHelpText("after", examples)
-    .action(async ({ json }: { json?: true }) => {
+    .action(async ({ json }: Flags) => {
       const { allMethods } = await import("../methods/learned-registry.ts");
       if (json) {
         writeJson(io, {

@@ -4,6 +4,11 @@ import { escapeForTerminal } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
 
+/** Flags of `espalier report`, as they are read. */
+export interface Flags {
+  readonly json?: true;
+}
+
 const explanation = `
 The page is one file, report.html in the run's folder: charts, tables, and what
 to know about the result. It opens without a network, on a phone and in print,
@@ -20,7 +25,7 @@ export function reportCommand(io: Io): Command {
     .argument("<RUN>", "folder of the run")
     .description("Draws report.html of a run, and prints its path.")
     .addHelpText("after", explanation);
-  return addJsonOption(command).action(async (run: string, { json }: { readonly json?: true }) => {
+  return addJsonOption(command).action(async (run: string, { json }: Flags) => {
     const { writeReportHtml } = await import("../report/write.ts");
     const path = await writeReportHtml(run);
     if (json) writeJson(io, { path });

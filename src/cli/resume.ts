@@ -6,7 +6,8 @@ import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
 import { describeTraining } from "./train-report.ts";
 
-interface Flags {
+/** Flags of `espalier resume`, as they are read. */
+export interface Flags {
   readonly data?: string;
   readonly json?: true;
 }

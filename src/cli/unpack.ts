@@ -7,7 +7,8 @@ import { requireModelName, requireWritable } from "./output-place.ts";
 import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
-interface Flags {
+/** Flags of `espalier unpack`, as they are read. */
+export interface Flags {
   readonly output: string;
   readonly maxBytes?: number;
   readonly json?: true;
