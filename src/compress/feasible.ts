@@ -26,9 +26,9 @@ export function requireFeasible(
   const method = anyMethodNamed(settings.method);
   if (isLearned(method)) method.learningEpochs(context);
   else method.propose(context);
-  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return;
   const hasLabels = dataset.labelKind !== "none";
   requireObjectiveFits(settings.tuning, settings.distills || !hasLabels);
+  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return;
   const tuning = tuningOf(settings, dataset, graph, hasLabels);
   requireTrainable(graph, dataset, { ...tuning, ...(objective && { objective }) });
 }
