@@ -1,6 +1,6 @@
 /** @file Writes the file of a pack: header, structure, sections of tensors, checksums. */
 
-import { EspalierError } from "../errors.ts";
+import { assert, EspalierError } from "../errors.ts";
 import { concatBytes } from "../onnx/write.ts";
 import { codeBytes } from "./byte-code.ts";
 import { pushVarint } from "./byte-io.ts";
@@ -26,6 +26,12 @@ export interface WrittenPack {
   readonly choices: readonly Choice[];
 }
 
+/** A section as it will be written, and how many bytes come out of it. */
+interface Section {
+  readonly coded: Uint8Array;
+  readonly output: number;
+}
+
 /** Lays out a model: `structure` with the tensors put in at their gaps. */
 export function writePack(
   structure: Uint8Array,
@@ -35,37 +41,31 @@ export function writePack(
   const models = new Models();
   const chooser = new Chooser();
   const choices: Choice[] = [];
-  const sections: Uint8Array[] = [];
-  const outputs: number[] = [];
-  let encoder: RangeEncoder | undefined;
+  const begun: { readonly encoder: RangeEncoder; output: number }[] = [];
   for (const draft of drafts) {
-    if (draft.beginsSection) {
-      if (encoder !== undefined) sections.push(encoder.finish());
-      encoder = new RangeEncoder();
-      outputs.push(0);
-    }
-    outputs[outputs.length - 1] += draft.count * draft.width;
+    if (draft.beginsSection) begun.push({ encoder: new RangeEncoder(), output: 0 });
+    const section = begun.at(-1);
+    assert(section !== undefined, "the first tensor begins a section");
     const choice = chooser.best(draft, models);
     choices.push(choice);
-    if (encoder !== undefined) codeTensor(encoder, models, choice.entry, choice.parts);
+    codeTensor(section.encoder, models, choice.entry, choice.parts);
+    section.output += draft.count * draft.width;
   }
-  if (encoder !== undefined) sections.push(encoder.finish());
 
   const directory = writeDirectory(choices.map(({ entry }) => entry));
   const plain = concatBytes([Uint8Array.from(directory), structure]);
   const coded = codedStructure(plain);
-  const tail = concatBytes([coded, ...sections].map(withChecksum));
-  const filling = fillingFor([
-    { output: plain.length, coded },
-    ...sections.map((section, i) => ({ output: outputs[i], coded: section })),
-  ]);
+  const sections: readonly Section[] = [
+    { coded, output: plain.length },
+    ...begun.map(({ encoder, output }) => ({ coded: encoder.finish(), output })),
+  ];
+  const filling = fillingFor(sections);
   const numbers: number[] = [];
   for (const value of [
     outputBytes,
     plain.length,
     filling,
-    coded.length,
-    ...sections.map((s) => s.length),
+    ...sections.map((section) => section.coded.length),
   ])
     pushVarint(numbers, value);
   const { length } = numbers;
@@ -73,7 +73,11 @@ export function writePack(
   const header = Uint8Array.of(...magic, version, length & 255, length >> 8, ...numbers);
   return {
     bytes: withChecksum(
-      concatBytes([withChecksum(header), withChecksum(new Uint8Array(filling)), tail]),
+      concatBytes(
+        [header, new Uint8Array(filling), ...sections.map((section) => section.coded)].map(
+          withChecksum,
+        ),
+      ),
     ),
     structureBytes: coded.length,
     choices,
@@ -81,9 +85,7 @@ export function writePack(
 }
 
 /** Bytes to put before the sections, so that none announces more than the bytes up to its end can hold. */
-function fillingFor(
-  sections: readonly { readonly output: number; readonly coded: Uint8Array }[],
-): number {
+function fillingFor(sections: readonly Section[]): number {
   let [announced, known, filling] = [0, 0, 0];
   for (const { output, coded } of sections) {
     announced += output;
