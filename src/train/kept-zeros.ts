@@ -7,14 +7,14 @@ import type { GraphEmitter } from "../grad/emitter.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
-import { type Pack, packed } from "./packing.ts";
+import { type Bundle, bundled } from "./bundles.ts";
 
-/** The gradient of a pack, 0 where the pack itself begins as 0. */
-export function withoutZeros(emit: GraphEmitter, pack: Pack, gradient: Value): Value {
-  const values = toNumbers(packed(pack));
+/** The gradient of a bundle, 0 where the bundle itself begins as 0. */
+export function withoutZeros(emit: GraphEmitter, bundle: Bundle, gradient: Value): Value {
+  const values = toNumbers(bundled(bundle));
   const mask = tensorOf(
     "float32",
-    pack.shape,
+    bundle.shape,
     values.map((value) => (value === 0 ? 0 : 1)),
   );
   return algebraOf(emit, gradient).mul(gradient, emit.constant(mask));

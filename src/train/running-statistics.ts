@@ -7,14 +7,14 @@ import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
 import { runningStatistics } from "../ops/training.ts";
 import { type HostTensor, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
-import { emitPacked, emitUnpacked, packOf } from "./packing.ts";
+import { bundleOf, emitBundled, emitUnbundled } from "./bundles.ts";
 import type { Statistics } from "./parameters.ts";
-import type { PackInput, StateInputs } from "./state.ts";
+import type { BundleInput, StateInputs } from "./state.ts";
 
 /** The statistics of all nodes, end to end. */
 export interface StatisticsInputs {
-  readonly mean: PackInput;
-  readonly variance: PackInput;
+  readonly mean: BundleInput;
+  readonly variance: BundleInput;
 }
 
 /**
@@ -31,10 +31,10 @@ export function statisticsInputs(
   if (statistics.length === 0) return undefined;
   const means = statistics.map(({ mean }) => mean);
   const variances = statistics.map(({ variance }) => variance);
-  const mean = state.pack("statistics.mean", packOf(means));
-  const variance = state.pack("statistics.variance", packOf(variances));
+  const mean = state.bundle("statistics.mean", bundleOf(means));
+  const variance = state.bundle("statistics.variance", bundleOf(variances));
   const both = emit.op("Concat", [mean.value, variance.value], { axis: 0 });
-  const copies = emitUnpacked(emit, packOf([...means, ...variances]), both);
+  const copies = emitUnbundled(emit, bundleOf([...means, ...variances]), both);
   return {
     mean: { ...mean, parts: copies.slice(0, means.length) },
     variance: { ...variance, parts: copies.slice(means.length) },
@@ -69,7 +69,7 @@ export function updateStatistics(
   });
   const t = algebraOf(emit, inputs.mean.value);
   const update = (
-    input: PackInput,
+    input: BundleInput,
     constants: readonly Constant[],
     batch: readonly Value[],
     shares: readonly number[],
@@ -79,7 +79,7 @@ export function updateStatistics(
       all.map((one) => one.kept),
     );
     const old = t.mul(input.value, emit.constant(kept));
-    const given = emitPacked(
+    const given = emitBundled(
       emit,
       batch.map((value) => t.cast(value)),
     );

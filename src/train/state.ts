@@ -2,13 +2,13 @@
 import type { GraphEmitter } from "../grad/emitter.ts";
 import type { Value } from "../ops/gradient.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
-import { emitUnpacked, type Pack, packed, unpacked } from "./packing.ts";
+import { type Bundle, bundled, emitUnbundled, unbundled } from "./bundles.ts";
 
-/** A pack of constants that became state. */
-export interface PackInput {
-  readonly pack: Pack;
+/** A bundle of constants that became state. */
+export interface BundleInput {
+  readonly bundle: Bundle;
   readonly value: Value;
-  /** The constants, cut out of the pack, in its order. */
+  /** The constants, cut out of the bundle, in its order. */
   readonly parts: readonly Value[];
 }
 
@@ -17,7 +17,7 @@ export class StateInputs {
   readonly #emit: GraphEmitter;
   readonly #next = new Map<string, string>();
   readonly #initial = new Map<string, HostTensor>();
-  readonly #packs = new Map<string, Pack>();
+  readonly #bundles = new Map<string, Bundle>();
 
   constructor(emit: GraphEmitter) {
     this.#emit = emit;
@@ -29,10 +29,10 @@ export class StateInputs {
   }
 
   /** An input that holds constants of the network. */
-  pack(stem: string, pack: Pack): PackInput {
-    const value = this.#declare(stem, packed(pack));
-    this.#packs.set(value.name, pack);
-    return { pack, value, parts: emitUnpacked(this.#emit, pack, value) };
+  bundle(stem: string, bundle: Bundle): BundleInput {
+    const value = this.#declare(stem, bundled(bundle));
+    this.#bundles.set(value.name, bundle);
+    return { bundle, value, parts: emitUnbundled(this.#emit, bundle, value) };
   }
 
   /** Says what a state input is at the next step. */
@@ -51,17 +51,17 @@ export class StateInputs {
   }
 
   /** Inputs that hold constants of the network. */
-  get packInputs(): readonly string[] {
-    return [...this.#packs.keys()];
+  get bundleInputs(): readonly string[] {
+    return [...this.#bundles.keys()];
   }
 
   /** The network's constants out of a state, by name. */
-  unpack(state: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, HostTensor> {
+  unbundle(state: ReadonlyMap<string, HostTensor>): ReadonlyMap<string, HostTensor> {
     const constants = new Map<string, HostTensor>();
-    for (const [input, pack] of this.#packs) {
+    for (const [input, bundle] of this.#bundles) {
       const tensor = state.get(input);
       if (tensor === undefined) continue;
-      for (const [name, value] of unpacked(pack, tensor)) constants.set(name, value);
+      for (const [name, value] of unbundled(bundle, tensor)) constants.set(name, value);
     }
     return constants;
   }

@@ -17,11 +17,11 @@ import { noZeros, type Zeros, zerosIn } from "../structure/zeros.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
+import { type Bundle, bundlesOf, emitBundled } from "./bundles.ts";
 import { embedNodes, requireUnderstood } from "./embed.ts";
 import { withoutZeros } from "./kept-zeros.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
-import { emitPacked, type Pack, packsOf } from "./packing.ts";
 import {
   ownStatistics,
   type Parameter,
@@ -33,7 +33,7 @@ import {
 import { emitProbe, type Probe, type Suspect } from "./probe.ts";
 import { rebatch } from "./rebatch.ts";
 import { statisticsInputs, updateStatistics } from "./running-statistics.ts";
-import { type PackInput, StateInputs } from "./state.ts";
+import { type BundleInput, StateInputs } from "./state.ts";
 import {
   clipped,
   emitAccuracy,
@@ -118,7 +118,7 @@ export interface TrainingStep {
  * Parameters that are updated alike, with the state of the optimizer. `parts` are what the network reads of
  * them; gradients with respect to these are taken for those of the parameters themselves.
  */
-interface TrainedPack extends PackInput {
+interface TrainedBundle extends BundleInput {
   /** Whether what is 0 stays 0. */
   readonly keepsZeros: boolean;
   readonly slots: readonly Value[];
@@ -149,15 +149,15 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     return step === undefined ? weight : emitRounded(emit, weight, step);
   };
   const sparse = options.keepsZeros ? zerosIn(network) : noZeros;
-  const packs = trainedPacks(state, optimizer, trained, sparse).map(
-    ({ parts, ...pack }): TrainedPack => ({
-      ...pack,
-      parts: parts.map((part, i) => read(pack.pack.constants[i].name, part)),
+  const bundles = trainedBundles(state, optimizer, trained, sparse).map(
+    ({ parts, ...bundle }): TrainedBundle => ({
+      ...bundle,
+      parts: parts.map((part, i) => read(bundle.bundle.constants[i].name, part)),
     }),
   );
   const running = statisticsInputs(emit, state, statistics);
-  for (const { pack, parts } of [...packs, ...Object.values(running ?? {})])
-    for (const [i, { name }] of pack.constants.entries()) values.set(name, parts[i]);
+  for (const { bundle, parts } of [...bundles, ...Object.values(running ?? {})])
+    for (const [i, { name }] of bundle.constants.entries()) values.set(name, parts[i]);
 
   for (const name of options.weightSteps?.keys() ?? []) {
     const constant = network.constants.get(name);
@@ -168,8 +168,8 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   embedNodes(emit, network, [...forms.values()], values);
   const output = outputOf(network, outputName, values, inputs);
   const { prediction, form } = headOf(emit, output);
-  const named = packs.flatMap(({ pack, parts }) =>
-    pack.constants.map(({ name }, i) => [name, parts[i]] as const),
+  const named = bundles.flatMap(({ bundle, parts }) =>
+    bundle.constants.map(({ name }, i) => [name, parts[i]] as const),
   );
   const parameters = new Map(named);
   const teacher = teacherScores(emit, options.teacher, inputs);
@@ -179,10 +179,10 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const parts = { emit, prediction, form, target, teacher, parameters, values, scalars: fed };
   const loss = objective({ ...parts, tell });
   for (const value of [loss, ...terms.values()]) requireScalar(value);
-  const raw = packGradients(emit, packs, loss);
+  const raw = bundleGradients(emit, bundles, loss);
   const { norm, gradients } = clipped(emit, raw, clipNorm);
   const guard = emitGuard(emit, [loss, norm]);
-  for (const [i, { value: parameter, slots, decay, rateFactor }] of packs.entries()) {
+  for (const [i, { value: parameter, slots, decay, rateFactor }] of bundles.entries()) {
     const gradient = gradients[i];
     const context = { emit, parameter, gradient, slots, scalars, decay, rateFactor };
     const next = optimizer.update(context);
@@ -200,7 +200,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     ...named.map(([name, value]) => ({ what: `the parameter "${name}"`, value })),
     ...[...forms.values()].flatMap(({ outputs }) => suspectsOf(outputs, values)),
     { what: "the loss", value: loss },
-    ...packs.map(({ pack }, i) => suspectGradient(pack, raw[i])),
+    ...bundles.map(({ bundle }, i) => suspectGradient(bundle, raw[i])),
   ];
   return {
     graph: step,
@@ -218,8 +218,8 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     terms: new Map([...terms].map(([name, value]) => [name, value.name])),
     norm: norm.name,
     accuracy: accuracy?.name,
-    weightState: state.packInputs,
-    weightsOf: (tensors) => state.unpack(tensors),
+    weightState: state.bundleInputs,
+    weightsOf: (tensors) => state.unbundle(tensors),
     network,
     parameters: trained.map(({ constant }) => constant.name),
     isNoisy,
@@ -278,12 +278,12 @@ function feedInputs(
   });
 }
 
-function trainedPacks(
+function trainedBundles(
   state: StateInputs,
   optimizer: Optimizer,
   parameters: readonly Parameter[],
   sparse: Zeros,
-): readonly TrainedPack[] {
+): readonly TrainedBundle[] {
   const alike = new Map<string, Parameter[]>();
   for (const parameter of parameters) {
     const { decay = optimizer.decay, rateFactor, constant } = parameter;
@@ -293,10 +293,10 @@ function trainedPacks(
   return [...alike.values()].flatMap((group) => {
     const [{ decay = optimizer.decay, rateFactor, constant: first }] = group;
     const keepsZeros = sparse.has(first.name);
-    return packsOf(group.map(({ constant }) => constant)).map((pack): TrainedPack => {
-      const input = state.pack("parameters", pack);
+    return bundlesOf(group.map(({ constant }) => constant)).map((bundle): TrainedBundle => {
+      const input = state.bundle("parameters", bundle);
       const slots = optimizer.slots.map((slot) =>
-        state.zeros(`${input.value.name}.${slot}`, pack.shape),
+        state.zeros(`${input.value.name}.${slot}`, bundle.shape),
       );
       return { ...input, slots, decay, rateFactor, keepsZeros };
     });
@@ -339,25 +339,25 @@ function trainingForms(
   return { forms, isNoisy: seeds.size > 0 };
 }
 
-/** The gradient of each pack, in its shape; zeros where the loss does not depend on a parameter. */
-function packGradients(
+/** The gradient of each bundle, in its shape; zeros where the loss does not depend on a parameter. */
+function bundleGradients(
   emit: GraphEmitter,
-  packs: readonly TrainedPack[],
+  bundles: readonly TrainedBundle[],
   loss: Value,
 ): readonly Value[] {
-  const names = packs.flatMap(({ parts }) => parts.map(({ name }) => name));
+  const names = bundles.flatMap(({ parts }) => parts.map(({ name }) => name));
   const gradients = emitGradients(emit, loss, names);
-  return packs.map(({ pack, parts, keepsZeros }) => {
+  return bundles.map(({ bundle, parts, keepsZeros }) => {
     const values = parts.map((part) => {
       const gradient = gradients.get(part.name) ?? emit.filled(0, part.shape);
       return algebraOf(emit, loss).cast(gradient);
     });
-    const gradient = emit.reshape(emitPacked(emit, values), pack.shape);
-    return keepsZeros ? withoutZeros(emit, pack, gradient) : gradient;
+    const gradient = emit.reshape(emitBundled(emit, values), bundle.shape);
+    return keepsZeros ? withoutZeros(emit, bundle, gradient) : gradient;
   });
 }
 
-function suspectGradient({ constants }: Pack, value: Value): Suspect {
+function suspectGradient({ constants }: Bundle, value: Value): Suspect {
   const names = constants.map(({ name }) => `"${name}"`);
   const list = names.length > 1 ? `one of ${names.join(", ")}` : names[0];
   return { what: `the gradient of ${list}`, value };

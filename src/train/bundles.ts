@@ -10,31 +10,35 @@ import { codeOf } from "../tensor/dtype.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 
 /** Several constants as one float32 vector, or one in its own shape. */
-export interface Pack {
+export interface Bundle {
   readonly constants: readonly Constant[];
   readonly shape: readonly number[];
 }
 
 /** Tensors of more elements stand alone. */
-const largestPacked = 1 << 14;
+const largestBundled = 1 << 14;
 
-/** Packs for constants that are treated alike, in order; the small ones share the first. */
-export function packsOf(constants: readonly Constant[], largest = largestPacked): readonly Pack[] {
+/** Bundles for constants that are treated alike, in order; the small ones share the first. */
+export function bundlesOf(
+  constants: readonly Constant[],
+  largest = largestBundled,
+): readonly Bundle[] {
   const small = constants.filter(({ shape }) => sizeOf(shape) <= largest);
   const large = constants.filter((constant) => !small.includes(constant));
-  const shared = small.length > 1 ? [packOf(small)] : small.map((constant) => packOf([constant]));
-  return [...shared, ...large.map((constant) => packOf([constant]))];
+  const shared =
+    small.length > 1 ? [bundleOf(small)] : small.map((constant) => bundleOf([constant]));
+  return [...shared, ...large.map((constant) => bundleOf([constant]))];
 }
 
-/** One pack of all the constants, of which there is at least one. */
-export function packOf(constants: readonly Constant[]): Pack {
+/** One bundle of all the constants, of which there is at least one. */
+export function bundleOf(constants: readonly Constant[]): Bundle {
   if (constants.length === 1) return { constants, shape: constants[0].shape };
   return { constants, shape: [constants.reduce((sum, { shape }) => sum + sizeOf(shape), 0)] };
 }
 
-/** Values of all constants of a pack, end to end. */
-export function packed(
-  { constants, shape }: Pack,
+/** Values of all constants of a bundle, end to end. */
+export function bundled(
+  { constants, shape }: Bundle,
   read = (constant: Constant) => constant.read(),
 ): HostTensor {
   const data = new Float32Array(sizeOf(shape));
@@ -47,8 +51,8 @@ export function packed(
   return { dtype: "float32", shape, data };
 }
 
-/** The constants of a pack, by name, each in its own type. The inverse of {@link packed}. */
-export function unpacked({ constants }: Pack, tensor: HostTensor): Map<string, HostTensor> {
+/** The constants of a bundle, by name, each in its own type. The inverse of {@link bundled}. */
+export function unbundled({ constants }: Bundle, tensor: HostTensor): Map<string, HostTensor> {
   const data = tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
   const out = new Map<string, HostTensor>();
   let at = 0;
@@ -64,9 +68,9 @@ export function unpacked({ constants }: Pack, tensor: HostTensor): Map<string, H
   return out;
 }
 
-/** Emits the constants of a pack, cut out of `vector`. */
-export function emitUnpacked(emit: GraphEmitter, pack: Pack, vector: Value): readonly Value[] {
-  const { constants } = pack;
+/** Emits the constants of a bundle, cut out of `vector`. */
+export function emitUnbundled(emit: GraphEmitter, bundle: Bundle, vector: Value): readonly Value[] {
+  const { constants } = bundle;
   const sizes = constants.map(({ shape }) => sizeOf(shape));
   const parts =
     constants.length === 1
@@ -84,7 +88,7 @@ export function emitUnpacked(emit: GraphEmitter, pack: Pack, vector: Value): rea
 }
 
 /** Emits values as one tensor, end to end; a value that is alone keeps its shape. */
-export function emitPacked(emit: Emitter, values: readonly Value[]): Value {
+export function emitBundled(emit: Emitter, values: readonly Value[]): Value {
   if (values.length === 1) return values[0];
   const flat = values.map((value) => emit.reshape(value, [sizeOf(value.shape)]));
   return emit.op("Concat", flat, { axis: 0 });
