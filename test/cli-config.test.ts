@@ -82,6 +82,15 @@ describe("a configuration file", () => {
     expect(JSON.parse(out).methods.length).toBeGreaterThan(0);
   });
 
+  it("may ask for JSON, of failures too", async () => {
+    const { folder, small } = await workplace(defineConfig({ prune: { json: true } }));
+    for (const argv of [["prune", "none.onnx", "-o", small, "--macs", "0.5"], ["prune"]]) {
+      const { exitCode, out } = await espalier(argv, { folder });
+      expect(exitCode).toBe(2);
+      expect(JSON.parse(out)).toHaveProperty("error.code");
+    }
+  });
+
   it("leaves help alone", async () => {
     const { folder } = await workplace("{");
     const { exitCode, out } = await espalier(["prune", "--help"], { folder });

@@ -73,8 +73,14 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     await program.parseAsync(argv, { from: "user" });
     return exitCode;
   } catch (error) {
-    return reportFailure(error, io, argv.includes("--json"));
+    return reportFailure(error, io, wantsJson(program, argv));
   }
+}
+
+/** Whether the command line or the configuration asks for JSON, though the parser may not have got that far. */
+function wantsJson({ commands: all }: Command, argv: readonly string[]): boolean {
+  const command = all.find((candidate) => candidate.name() === argv[0]);
+  return argv.includes("--json") || command?.getOptionValue("json") === true;
 }
 
 const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[] = [
