@@ -1,7 +1,8 @@
 /** @file Runs command lines in this process, with streams that remember. */
+import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Io } from "../src/cli/io.ts";
 import { main } from "../src/cli/program.ts";
@@ -33,6 +34,16 @@ export async function espalier(argv: readonly string[], io: Partial<Io> = {}): P
     ...io,
   });
   return { exitCode, out, err };
+}
+
+const root = resolve(import.meta.dirname, "..");
+
+/** Starts `espalier` with these arguments in a process of its own, from source. Unread output is dropped. */
+export function startEspalier(argv: readonly string[]) {
+  const args = ["--import", "tsx", join(root, "src/cli/main.ts"), ...argv];
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.resume();
+  return child;
 }
 
 /** An empty folder, removed when the test is over. */

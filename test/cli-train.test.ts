@@ -1,10 +1,9 @@
 /** @file `train` and `resume` as their users and their scripts see them. */
-import { spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { architectures } from "../src/models/registry.ts";
-import { emptyFolder, espalier } from "./cli-io.ts";
+import { emptyFolder, espalier, startEspalier } from "./cli-io.ts";
 import { idxFile, npyFile, zipFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
 import { writeQuadrants } from "./support/quadrants.ts";
@@ -397,13 +396,9 @@ describe("resume", () => {
 
   it("goes on after Ctrl-C, as a process", async () => {
     const { data, run } = await workplace();
-    const root = resolve(import.meta.dirname, "..");
-    const command = ["--import", "tsx", join(root, "src/cli/main.ts")];
     const flags = ["--data", data, "-o", run, "--epochs", "100000", "--batch", "20"];
-    const child = spawn(process.execPath, [...command, ...dense, ...flags], {
-      ...{ cwd: root, stdio: ["ignore", "ignore", "pipe"] },
-    });
-    child.stderr?.on("data", (text) => {
+    const child = startEspalier([...dense, ...flags]);
+    child.stderr.on("data", (text) => {
       if (String(text).includes("epoch 3/")) child.kill("SIGINT");
     });
     expect(await new Promise((ended) => child.on("exit", ended))).toBe(130);

@@ -1,7 +1,6 @@
 /** @file The command line as its users and their scripts see it. */
-import { spawn } from "node:child_process";
 import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openDataset } from "../src/data/dataset.ts";
 import { saveModel } from "../src/files/model-file.ts";
@@ -10,7 +9,7 @@ import { readModel } from "../src/onnx/read.ts";
 import { writeModel } from "../src/onnx/write.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { toNumbers } from "../src/tensor/host-tensor.ts";
-import { emptyFolder, espalier } from "./cli-io.ts";
+import { emptyFolder, espalier, startEspalier } from "./cli-io.ts";
 import { idxFile, npyFile, zipFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
 
@@ -489,15 +488,7 @@ describe("espalier", () => {
 
   it("ends with 130 on Ctrl-C, as a process", async () => {
     const { folder, net, small } = await workplace(residualNetwork({ width: 32, side: 32 }));
-    const root = resolve(import.meta.dirname, "..");
-    const child = spawn(
-      process.execPath,
-      [
-        ...["--import", "tsx", join(root, "src/cli/main.ts")],
-        ...["prune", net, "-o", small, "--latency", "0.5", ...magnitude],
-      ],
-      { cwd: root, stdio: ["ignore", "ignore", "pipe"] },
-    );
+    const child = startEspalier(["prune", net, "-o", small, "--latency", "0.5", ...magnitude]);
     child.stderr.on("data", (text) => {
       if (String(text).includes("timing the layers")) child.kill("SIGINT");
     });
@@ -508,15 +499,7 @@ describe("espalier", () => {
 
   it("goes on when nobody reads its progress any more", async () => {
     const { net, small } = await workplace();
-    const root = resolve(import.meta.dirname, "..");
-    const child = spawn(
-      process.execPath,
-      [
-        ...["--import", "tsx", join(root, "src/cli/main.ts")],
-        ...["prune", net, "-o", small, "--macs", "0.5", ...magnitude],
-      ],
-      { cwd: root, stdio: ["ignore", "pipe", "pipe"] },
-    );
+    const child = startEspalier(["prune", net, "-o", small, "--macs", "0.5", ...magnitude]);
     child.stderr.destroy();
     let out = "";
     child.stdout.on("data", (text) => {

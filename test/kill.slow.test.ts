@@ -1,22 +1,19 @@
 /** @file `kill -9` of the command at random moments: what comes of the run is the same, byte for byte. */
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { randomOf } from "../src/tensor/random.ts";
-import { emptyFolder } from "./cli-io.ts";
+import { emptyFolder, startEspalier } from "./cli-io.ts";
 import { writeQuadrants } from "./support/quadrants.ts";
 import { expectWholeFiles } from "./support/run-files.ts";
 
-const root = resolve(import.meta.dirname, "..");
 const kills = 20;
 
 /** Runs the command line in a process of its own and kills it after so long; true where it was killed. */
 async function killed(argv: readonly string[], afterMs?: number): Promise<boolean> {
-  const args = ["--import", "tsx", join(root, "src/cli/main.ts"), ...argv];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+  const child = startEspalier(argv);
   let errors = "";
   child.stderr.on("data", (text) => {
     errors += text;

@@ -1,15 +1,12 @@
 /** @file Ctrl-C and `kill -9` of the command at several moments: nothing half-written is left. */
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { emptyFolder, espalier } from "./cli-io.ts";
+import { emptyFolder, espalier, startEspalier } from "./cli-io.ts";
 import { writeQuadrants } from "./support/quadrants.ts";
 import { expectWholeFiles } from "./support/run-files.ts";
-
-const root = resolve(import.meta.dirname, "..");
 
 /** How a command in a process of its own ended. */
 interface Ended {
@@ -23,8 +20,7 @@ async function interrupted(
   signal: NodeJS.Signals,
   { text, afterMs }: { readonly text: string; readonly afterMs: number },
 ): Promise<Ended> {
-  const args = ["--import", "tsx", join(root, "src/cli/main.ts"), ...argv];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
+  const child = startEspalier(argv);
   let said = "";
   child.stderr.on("data", (part) => {
     const before = said.includes(text);
