@@ -2,13 +2,18 @@
 import { importance } from "./importance.ts";
 import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
 import { rbp } from "./rbp.ts";
-import { methods, namedAmong } from "./registry.ts";
+import { learnedNames, methods, namedAmong } from "./registry.ts";
 import { snr } from "./snr.ts";
 import { turboVbi } from "./turbo-vbi.ts";
 import { vib } from "./vib.ts";
 
+const byName: Readonly<Record<(typeof learnedNames)[number], LearnedMethod>> = {
+  ...{ importance, snr, rbp, vib },
+  "turbo-vbi": turboVbi,
+};
+
 /** The methods that train, in the order in which they are listed to users. */
-export const learnedMethods: readonly LearnedMethod[] = [importance, snr, rbp, vib, turboVbi];
+export const learnedMethods: readonly LearnedMethod[] = learnedNames.map((name) => byName[name]);
 
 /** All methods, those without data first. */
 export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];

@@ -12,15 +12,15 @@ import { random } from "./random.ts";
 /** The methods that do not train, in the order in which they are listed to users. */
 export const methods: readonly Method[] = [bn, magnitude, fpgm, random];
 
-/** Names of the methods that train; they themselves need more than a browser has. */
-const learnedNames: ReadonlySet<string> = new Set(["importance", "snr", "rbp", "vib", "turbo-vbi"]);
+/** Names of the methods that train, in the order in which they are listed; they themselves need more than a browser has. */
+export const learnedNames = ["importance", "snr", "rbp", "vib", "turbo-vbi"] as const;
 
 /**
  * The method of a name among those that do not train. Fails with `METHOD_NEEDS_DATA` for one that does, and
  * with `METHOD_UNKNOWN`.
  */
 export function methodNamed(name: string): Method {
-  if (learnedNames.has(name)) throw needsTraining(name);
+  if (learnedNames.some((own) => own === name)) throw needsTraining(name);
   return namedAmong(methods, name);
 }
 

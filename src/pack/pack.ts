@@ -8,7 +8,7 @@ import { leastTensor } from "./container.ts";
 import { bytesIn, exactContent, geometryOf, lossyContents, type PackOptions } from "./contents.ts";
 import { parameterKinds } from "./parameters.ts";
 import { elementsOf } from "./tensor-code.ts";
-import { writePack } from "./write-pack.ts";
+import { type WrittenPack, writePack } from "./write-pack.ts";
 
 /** One tensor of a pack. */
 export interface PackedTensor {
@@ -68,12 +68,10 @@ const sectionBytes = 2 ** 20;
 export function pack(model: Model, options: PackOptions = {}): Packed {
   const { file, weights, contents } = contentsOf(model, options);
   const { structure, drafts } = splitFile(file, weights, contents);
-  const { bytes, structureBytes, choices } = writePack(structure, drafts, file.length);
+  const written = writePack(structure, drafts, file.length);
+  const { bytes, choices } = written;
   const unpacked = rebuilt(file, weights, choices);
-  return {
-    ...figuresOf(model, { bytes, unpacked, structureBytes }, weights, choices),
-    ...{ bytes, unpacked },
-  };
+  return { bytes, unpacked, ...figuresOf(model, weights, written, unpacked) };
 }
 
 /**
@@ -167,13 +165,9 @@ function rebuilt(
 
 function figuresOf(
   model: Model,
-  {
-    bytes,
-    unpacked,
-    structureBytes: structure,
-  }: Pick<Packed, "bytes" | "unpacked"> & { structureBytes: number },
   weights: readonly StoredWeight[],
-  choices: readonly Choice[],
+  { bytes, structureBytes: structure, choices }: WrittenPack,
+  unpacked: Uint8Array,
 ): Omit<Packed, "bytes" | "unpacked"> {
   const sum = (of: (choice: Choice) => number) =>
     choices.reduce((total, c) => total + of(c), 0) / 8;

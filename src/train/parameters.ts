@@ -18,6 +18,11 @@ export interface ParameterGroup {
   readonly isFrozen?: boolean;
 }
 
+/** Groups of parameters that stay as they are, by name or pattern. */
+export function frozen(matches: readonly string[]): readonly ParameterGroup[] {
+  return matches.map((match) => ({ match, isFrozen: true }));
+}
+
 /** A constant that training changes. */
 export interface Parameter {
   readonly constant: Constant;

@@ -23,7 +23,7 @@ import { randomOf } from "../tensor/random.ts";
 import { withCodebooks } from "./codebook-form.ts";
 import type { Objective } from "./objectives.ts";
 import { adam, sgd } from "./optimizers.ts";
-import { withWeights } from "./parameters.ts";
+import { frozen, withWeights } from "./parameters.ts";
 import { emitStep } from "./provider-form.ts";
 import { buildStep } from "./step.ts";
 import { emptyGraph } from "./step-parts.ts";
@@ -54,7 +54,6 @@ const gradientAt = (read: readonly number[]): readonly number[] => {
   return read.map((_, k) => x[k >> 1] * y[k & 1]);
 };
 const fed = () => new Map([["x", floats([1, 3], x)]]);
-const frozen = (names: readonly string[]) => names.map((match) => ({ match, isFrozen: true }));
 const options = {
   inputShapes: new Map([["x", [1, 3]]]),
   ...{ target: undefined, objective: half, optimizer: sgd({ momentum: 0 }), keepsZeros: true },

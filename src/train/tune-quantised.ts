@@ -2,6 +2,7 @@
  * @file Fine-tuning under quantisation: the network is trained with its weights as a pack would hold them,
  * at steps or places that stay, and after each epoch it is the unpacked network that is scored.
  */
+
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
@@ -16,6 +17,7 @@ import { withCodebooks } from "./codebook-form.ts";
 import { evaluatorOf } from "./evaluation.ts";
 import { graphOf } from "./network.ts";
 import { objectiveFor, type TrainOptions, type TrainResult } from "./options.ts";
+import { frozen } from "./parameters.ts";
 import { train } from "./train.ts";
 
 const worseWarning =
@@ -24,7 +26,10 @@ const worseWarning =
 
 /** What came of tuning. `pack(model, options)` is the network that was trained. */
 export interface TunedQuantised {
-  /** The best on `select`, the start among them, with unrounded weights where they are trained so: to be packed, or tuned on. */
+  /**
+   * The best on `select`, the start among them, with unrounded weights where they are trained so: to be packed,
+   * or tuned on.
+   */
   readonly model: Model;
   /** The steps, or the codebook, under which it was trained. */
   readonly options: PackOptions;
@@ -82,7 +87,7 @@ export async function tuneQuantised(
     end,
   } = await train(source, dataset, {
     ...{ ...training, keepsZeros: true, weightSteps: steps },
-    groups: [...form.fixed.map((match) => ({ match, isFrozen: true })), ...(training.groups ?? [])],
+    groups: [...frozen(form.fixed), ...(training.groups ?? [])],
     evaluator: ({ graph }, role, limit) => scoreOf(graph, role, limit),
   });
   const isWorse = start !== undefined && best.score !== undefined && best.score.value < start.value;

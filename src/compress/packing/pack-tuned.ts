@@ -23,8 +23,9 @@ export interface PackedTuned extends MeasuredPack {
 
 /**
  * Packs a model after tuning it under the quantisation of `pack`: with its weights rounded to the steps of
- * the pack, or with the entries of its codebooks trained. The best epoch on `select` is packed, or the start where it is better, and its drop
- * on `test` comes with an interval; it is measured, not certified. Fails as `pack`, `train` and `examine`.
+ * the pack, or with the entries of its codebooks trained. The best epoch on `select` is packed, or the start
+ * where it is better, and its drop on `test` comes with an interval; it is measured, not certified. Fails as
+ * `pack`, `train` and `examine`.
  */
 export async function packTuned(
   model: Model,

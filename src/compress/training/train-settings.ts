@@ -1,4 +1,5 @@
 /** @file How a run trains, as values that can be written down, and what they mean to the loop. */
+
 import { z } from "zod";
 import type { Dataset } from "../../data/dataset.ts";
 import { EspalierError } from "../../errors.ts";
@@ -6,6 +7,7 @@ import type { Graph } from "../../ir/graph.ts";
 import { labels, type Objective, overlap, sumOf, teacher } from "../../train/objectives.ts";
 import { adam, adamW, type Optimizer, sgd } from "../../train/optimizers.ts";
 import type { TrainOptions } from "../../train/options.ts";
+import { frozen } from "../../train/parameters.ts";
 import {
   constant,
   cosine,
@@ -157,7 +159,7 @@ export function trainOptionsOf(
         ? objectiveOf(settings, dataset)
         : teacher(temperature === undefined ? {} : { temperature }),
     groups: [
-      ...settings.freeze.map((match) => ({ match, isFrozen: true })),
+      ...frozen(settings.freeze),
       ...settings.rateFactors.map(([match, rateFactor]) => ({ match, rateFactor })),
     ],
     providers: [provider],

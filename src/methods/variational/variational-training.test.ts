@@ -1,4 +1,5 @@
 /** @file Random weights in training: the loss and its gradients, and the optimum that they lead to. */
+
 import { describe, expect, it } from "vitest";
 import { normals } from "../../../test/support/bn-network.ts";
 import { runSteps } from "../../../test/support/training.ts";
@@ -15,6 +16,7 @@ import { inverse, product } from "../../tensor/linear-algebra.ts";
 import { randomOf } from "../../tensor/random.ts";
 import type { Objective } from "../../train/objectives.ts";
 import { adam, sgd } from "../../train/optimizers.ts";
+import { frozen } from "../../train/parameters.ts";
 import { buildStep } from "../../train/step.ts";
 import { emptyGraph } from "../../train/step-parts.ts";
 import { bestPrior, filterSums, klOf } from "../posterior/posterior.ts";
@@ -131,7 +133,7 @@ describe("the loss of random weights", () => {
         const kl = emitTotalKl(context, weights, noisy, () => ({ kind: "fixed", deviation: 0.8 }));
         return context.emit.add(half(context), context.emit.mul(kl, context.emit.scalar(0.01)));
       };
-      const groups = noisy.fixed.map((match) => ({ match, isFrozen: true }));
+      const groups = frozen(noisy.fixed);
       const at = (changed: Graph) =>
         buildStep(changed, {
           ...{ inputShapes: shapes, target: undefined, objective, groups, noiseSeed: 3 },

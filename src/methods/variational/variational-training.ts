@@ -2,6 +2,7 @@
  * @file Trains a network with random weights by stochastic variational inference, and takes it back to the
  * network of its means.
  */
+
 import type { Graph } from "../../ir/graph.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
@@ -10,6 +11,7 @@ import type { TrainedNetwork } from "../../train/network.ts";
 import type { Objective } from "../../train/objectives.ts";
 import { adam, withScalar } from "../../train/optimizers.ts";
 import { objectiveFor, planOf, type TrainOptions } from "../../train/options.ts";
+import { frozen } from "../../train/parameters.ts";
 import { recalibrate } from "../../train/recalibrate.ts";
 import { train } from "../../train/train.ts";
 import type { LearnedProposal, LearningContext } from "../learned-method.ts";
@@ -64,10 +66,7 @@ export async function trainPosterior<W extends VariationalWeight>(
     statistics: usesBatchStatistics ? "batch" : "frozen",
     optimizer: withScalar(adam(), klWeight, (step) => lambdaAt(step) / samples),
     objective: freeEnergyOf(task, (step) => emitTotalKl(step, weights, noisy, priorOf)),
-    groups: [
-      ...noisy.fixed.map((match) => ({ match, isFrozen: true })),
-      { match: `${noisy.prefix}*`, rateFactor: spreadRate },
-    ],
+    groups: [...frozen(noisy.fixed), { match: `${noisy.prefix}*`, rateFactor: spreadRate }],
     evaluator: ofMeans(context, how, task),
     rollsBack: how.rollsBack,
     checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },

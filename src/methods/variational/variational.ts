@@ -43,8 +43,9 @@ export interface VariationalGraph {
 /** How noise is put into a network. */
 export interface NoiseOptions {
   /**
-   * With a σ per weight: weights of linear layers that are 0 stay 0, and get no noise. In a filter of zeros that had to stay, batch
-   * normalization has learnt a variance of next to nothing, and would make any noise there enormous. Default false.
+   * With a σ per weight: weights of linear layers that are 0 stay 0, and get no noise. In a filter of zeros
+   * that had to stay, batch normalization has learnt a variance of next to nothing, and would make any noise
+   * there enormous. Default false.
    */
   readonly keepsZeros?: boolean;
 }
@@ -119,7 +120,7 @@ export function meanNetwork(original: Graph, trained: Graph): Graph {
   return { ...original, constants: new Map(constants) };
 }
 
-/** Mean and deviation of every element of a weight in a network with noise; of `zeros`, a deviation that it does not have. */
+/** Mean and deviation of every element of a weight in a network with noise; those of `zeros` have none in fact. */
 export function momentsOfWeight(
   trained: Graph,
   { logDeviations }: Pick<VariationalGraph, "logDeviations">,
