@@ -139,6 +139,11 @@ export const valueInfoProto = message("ValueInfoProto", {
   name: [1, "name"],
   type: [2, "message"],
 });
+/** How a tensor is quantised: names of tensors, or plain values (QONNX), by key. */
+export const tensorAnnotation = message("TensorAnnotation", {
+  tensorName: [1, "name"],
+  parameters: [2, "messages"],
+});
 export const typeProto = message("TypeProto", {
   tensor: [1, "message"],
   sequence: [4, "message"],

@@ -10,9 +10,10 @@ import { staysHere } from "../ops/blocked.ts";
 import { type ExternalSink, encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
 import type { Model } from "./read.ts";
 import { type FieldEdit, fieldOf, patchMessage, Rope } from "./rope.ts";
-import { decode, stringEntry, valueInfoProto } from "./schema.ts";
+import { decode, stringEntry } from "./schema.ts";
 import { storedBytes } from "./tensor-proto.ts";
 import { WireType } from "./wire.ts";
+import { annotationEditor } from "./write-annotation.ts";
 import { editInitializer, editNode, editValueInfo, planOf } from "./write-plan.ts";
 
 /** A written model: chunks to be laid end to end, so that big weights are not copied. */
@@ -70,7 +71,10 @@ export function writeModel(
   assert(!graph.nodes.some(staysHere), "a graph in blocked layout stays on its machine");
   const external = externalSink(graph, options);
   const metadata = new Map(options.metadata ?? []);
+  const isCut = changesShapes(model, graph);
   const rope = patchMessage(model.file.bytes, (field) => {
+    // A training graph belongs to the shapes that it was made for.
+    if (field.holds(20) && isCut) return "drop";
     if (field.holds(7)) {
       const bytes = field.value();
       const patched = patchGraph(model, graph, bytes, external);
@@ -85,6 +89,13 @@ export function writeModel(
   });
   for (const [key, value] of metadata) rope.field(14, new Rope().text(1, key).text(2, value));
   return modelBytes(rope, external);
+}
+
+/** Whether a constant of the model has another shape in `graph`, or is not there. */
+function changesShapes(model: Model, graph: Graph): boolean {
+  return [...model.graph.constants.values()].some(
+    ({ name, shape }) => graph.constants.get(name)?.shape.join() !== shape.join(),
+  );
 }
 
 /** A sink when weights have to leave the file, or should. */
@@ -127,6 +138,7 @@ function patchGraph(
   external: ExternalSink | undefined,
 ): Rope {
   const plan = planOf(model, graph);
+  const editAnnotation = annotationEditor(plan);
   const index = { node: 0, initializer: 0, sparse: 0 };
   const rope = patchMessage(bytes, (field): FieldEdit => {
     // A known number with another wire type is an unknown field, and does not count.
@@ -140,10 +152,8 @@ function patchGraph(
       case 12:
       case 13:
         return editValueInfo(plan, field.number, field.value());
-      case 14: {
-        const tensor = decode(valueInfoProto, field.value(), noLimit).name; // field 1 too
-        return plan.oldDefined.has(tensor) && !plan.defined.has(tensor) ? "drop" : "keep";
-      }
+      case 14:
+        return editAnnotation(field.value());
       case 15: {
         const name = plan.initializerAt.get(model.file.denseCount + index.sparse++);
         return name !== undefined && plan.resident.has(name) ? "keep" : "drop";
