@@ -1,9 +1,10 @@
 /** @file Where a loss should read a network: before the Softmax or Sigmoid at its end. */
+import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
-import { squashingOf } from "../ops/roles.ts";
+import { rearrangementOf, squashingOf } from "../ops/roles.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import type { GraphEmitter } from "./emitter.ts";
-import type { PredictionForm } from "./losses.ts";
+import { type PredictionForm, smallestProbability } from "./losses.ts";
 
 /** What a loss reads. */
 export interface Head {
@@ -15,19 +16,50 @@ export interface Head {
 
 /**
  * The scores behind an output: the input of the Softmax, LogSoftmax (over axis 1) or Sigmoid that
- * computes it, which is numerically safer than the logarithm of probabilities; else the output
- * itself. Probabilities over another axis are taken as they are.
+ * computes it, which is numerically safer than the logarithm of probabilities, in the shape of the output
+ * where it is only reshaped after; else the output itself. Probabilities over another axis, or transposed after,
+ * are taken as they are.
  */
 export function headOf(emit: GraphEmitter, output: Value): Head {
-  const node = emit.nodes.find(({ outputs }) => outputs.includes(output.name));
+  const producerOf = (name: string) => emit.nodes.find(({ outputs }) => outputs.includes(name));
+  let node = producerOf(output.name);
+  let isInOrder = true;
+  for (let how = node && rearrangementOf(node); node !== undefined && how !== undefined; ) {
+    isInOrder &&= how === "in-order";
+    node = producerOf(node.inputs[0]);
+    how = node && rearrangementOf(node);
+  }
   const role = node && squashingOf(node);
   if (node === undefined || role === undefined)
     return { prediction: output, form: "logits", squashing: "none" };
   const { kind, axis, toEnd } = role;
-  const { shape } = output;
+  const { shape } = emit.value(node.outputs[0]);
   const isOverClasses =
     axis === undefined ||
-    ((axis < 0 ? axis + shape.length : axis) === 1 && (!toEnd || sizeOf(shape.slice(2)) === 1));
-  if (!isOverClasses) return { prediction: output, form: "probabilities", squashing: kind };
-  return { prediction: emit.value(node.inputs[0]), form: "logits", squashing: kind };
+    ((axis < 0 ? axis + shape.length : axis) === 1 &&
+      (!toEnd || sizeOf(shape.slice(2)) === 1) &&
+      shape[0] === output.shape[0] &&
+      shape[1] === output.shape[1]);
+  // The logarithm of probabilities is a score like any other.
+  const form = kind === "log-softmax" ? "logits" : "probabilities";
+  if (!isInOrder || !isOverClasses) return { prediction: output, form, squashing: kind };
+  const scores = emit.value(node.inputs[0]);
+  const isReshaped = shape.join() !== output.shape.join();
+  const prediction = isReshaped ? emit.reshape(scores, output.shape) : scores;
+  return { prediction, form: "logits", squashing: kind };
+}
+
+/**
+ * What a head predicts, as logits: the logarithm of its probabilities where it gives those; of a single
+ * one, the logarithm of its odds.
+ */
+export function logitsOf(
+  emit: GraphEmitter,
+  { prediction, form }: Pick<Head, "prediction" | "form">,
+): Value {
+  if (form === "logits") return prediction;
+  const t = algebraOf(emit, prediction);
+  const log = (p: Value) => t.apply("Log", t.max(p, smallestProbability));
+  if (prediction.shape[1] > 1) return log(prediction);
+  return t.sub(log(prediction), log(t.sub(1, prediction)));
 }

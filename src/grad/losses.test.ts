@@ -318,6 +318,40 @@ describe("distillation", () => {
   });
 });
 
+describe("distillation of a single score", () => {
+  it.each([1, 4])("is that of the logits 0 and z, at temperature %d", (temperature) => {
+    const [z, teacher] = [normals([6, 1]), normals([6, 1], "float32", 1)];
+    const want = mean(
+      [...toNumbers(z)].map((own, n) => {
+        const [q, p] = [own, [...toNumbers(teacher)][n]].map((x) => sigmoid(x / temperature));
+        return temperature ** 2 * (p * Math.log(p / q) + (1 - p) * Math.log((1 - p) / (1 - q)));
+      }),
+    );
+    return expectLoss((e, x, t) => distillation(e, x, t, { temperature }), z, teacher, want);
+  });
+});
+
+describe("smoothing of binary cross-entropy", () => {
+  it.each(["logits", "probabilities"] as const)("moves targets towards one half, of %s", (form) => {
+    const truth = [1, 0, 1, 0];
+    const q = [0.3, 0.6, 0.7, 0.4];
+    const z = tensorOf(
+      "float32",
+      [4, 1],
+      q.map((p) => Math.log(p / (1 - p))),
+    );
+    const want = mean(
+      truth.map((one, i) => {
+        const t = one === 1 ? 0.95 : 0.05;
+        return -(t * Math.log(q[i]) + (1 - t) * Math.log(1 - q[i]));
+      }),
+    );
+    const given = form === "logits" ? z : tensorOf("float32", [4, 1], q);
+    const loss: ReadyLoss = (e, x, t) => binaryCrossEntropy(e, x, t, { form, smoothing: 0.1 });
+    return expectLoss(loss, given, int64([4], truth), want);
+  });
+});
+
 describe("penalties", () => {
   const weight = uniforms([4, 2, 3], -2, 2, { kinks: [0], margin: 0.4 });
   const w = [...toNumbers(weight)];
@@ -352,4 +386,29 @@ describe("the head of a network", () => {
     const head = headOf(emit, emit.value("y"));
     expect([head.form, head.prediction.name]).toEqual([form, name]);
   });
+
+  it.each([
+    ["Softmax", { axis: 1 }, [4, 3, 1, 1], "Flatten", {}, "logits"],
+    ["Softmax", { axis: 1 }, [4, 3, 2, 2], "Identity", {}, "logits"],
+    ["Sigmoid", {}, [4, 1, 1, 1], "Flatten", {}, "logits"],
+    ["LogSoftmax", { axis: 1 }, [4, 3, 1, 1], "Flatten", {}, "logits"],
+    // The classes of the softmax lie on the last axis: they are no longer those of axis 1 in a row.
+    ["Softmax", { axis: -1 }, [4, 2, 2, 3], "Transpose", { perm: [0, 3, 1, 2] }, "probabilities"],
+    ["Softmax", { axis: 1 }, [4, 3, 2, 2], "Flatten", {}, "probabilities"],
+  ] as const)(
+    "%s %j of %j and then %s is read as it stands",
+    (op, attributes, shape, move, how, form) => {
+      const b = new GraphBuilder("head");
+      const [squashed] = b.node(op, [b.input("x", "float32", shape)], attributes);
+      b.node(move, [squashed], how, { outputs: ["y"] });
+      b.output("y");
+      const graph = b.build();
+      const emit = new GraphEmitter(graph, inferTypes(graph));
+      const head = headOf(emit, emit.value("y"));
+      expect(head.form).toBe(form);
+      expect(head.prediction.shape).toEqual(emit.value("y").shape);
+      const isOutput = head.prediction.name === "y";
+      expect(isOutput).toBe(form === "probabilities");
+    },
+  );
 });

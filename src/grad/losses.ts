@@ -24,7 +24,7 @@ export type Loss<Options = undefined> = (
 export type PredictionForm = "logits" | "probabilities";
 
 /** Probabilities are clamped to at least this before their logarithm is taken. */
-const smallestProbability = 1e-12;
+export const smallestProbability = 1e-12;
 
 /** How cross-entropy counts. */
 export interface CrossEntropyOptions {
@@ -76,6 +76,8 @@ export interface BinaryCrossEntropyOptions {
   readonly form?: PredictionForm;
   /** Weight of positive targets; default 1. */
   readonly positiveWeight?: number;
+  /** Share of the target that is spread evenly over both classes, in [0, 1); default 0. */
+  readonly smoothing?: number;
   /** Label of what does not count. */
   readonly ignoreIndex?: number;
 }
@@ -91,7 +93,7 @@ export const binaryCrossEntropy: Loss<BinaryCrossEntropyOptions> = (
   emit,
   prediction,
   target,
-  { form = "logits", positiveWeight = 1, ignoreIndex },
+  { form = "logits", positiveWeight = 1, smoothing = 0, ignoreIndex },
 ) => {
   const z = asFloat32(emit, prediction);
   const t = algebraOf(emit, z);
@@ -100,7 +102,8 @@ export const binaryCrossEntropy: Loss<BinaryCrossEntropyOptions> = (
     ignoreIndex === undefined
       ? undefined
       : t.sub(1, t.cast(emit.op("Equal", [labels, emit.scalar(ignoreIndex)])));
-  const truth = counted ? t.mul(labels, counted) : labels;
+  const counting = counted ? t.mul(labels, counted) : labels;
+  const truth = smoothing === 0 ? counting : t.add(t.mul(counting, 1 - smoothing), smoothing / 2);
   const mean = (losses: Value) =>
     counted
       ? t.neg(perCount(t, sumAll(emit, t.mul(losses, counted)), sumAll(emit, counted)))
@@ -184,6 +187,8 @@ export interface DistillationOptions {
  * prediction. With softmax over axis 1 and the mean over images and positions:
  *
  *     T² · Σ softmax(target / T) · (ln softmax(target / T) - ln softmax(prediction / T))
+ *
+ * A single logit z on axis 1 tells two classes apart: it stands for the logits 0 and z.
  */
 export const distillation: Loss<DistillationOptions> = (
   emit,
@@ -193,7 +198,10 @@ export const distillation: Loss<DistillationOptions> = (
 ) => {
   const student = asFloat32(emit, prediction);
   const t = algebraOf(emit, student);
-  const logs = (z: Value) => emit.op("LogSoftmax", [t.mul(z, 1 / temperature)], { axis: 1 });
+  const bothClasses = (z: Value) =>
+    z.shape[1] > 1 ? z : emit.op("Concat", [t.mul(z, 0), z], { axis: 1 });
+  const logs = (z: Value) =>
+    emit.op("LogSoftmax", [t.mul(bothClasses(z), 1 / temperature)], { axis: 1 });
   const teacher = logs(t.cast(target));
   const divergence = t.mul(t.apply("Exp", teacher), t.sub(teacher, logs(student)));
   const positions = sizeOf(student.shape) / student.shape[1];

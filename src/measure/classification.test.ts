@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import {
   calibrationError,
-  outputKindOf,
   pairedDifferenceInterval,
   reliability,
   scoreRow,
@@ -38,17 +37,6 @@ describe("scoreRow", () => {
 
   it("survives logits that overflow exp", () => {
     expect(scoreRow(Float64Array.of(1000, 999), 0, "logits").loss).toBeCloseTo(0.31326, 5);
-  });
-});
-
-describe("outputKindOf", () => {
-  it.each([
-    [[0.25, 0.75, 1, 0], "probabilities"],
-    [[0.25, 0.75, 1.1, -0.1], "logits"],
-    [[0.25, 0.75, 0.5, 0.4], "logits"],
-    [[Math.log(0.5), Math.log(0.5)], "logits"],
-  ])("of %j is %s", (rows, kind) => {
-    expect(outputKindOf(Float64Array.from(rows), 2, 1e-3)).toBe(kind);
   });
 });
 

@@ -23,22 +23,9 @@ export interface Scored {
 /** The smallest normal float32: a probability of 0 costs 87.3 nats rather than infinitely many. */
 export const smallestProbability = 2 ** -126;
 
-/**
- * Tells probabilities (no entry below 0, rows that sum to 1 within `tolerance`) from logits. What
- * LogSoftmax gives are logits too: their cross-entropy comes out the same.
- *
- * @param rows [N, classes], N at least 1
- */
-export function outputKindOf(rows: Float64Array, classes: number, tolerance: number): OutputKind {
-  for (let at = 0; at < rows.length; at += classes) {
-    let sum = 0;
-    for (let k = 0; k < classes; k++) {
-      if (!(rows[at + k] >= 0)) return "logits";
-      sum += rows[at + k];
-    }
-    if (Math.abs(sum - 1) > tolerance) return "logits";
-  }
-  return "probabilities";
+/** What a single score says of two classes, as a row of the same kind: it is the evidence for class 1. */
+export function rowOfOne(score: number, kind: OutputKind): Float64Array {
+  return Float64Array.of(kind === "logits" ? 0 : 1 - score, score);
 }
 
 /** Scores one row of outputs against the right class. Entries are not NaN. */

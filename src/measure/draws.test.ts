@@ -1,7 +1,7 @@
 /** @file Means of the probabilities of random networks, by hand. */
 import { describe, expect, it } from "vitest";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
-import { classDraws, type Draws, mapDraws, meanOfDraws } from "./draws.ts";
+import { type Draws, drawsOf, meanOfDraws } from "./draws.ts";
 
 function value(name: string) {
   return { name, dtype: "float32", shape: [] } as const;
@@ -29,7 +29,7 @@ describe("the mean of draws", () => {
       [-1, 3, 0],
     ];
     const tensors = logits.map((row) => tensorOf("float32", [1, 3], row));
-    const means = await meanOf(classDraws(2, value("y")), tensors);
+    const means = await meanOf(drawsOf(2, value("y"), undefined), tensors);
     const [first, second] = logits.map(softmax);
     for (const [k, mean] of means.entries())
       expect(mean).toBeCloseTo((first[k] + second[k]) / 2, 6);
@@ -40,23 +40,23 @@ describe("the mean of draws", () => {
       [0.25, 0.75],
       [0.5, 0.5],
     ].map((row) => tensorOf("float32", [1, 2], row));
-    expect(await meanOf(classDraws(2, value("y")), tensors)).toEqual([0.375, 0.625]);
+    expect(await meanOf(drawsOf(2, value("y"), undefined), tensors)).toEqual([0.375, 0.625]);
   });
 
   it("of maps is taken pixel by pixel over the channels", async () => {
     // Two channels of two pixels: [[0, ln 3], [0, 0]].
     const tensor = tensorOf("float32", [1, 2, 1, 2], [0, Math.log(3), 0, 0]);
-    const means = await meanOf(mapDraws(1, value("y"), "logits"), [tensor]);
+    const means = await meanOf(drawsOf(1, value("y"), "logits"), [tensor]);
     for (const [i, expected] of [0.5, 0.75, 0.5, 0.25].entries())
       expect(means[i]).toBeCloseTo(expected, 6);
   });
 
   it("of a single channel is that of its sigmoid", async () => {
     const tensors = [0, Math.log(3)].map((z) => tensorOf("float32", [1, 1, 1, 1], [z]));
-    const [mean] = await meanOf(mapDraws(2, value("y"), "logits"), tensors);
+    const [mean] = await meanOf(drawsOf(2, value("y"), "logits"), tensors);
     expect(mean).toBeCloseTo((0.5 + 0.75) / 2, 6);
     const probabilities = [0.2, 0.6].map((p) => tensorOf("float32", [1, 1, 1, 1], [p]));
-    expect((await meanOf(mapDraws(2, value("y"), "probabilities"), probabilities))[0]).toBeCloseTo(
+    expect((await meanOf(drawsOf(2, value("y"), "probabilities"), probabilities))[0]).toBeCloseTo(
       0.4,
       6,
     );

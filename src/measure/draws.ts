@@ -7,9 +7,9 @@ import { withSeed } from "../ops/training.ts";
 import type { SessionValue } from "../runtime/session.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
-import { type OutputKind, outputKindOf } from "./classification.ts";
+import type { OutputKind } from "./classification.ts";
 import type { Rows } from "./pass.ts";
-import { outputKindOfMaps } from "./pixels.ts";
+import { outputKindOf } from "./pixels.ts";
 import { roundingOf } from "./tally.ts";
 
 /** How often a batch is run, and what its outputs are. */
@@ -27,21 +27,11 @@ export function withSeeds(graph: Graph, seed: RandomKey): Graph {
   return { ...graph, nodes };
 }
 
-/** The draws of a classifier. */
-export function classDraws(count: number, { dtype }: SessionValue): Draws {
-  let kind: OutputKind | undefined;
-  return {
-    count,
-    probabilities({ shape, ...tensor }) {
-      const values = toNumbers({ shape, ...tensor });
-      kind ??= outputKindOf(values, shape[1], roundingOf(dtype));
-      return kind === "logits" ? softmax(values, shape) : values;
-    },
-  };
-}
-
-/** The draws of a network that segments. A single channel is the probability of class 1. */
-export function mapDraws(
+/**
+ * The draws of a classifier, or of a network that segments: what `declared` does not tell, values do. A
+ * single channel is the probability of class 1.
+ */
+export function drawsOf(
   count: number,
   { dtype }: SessionValue,
   declared: OutputKind | undefined,
@@ -51,7 +41,7 @@ export function mapDraws(
     count,
     probabilities({ shape, ...tensor }) {
       const values = toNumbers({ shape, ...tensor });
-      kind ??= outputKindOfMaps(values, shape[1], sizeOf(shape.slice(2)), roundingOf(dtype));
+      kind ??= outputKindOf(values, shape[1], sizeOf(shape.slice(2)), roundingOf(dtype));
       if (kind === "probabilities") return values;
       return shape[1] === 1 ? values.map((z) => 1 / (1 + Math.exp(-z))) : softmax(values, shape);
     },

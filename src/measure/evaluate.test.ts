@@ -47,6 +47,41 @@ async function pixels(options: DatasetOptions = {}) {
 const log = Math.log;
 
 describe("evaluate", () => {
+  it.each([
+    ["Identity", "logits", [-2, 0.5, 3, -0.1]],
+    ["Sigmoid", "probabilities", [-2, 0.5, 3, -0.1]],
+  ] as const)(
+    "of one score per sample (%s) tells two classes apart",
+    async (opType, kind, scores) => {
+      const labels = [0, 1, 1, 1];
+      const dataset = await vectors(
+        scores.map((score) => [score]),
+        labels,
+      );
+      const result = await evaluate(passing(["N", 1], { opType }), dataset, { keepOutputs: true });
+      const p = scores.map((z) => 1 / (1 + Math.exp(-z)));
+      const right = p.map((q, i) => (labels[i] === 1 ? q : 1 - q));
+      expect(result).toMatchObject({ value: 0.75, classes: 2, outputKind: kind, samples: 4 });
+      expect(result.loss).toBeCloseTo(-right.reduce((sum, q) => sum + log(q), 0) / 4, 6);
+      const brier = right.reduce((sum, q) => sum + 2 * (1 - q) ** 2, 0) / 4;
+      expect(result.brier.value).toBeCloseTo(brier, 6);
+      expect([...result.predictions.predicted]).toEqual([0, 1, 1, 0]);
+      expect(result.predictions.outputs).toHaveLength(4);
+      expect(result.perClass.map(({ samples, correct }) => [samples, correct])).toEqual([
+        [1, 1],
+        [3, 2],
+      ]);
+    },
+  );
+
+  it("refuses more labels than one score tells apart", async () => {
+    const dataset = await vectors([[1], [2], [3]], [0, 1, 2]);
+    await expect(evaluate(passing(["N", 1]), dataset)).rejects.toMatchObject({
+      code: "DATA_MISMATCH",
+      message: expect.stringContaining("tells 2 classes apart, the labels name 3"),
+    });
+  });
+
   it("takes a network as it was read", async () => {
     const dataset = await vectors([[1, 2, 0]], [1]);
     const bytes = passing(["N", 3]);

@@ -10,7 +10,7 @@ import {
 } from "../runtime/session.ts";
 import type { OutputKind } from "./classification.ts";
 import { declaredKind } from "./declared-kind.ts";
-import { classDraws, mapDraws } from "./draws.ts";
+import { drawsOf } from "./draws.ts";
 import { chooseOutput } from "./outputs.ts";
 import { passOver, samplesIn } from "./pass.ts";
 import {
@@ -97,7 +97,7 @@ export async function evaluateClasses(
   options: EvaluateOptions = {},
 ): Promise<ClassificationEvaluation> {
   return withSession(model, options, async (session) => {
-    const tally = await tallyClasses(session, dataset, options);
+    const tally = await tallyClasses(session, model, dataset, options);
     return summarize(tally, options.split ?? "test", dataset, options.seed ?? 0);
   });
 }
@@ -117,6 +117,7 @@ export async function evaluateMaps(
 /** Counts what a classifier does on one split, sample by sample. Fails as {@link evaluate}. */
 export async function tallyClasses(
   session: Session,
+  model: ModelSource,
   dataset: Dataset,
   options: EvaluateOptions,
 ): Promise<Tally> {
@@ -124,10 +125,14 @@ export async function tallyClasses(
   const total = samplesIn(dataset, split, limit, batchSize);
   if (dataset.labelKind !== "classes") throw withoutLabels(dataset, "classes");
   const output = chooseOutput(session.outputs, options.output, "classes");
-  const tally = newTally(total, output, dataset, options.keepOutputs ?? false);
+  const declared = await kindOf(model, output);
+  const draws = options.draws === undefined ? undefined : drawsOf(options.draws, output, declared);
+  const tally = newTally(total, output, dataset, {
+    keepsOutputs: options.keepOutputs ?? false,
+    declared: draws ? "probabilities" : declared,
+  });
   await passOver(session, dataset, {
-    ...{ split, limit, batchSize, signal, output: output.name },
-    draws: options.draws === undefined ? undefined : classDraws(options.draws, output),
+    ...{ split, limit, batchSize, signal, draws, output: output.name },
     record: (batch, rows) => record(tally, batch, rows),
     onBatch() {
       const { done, correct } = tally;
@@ -149,7 +154,7 @@ export async function tallyMaps(
   if (dataset.labelKind !== "maps") throw withoutLabels(dataset, "maps");
   const output = chooseOutput(session.outputs, options.output, "maps");
   const declared = await kindOf(model, output);
-  const draws = options.draws === undefined ? undefined : mapDraws(options.draws, output, declared);
+  const draws = options.draws === undefined ? undefined : drawsOf(options.draws, output, declared);
   const tally = newMapTally(total, output, dataset, draws ? "probabilities" : declared);
   await passOver(session, dataset, {
     ...{ split, limit, batchSize, signal, draws, output: output.name },

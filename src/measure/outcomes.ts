@@ -70,7 +70,7 @@ export async function examine(
     if (dataset.labelKind !== "maps")
       return {
         kind: "classes",
-        predictions: predictionsOf(await tallyClasses(session, dataset, options)),
+        predictions: predictionsOf(await tallyClasses(session, model, dataset, options)),
       };
     const tally = await tallyMaps(session, model, dataset, options);
     return { kind: "maps", ...mapPredictionsOf(tally) };

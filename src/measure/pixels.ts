@@ -155,11 +155,12 @@ function softplus(z: number): number {
 
 /**
  * Tells probabilities from logits: no entry below 0, and over the classes a sum of 1 within
- * `tolerance`; of a single channel, no entry above 1.
+ * `tolerance`; of a single channel, no entry above 1. What LogSoftmax gives are logits too: their
+ * cross-entropy comes out the same. Outputs of classifiers have one pixel.
  *
  * @param values [N, channels, pixels]
  */
-export function outputKindOfMaps(
+export function outputKindOf(
   values: Numbers,
   channels: number,
   pixels: number,

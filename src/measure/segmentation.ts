@@ -8,7 +8,7 @@ import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { calibrationBins, type OutputKind } from "./classification.ts";
 import { type Confusions, estimateMaps, figuresOf, overlapOf, overlapsOf } from "./confusion.ts";
 import type { Rows } from "./pass.ts";
-import { newScorer, outputKindOfMaps, type Scorer } from "./pixels.ts";
+import { newScorer, outputKindOf, type Scorer } from "./pixels.ts";
 import type { Estimate, Interval } from "./statistics.ts";
 import { notANumber, roundingOf, withoutLabels } from "./tally.ts";
 import { mapUncertainty } from "./uncertainty.ts";
@@ -157,7 +157,7 @@ function begin(
   values: Float32Array | Float64Array,
 ): Scorer {
   const { dataset, output, total, declared } = tally;
-  tally.kind = declared ?? outputKindOfMaps(values, channels, pixels, roundingOf(output.dtype));
+  tally.kind = declared ?? outputKindOf(values, channels, pixels, roundingOf(output.dtype));
   const scorer = newScorer({ channels, pixels, kind: tally.kind, ignored: dataset.ignoreLabel });
   if (dataset.classes > scorer.classes)
     throw new EspalierError(

@@ -6,8 +6,9 @@ import { EspalierError } from "../errors.ts";
 import type { SessionValue } from "../runtime/session.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
-import { type OutputKind, outputKindOf, scoreRow } from "./classification.ts";
+import { type OutputKind, rowOfOne, scoreRow } from "./classification.ts";
 import type { Rows } from "./pass.ts";
+import { outputKindOf } from "./pixels.ts";
 import { type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
 import { classUncertainty, type SelectiveAccuracy } from "./uncertainty.ts";
 
@@ -25,7 +26,7 @@ export interface Predictions {
   readonly confidences: Float64Array;
   /** Brier score over all classes; files of earlier versions have none. */
   readonly briers?: Float64Array | undefined;
-  /** [N, classes] outputs, where they were asked for. */
+  /** [N, channels] outputs, where they were asked for: one for each class, or one that tells two apart. */
   readonly outputs: Float32Array | undefined;
 }
 
@@ -78,7 +79,10 @@ export interface Tally {
   readonly dataset: Dataset;
   done: number;
   correct: number;
-  /** Known from the first batch on. */
+  /** What the graph tells of a single score per sample; of several the values do. */
+  readonly declared: OutputKind | undefined;
+  /** Scores per sample, and the classes that they tell apart: known from the first batch on. */
+  channels: number;
   classes: number;
   kind: OutputKind;
   readonly indices: Int32Array;
@@ -98,11 +102,19 @@ export function newTally(
   total: number,
   output: SessionValue,
   dataset: Dataset,
-  keepsOutputs: boolean,
+  { keepsOutputs, declared }: Pick<Tally, "keepsOutputs" | "declared">,
 ): Tally {
   return {
-    ...{ output, dataset, keepsOutputs },
-    ...{ done: 0, correct: 0, classes: 0, kind: "logits", outputs: undefined },
+    output,
+    dataset,
+    keepsOutputs,
+    declared,
+    done: 0,
+    correct: 0,
+    channels: 0,
+    classes: 0,
+    kind: "logits",
+    outputs: undefined,
     indices: new Int32Array(total),
     labels: new Int32Array(total),
     predicted: new Int32Array(total),
@@ -116,14 +128,15 @@ export function newTally(
 
 /** Scores the outputs of some samples of a batch. */
 export function record(tally: Tally, batch: Batch, { from, to, tensor }: Rows): void {
-  const classes = classesOf(tally.output, tensor, to - from);
+  const channels = channelsOf(tally.output, tensor, to - from);
   const values = toNumbers(tensor);
-  if (tally.done === 0) begin(tally, classes, values.subarray(0, (to - from) * classes));
+  if (tally.done === 0) begin(tally, channels, values.subarray(0, (to - from) * channels));
   const { labels } = batch;
   if (labels === undefined) throw withoutLabels(tally.dataset, "classes");
   for (let i = from; i < to; i++) {
-    const row = values.subarray((i - from) * classes, (i - from + 1) * classes);
-    if (row.some(Number.isNaN)) throw notANumber(tally.output, batch.indices[i]);
+    const scores = values.subarray((i - from) * channels, (i - from + 1) * channels);
+    if (scores.some(Number.isNaN)) throw notANumber(tally.output, batch.indices[i]);
+    const row = channels === 1 ? rowOfOne(scores[0], tally.kind) : scores;
     const at = tally.done++;
     const scored = scoreRow(row, labels[i], tally.kind);
     tally.indices[at] = batch.indices[i];
@@ -135,12 +148,13 @@ export function record(tally: Tally, batch: Batch, { from, to, tensor }: Rows): 
     tally.losses[at] = scored.loss;
     tally.confidences[at] = scored.confidence;
     tally.briers[at] = scored.brier;
-    tally.outputs?.set(row, at * classes);
+    tally.outputs?.set(scores, at * channels);
   }
 }
 
-function begin(tally: Tally, classes: number, rows: Float64Array): void {
-  const { dataset, output } = tally;
+function begin(tally: Tally, channels: number, rows: Float64Array): void {
+  const { dataset, output, declared } = tally;
+  const classes = Math.max(2, channels);
   if (dataset.classes > classes)
     throw new EspalierError(
       "DATA_MISMATCH",
@@ -151,9 +165,11 @@ function begin(tally: Tally, classes: number, rows: Float64Array): void {
         data: { output: output.name, expected: classes, got: dataset.classes },
       },
     );
+  tally.channels = channels;
   tally.classes = classes;
-  tally.kind = outputKindOf(rows, classes, roundingOf(output.dtype));
-  if (tally.keepsOutputs) tally.outputs = new Float32Array(tally.labels.length * classes);
+  const isTold = channels === 1 && declared !== undefined;
+  tally.kind = isTold ? declared : outputKindOf(rows, channels, 1, roundingOf(output.dtype));
+  if (tally.keepsOutputs) tally.outputs = new Float32Array(tally.labels.length * channels);
 }
 
 /** How far from 1 the sum of a row of probabilities may be. */
@@ -209,10 +225,10 @@ function countByClass(tally: Tally, { classNames }: Dataset): readonly ClassCoun
 }
 
 /** The C of [N, C], [N, C, 1, 1] and the like. */
-function classesOf(output: SessionValue, { shape }: HostTensor, atLeast: number): number {
-  const [rows, classes, ...rest] = shape;
-  if (shape.length >= 2 && rows >= atLeast && classes > 0 && rest.every((dim) => dim === 1))
-    return classes;
+function channelsOf(output: SessionValue, { shape }: HostTensor, atLeast: number): number {
+  const [rows, channels, ...rest] = shape;
+  if (shape.length >= 2 && rows >= atLeast && channels > 0 && rest.every((dim) => dim === 1))
+    return channels;
   throw new EspalierError(
     "DATA_MISMATCH",
     `the network's output ${output.name} has shape [${shape.join(", ")}] for ${atLeast} samples; ` +

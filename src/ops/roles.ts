@@ -279,6 +279,20 @@ const squashing: Readonly<Record<string, SquashingRole["kind"]>> = {
   Sigmoid: "sigmoid",
 };
 
+const rearranging: Readonly<Record<string, "in-order" | "transposed">> = {
+  Identity: "in-order",
+  Reshape: "in-order",
+  Flatten: "in-order",
+  Squeeze: "in-order",
+  Unsqueeze: "in-order",
+  Transpose: "transposed",
+};
+
+/** How a node holds the very elements of its first input, if it does: in their order, or in another. */
+export function rearrangementOf({ domain, opType }: Node): "in-order" | "transposed" | undefined {
+  return domain === "" ? rearranging[opType] : undefined;
+}
+
 /** What a node is to a loss, if it squashes scores. */
 export function squashingOf(node: Node): SquashingRole | undefined {
   const kind = node.domain === "" ? squashing[node.opType] : undefined;

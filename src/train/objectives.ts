@@ -1,6 +1,7 @@
 /** @file What a step minimises: losses bound to what a training step has at hand. */
 import { EspalierError } from "../errors.ts";
 import type { GraphEmitter } from "../grad/emitter.ts";
+import { logitsOf } from "../grad/head.ts";
 import {
   binaryCrossEntropy,
   type CrossEntropyOptions,
@@ -22,7 +23,7 @@ export interface ObjectiveContext {
   readonly form: PredictionForm;
   /** Labels or other targets as they are fed; `undefined` where there are none. */
   readonly target: Value | undefined;
-  /** The teacher's scores for the same inputs; `undefined` without a teacher. */
+  /** The teacher's logits for the same inputs; `undefined` without a teacher. */
   readonly teacher: Value | undefined;
   /** The trained parameters by name, for penalties. */
   readonly parameters: ReadonlyMap<string, Value>;
@@ -41,10 +42,12 @@ export type Objective = (context: ObjectiveContext) => Value;
 export function labels(options: Omit<CrossEntropyOptions, "form"> = {}): Objective {
   return ({ emit, prediction, form, target }) => {
     if (target === undefined) throw withoutTargets();
-    const { ignoreIndex } = options;
+    const { ignoreIndex, smoothing } = options;
     if (prediction.shape[1] === 1)
       return binaryCrossEntropy(emit, prediction, target, {
-        ...{ form, ...(ignoreIndex !== undefined && { ignoreIndex }) },
+        form,
+        ...(smoothing !== undefined && { smoothing }),
+        ...(ignoreIndex !== undefined && { ignoreIndex }),
       });
     return crossEntropy(emit, prediction, target, { ...options, form });
   };
@@ -70,12 +73,12 @@ export interface TeacherOptions {
 
 /** Distillation from the teacher's scores; needs no labels. */
 export function teacher({ temperature = 4 }: TeacherOptions = {}): Objective {
-  return ({ emit, prediction, teacher }) => {
+  return ({ emit, prediction, form, teacher }) => {
     if (teacher === undefined)
       throw new EspalierError("USAGE", "distillation needs a teacher", {
         hint: "Give the original network as the teacher.",
       });
-    return distillation(emit, prediction, teacher, { temperature });
+    return distillation(emit, logitsOf(emit, { prediction, form }), teacher, { temperature });
   };
 }
 

@@ -1,7 +1,7 @@
 /** @file Pieces of a training step that stand alone: its ends, clipping, and what is measured. */
 import { EspalierError } from "../errors.ts";
 import type { GraphEmitter } from "../grad/emitter.ts";
-import { headOf } from "../grad/head.ts";
+import { type Head, headOf, logitsOf } from "../grad/head.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind } from "../ir/live.ts";
 import { algebraOf } from "../ops/algebra.ts";
@@ -44,7 +44,7 @@ export function unknownOutput(network: Graph, name: string): EspalierError {
 }
 
 /**
- * What `teacher` predicts, as `headOf` has it, of these inputs in their order; `undefined` without one.
+ * What `teacher` predicts of these inputs in their order, as logits; `undefined` without one.
  * Fails as `embedNodes`.
  */
 export function teacherScores(
@@ -57,7 +57,7 @@ export function teacherScores(
   const [output] = teacher.outputs;
   embedNodes(emit, teacher, nodesBehind(teacher.nodes, [output]), values);
   const scores = values.get(output);
-  return scores && headOf(emit, scores).prediction;
+  return scores && logitsOf(emit, headOf(emit, scores));
 }
 
 /** Fails with `USAGE` unless the loss is a float32 of rank 0. */
@@ -91,12 +91,13 @@ export function emitGuard(emit: GraphEmitter, numbers: readonly Value[]): Value 
 }
 
 /**
- * The share of labels that are the class with the largest score (for one score: its sign), among those
- * that are not `ignored`; `undefined` where targets are no labels.
+ * The share of labels that are the class with the largest score (of one score: whether the logit is above
+ * 0, the probability above one half), among those that are not `ignored`; `undefined` where targets are no
+ * labels.
  */
 export function emitAccuracy(
   emit: GraphEmitter,
-  prediction: Value,
+  { prediction, form }: Pick<Head, "prediction" | "form">,
   target: Value | undefined,
   ignored: number | undefined,
 ): Value | undefined {
@@ -108,7 +109,12 @@ export function emitAccuracy(
     emit.op("ReduceSum", [emit.op("Cast", [x], { to: 1 })], { keepdims: 0 });
   const best =
     classes === 1
-      ? toLong(emit.op("Greater", [prediction, emit.scalar(0, prediction.dtype)]))
+      ? toLong(
+          emit.op("Greater", [
+            prediction,
+            emit.scalar(form === "logits" ? 0 : 0.5, prediction.dtype),
+          ]),
+        )
       : emit.op("ArgMax", [prediction], { axis: 1, keepdims: 0 });
   const wanted = toLong(target);
   const hits = count(emit.op("Equal", [emit.reshape(best, target.shape), wanted]));

@@ -190,7 +190,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     for (const [k, slot] of slots.entries()) state.update(slot, next.slots[k]);
   }
   if (running) updateStatistics(emit, state, running, statistics, forms, values);
-  const accuracy = emitAccuracy(emit, prediction, target, options.ignoreLabel);
+  const accuracy = emitAccuracy(emit, { prediction, form }, target, options.ignoreLabel);
 
   const told = [loss, norm, guard, ...terms.values(), ...(accuracy ? [accuracy] : [])];
   const measured = new Set(told.map(({ name }) => name));
