@@ -109,9 +109,11 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     const { model, dataset } = await readBoth(path, flags);
     const { evaluate } = await import("../measure/evaluate.ts");
     const { writeModel } = await import("../onnx/write.ts");
+    const { withSizes } = await import("../structure/bound-sizes.ts");
     io.signal.throwIfAborted();
     progress.phase("evaluating");
-    const evaluation = await evaluate(writeModel(model).chunks, dataset, options);
+    const sized = withSizes(model.graph, flags.dims);
+    const evaluation = await evaluate(writeModel(model, sized).chunks, dataset, options);
     progress.end();
     if (flags.json) {
       const { predictions, ...figures } = evaluation;

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import { type Command, Option } from "commander";
 import { EspalierError } from "../errors.ts";
+import type { Shape } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
 import { addDim, integerFrom } from "./values.ts";
 
@@ -16,7 +17,10 @@ export function addModelOptions(command: Command): Command {
   return command
     .option("--external-data", "allow weights in other files of the model's folder")
     .addOption(
-      new Option("--dims <name=size>", "size of a symbolic dimension (repeatable)")
+      new Option(
+        "--dims <name=size>",
+        "size of an open dimension, by the name that inspect shows (repeatable)",
+      )
         .argParser(addDim)
         .default(new Map<string, number>(), "1 for the batch, 224 for an image's side"),
     );
@@ -49,19 +53,17 @@ export async function load(path: string, flags: ModelFlags): Promise<Model> {
 }
 
 function requireDims({ graph }: Model, dims: ReadonlyMap<string, number>): void {
-  const known = new Set(
-    [...graph.types.values()]
-      .flatMap(({ shape }) => shape ?? [])
-      .filter((dim) => typeof dim === "string"),
-  );
+  const named = (shapes: readonly (Shape | undefined)[]): readonly string[] =>
+    shapes.flatMap((shape) => shape ?? []).filter((dim) => typeof dim === "string");
+  const known = new Set(named([...graph.types.values()].map(({ shape }) => shape)));
   const unknown = [...dims.keys()].filter((name) => !known.has(name));
   if (unknown.length === 0) return;
-  const list = [...known].filter((name) => !name.startsWith("?"));
+  const list = [...new Set(named(graph.inputs.map((name) => graph.types.get(name)?.shape)))];
   throw new EspalierError("USAGE", `the model has no dimension named ${unknown.join(", ")}`, {
     hint:
       list.length === 0
-        ? "All its dimensions have fixed sizes."
-        : `Its symbolic dimensions are: ${list.join(", ")}.`,
+        ? "All dimensions of its inputs have fixed sizes."
+        : `The open dimensions of its inputs are: ${list.join(", ")}.`,
     data: { unknown, known: list },
   });
 }

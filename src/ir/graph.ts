@@ -13,7 +13,10 @@ import type { HostTensor } from "../tensor/host-tensor.ts";
 /** The opset whose operator definitions the IR and every rule in `ops/` speak. */
 export const canonicalOpset = 21;
 
-/** A size, or the name of a symbolic one. A name that starts with `?` stands for nothing known. */
+/**
+ * A size, or the name of a symbolic one. A name that starts with `?` stands for nothing known; sizes that
+ * an input leaves open have names of their own (`nameOpenSizes`).
+ */
 export type Dim = number | string;
 /** Sizes of the axes, outermost first; activations are [N, C, ...spatial]. */
 export type Shape = readonly Dim[];

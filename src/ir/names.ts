@@ -1,5 +1,5 @@
 /** @file Names for what a pass adds, and patterns of names. */
-import type { Graph } from "./graph.ts";
+import type { Dim, Graph, Shape } from "./graph.ts";
 
 /** A function that gives names which neither the graph nor an earlier call uses. */
 export function freshNames(graph: Graph): (stem: string) => string {
@@ -19,6 +19,28 @@ export function freshNames(graph: Graph): (stem: string) => string {
     taken.add(name);
     return name;
   };
+}
+
+/**
+ * The shapes of a network's inputs with a name for every size that is left open without one: `x_2` for
+ * axis 2 of x. This is the one place where such sizes are named, so that they have the same name wherever
+ * a network is read. `taken` are the names that sizes of outputs have.
+ */
+export function nameOpenSizes(
+  inputs: readonly { readonly name: string; readonly shape: Shape | undefined }[],
+  taken: Iterable<Dim>,
+): readonly (Shape | undefined)[] {
+  const isNameless = (dim: Dim) => typeof dim === "string" && (dim === "" || dim.startsWith("?"));
+  const named = new Set([...taken, ...inputs.flatMap(({ shape }) => shape ?? [])]);
+  return inputs.map(({ name, shape }) =>
+    shape?.map((dim, axis) => {
+      if (!isNameless(dim)) return dim;
+      let own = `${name}_${axis}`;
+      while (named.has(own)) own += "'";
+      named.add(own);
+      return own;
+    }),
+  );
 }
 
 /** A test of names against a pattern in which `*` stands for anything. */

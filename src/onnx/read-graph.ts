@@ -1,6 +1,7 @@
 /** @file GraphProto to the graph of the IR. */
 import { EspalierError } from "../errors.ts";
 import type { Attribute, Constant, Dim, Graph, Node, TensorType } from "../ir/graph.ts";
+import { nameOpenSizes } from "../ir/names.ts";
 import { readAttribute } from "./attributes.ts";
 import { capturesOf } from "./captures.ts";
 import { checkNames, sortNodes } from "./check-graph.ts";
@@ -64,6 +65,7 @@ export function readGraph(bytes: Uint8Array, opset: number, context: TensorConte
   const declaredInputs = proto.input.map(declare);
   const inputs = declaredInputs.filter((name) => !constantNames.has(name));
   const outputs = proto.output.map(declare);
+  nameSizesOf(inputs, outputs, types);
   for (const info of proto.valueInfo) declare(info);
 
   checkNames(
@@ -83,6 +85,21 @@ export function readGraph(bytes: Uint8Array, opset: number, context: TensorConte
     types,
   };
   return { graph, lifts: lifted.lifts, external, denseCount: proto.initializer.length };
+}
+
+/** Names the sizes that the inputs leave open. */
+function nameSizesOf(
+  inputs: readonly string[],
+  outputs: readonly string[],
+  types: Map<string, TensorType>,
+): void {
+  const declared = inputs.map((name) => ({ name, shape: types.get(name)?.shape }));
+  const taken = outputs.flatMap((name) => types.get(name)?.shape ?? []);
+  const shapes = nameOpenSizes(declared, taken);
+  for (const [i, name] of inputs.entries()) {
+    const type = types.get(name);
+    if (type !== undefined) types.set(name, { ...type, shape: shapes[i] });
+  }
 }
 
 /** True for the nodes that the IR holds as constants. */

@@ -69,7 +69,7 @@ describe("a graph's values", () => {
       inputs: [pb.valueInfo("x", ["N", -1, 3, "?", "?7"])],
       outputs: [pb.valueInfo("y", undefined)],
     });
-    expect(types.get("x")).toEqual({ dtype: "float32", shape: ["N", "?1", 3, "?2", "?3"] });
+    expect(types.get("x")).toEqual({ dtype: "float32", shape: ["N", "x_1", 3, "x_3", "x_4"] });
     expect(types.get("y")).toEqual({ dtype: "float32", shape: undefined });
   });
 

@@ -5,7 +5,7 @@ import type { Model } from "../onnx/read.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { WireNodeTime, WireOptions } from "./protocol.ts";
-import { fromWire, fromWireValue, toWireFeeds, toWireModel } from "./wire.ts";
+import { fromWire, fromWireInputs, fromWireOutput, toWireFeeds, toWireModel } from "./wire.ts";
 import { sharedWorker, type WorkerThread } from "./worker-thread.ts";
 
 /**
@@ -48,7 +48,7 @@ export function sessionOptionsOf({
 export interface SessionValue {
   readonly name: string;
   readonly dtype: DType;
-  /** Unnamed sizes are called `?name_axis`. onnxruntime gives an unknown rank as `[]`. */
+  /** Sizes without a name have that of `nameOpenSizes`. onnxruntime gives an unknown rank as `[]`. */
   readonly shape: Shape;
 }
 
@@ -174,8 +174,8 @@ async function openIn(
     if (worker.isAlive()) await worker.call("close", { session });
   };
   return {
-    inputs: inputs.map(fromWireValue),
-    outputs: outputs.map(fromWireValue),
+    inputs: fromWireInputs(inputs, outputs),
+    outputs: outputs.map(fromWireOutput),
     async run(feeds, fetches, { handOver = false } = {}) {
       const transfer: ArrayBuffer[] = [];
       const ask = { session, feeds: toWireFeeds(feeds, handOver, transfer), fetches };

@@ -1,5 +1,6 @@
 /** @file Tensors and models on their way to the worker and back: one copy at most. */
 import { EspalierError } from "../errors.ts";
+import { nameOpenSizes } from "../ir/names.ts";
 import { writeModel } from "../onnx/write.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { allocate, bytesOf, type HostTensor, isStrings } from "../tensor/host-tensor.ts";
@@ -77,8 +78,20 @@ function viewOf(dtype: DType, buffer: ArrayBuffer): HostTensor["data"] {
   return new Elements(buffer);
 }
 
-/** The declared input or output, with a name for every unnamed size. */
-export function fromWireValue({ name, dtype, shape }: WireValue): SessionValue {
+/** The declared inputs, with a name for every unnamed size: the one that reading the file gives it. */
+export function fromWireInputs(
+  inputs: readonly WireValue[],
+  outputs: readonly WireValue[],
+): readonly SessionValue[] {
+  const shapes = nameOpenSizes(
+    inputs,
+    outputs.flatMap(({ shape }) => shape),
+  );
+  return inputs.map(({ name, dtype }, i) => ({ name, dtype, shape: shapes[i] ?? [] }));
+}
+
+/** A declared output. Sizes that are not known are called `?name_axis`. */
+export function fromWireOutput({ name, dtype, shape }: WireValue): SessionValue {
   const named = shape.map((dim, axis) => (dim === "" ? `?${name}_${axis}` : dim));
   return { name, dtype, shape: named };
 }

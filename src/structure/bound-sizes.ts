@@ -37,6 +37,19 @@ export function bindDims(
   throw first;
 }
 
+/** The graph whose inputs declare the given sizes in place of names. */
+export function withSizes(graph: Graph, dims: ReadonlyMap<string, number>): Graph {
+  const types = new Map(graph.types);
+  for (const name of graph.inputs) {
+    const type = types.get(name);
+    const isNamed = type?.shape?.some((dim) => typeof dim === "string" && dims.has(dim));
+    if (type?.shape === undefined || !isNamed) continue;
+    const shape = type.shape.map((dim) => (typeof dim === "string" ? (dims.get(dim) ?? dim) : dim));
+    types.set(name, { ...type, shape });
+  }
+  return { ...graph, types };
+}
+
 /**
  * For values that shape arithmetic computes: which elements change with the symbolic dims. Found by
  * inferring with other sizes; an element that stays the same under all of them is static.
