@@ -1,0 +1,30 @@
+/**
+ * @file Mutated inputs by the thousands: each ends in a result or a typed error, in bounded time and
+ * memory, and writes nothing outside its folder. Seeds are printed; a failure names its own.
+ *
+ * ESPALIER_FUZZ_SEED is the first seed (default 0), ESPALIER_FUZZ_COUNT replaces the counts; so one
+ * seed is looked at again with `ESPALIER_FUZZ_SEED=123 ESPALIER_FUZZ_COUNT=1`.
+ */
+import { expect, it } from "vitest";
+import { runFuzz } from "./support/fuzz/harness.ts";
+
+const { ESPALIER_FUZZ_SEED = "0", ESPALIER_FUZZ_COUNT } = process.env;
+
+it.each([
+  { what: "mutated models through read, inspect and prune", module: "models.ts", count: 30_000 },
+  { what: "damaged data sets, opened and read", module: "data-sets.ts", count: 5_000 },
+  { what: "mutated plans, loaded and applied", module: "plans.ts", count: 2_000 },
+])("$count $what", async ({ what, module, count }) => {
+  const firstSeed = Number(ESPALIER_FUZZ_SEED);
+  const seeds = Number(ESPALIER_FUZZ_COUNT ?? count);
+  const result = await runFuzz({ module, count: seeds, firstSeed });
+  const lines = [
+    `${what}: seeds ${firstSeed} to ${firstSeed + seeds - 1}, most memory ${result.peakMiB.toFixed(0)} MiB,`,
+    `slowest ${result.slowestCpuSeconds.toFixed(2)} CPU s (seed ${result.slowestSeed})`,
+    ...result.outcomes.map(([outcome, times]) => `  ${times}\t${outcome}`),
+    ...result.failures.slice(0, 200).map((failure) => `  seed ${failure.seed}: ${failure.what}`),
+  ];
+  process.stdout.write(`${lines.join("\n")}\n`);
+  expect(result.failures).toEqual([]);
+  expect(result.outcomes.length).toBeGreaterThan(seeds > 100 ? 3 : 0);
+});

@@ -1,0 +1,25 @@
+/** @file Mutated models: read, checked, inspected, pruned, written and read again. */
+import { prune } from "../../../src/compress/prune.ts";
+import { verifyGraph } from "../../../src/ir/verify.ts";
+import { readModel } from "../../../src/onnx/read.ts";
+import { concatBytes } from "../../../src/onnx/write.ts";
+import { inspect } from "../../../src/structure/inspect.ts";
+import type { Fuzz } from "./fuzz.ts";
+import { mutated } from "./mutate.ts";
+import { networkFor } from "./networks.ts";
+
+export const fuzz: Fuzz = {
+  attempt({ pick }) {
+    const network = networkFor(pick);
+    const model = readModel(mutated(network, pick));
+    verifyGraph(model.graph);
+    inspect(model);
+    const { bytes, isReached } = prune(model, {
+      method: "magnitude",
+      targets: { macs: 0.7 },
+      selectsInputs: pick.onceIn(3),
+    });
+    verifyGraph(readModel(concatBytes(bytes)).graph);
+    return isReached ? "ok" : "ok, target out of reach";
+  },
+};
