@@ -343,6 +343,68 @@ const cases: readonly (readonly [string, number, Body])[] = [
     },
   ],
   [
+    "GRU: what a step reads, not its units",
+    8,
+    (n, x) => {
+      const flat = n.op("Reshape", [x, n.ints(2, 8, 64)]);
+      const steps = n.op("Transpose", [flat], { perm: [2, 0, 1] });
+      const weights = [n.weights(2, 15, 8), n.weights(2, 15, 5), n.weights(2, 30)];
+      const gru = { hidden_size: 5, direction: "bidirectional" };
+      const y = n.op("Transpose", [n.op("GRU", [steps, ...weights], gru)], { perm: [2, 1, 3, 0] });
+      return [n.op("Reshape", [y, n.ints(2, 10, 8, 8)]), 10];
+    },
+  ],
+  [
+    "LSTM over rows, with channels and columns as features",
+    8,
+    (n, x) => {
+      const rows = n.op("Transpose", [x], { perm: [2, 0, 1, 3] });
+      const steps = n.op("Reshape", [rows, n.ints(8, 2, 64)]);
+      const y = n.op("LSTM", [steps, n.weights(1, 12, 64), n.weights(1, 12, 3)], {
+        hidden_size: 3,
+      });
+      return [n.op("Transpose", [y], { perm: [2, 3, 0, 1] }), 3];
+    },
+  ],
+  [
+    "RNN with a layer before it",
+    8 + 6,
+    (n, x) => {
+      const flat = n.op("Reshape", [n.conv(x, 8, 6), n.ints(2, 6, 64)]);
+      const steps = n.op("Transpose", [flat], { perm: [2, 0, 1] });
+      const y = n.op("RNN", [steps, n.weights(1, 4, 6), n.weights(1, 4, 4)], { hidden_size: 4 });
+      return [n.op("Transpose", [y], { perm: [2, 3, 0, 1] }), 4];
+    },
+  ],
+  [
+    "Einsum as a 1 x 1 convolution",
+    8 + 6,
+    (n, x) => [n.op("Einsum", [x, n.weights(6, 8)], { equation: "bchw,oc->bohw" }), 6],
+  ],
+  [
+    "Einsum as a depthwise scale",
+    8,
+    (n, x) => [n.op("Einsum", [x, n.weights(8)], { equation: "bc...,c->bc..." }), 8],
+  ],
+  [
+    "Einsum of two activations, summed over channels that so go together",
+    8,
+    (n, x) => {
+      const equation = "bchw,bcvu->bwuhv";
+      const scores = n.op("Einsum", [x, n.conv(x, 8, 8)], { equation });
+      const shape = n.ints(2, 64, 8, 8);
+      return [n.op("Reshape", [scores, shape]), 64];
+    },
+  ],
+  [
+    "Einsum over a diagonal",
+    0,
+    (n, x) => {
+      const diagonal = n.op("Einsum", [x], { equation: "bihi->bih" });
+      return [n.op("Unsqueeze", [diagonal, n.ints(3)]), 8];
+    },
+  ],
+  [
     "batch normalisation",
     8,
     (n, x) => {

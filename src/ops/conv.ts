@@ -1,47 +1,31 @@
 /** @file Conv: 1-D to 3-D convolution, grouped, depthwise, dilated, strided, with automatic padding. */
-import type { Dim } from "../ir/graph.ts";
+import type { Shape } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
+import type { AttributeReader } from "./attributes.ts";
 import { convGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
-import { defineOp, notFolded } from "./operator.ts";
+import { defineOp, type InferContext, notFolded } from "./operator.ts";
 import { linearMoments } from "./statistics.ts";
 import { slidingOutput, type Window, windowAttributes } from "./window.ts";
 
-interface ConvAttributes extends Window {
+/** The attributes of a convolution. */
+export interface ConvAttributes extends Window {
   readonly group: number;
+}
+
+/** Reads them. */
+export function convAttributes(raw: AttributeReader): ConvAttributes {
+  return { ...windowAttributes(raw), group: raw.int("group", 1) };
 }
 
 export const conv = defineOp<ConvAttributes>({
   opType: "Conv",
   summary: "X [N, C, ...], W [O, C/group, ...k], B [O] → Y [N, O, ...]",
-  attributes: (raw) => ({ ...windowAttributes(raw), group: raw.int("group", 1) }),
+  attributes: convAttributes,
 
   infer(context) {
-    const { group } = context.attrs;
-    const x = context.required(0).type;
-    const w = context.required(1).type.shape;
-    const bias = context.inputs[2]?.type.shape;
-    if (x.shape === undefined || w === undefined) return [{ dtype: x.dtype, shape: undefined }];
-    const rank = x.shape.length;
-    if (rank < 3) context.fail(`X has rank ${rank}, expected [N, C, ...spatial]`);
-    if (w.length !== rank) context.fail(`W has rank ${w.length}, X has rank ${rank}`);
-    const [batch, channels, ...spatial] = x.shape;
-    const [filters, perGroup, ...kernel] = w;
-    if (group < 1) context.fail(`group is ${group}`);
-    if (
-      typeof channels === "number" &&
-      typeof perGroup === "number" &&
-      channels !== perGroup * group
-    )
-      context.fail(
-        `X has ${channels} channels, W [${w.join(", ")}] with group ${group} expects ${perGroup * group}`,
-      );
-    if (typeof filters === "number" && filters % group !== 0)
-      context.fail(`${filters} filters do not divide into ${group} groups`);
-    if (bias && (bias.length !== 1 || (typeof bias[0] === "number" && bias[0] !== filters)))
-      context.fail(`B has shape [${bias.join(", ")}], expected [${filters}]`);
-    const out: Dim[] = slidingOutput(context, spatial, context.attrs, kernel);
-    return [{ dtype: x.dtype, shape: [batch, filters, ...out] }];
+    const { dtype } = context.required(0).type;
+    return [{ dtype, shape: convolved(context, { x: 0, w: 1, bias: 2 }) }];
   },
 
   fold: notFolded,
@@ -104,3 +88,37 @@ export const conv = defineOp<ConvAttributes>({
 
   gradient: { rule: convGradient },
 });
+
+/** Where a convolution has its data, its weight and its bias. */
+interface ConvInputs {
+  readonly x: number;
+  readonly w: number;
+  readonly bias: number;
+}
+
+/** The shape of a convolution's output; `undefined` where a rank is not known. */
+export function convolved(
+  context: InferContext<ConvAttributes>,
+  at: ConvInputs,
+): Shape | undefined {
+  const { group } = context.attrs;
+  const x = context.required(at.x).type.shape;
+  const w = context.required(at.w).type.shape;
+  const bias = context.inputs[at.bias]?.type.shape;
+  if (x === undefined || w === undefined) return undefined;
+  const rank = x.length;
+  if (rank < 3) context.fail(`X has rank ${rank}, expected [N, C, ...spatial]`);
+  if (w.length !== rank) context.fail(`W has rank ${w.length}, X has rank ${rank}`);
+  const [batch, channels, ...spatial] = x;
+  const [filters, perGroup, ...kernel] = w;
+  if (group < 1) context.fail(`group is ${group}`);
+  if (typeof channels === "number" && typeof perGroup === "number" && channels !== perGroup * group)
+    context.fail(
+      `X has ${channels} channels, W [${w.join(", ")}] with group ${group} expects ${perGroup * group}`,
+    );
+  if (typeof filters === "number" && filters % group !== 0)
+    context.fail(`${filters} filters do not divide into ${group} groups`);
+  if (bias && (bias.length !== 1 || (typeof bias[0] === "number" && bias[0] !== filters)))
+    context.fail(`B has shape [${bias.join(", ")}], expected [${filters}]`);
+  return [batch, filters, ...slidingOutput(context, spatial, context.attrs, kernel)];
+}

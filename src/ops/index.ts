@@ -7,7 +7,9 @@ import { binaryOperators } from "./binary.ts";
 import { concat } from "./concat.ts";
 import { conv } from "./conv.ts";
 import { convTranspose } from "./conv-transpose.ts";
+import { deformConv } from "./deform-conv.ts";
 import { blockOperators } from "./depth-space.ts";
+import { einsum } from "./einsum.ts";
 import { repeatOperators } from "./expand.ts";
 import { gatherOperators } from "./gather.ts";
 import { generatingOperators } from "./generators.ts";
@@ -19,6 +21,7 @@ import { pad } from "./pad.ts";
 import { passingOperators } from "./passing.ts";
 import { poolOperators } from "./pools.ts";
 import { quantizeOperators } from "./quantize.ts";
+import { recurrentOperators } from "./recurrent.ts";
 import { reductionOperators } from "./reduce.ts";
 import { reshapeOperators } from "./reshape.ts";
 import { resizeOperators } from "./resize.ts";
@@ -27,9 +30,11 @@ import { normalizingOperators } from "./softmax.ts";
 import { split } from "./split.ts";
 import { transpose } from "./transpose.ts";
 import { unaryOperators } from "./unary.ts";
+import { wholeProductOperators } from "./whole-products.ts";
 
 const families: readonly (readonly Operator[])[] = [
-  [batchNormalization, concat, conv, convTranspose, pad, slice, split, transpose],
+  [batchNormalization, concat, conv, convTranspose, deformConv, einsum],
+  [pad, slice, split, transpose],
   blockOperators,
   gatherOperators,
   matrixOperators,
@@ -37,6 +42,7 @@ const families: readonly (readonly Operator[])[] = [
   normOperators,
   poolOperators,
   quantizeOperators,
+  recurrentOperators,
   repeatOperators,
   reshapeOperators,
   resizeOperators,
@@ -47,6 +53,7 @@ const families: readonly (readonly Operator[])[] = [
   axisOperators,
   normalizingOperators,
   generatingOperators,
+  wholeProductOperators,
 ];
 
 /** All operators, sorted by type. */

@@ -1,10 +1,11 @@
 /** @file Matrix products: MatMul and Gemm. */
-import type { Dim } from "../ir/graph.ts";
+import type { Dim, Shape } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { type GemmAttributes, gemmGradient, matMulGradient } from "./matmul-gradient.ts";
 import {
   defineOp,
   followsInputs,
+  type InferContext,
   notFolded,
   type Operator,
   type TiedTensor,
@@ -19,17 +20,8 @@ const matMul = defineOp({
   attributes: () => ({}),
 
   infer(context) {
-    const { dtype, shape: a } = context.required(0).type;
-    const b = context.required(1).type.shape;
-    if (a === undefined || b === undefined) return [{ dtype, shape: undefined }];
-    if (a.length === 0 || b.length === 0) context.fail("an operand is a scalar");
-    const rows: readonly Dim[] = a.length === 1 ? [] : [a[a.length - 2]];
-    const columns: readonly Dim[] = b.length === 1 ? [] : [b[b.length - 1]];
-    const contracted = b[Math.max(0, b.length - 2)];
-    if (!mayEqual(a[a.length - 1], contracted))
-      context.fail(`A [${a.join(", ")}] and B [${b.join(", ")}] contract different sizes`);
-    const batch = broadcastShapes(context, [a.slice(0, -2), b.slice(0, -2)]);
-    return [{ dtype, shape: [...batch, ...rows, ...columns] }];
+    const { dtype } = context.required(0).type;
+    return [{ dtype, shape: multiplied(context, 0, 1) }];
   },
 
   fold: notFolded,
@@ -170,6 +162,25 @@ function tieProduct<A>(
   t.unite(t.ids(a, k[0]), t.ids(b, k[1]));
   t.reads(a, k[0]);
   t.reads(b, k[1]);
+}
+
+/** The shape of the product of two inputs as MatMul has it; `undefined` where a rank is not known. */
+export function multiplied(
+  context: InferContext<unknown>,
+  left: number,
+  right: number,
+): Shape | undefined {
+  const a = context.required(left).type.shape;
+  const b = context.required(right).type.shape;
+  if (a === undefined || b === undefined) return undefined;
+  if (a.length === 0 || b.length === 0) context.fail("an operand is a scalar");
+  const rows: readonly Dim[] = a.length === 1 ? [] : [a[a.length - 2]];
+  const columns: readonly Dim[] = b.length === 1 ? [] : [b[b.length - 1]];
+  const contracted = b[Math.max(0, b.length - 2)];
+  if (!mayEqual(a[a.length - 1], contracted))
+    context.fail(`A [${a.join(", ")}] and B [${b.join(", ")}] contract different sizes`);
+  const batch = broadcastShapes(context, [a.slice(0, -2), b.slice(0, -2)]);
+  return [...batch, ...rows, ...columns];
 }
 
 /** Matrix products. */

@@ -11,6 +11,7 @@ const weightInputs: Readonly<Record<string, readonly number[]>> = {
   BatchNormalization: [1, 2],
   Conv: [1, 2],
   ConvTranspose: [1, 2],
+  Einsum: [0, 1],
   Gemm: [0, 1, 2],
   GroupNormalization: [1, 2],
   InstanceNormalization: [1, 2],
