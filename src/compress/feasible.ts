@@ -2,6 +2,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import { isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
+import type { Proposal } from "../methods/method.ts";
 import { groupsToPrune } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import { requireTrainable } from "../train/train.ts";
@@ -13,22 +14,25 @@ import { requireObjectiveFits } from "./training/train-settings.ts";
 /**
  * Makes sure that the method can score the network with its options, that the settings name layers that there are,
  * and that the network can be trained as they say, where it is trained at all. Fails as `compressRun`.
+ *
+ * @returns What a method that needs no training proposes; one that trains has to learn first.
  */
 export function requireFeasible(
   structure: Structure,
   dataset: Dataset,
   settings: CompressSettings,
   { objective }: CustomParts = {},
-): void {
+): Proposal | undefined {
   const { graph } = structure.analysis;
   const context = methodContextOf(structure, settings);
   groupsToPrune(structure, context.rules);
   const method = anyMethodNamed(settings.method);
   if (isLearned(method)) method.learningEpochs(context);
-  else method.propose(context);
+  const proposal = isLearned(method) ? undefined : method.propose(context);
   const hasLabels = dataset.labelKind !== "none";
   requireObjectiveFits(settings.tuning, settings.distills || !hasLabels);
-  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return;
+  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return proposal;
   const tuning = tuningOf(settings, dataset, graph, hasLabels);
   requireTrainable(graph, dataset, { ...tuning, ...(objective && { objective }) });
+  return proposal;
 }

@@ -1,7 +1,8 @@
 /** @file One-shot pruning without training: score, select under targets, compensate, remove. */
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Method } from "../methods/method.ts";
+import { magnitude } from "../methods/magnitude.ts";
+import type { Method, Proposal } from "../methods/method.ts";
 import { methodNamed } from "../methods/registry.ts";
 import type { Model } from "../onnx/read.ts";
 import { type ModelBytes, writeModel } from "../onnx/write.ts";
@@ -11,7 +12,13 @@ import { weightTotal } from "../structure/layer-weights.ts";
 import { maskReads } from "../structure/masks.ts";
 import { editsOf, type Plan, planOf, removalOf, zerosOf } from "../structure/plan.ts";
 import type { Removed } from "../structure/removal.ts";
-import { type Budget, requireShares, type SelectionRules } from "../structure/select.ts";
+import {
+  type Budget,
+  isScored,
+  requireShares,
+  type SelectionRules,
+  unscoredUnits,
+} from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
@@ -129,13 +136,28 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {
     const share = remaining(removed, zeros);
     if (share <= fraction) return [];
-    return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules allow`;
+    return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules and the method allow`;
   });
+  const alternatives = missed.length === 0 ? [] : methodsThatScoreMore(structure, proposal, rules);
   return {
     ...{ method: method.name, removed, zeros, edits: edits() },
     isReached: missed.length === 0,
-    notes: [...(proposal.warnings ?? []), ...proposal.notes, ...missed],
+    notes: [...(proposal.warnings ?? []), ...proposal.notes, ...missed, ...alternatives],
   };
+}
+
+/** That another method without training scores units of which a proposal knows nothing, where it does. */
+function methodsThatScoreMore(
+  structure: Structure,
+  { scores, weightScores }: Proposal,
+  rules: SelectionRules,
+): readonly string[] {
+  const unscored = unscoredUnits(structure, scores, rules);
+  if (weightScores !== undefined || unscored.length === 0) return [];
+  const other = magnitude.propose({ structure, seed: 0, options: new Map(), rules }).scores;
+  const more = unscored.filter((unit) => isScored(other[unit])).length;
+  if (more === 0) return [];
+  return [`the method ${magnitude.name} can score ${more} of the units that stay`];
 }
 
 /** Budgets for the given targets, as shares of the structure's own totals. */

@@ -17,7 +17,7 @@
 import { EspalierError } from "../errors.ts";
 import type { Moments } from "../ops/operator.ts";
 import { roleOf } from "../ops/roles.ts";
-import { candidateUnits } from "../structure/select.ts";
+import { candidateUnits, isScored } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";
@@ -25,7 +25,13 @@ import { correlationsOf } from "./compensation/correlations.ts";
 import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./compensation/readers.ts";
 import { damageModel, type OtherDamage, removalOrder } from "./compensation/removal-order.ts";
 import { momentsOf } from "./compensation/statistics.ts";
-import { type Method, type MethodContext, type MethodOption, optionOf } from "./method.ts";
+import {
+  type Method,
+  type MethodContext,
+  type MethodOption,
+  optionOf,
+  unscoredNotes,
+} from "./method.ts";
 
 const onOff = ["on", "off"] as const;
 const options: readonly MethodOption[] = [
@@ -102,12 +108,15 @@ export const bn: Method = {
       unknown,
       isSequential: isOn("reestimate"),
     });
-    for (const unit of [...unknown, ...structure.carriers]) scores[unit] = Number.POSITIVE_INFINITY;
+    // A channel of which layers select goes with the last of what they select.
+    for (const unit of structure.carriers) scores[unit] = Number.MAX_VALUE;
+    for (const unit of unknown) scores[unit] = Number.POSITIVE_INFINITY;
+    requireScores(context, scores);
     return {
       scores,
       edits: (removed) =>
         isCompensated ? compensate(graph, sources, removed, { variance: isOn("variance") }) : [],
-      notes: notesOf(context, unknown),
+      notes: unscoredNotes(context, scores, "batch normalization tells nothing about them"),
     };
   },
 };
@@ -135,7 +144,6 @@ function damageScores({ structure, rules }: MethodContext, evidence: Evidence): 
   );
   if (!isSequential)
     return Float64Array.from(structure.units, ({ index }) => model.damageOf(index));
-  // A channel of which layers select goes with the last of what they select.
   const without = new Set([...unknown, ...structure.carriers]);
   const candidates = candidateUnits(structure, rules).filter((unit) => !without.has(unit));
   return removalOrder(model, count, candidates);
@@ -176,7 +184,7 @@ function asPowers(source: Source): Source {
   );
 }
 
-/** Units that somebody reads before any statistics are known there. */
+/** Units that somebody reads before any statistics are known there, and what these need. */
 function unknownUnits(
   { units }: Structure,
   reads: readonly Pick<Reader, "source" | "sourceUnits" | "axis">[],
@@ -189,32 +197,33 @@ function unknownUnits(
     for (const unit of sourceUnits)
       if (unit >= 0 && units[unit].reason === undefined) unknown.add(unit);
   }
+  for (const unit of unknown) for (const needed of units[unit].needs) unknown.add(needed);
   return unknown;
 }
 
-function notesOf({ structure }: MethodContext, unknown: ReadonlySet<number>): string[] {
-  if (unknown.size === 0) return [];
-  const groups = new Set([...unknown].map((unit) => structure.units[unit].group));
-  const names = [...groups].slice(0, 3).map((group) => structure.groups[group].id);
-  const rest = groups.size > names.length ? `, and ${groups.size - names.length} more` : "";
-  return [
-    `${unknown.size} units stay because batch normalization tells nothing about them ` +
-      `(${names.join(", ")}${rest})`,
-  ];
+/** Fails with `METHOD_NEEDS_BN` where units might go, but batch normalization tells of none of them. */
+function requireScores({ structure, rules }: MethodContext, scores: Float64Array): void {
+  const candidates = candidateUnits(structure, rules);
+  if (candidates.length === 0 || candidates.some((unit) => isScored(scores[unit]))) return;
+  throw needsBatchNorm(
+    "and this network's tells nothing of any channel that may go: between it and their readers lies " +
+      "something through which statistics are not followed, or it was kept in other layers only",
+  );
 }
 
 function requireBatchNorm({ analysis: { graph } }: Structure): void {
   if (graph.nodes.some((node) => roleOf(node).kind === "batch-norm")) return;
-  throw new EspalierError(
-    "METHOD_NEEDS_BN",
-    "The method bn reads batch normalization, and this network has none: it was folded into the " +
-      "layers before it, or was never there.",
-    {
-      hint:
-        "Export with batch normalization kept: in PyTorch torch.onnx.export(model.eval(), ..., " +
-        "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False); with tf2onnx, do " +
-        "not freeze or optimise the graph first. Without it, use --method magnitude, fpgm or random.",
-      data: { method: "bn", alternatives: ["magnitude", "fpgm", "random"] },
-    },
+  throw needsBatchNorm(
+    "and this network has none: it was folded into the layers before it, or was never there",
   );
+}
+
+function needsBatchNorm(why: string): EspalierError {
+  return new EspalierError("METHOD_NEEDS_BN", `The method bn reads batch normalization, ${why}.`, {
+    hint:
+      "Export with batch normalization kept: in PyTorch torch.onnx.export(model.eval(), ..., " +
+      "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False); with tf2onnx, do " +
+      "not freeze or optimise the graph first. Without it, use --method magnitude, fpgm or random.",
+    data: { method: "bn", alternatives: ["magnitude", "fpgm", "random"] },
+  });
 }

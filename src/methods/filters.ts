@@ -2,6 +2,7 @@
 import { producersOf } from "../ir/graph.ts";
 import type { FilterAxis, Structure } from "../structure/units.ts";
 import { elementReader, type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
+import { type MethodContext, unscoredNotes } from "./method.ts";
 
 /** All filters along one filter axis. */
 export interface Filters {
@@ -67,7 +68,7 @@ export function rowsOf({ at, outer, width, inner }: Filters): Float64Array {
 
 /**
  * One score per unit from one value per filter: each filter's value divided by its layer's mean, then
- * the mean over the unit's filters. Units without known filters score infinity: they stay.
+ * the mean over the unit's filters. Units without known filters are unscored.
  */
 export function layerNormalizedScores(
   structure: Structure,
@@ -86,4 +87,12 @@ export function layerNormalizedScores(
   return sums.map((sum, unit) =>
     counts[unit] > 0 ? sum / counts[unit] : Number.POSITIVE_INFINITY,
   );
+}
+
+/** Says of units that {@link layerNormalizedScores} could not score that they stay. */
+export function unknownFilterNotes(
+  context: MethodContext,
+  scores: Float64Array,
+): readonly string[] {
+  return unscoredNotes(context, scores, "the file does not hold the weights of their filters");
 }

@@ -1,5 +1,5 @@
 /** @file Method `fpgm`: filters near their layer's geometric median go first (He et al., CVPR 2019). */
-import { layerNormalizedScores, rowsOf } from "./filters.ts";
+import { layerNormalizedScores, rowsOf, unknownFilterNotes } from "./filters.ts";
 import type { Method } from "./method.ts";
 
 export const fpgm: Method = {
@@ -8,11 +8,11 @@ export const fpgm: Method = {
   source: "He, Liu, Wang, Hu, Yang: Filter Pruning via Geometric Median, CVPR 2019",
   needs: { batchNorm: false, data: false },
   options: [],
-  propose({ structure }) {
-    const scores = layerNormalizedScores(structure, (filters) =>
+  propose(context) {
+    const scores = layerNormalizedScores(context.structure, (filters) =>
       distanceSums(rowsOf(filters), filters.width),
     );
-    return { scores, edits: () => [], notes: [] };
+    return { scores, edits: () => [], notes: unknownFilterNotes(context, scores) };
   },
 };
 

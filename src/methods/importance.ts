@@ -8,7 +8,6 @@ import { EspalierError } from "../errors.ts";
 import { l1Penalty } from "../grad/losses.ts";
 import type { Graph } from "../ir/graph.ts";
 import { algebraOf } from "../ops/algebra.ts";
-import type { Structure } from "../structure/units.ts";
 import { type Objective, sumOf } from "../train/objectives.ts";
 import { objectiveFor } from "../train/options.ts";
 import { train } from "../train/train.ts";
@@ -19,7 +18,7 @@ import { absoluteFactors, magnitudes } from "./importance/importance-scores.ts";
 import { type Started, startOf, starts } from "./importance/importance-start.ts";
 import { taylorScores } from "./importance/importance-taylor.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method.ts";
 
 const name = "importance";
 /** What fine-tuning is given suits the network; any other rate may wreck it before anything is removed. */
@@ -112,7 +111,8 @@ export const importance: LearnedMethod = {
     for (const [gate, own] of values)
       for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
     return {
-      ...{ graph, history, scores, notes: notesOf(structure, scores) },
+      ...{ graph, history, scores },
+      notes: unscoredNotes(context, scores, "no factor can stand behind them"),
       ...(settings.score === "taylor" && { losses: scores }),
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
     };
@@ -206,17 +206,4 @@ async function scoresOf(
         : absoluteFactors(folded, started.graph, gate),
     ]),
   );
-}
-
-function notesOf({ units, groups }: Structure, scores: Float64Array): string[] {
-  const without = units.filter(
-    ({ index, reason }) => reason === undefined && scores[index] === Number.POSITIVE_INFINITY,
-  );
-  if (without.length === 0) return [];
-  const ids = [...new Set(without.map(({ group }) => groups[group].id))];
-  const rest = ids.length > 3 ? `, and ${ids.length - 3} more` : "";
-  return [
-    `${without.length} units stay because no factor can stand behind them ` +
-      `(${ids.slice(0, 3).join(", ")}${rest})`,
-  ];
 }

@@ -8,7 +8,7 @@
 import type { Graph } from "../ir/graph.ts";
 import { weightConstants } from "../structure/layer-weights.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
-import { layerNormalizedScores } from "./filters.ts";
+import { layerNormalizedScores, unknownFilterNotes } from "./filters.ts";
 import { type Method, type MethodContext, optionOf } from "./method.ts";
 
 const options = [
@@ -52,11 +52,12 @@ export const magnitude: Method = {
             norms[w] += isL1 ? Math.abs(at(i)) : at(i) ** 2;
       return isL1 ? norms : norms.map(Math.sqrt);
     });
-    const proposal = { scores, edits: () => [], notes: [] };
-    if (!judgesWeights(context)) return proposal;
+    if (!judgesWeights(context))
+      return { scores, edits: () => [], notes: unknownFilterNotes(context, scores) };
     const isLamp = optionOf({ options }, context, "scale") === "lamp";
     const { graph } = context.structure.analysis;
-    return { ...proposal, weightScores: scoresOfWeights(graph, isLamp ? outlasting : relative) };
+    const weightScores = scoresOfWeights(graph, isLamp ? outlasting : relative);
+    return { scores, weightScores, edits: () => [], notes: [] };
   },
 };
 

@@ -2,7 +2,7 @@
 import { EspalierError } from "../errors.ts";
 import type { Edit } from "../structure/edits.ts";
 import type { Removed } from "../structure/removal.ts";
-import type { SelectionRules } from "../structure/select.ts";
+import { type SelectionRules, unscoredUnits } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 
 /** What a method is given. */
@@ -18,7 +18,10 @@ export interface MethodContext {
 
 /** What a method answers. */
 export interface Proposal {
-  /** One per unit, of any scale; the lowest go first, but where single weights are judged. */
+  /**
+   * One per unit, of any scale; the lowest go first, but where single weights are judged. Units of which the method
+   * knows nothing score +Infinity: they are unscored, and stay.
+   */
   readonly scores: Float64Array;
   /**
    * What the removal of each unit costs (0 or more), in any measure that adds up over units. Where given,
@@ -40,6 +43,28 @@ export interface Proposal {
   /** What the user must act on, as the scores or the network may be worth nothing: one sentence each. */
   readonly warnings?: readonly string[];
 }
+
+/** That units stay because a method cannot score them, and why; nothing where it has scored all that may go. */
+export function unscoredNotes(
+  { structure, rules }: Pick<MethodContext, "structure" | "rules">,
+  scores: Float64Array,
+  why: string,
+): readonly string[] {
+  const unscored = unscoredUnits(structure, scores, rules);
+  if (unscored.length === 0) return [];
+  const count = unscored.length === 1 ? "1 unit stays" : `${unscored.length} units stay`;
+  return [`${count} because ${why} (${groupNames(structure, unscored)})`];
+}
+
+/** The groups of some units, the first few by name. */
+export function groupNames({ units, groups }: Structure, among: readonly number[]): string {
+  const ids = [...new Set(among.map((unit) => units[unit].group))].map((at) => groups[at].id);
+  const rest = ids.length > mostNamed ? `, and ${ids.length - mostNamed} more` : "";
+  return `${ids.slice(0, mostNamed).join(", ")}${rest}`;
+}
+
+/** Groups that a note names. */
+const mostNamed = 3;
 
 /** An option of a method. */
 export interface MethodOption {

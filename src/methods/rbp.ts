@@ -119,7 +119,7 @@ export const rbp: LearnedMethod = {
         ? (removed) => edits(removed.map((flag, unit) => (dead[unit] === 1 ? 0 : flag)))
         : () => [],
       notes: [
-        ...gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
+        ...gateNotes(context, posteriors, { lambda, threshold: settings.threshold }),
         ...rolledBack.map(
           (id) => `all gates of ${id} closed: λ is too large for it, and it was left as it was`,
         ),

@@ -15,7 +15,7 @@ import type { Graph } from "../ir/graph.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
 import type { MeasureOptions } from "./compensation/measured-moments.ts";
 import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf } from "./method.ts";
+import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method.ts";
 import { collapseNotes, collapseOption, rollsBackCollapse } from "./posterior/monitors.ts";
 import { bestPrior, type WeightPosterior } from "./posterior/posterior.ts";
 import {
@@ -193,6 +193,9 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
     warnings: lengthWarnings(settings, random, history),
     notes: [
+      ...(settings.isByWeight
+        ? []
+        : unscoredNotes(context, scores, "none of their weights are random")),
       ...(score === "evidence" ? evidenceNotes(structure, axes) : []),
       ...factNotes(facts),
       ...(how.rollsBack ? collapseNotes(history, settings.lambda) : []),

@@ -45,7 +45,7 @@ export const vib: LearnedMethod = {
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
       posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
       notes: [
-        ...gateNotes(structure, posteriors, { lambda, threshold: settings.threshold }),
+        ...gateNotes(context, posteriors, { lambda, threshold: settings.threshold }),
         ...(settings.rollsBack ? collapseNotes(history, lambda.value) : []),
       ],
     };

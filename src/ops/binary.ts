@@ -1,7 +1,13 @@
 /** @file The elementwise operators of two and more inputs, as one table: all broadcast. */
 import type { DType } from "../tensor/dtype.ts";
-import { type MeanVariance, piecewiseLinearMoments, smoothMoments } from "../tensor/gaussian.ts";
+import {
+  type MeanVariance,
+  pieceAt,
+  piecewiseLinearMoments,
+  smoothMoments,
+} from "../tensor/gaussian.ts";
 import { type Algebra, algebraOf, steep } from "./algebra.ts";
+import { affine, applied, combined } from "./applied.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise, discrete } from "./elementwise.ts";
 import { foldElementwise, maxWhole, minWhole, type Scalar } from "./fold.ts";
@@ -55,20 +61,29 @@ interface Terms extends Algebra {
 /** dLoss/dXᵢ of input `index`. */
 type PartialRule = (terms: Terms, index: number) => Value;
 
-/** Σ factor · xᵢ of independent inputs; constants count as well. */
+/** Σ factor · xᵢ: constants count as well, and two inputs that vary are independent or functions of one value. */
 const sum =
   (factor: (index: number, count: number) => number) =>
   (context: MomentContext<Flag>): Moments | undefined => {
     const count = context.inputs.length;
-    const terms = context.inputs.map(
-      (_, i) => movingMoments(context, i) ?? constantMoments(context, i),
-    );
+    const moving = context.inputs.map((_, i) => movingMoments(context, i));
+    const terms = moving.map((own, i) => own ?? constantMoments(context, i));
     const known = terms.filter((term) => term !== undefined);
     if (known.length < count) return undefined;
-    return sumOfMoments(
-      known,
-      known.map((_, i) => factor(i, count)),
-    );
+    const factors = known.map((_, i) => factor(i, count));
+    if (count === 2 && moving[0] && moving[1]) {
+      const [p, q] = factors;
+      const together = combined(moving[0], moving[1], (x, y) => p * x + q * y);
+      if (together) return together;
+    }
+    const moments = sumOfMoments(known, factors);
+    const at = moving.findIndex((own) => own !== undefined);
+    const [x, shift] = [moving[at], known[1 - at]];
+    if (count !== 2 || x === undefined || !isSteady(shift)) return moments;
+    return affine(moments, x, {
+      scale: shift.mean.map(() => factors[at]),
+      shift: shift.mean.map((value) => value * factors[1 - at]),
+    });
   };
 
 /** The input that varies and the one that is constant, of two. */
@@ -84,16 +99,30 @@ function movingAndConstant(context: MomentContext<Flag>): readonly [Moments, Mom
   return undefined;
 }
 
+/** Whether a constant is the same all over each channel. */
+function isSteady({ variance }: Moments): boolean {
+  return variance.every((v) => v === 0);
+}
+
+/** x · c for a constant c of which moments are given. */
+function scaled(x: Moments, c: Moments): Moments {
+  const moments = productOfMoments(x, c);
+  return isSteady(c) ? affine(moments, x, { scale: c.mean, shift: c.mean.map(() => 0) }) : moments;
+}
+
+/** A constant times what varies; two factors that vary are independent or functions of one value. */
 function product(context: MomentContext<Flag>): Moments | undefined {
   const factors = movingAndConstant(context);
-  return factors && productOfMoments(...factors);
+  if (factors) return scaled(...factors);
+  const [a, b] = [0, 1].map((index) => movingMoments(context, index));
+  return a && b && (combined(a, b, (x, y) => x * y) ?? productOfMoments(a, b));
 }
 
 function quotient(context: MomentContext<Flag>): Moments | undefined {
   const moving = movingMoments(context, 0);
   const divisor = constantMoments(context, 1, (element) => 1 / element);
   if (!moving || !divisor?.mean.every(Number.isFinite)) return undefined;
-  return productOfMoments(moving, divisor);
+  return scaled(moving, divisor);
 }
 
 /** Max or Min of x and a constant that is the same all over a channel: a clip. */
@@ -102,8 +131,17 @@ const limit =
   (context: MomentContext<Flag>): Moments | undefined => {
     if (context.inputs.length !== 2) return undefined;
     const pair = movingAndConstant(context);
-    if (!pair?.[1].variance.every((variance) => variance === 0)) return undefined;
+    if (!pair || !isSteady(pair[1])) return undefined;
     const [moving, { mean }] = pair;
+    // One limit for all channels is a function, as an activation is; others are not told further.
+    if (mean.every((value) => value === mean[0])) {
+      const pieces = clipped(1, 0, ...clip(mean[0]));
+      return applied(moving, {
+        f: (x) => pieceAt(pieces, x),
+        kinks: [mean[0]],
+        moments: (x) => piecewiseLinearMoments(pieces, x),
+      });
+    }
     return perChannel(moving, (x, c) => piecewiseLinearMoments(clipped(1, 0, ...clip(mean[c])), x));
   };
 
@@ -113,7 +151,12 @@ function power(context: MomentContext<Flag>): Moments | undefined {
   const moving = movingMoments(context, 0);
   if (!moving || !exponent || !Number.isInteger(exponent) || exponent < 1 || exponent > 4)
     return undefined;
-  return perChannel(moving, (x: MeanVariance) => smoothMoments((y) => y ** exponent, [], x));
+  const f = (y: number) => y ** exponent;
+  return applied(moving, {
+    f,
+    kinks: [],
+    moments: (x: MeanVariance) => smoothMoments(f, [], x),
+  });
 }
 
 /** d aᵇ/da = b · aᵇ⁻¹, and 0 where b = 0. */

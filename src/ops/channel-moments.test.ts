@@ -120,6 +120,7 @@ test.each(cases)("$op $attributes", async ({ op, rest, attributes = {}, outputs 
     inputs: [tied(x, false), ...rest.map((tensor) => tensor && tied(tensor, true))],
     outputs: results.map((tensor) => tied(tensor, false)),
     moments: (i) => (i === 0 ? moving : undefined),
+    elements: (i) => (i === 0 ? moving : undefined),
     numbers: (i) => {
       const tensor = i === 0 ? undefined : rest[i - 1];
       return tensor && toNumbers(tensor);

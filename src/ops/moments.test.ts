@@ -43,8 +43,8 @@ function integrate(y: HostTensor): Moments {
 interface Case {
   readonly op: string;
   readonly attributes?: Readonly<Record<string, AttributeValue>>;
-  /** Constant inputs; the input that varies is "x". */
-  readonly inputs: readonly ("x" | undefined | HostTensor)[];
+  /** Constant inputs; the input that varies is "x", an independent one with the same moments "other". */
+  readonly inputs: readonly ("x" | "other" | undefined | HostTensor)[];
   readonly opset?: number;
 }
 
@@ -82,18 +82,23 @@ function ruleOf({ op, attributes = {}, inputs }: Case, shape: readonly number[])
   return operator.moments({
     attrs: operator.attributes(attributesOf(node)),
     node,
-    inputs: inputs.map((input) => input && tied(input === x ? undefined : input)),
+    inputs: inputs.map((input) => input && tied(typeof input === "string" ? undefined : input)),
     outputs: [{ ...tied(undefined), shape }],
-    moments: (index) => (inputs[index] === x ? moving : undefined),
+    moments: (index) => (typeof inputs[index] === "string" ? moving : undefined),
+    elements(index) {
+      const input = inputs[index];
+      if (input === x) return moving;
+      return input === "other" ? { ...moving } : undefined;
+    },
     numbers(index) {
       const input = inputs[index];
-      return input === undefined || input === x ? undefined : toNumbers(input);
+      return input === undefined || typeof input === "string" ? undefined : toNumbers(input);
     },
   })[0];
 }
 
 async function expectIntegral(item: Case): Promise<void> {
-  const inputs = item.inputs.map((input) => (input === x ? grid : input));
+  const inputs = item.inputs.map((input) => (typeof input === "string" ? grid : input));
   const [y] = await runOneNode({ ...item, inputs });
   const want = integrate(y);
   const got = ruleOf(item, y.shape);
@@ -141,6 +146,9 @@ describe("mean and variance behind", () => {
     { op: "Min", inputs: [scalar(0.5), x] },
     { op: "Sum", inputs: [x, perChannel, scalar(1)] },
     { op: "Mean", inputs: [x, scalar(1)] },
+    { op: "Add", inputs: [x, x] },
+    { op: "Sub", inputs: [x, x] },
+    { op: "Mul", inputs: [x, x] },
   ])("$op $attributes, case %#", expectIntegral);
 
   it("Exp, where the integral converges on the grid", async () => {
@@ -153,10 +161,18 @@ describe("mean and variance behind", () => {
   });
 
   it("a sum of two branches adds means and variances", () => {
-    expect(ruleOf({ op: "Add", inputs: [x, x] }, grid.shape)).toEqual({
+    expect(ruleOf({ op: "Add", inputs: [x, "other"] }, grid.shape)).toEqual({
       mean: moving.mean.map((m) => 2 * m),
       variance: moving.variance.map((v) => 2 * v),
     });
+  });
+
+  it("a product of two branches is that of independent factors", () => {
+    const got = ruleOf({ op: "Mul", inputs: [x, "other"] }, grid.shape);
+    expect(got?.mean).toEqual(moving.mean.map((m) => m * m));
+    expect(got?.variance).toEqual(
+      moving.variance.map((v, c) => v * v + 2 * v * moving.mean[c] ** 2),
+    );
   });
 
   it("constants that differ between positions count as variance", () => {
@@ -179,7 +195,6 @@ describe("mean and variance behind", () => {
   });
 
   it.each<Case>([
-    { op: "Mul", inputs: [x, x] },
     { op: "Div", inputs: [scalar(1), x] },
     { op: "Div", inputs: [x, scalar(0)] },
     { op: "Max", inputs: [x, x] },

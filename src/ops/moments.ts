@@ -24,7 +24,7 @@ export function channelsOf<A>({ outputs }: MomentContext<A>): number {
 
 /** The moments of an input that is not constant, for an output of `channels` channels. */
 export function movingMoments<A>(context: MomentContext<A>, index: number): Moments | undefined {
-  const moments = context.moments(index);
+  const moments = context.elements(index);
   const channels = channelsOf(context);
   if (
     moments === undefined ||

@@ -155,6 +155,19 @@ export interface Moments {
   readonly mean: Float64Array;
   /** [C] */
   readonly variance: Float64Array;
+  /** Set where the value is a function, place by place, of another one of the same shape. */
+  readonly origin?: Origin;
+}
+
+/** The value that another one is a function of, place by place: what activations of several nodes start from. */
+export interface Origin {
+  /** Counts as Gaussian; has no origin itself. */
+  readonly source: Moments;
+  readonly f: (x: number, channel: number) => number;
+  /** Whether f is linear, so that its values are Gaussian as well. */
+  readonly isLinear: boolean;
+  /** Where f has kinks. */
+  readonly kinks: (channel: number) => readonly number[];
 }
 
 /** What the moment rules may look at. Statistics live on axis 1 of each tensor (axis 0 is the batch). */
@@ -163,8 +176,13 @@ export interface MomentContext<A> {
   readonly node: Node;
   readonly inputs: readonly (TiedTensor | undefined)[];
   readonly outputs: readonly TiedTensor[];
-  /** Moments of an input, or `undefined` where they are unknown or it is a constant. */
+  /** Moments of an input, or `undefined` where they are unknown or it is a constant. They have no origin. */
   moments(index: number): Moments | undefined;
+  /**
+   * The same for rules that work place by place, whose results may have an origin: two inputs are given as one object
+   * only where they hold the same elements in the same places.
+   */
+  elements(index: number): Moments | undefined;
   /** The elements of a constant input as numbers. */
   numbers(index: number): Float64Array | undefined;
 }

@@ -5,6 +5,7 @@ import { type DType, dtypeOfCode, isInteger } from "../tensor/dtype.ts";
 import { piecewiseLinearMoments } from "../tensor/gaussian.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { algebraOf } from "./algebra.ts";
+import { applied } from "./applied.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise } from "./elementwise.ts";
 import { foldElementwise, isPlain, maxWhole, minWhole, tensorFrom, wholesOf } from "./fold.ts";
@@ -20,7 +21,7 @@ import {
   type Operator,
 } from "./operator.ts";
 import { broadcastShapes, mayEqual } from "./shapes.ts";
-import { sameMoments } from "./statistics.ts";
+import { sameElements } from "./statistics.ts";
 import { clipped } from "./unary.ts";
 
 const noAttributes = () => null;
@@ -31,7 +32,7 @@ const identity = defineElementwise({
   attributes: noAttributes,
   inputs: 1,
   fold: ([x]) => x && [x],
-  moments: sameMoments,
+  moments: sameElements,
   gradient: { rule: ({ dy }) => dy },
 });
 
@@ -66,7 +67,7 @@ const dropout = defineOp({
   fold: notFolded,
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
-  moments: sameMoments,
+  moments: sameElements,
   macs: noMacs,
   gradient: { rule: dropoutGradient },
 });
@@ -97,7 +98,7 @@ const cast = defineOp({
   fold: ([x], _, [y]) => castTo(x, y),
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
-  moments: sameMoments,
+  moments: sameElements,
   macs: noMacs,
   gradient: { rule: castGradient },
 });
@@ -112,7 +113,7 @@ const castLike = defineOp({
   fold: ([x], _, [y]) => castTo(x, y),
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
-  moments: sameMoments,
+  moments: sameElements,
   macs: noMacs,
   gradient: { rule: castGradient },
 });
@@ -133,12 +134,18 @@ const clip = defineOp({
   ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
   shrink: followsInputs,
   moments(context) {
-    const x = context.moments(0);
+    const x = context.elements(0);
     const low = context.inputs[1] ? constantScalar(context, 1) : -Infinity;
     const high = context.inputs[2] ? constantScalar(context, 2) : Infinity;
     if (x === undefined || low === undefined || high === undefined) return [undefined];
     const pieces = clipped(1, 0, low, high);
-    return [perChannel(x, (channel) => piecewiseLinearMoments(pieces, channel))];
+    return [
+      applied(x, {
+        f: (y) => Math.min(Math.max(y, low), high),
+        kinks: pieces.slice(1).map(({ from }) => from),
+        moments: (channel) => piecewiseLinearMoments(pieces, channel),
+      }),
+    ];
   },
   macs: noMacs,
   // At the limits, too, the gradient of X is 0, as that of PyTorch's ReLU6 is.

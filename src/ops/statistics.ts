@@ -19,6 +19,11 @@ export function pickMoments(
   };
 }
 
+/** The `moments` facet of operators that leave every element as it is, in its place. */
+export function sameElements<A>(context: MomentContext<A>): readonly (Moments | undefined)[] {
+  return [context.elements(0)];
+}
+
 /** The `moments` facet of operators that leave the distribution within each channel as it is. */
 export function sameMoments<A>(context: MomentContext<A>): readonly (Moments | undefined)[] {
   return [context.moments(0)];

@@ -5,15 +5,16 @@ import {
   type LinearPiece,
   type MeanVariance,
   normalCdf,
+  pieceAt,
   piecewiseLinearMoments,
   smoothMoments,
 } from "../tensor/gaussian.ts";
 import { type Algebra, algebraOf } from "./algebra.ts";
+import { applied } from "./applied.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise, discrete, stepwise } from "./elementwise.ts";
 import { foldElementwise, type Scalar } from "./fold.ts";
 import type { GradientRule, Value } from "./gradient.ts";
-import { perChannel } from "./moments.ts";
 import { type GradientFacet, noMoments, notFolded, type Operator } from "./operator.ts";
 
 /** Attributes of a unary operator, all as numbers. */
@@ -242,19 +243,24 @@ const table: readonly Unary[] = [
 ];
 
 function momentsOf({ f, pieces, kinks, moments }: Unary): Operator<Reals>["moments"] {
-  const rule = (attrs: Reals): ((x: MeanVariance) => MeanVariance) | undefined => {
-    if (pieces) {
-      const linear = pieces(attrs);
-      return (x) => piecewiseLinearMoments(linear, x);
-    }
-    if (kinks && f) return (x) => smoothMoments((y) => Number(f(y, attrs)), kinks(attrs), x);
-    return moments;
-  };
   if (!pieces && !kinks && !moments) return noMoments;
   return (context) => {
-    const x = context.moments(0);
-    const apply = rule(context.attrs);
-    return [x && apply && perChannel(x, apply)];
+    const x = context.elements(0);
+    const { attrs } = context;
+    if (x === undefined) return [undefined];
+    if (pieces) {
+      const linear = pieces(attrs);
+      const bends = linear.slice(1).map(({ from }) => from);
+      const value = (y: number) => pieceAt(linear, y);
+      return [
+        applied(x, { f: value, kinks: bends, moments: (y) => piecewiseLinearMoments(linear, y) }),
+      ];
+    }
+    if (f === undefined) return [undefined];
+    const value = (y: number) => Number(f(y, attrs));
+    const bends = kinks?.(attrs) ?? [];
+    const own = moments ?? ((y: MeanVariance) => smoothMoments(value, bends, y));
+    return [applied(x, { f: value, kinks: bends, moments: own })];
   };
 }
 

@@ -4,7 +4,7 @@ import { GraphBuilder } from "../ir/builder.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { costModel, costOf } from "./cost.ts";
 import type { Removed } from "./removal.ts";
-import { type Budget, selectUnits } from "./select.ts";
+import { type Budget, selectUnits, unscoredUnits } from "./select.ts";
 import { removeUnits } from "./surgery.ts";
 import { type Structure, structureOf } from "./units.ts";
 
@@ -72,6 +72,23 @@ test("an unreachable budget removes the most that is legal and says so", () => {
   const { removed, isReached } = selectUnits(structure, scores, [macsBudget(structure, 0.001)]);
   expect(isReached).toBe(false);
   expect(widths(structure, removed)).toEqual({ a: 1, b: 1, c: 1, out: 2 });
+});
+
+test.each([Number.POSITIVE_INFINITY, Number.NaN])("units that score %d stay", (unknown) => {
+  const structure = network();
+  const { groups } = structure;
+  const scores = Float64Array.from(structure.units, ({ group, index }) =>
+    groups[group].id === "c" && index % 2 === 0 ? unknown : index,
+  );
+  for (const rules of [{}, { roundTo: 4 }, { minWidth: 3 }]) {
+    const least = [macsBudget(structure, 0.001)];
+    const { removed, isReached } = selectUnits(structure, scores, least, rules);
+    expect(isReached).toBe(false);
+    for (const [unit, score] of scores.entries())
+      if (!Number.isFinite(score)) expect(removed[unit]).toBe(0);
+  }
+  expect(unscoredUnits(structure, scores, {}).length).toBe(6);
+  expect(unscoredUnits(structure, scores, { only: ["b"] })).toEqual([]);
 });
 
 test("widths come out as multiples of roundTo, rounded up", () => {

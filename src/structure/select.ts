@@ -38,7 +38,7 @@ export interface Selection {
 
 /**
  * The shortest prefix of the ranking (ascending `scores`, one per unit) that meets all budgets.
- * Units whose removal would break a rule are passed over.
+ * Units whose removal would break a rule are passed over; unscored ones stay.
  *
  * Errors: `TARGET_INVALID` for a fraction outside (0, 1]; `PATTERN_UNMATCHED`.
  */
@@ -85,15 +85,15 @@ export interface RemovalOrder {
   readonly choose: (count: number) => Removed;
 }
 
-/** The removals that a ranking (ascending `scores`, one per unit) gives. */
+/** The removals that a ranking (ascending `scores`, one per unit) gives. Unscored units stay. */
 export function removalsInOrder(
   structure: Structure,
   scores: Float64Array,
   rules: SelectionRules = {},
 ): RemovalOrder {
-  const candidates = candidateUnits(structure, rules).sort(
-    (a, b) => scores[a] - scores[b] || a - b,
-  );
+  const candidates = candidateUnits(structure, rules)
+    .filter((unit) => isScored(scores[unit]))
+    .sort((a, b) => scores[a] - scores[b] || a - b);
   return {
     count: candidates.length,
     choose: prefixChooser(structure, scores, candidates, rules),
@@ -106,6 +106,20 @@ export function candidateUnits(structure: Structure, rules: SelectionRules): num
   return structure.units
     .filter((unit) => unit.reason === undefined && groups.has(unit.group))
     .map((unit) => unit.index);
+}
+
+/** Whether a score tells anything: +Infinity and NaN stand for units of which a method knows nothing. */
+export function isScored(score: number): boolean {
+  return !Number.isNaN(score) && score !== Number.POSITIVE_INFINITY;
+}
+
+/** The units that might go, but of which a ranking knows nothing. */
+export function unscoredUnits(
+  structure: Structure,
+  scores: Float64Array,
+  rules: SelectionRules = {},
+): readonly number[] {
+  return candidateUnits(structure, rules).filter((unit) => !isScored(scores[unit]));
 }
 
 /** The groups that the rules leave to be pruned, as positions in `Structure.groups`. */

@@ -61,6 +61,12 @@ export interface LinearPiece {
   readonly intercept: number;
 }
 
+/** The value at x of a piecewise-linear function: sorted pieces, of which the first begins at -Infinity. */
+export function pieceAt(pieces: readonly LinearPiece[], x: number): number {
+  const piece = pieces.findLast(({ from }) => from <= x) ?? pieces[0];
+  return piece.intercept + piece.slope * x;
+}
+
 /**
  * Moments of f(X) for X ~ N(mean, variance) and a piecewise-linear f, in closed form. Pieces are
  * sorted; the first begins at -Infinity. f may jump.
@@ -69,12 +75,8 @@ export function piecewiseLinearMoments(
   pieces: readonly LinearPiece[],
   { mean, variance }: MeanVariance,
 ): MeanVariance {
-  const at = (x: number): number => {
-    const piece = pieces.findLast(({ from }) => from <= x) ?? pieces[0];
-    return piece.intercept + piece.slope * x;
-  };
   // Moments about f(mean) rather than 0: nothing cancels where f is all but linear.
-  const centre = at(mean);
+  const centre = pieceAt(pieces, mean);
   const sigma = Math.sqrt(Math.max(0, variance));
   if (sigma === 0) return { mean: centre, variance: 0 };
   let first = 0;

@@ -4,11 +4,12 @@ import { preprocessingKey } from "../../data/stored-preprocessing.ts";
 import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
 import { type AnyMethod, isLearned } from "../../methods/learned-method.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
+import type { Proposal } from "../../methods/method.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import { costModel } from "../../structure/cost.ts";
-import { candidateUnits, removalsInOrder } from "../../structure/select.ts";
+import { candidateUnits, removalsInOrder, unscoredUnits } from "../../structure/select.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import { type CompressRunRequest, readRequest } from "../compress-run.ts";
 import {
@@ -38,7 +39,7 @@ export interface PlannedNetwork {
   readonly macs: number;
   readonly sizeBytes: number;
   readonly units: number;
-  /** Units that the network and the rules let go, and the groups that hold any. */
+  /** Units that the network, the rules and a method without training let go, and the groups that hold any. */
   readonly prunableUnits: number;
   readonly prunableGroups: number;
   readonly groups: number;
@@ -100,8 +101,8 @@ export async function planCompression(
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
   const structure = structureOf(model.graph, settings);
-  requireFeasible(structure, dataset, settings);
-  const network = networkOf(request.network, model, structure, settings);
+  const proposal = requireFeasible(structure, dataset, settings);
+  const network = networkOf(request.network, model, structure, settings, proposal);
 
   hooks.onPhase?.("trying");
   const { provider, threads } = settings.tuning;
@@ -142,20 +143,26 @@ export async function planCompression(
   return { ...plan, warnings: warningsFor(plan, facts) };
 }
 
+/** Why units stay of which the method knows nothing. */
+const unknown = "the method knows nothing about it";
+
 function networkOf(
   path: string,
   model: Model,
   structure: Structure,
   settings: CompressSettings,
+  proposal: Proposal | undefined,
 ): PlannedNetwork {
   const { units, groups } = structure;
   const rules = rulesOf(settings);
-  const candidates = candidateUnits(structure, rules);
-  const { count, choose } = removalsInOrder(structure, new Float64Array(units.length), rules);
+  const scores = proposal?.scores ?? new Float64Array(units.length);
+  const unscored = new Set(unscoredUnits(structure, scores, rules));
+  const candidates = candidateUnits(structure, rules).filter((unit) => !unscored.has(unit));
+  const { count, choose } = removalsInOrder(structure, scores, rules);
   const figuresOf = costModel(structure);
   const [before, after] = [figuresOf(choose(0)), figuresOf(choose(count))];
   const reasons = new Map<string, { units: number; groups: Set<string> }>();
-  for (const { reason, group } of units) {
+  for (const { index, reason = unscored.has(index) ? unknown : undefined, group } of units) {
     if (reason === undefined) continue;
     const held = reasons.get(reason) ?? { units: 0, groups: new Set() };
     held.units++;

@@ -58,6 +58,25 @@ function classPerUnit(first = "a*", second = "ab") {
 }
 
 describe("sensitivity", () => {
+  it("leaves out units that the method cannot score", async () => {
+    const measured = await sensitivity(classPerUnit("a", "b"), await oneHot(), {
+      ...{ split: "test", points: 1 },
+      method: {
+        ...{ name: "own", summary: "", source: "", options: [] },
+        needs: { batchNorm: false, data: false },
+        propose: ({ structure: { units, groups } }) => ({
+          scores: Float64Array.from(units, ({ group, index }) =>
+            groups[group].id === "a" || index % 2 === 1 ? Number.POSITIVE_INFINITY : index,
+          ),
+          edits: () => [],
+          notes: [],
+        }),
+      },
+    });
+    expect(measured.groups).toMatchObject([{ id: "b", units: 4, prunableUnits: 2 }]);
+    expect(measured.groups[0].points).toMatchObject([{ share: 0.5, units: 1 }]);
+  });
+
   it("removes the smallest filters of one group and counts what is lost with them", async () => {
     const model = classPerUnit();
     const seen: string[] = [];

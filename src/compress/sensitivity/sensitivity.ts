@@ -20,6 +20,7 @@ import { sessionOptionsOf } from "../../runtime/session.ts";
 import { countRemoved } from "../../structure/removal.ts";
 import {
   candidateUnits,
+  isScored,
   type RemovalOrder,
   removalsInOrder,
   type SelectionRules,
@@ -79,7 +80,7 @@ export interface SensitivityPoint {
 export interface GroupSensitivity {
   readonly id: string;
   readonly units: number;
-  /** Those that the rules and the network let go. */
+  /** Those that the rules and the network let go, and that the method can score. */
   readonly prunableUnits: number;
   /** By rising share. */
   readonly points: readonly SensitivityPoint[];
@@ -128,7 +129,9 @@ export async function sensitivity(
   const proposal = method.propose({ structure, seed, options: methodOptions, rules });
   const examineOn = await examinerOf(model, dataset, split, options);
 
-  const candidates = candidateUnits(structure, rules);
+  const candidates = candidateUnits(structure, rules).filter((unit) =>
+    isScored(proposal.scores[unit]),
+  );
   const groups = structure.groups
     .map(({ id, units }, index) => ({
       ...{ id, units: units.length },

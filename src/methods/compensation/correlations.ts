@@ -8,6 +8,7 @@
  * a sum, taken as uncorrelated with each other.
  */
 import type { Node } from "../../ir/graph.ts";
+import { momentsFrom } from "../../ops/applied.ts";
 import type { Moments } from "../../ops/operator.ts";
 import { channelOf, roleOf } from "../../ops/roles.ts";
 import type { Structure } from "../../structure/units.ts";
@@ -22,6 +23,21 @@ export type Correlations = ReadonlyMap<string, Float64Array>;
 /** Values with more channels than this are taken as uncorrelated: the work grows with the cube. */
 const widestCorrelated = 512;
 
+/** What is known of each value by itself. */
+interface Statistics {
+  readonly moments: ReadonlyMap<string, Moments>;
+  /** The names of values by their moments. */
+  readonly names: ReadonlyMap<Moments, string>;
+}
+
+/** A value that a node is a function of. */
+interface Term {
+  readonly name: string;
+  readonly own: Moments;
+  /** The means of what the node computes if the value had these moments. */
+  readonly meansOf: (shifted: Moments) => Float64Array | undefined;
+}
+
 /** The correlations between the channels of every value whose moments are known. */
 export function correlationsOf(
   structure: Structure,
@@ -30,12 +46,14 @@ export function correlationsOf(
 ): Correlations {
   const known = new Map<string, Float64Array>();
   const readerOf = new Map(readers.map((reader) => [reader.node, reader]));
+  // Of values with the same moments, the first in the order of the graph.
+  const names = new Map([...moments].reverse().map(([name, own]) => [own, name]));
   for (const node of structure.analysis.graph.nodes) {
     const reader = readerOf.get(node);
     const correlations = reader
       ? throughWeights(reader, moments.get(reader.source), known.get(reader.source))
       : (throughBatchNorm(structure, node, known) ??
-        throughFunction(structure, node, known, moments));
+        throughFunction(structure, node, known, { moments, names }));
     if (correlations) known.set(node.outputs[0], correlations);
   }
   return known;
@@ -125,34 +143,46 @@ function throughBatchNorm(
  * y = f(x) channel by channel: with xₐ = mₐ + sₐ uₐ for standard normal uₐ of correlation r,
  * Cov(yₐ, y_b) = Σ cₙₐ cₙ_b rⁿ / n! over Hermite coefficients c₁ = s E f', c₂ = s² E f'', .... By
  * Stein's identity those are derivatives of E f(x) by the mean, so the operator's moment rule tells
- * them; what variance is left is taken as the third term. A sum of several inputs adds the first two.
+ * them; what variance is left is taken as the third term. A sum of several inputs adds the first two; a node whose
+ * inputs are functions of one value (x · sigmoid(x)) is a function of that value.
  * Channels find each other by their units, so that moves (Slice, Concat, Pad, a shuffle) need no rule.
  */
 function throughFunction(
   structure: Structure,
   node: Node,
   known: Correlations,
-  moments: ReadonlyMap<string, Moments>,
+  { moments, names }: Statistics,
 ): Float64Array | undefined {
   const [output] = node.outputs;
   const result = moments.get(output);
   const units = unitsOf(structure, output);
-  const moving = node.inputs.flatMap((name, index) => {
+  const rule = momentRule(structure.analysis, node);
+  const inputs = node.inputs.flatMap((name, index): Term[] => {
     const own = moments.get(name);
-    return own ? [{ name, index, own }] : [];
+    const meansOf: Term["meansOf"] = (shifted) =>
+      rule?.((i) => (i === index ? shifted : moments.get(node.inputs[i] ?? "")))[0]?.mean;
+    return own ? [{ name, own, meansOf }] : [];
   });
+  const origin = inputs.length > 1 ? result?.origin : undefined;
+  const moving = origin
+    ? [
+        {
+          name: names.get(origin.source) ?? "",
+          own: origin.source,
+          meansOf: (shifted: Moments) => momentsFrom(origin, shifted).mean,
+        },
+      ]
+    : inputs;
   if (!result || !units || units.length !== result.mean.length) return undefined;
   if (units.length > widestCorrelated || !moving.some(({ name }) => known.has(name)))
     return undefined;
-  const rule = momentRule(structure.analysis, node);
   const width = units.length;
   const covariance = new Float64Array(width * width);
-  for (const { name, index, own } of moving) {
+  for (const { name, own, meansOf } of moving) {
     const source = channelsByUnit(units, unitsOf(structure, name));
     const meansAt = (shift: number): Float64Array | undefined => {
       const mean = own.mean.map((x, c) => x + shift * Math.sqrt(own.variance[c]));
-      const shifted = { mean, variance: own.variance };
-      return rule?.((i) => (i === index ? shifted : moments.get(node.inputs[i] ?? "")))[0]?.mean;
+      return meansOf({ mean, variance: own.variance });
     };
     const [below, here, above] = [-step, 0, step].map(meansAt);
     if (!source || !below || !here || !above) return undefined;

@@ -50,7 +50,19 @@ export function momentRule(
     return read.get(name);
   };
   const { inputs, outputs } = own;
-  return (of) => moments({ attrs: bound.attrs, node, inputs, outputs, moments: of, numbers });
+  return (elements) =>
+    moments({
+      attrs: bound.attrs,
+      node,
+      inputs,
+      outputs,
+      numbers,
+      elements,
+      moments(index) {
+        const own = elements(index);
+        return own && { mean: own.mean, variance: own.variance };
+      },
+    });
 }
 
 function isUsable({ mean, variance }: Moments): boolean {

@@ -1,5 +1,6 @@
 /** @file What the posteriors of gates say of units: scores, and sentences. */
 import type { Structure } from "../../structure/units.ts";
+import { type MethodContext, unscoredNotes } from "../method.ts";
 import type { PosteriorFacts } from "../posterior/posterior-facts.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import type { Lambda } from "./gate-lambda.ts";
@@ -59,35 +60,29 @@ export function gateFacts(
 
 /** What the user should know of gates: λ, how many live in each group, and groups without any. */
 export function gateNotes(
-  { units, groups }: Structure,
+  { structure, rules }: Pick<MethodContext, "structure" | "rules">,
   posteriors: ReadonlyMap<Gate, GatePosterior>,
   { lambda, threshold }: { readonly lambda: Lambda; readonly threshold: number },
 ): readonly string[] {
+  const { groups } = structure;
   let kl = 0;
-  const gated = new Set<number>();
   const collapsed: string[] = [];
   const widths = [...posteriors].map(([{ group, units: own }, posterior]) => {
     const ratios = snrSquared(posterior);
-    for (const [i, unit] of own.entries()) {
-      gated.add(unit);
-      kl += gateKl(posterior.means[i], posterior.variances[i]);
-    }
+    for (const [i, mean] of posterior.means.entries()) kl += gateKl(mean, posterior.variances[i]);
     const alive = ratios.filter((ratio) => ratio > threshold).length;
     if (alive === 0) collapsed.push(groups[group].id);
     return `${groups[group].id} ${alive} of ${own.length}`;
   });
   const more = widths.length > mostNamed ? `, and ${widths.length - mostNamed} more groups` : "";
-  const without = units.filter(({ index, reason }) => reason === undefined && !gated.has(index));
-  const ids = [...new Set(without.map(({ group }) => groups[group].id))];
-  const rest = ids.length > 3 ? `, and ${ids.length - 3} more` : "";
   return [
     `λ is ${Number(lambda.value.toPrecision(4))} (${lambda.reason}); all gates hold ${kl.toFixed(1)} nats`,
     `above a squared signal-to-noise ratio of ${threshold} are: ${widths.slice(0, mostNamed).join(", ")}${more}`,
     ...collapsed.map((id) => `all gates of ${id} have closed: λ is too large for it`),
-    ...(without.length === 0
-      ? []
-      : [
-          `${without.length} units stay because no gate tells of them (${ids.slice(0, 3).join(", ")}${rest})`,
-        ]),
+    ...unscoredNotes(
+      { structure, rules },
+      gateScores(structure, posteriors),
+      "no gate tells of them",
+    ),
   ];
 }
