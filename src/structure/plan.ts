@@ -190,11 +190,15 @@ function isEditable(dtype: string): dtype is PlanEdit["dtype"] {
   return ["float32", "float16", "float64", "bfloat16"].includes(dtype);
 }
 
+/** Bytes that are encoded at once: few enough to be the arguments of one call. */
+const base64Piece = 3 * 8192;
+
 function toBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (let i = 0; i < bytes.length; i += 0x8000)
-    binary += String.fromCharCode(...bytes.subarray(i, i + 0x8000));
-  return btoa(binary);
+  // Pieces of a multiple of 3 bytes end without padding, so that their texts can be joined.
+  const pieces: string[] = [];
+  for (let i = 0; i < bytes.length; i += base64Piece)
+    pieces.push(btoa(String.fromCharCode(...bytes.subarray(i, i + base64Piece))));
+  return pieces.join("");
 }
 
 function fromBase64(text: string): Uint8Array {

@@ -3,9 +3,11 @@ import { describe, expect, it } from "vitest";
 import {
   cholesky,
   choleskySolve,
+  gramMatrix,
   identity,
   inverse,
   product,
+  productWithLower,
   productWithTranspose,
   subMatrix,
   transposed,
@@ -50,6 +52,25 @@ describe("products", () => {
       1e-12,
     );
   });
+
+  it.each([
+    [1, 1],
+    [4, 3],
+    [7, 5],
+    [10, 8],
+  ])(
+    "of a matrix with itself, and with a lower half, are those of whole matrices: %d, %d",
+    (n, k) => {
+      const a = normals(n * k, "a");
+      expect(distance(gramMatrix(a, n, k), productWithTranspose(a, a, n, n, k))).toBeLessThan(
+        1e-12,
+      );
+      const lower = normals(k * k, "l").map((x, i) => (i % k > Math.floor(i / k) ? 0 : x));
+      expect(distance(productWithLower(a, lower, n, k), product(a, lower, n, k, k))).toBeLessThan(
+        1e-12,
+      );
+    },
+  );
 
   it("select rows and columns", () => {
     const a = Float64Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9);

@@ -10,30 +10,59 @@ export function productWithTranspose(
   k: number,
 ): Float64Array {
   const out = new Float64Array(n * m);
-  const wholeRows = n - (n % 4);
-  const wholeColumns = m - (m % 2);
-  for (let j = 0; j < wholeColumns; j += 2)
-    for (let i = 0; i < wholeRows; i += 4) addTile(out, i, j, m, a, b, k);
-  for (let i = 0; i < n; i++)
-    for (let j = i < wholeRows ? wholeColumns : 0; j < m; j++)
-      out[i * m + j] = dot(a, i * k, b, j * k, k);
+  for (let j = 0; j < m; j += 2)
+    for (let i = 0; i < n; i += 4) addTile(out, i, j, n, m, a, b, k, 0);
   return out;
 }
 
-/** Eight dot products at once: each element read serves several, and sums stay in registers. */
+/** A Aᵀ of A [n, k]: [n, n]. Half the work of the general product, since the result is symmetric. */
+export function gramMatrix(a: Float64Array, n: number, k: number): Float64Array {
+  const out = new Float64Array(n * n);
+  for (let j = 0; j < n; j += 2)
+    for (let i = j - (j % 4); i < n; i += 4) addTile(out, i, j, n, n, a, a, k, 0);
+  for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) out[j * n + i] = out[i * n + j];
+  return out;
+}
+
+/** A L of A [n, k] and a lower triangular L [k, k]: [n, k]. The zeros above the diagonal cost nothing. */
+export function productWithLower(
+  a: Float64Array,
+  l: Float64Array,
+  n: number,
+  k: number,
+): Float64Array {
+  const out = new Float64Array(n * k);
+  const columns = transposed(l, k, k);
+  for (let j = 0; j < k; j += 2)
+    for (let i = 0; i < n; i += 4) addTile(out, i, j, n, k, a, columns, k, j);
+  return out;
+}
+
+/**
+ * Up to 4 by 2 dot products at once, from element `first` of each row on: each element read serves several,
+ * and sums stay in registers.
+ */
 function addTile(
   out: Float64Array,
   i: number,
   j: number,
+  n: number,
   m: number,
   a: Float64Array,
   b: Float64Array,
   k: number,
+  first: number,
 ): void {
+  if (i + 4 > n || j + 2 > m) {
+    for (let row = i; row < Math.min(i + 4, n); row++)
+      for (let column = j; column < Math.min(j + 2, m); column++)
+        out[row * m + column] = dot(a, row * k + first, b, column * k + first, k - first);
+    return;
+  }
   const [a0, a1, a2, a3] = [i * k, (i + 1) * k, (i + 2) * k, (i + 3) * k];
   const [b0, b1] = [j * k, (j + 1) * k];
   let [s00, s01, s10, s11, s20, s21, s30, s31] = [0, 0, 0, 0, 0, 0, 0, 0];
-  for (let p = 0; p < k; p++) {
+  for (let p = first; p < k; p++) {
     const x = b[b0 + p];
     const y = b[b1 + p];
     const u = a[a0 + p];

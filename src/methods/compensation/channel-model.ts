@@ -8,7 +8,7 @@ import type { Moments } from "../../ops/operator.ts";
 import {
   cholesky,
   choleskySolve,
-  productWithTranspose,
+  productWithLower,
   subMatrix,
 } from "../../tensor/linear-algebra.ts";
 import type { Correlations } from "./correlations.ts";
@@ -32,6 +32,8 @@ export interface Source {
   readonly deviation: Float64Array;
   /** Correlations [C, C], positive definite; `undefined` where channels count as uncorrelated. */
   readonly correlations: Float64Array | undefined;
+  /** L with L Lᵀ = `correlations` [C, C], lower triangular. */
+  readonly factor: Float64Array | undefined;
   readonly readers: readonly ModelledReader[];
 }
 
@@ -57,9 +59,14 @@ export function sourcesOf(
     const known = moments.get(name);
     if (known === undefined) return [];
     const deviation = known.variance.map(Math.sqrt);
+    const between = trusted(correlations.get(name), deviation);
     const channels = {
-      ...{ name, units: own[0].sourceUnits, mean: known.mean, deviation },
-      correlations: trusted(correlations.get(name), deviation),
+      name,
+      units: own[0].sourceUnits,
+      mean: known.mean,
+      deviation,
+      correlations: between,
+      factor: between && cholesky(between, deviation.length),
     };
     return [{ ...channels, readers: own.map((reader) => modelled(reader, channels)) }];
   });
@@ -86,27 +93,21 @@ export function withDeviations(source: Source, deviation: Float64Array): Source 
   return { ...channels, readers: source.readers.map((reader) => modelled(reader, channels)) };
 }
 
-function modelled(
-  reader: Reader,
-  channels: Pick<Source, "deviation" | "correlations">,
-): ModelledReader {
+function modelled(reader: Reader, channels: Pick<Source, "deviation" | "factor">): ModelledReader {
   return { ...reader, resultVariance: resultVariance(reader, channels, reader.weight.values) };
 }
 
-/** Variance of each result for weights `values` [O, I, K], positions uncorrelated. [O] */
+/** Variance of each result for weights `values` [O, I, K], positions uncorrelated: Σ |w L|² over taps. [O] */
 export function resultVariance(
   reader: Reader,
-  { deviation, correlations }: Pick<Source, "deviation" | "correlations">,
+  { deviation, factor }: Pick<Source, "deviation" | "factor">,
   values: Float64Array,
 ): Float64Array {
   const { outputs, inputs, group } = reader.weight;
   const variance = new Float64Array(outputs);
   for (const tap of normalizedWeights(reader, deviation, values)) {
-    const spread =
-      correlations && group === 1
-        ? productWithTranspose(tap, correlations, outputs, inputs, inputs) // symmetric
-        : tap;
-    for (let i = 0; i < tap.length; i++) variance[Math.floor(i / inputs)] += tap[i] * spread[i];
+    const spread = factor && group === 1 ? productWithLower(tap, factor, outputs, inputs) : tap;
+    for (let i = 0; i < spread.length; i++) variance[Math.floor(i / inputs)] += spread[i] ** 2;
   }
   return variance;
 }

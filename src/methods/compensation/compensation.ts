@@ -12,6 +12,7 @@ import type { Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
+import { productWithTranspose } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, resultVariance, type Source, substitutes } from "./channel-model.ts";
 import type { Reader } from "./readers.ts";
 
@@ -72,14 +73,16 @@ function without(
       const [k, r] = [kept[Math.floor(i / gone.length)], gone[i % gone.length]];
       return deviation[k] > 0 ? (x * deviation[r]) / deviation[k] : 0;
     });
+    const lost = new Float64Array(outputs * taps * gone.length);
+    for (let o = 0; o < outputs; o++)
+      for (const [l, r] of gone.entries())
+        for (let tap = 0; tap < taps; tap++)
+          lost[(o * taps + tap) * gone.length + l] = weight.values[(o * inputs + r) * taps + tap];
+    const gain = productWithTranspose(lost, factors, outputs * taps, kept.length, gone.length);
     for (let o = 0; o < outputs; o++)
       for (const [j, k] of kept.entries())
-        for (const [l, r] of gone.entries()) {
-          const factor = factors[j * gone.length + l];
-          const [to, from] = [(o * inputs + k) * taps, (o * inputs + r) * taps];
-          for (let tap = 0; tap < taps; tap++)
-            values[to + tap] += factor * weight.values[from + tap];
-        }
+        for (let tap = 0; tap < taps; tap++)
+          values[(o * inputs + k) * taps + tap] += gain[(o * taps + tap) * kept.length + j];
   }
   const isGone = new Set(gone);
   for (let o = 0; o < outputs; o++)

@@ -13,7 +13,7 @@ import type { Moments } from "../../ops/operator.ts";
 import { channelOf, roleOf } from "../../ops/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
-import { identity, productWithTranspose } from "../../tensor/linear-algebra.ts";
+import { cholesky, gramMatrix, identity, productWithLower } from "../../tensor/linear-algebra.ts";
 import type { Reader } from "./readers.ts";
 import { momentRule } from "./statistics.ts";
 
@@ -60,7 +60,7 @@ export function correlationsOf(
 }
 
 /**
- * z = W x: Cov(z) = Σ over taps k of share_k W_k Cov(x) W_kᵀ. Inputs of unknown moments count as
+ * z = W x: Cov(z) = Σ over taps k of share_k W_k Cov(x) W_kᵀ, where Cov(x) = D L Lᵀ D for deviations D. Inputs of unknown moments count as
  * independent and of one variance.
  */
 function throughWeights(
@@ -72,6 +72,7 @@ function throughWeights(
   const channels = sourceUnits.length;
   if (outputs > widestCorrelated || channels > widestCorrelated) return undefined;
   const deviations = moments?.variance.map(Math.sqrt) ?? new Float64Array(channels).fill(1);
+  const factor = correlations && group === 1 ? cholesky(correlations, channels) : undefined;
   const covariance = new Float64Array(outputs * outputs);
   for (let k = 0; k < taps; k++) {
     const scaled = new Float64Array(outputs * inputs);
@@ -83,13 +84,8 @@ function throughWeights(
           deviations[channelOf(weight, o, i)];
     const tap =
       group === 1
-        ? productWithTranspose(
-            // The matrix is symmetric, so it is its own transpose.
-            correlations
-              ? productWithTranspose(scaled, correlations, outputs, inputs, inputs)
-              : scaled,
-            scaled,
-            outputs,
+        ? gramMatrix(
+            factor ? productWithLower(scaled, factor, outputs, inputs) : scaled,
             outputs,
             inputs,
           )

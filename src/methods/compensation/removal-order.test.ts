@@ -2,7 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { chain } from "../../../test/support/bn-network.ts";
 import { structureOf } from "../../structure/units.ts";
-import { inverse, product, productWithTranspose, subMatrix } from "../../tensor/linear-algebra.ts";
+import {
+  cholesky,
+  inverse,
+  product,
+  productWithTranspose,
+  subMatrix,
+} from "../../tensor/linear-algebra.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { normalizedWeights, resultVariance, type Source, substitutes } from "./channel-model.ts";
 import { readersOf } from "./readers.ts";
@@ -26,6 +32,7 @@ function source(between: Float64Array | undefined): Source {
   const channels = {
     deviation: Float64Array.of(1, 0.5, 2, 0.1, 1.5, 0.7),
     correlations: between,
+    factor: between && cholesky(between, width),
   };
   const readers = readersOf(structure)
     .filter((reader) => reader.source === "h")

@@ -12,7 +12,7 @@
  */
 
 import { channelOf } from "../../ops/roles.ts";
-import { inverse, productWithTranspose } from "../../tensor/linear-algebra.ts";
+import { choleskySolve, gramMatrix, identity } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
 import type { OtherRead } from "./readers.ts";
 
@@ -28,9 +28,17 @@ const leastRemaining = 0.01;
  */
 const lastPower = 30;
 
-/** One value with what removing its channels costs. */
+/**
+ * One value with what removing its channels costs. The matrices are symmetric: their lower halves are kept
+ * up to date, over the channels that are left.
+ */
 interface Ledger {
   readonly width: number;
+  /** The channels that are left, in the order of the matrices' rows; the first `left` of them. */
+  readonly channels: Int32Array;
+  /** The row of each channel; -1 once it is gone. */
+  readonly rows: Int32Array;
+  left: number;
   /** Damage that no other channel can make up for: grouped layers, sums without weights. [C] */
   readonly alone: Float64Array;
   /** H, and P where channels are correlated; without them H holds its diagonal only. */
@@ -128,7 +136,7 @@ function gainsOf({ batchNorm, isLast, resultVariance }: ModelledReader): Float64
   });
 }
 
-function ledgerOf({ units, deviation, correlations, readers }: Source): Ledger {
+function ledgerOf({ units, deviation, correlations, factor, readers }: Source): Ledger {
   const width = units.length;
   const alone = new Float64Array(width);
   const gram = new Float64Array(correlations ? width * width : width);
@@ -138,8 +146,18 @@ function ledgerOf({ units, deviation, correlations, readers }: Source): Ledger {
   }
   let total = 0;
   for (let i = 0; i < gram.length; i++) total += gram[i] * (correlations?.[i] ?? 1);
-  const precision = correlations && inverse(correlations, width);
-  return { width, alone, gram, precision, total, lost: 0 };
+  const precision = factor && choleskySolve(factor, identity(width), width, width);
+  return {
+    width,
+    channels: Int32Array.from({ length: width }, (_, c) => c),
+    rows: Int32Array.from({ length: width }, (_, c) => c),
+    left: width,
+    alone,
+    gram,
+    precision,
+    total,
+    lost: 0,
+  };
 }
 
 /** Squares of the weights of each channel, but for outputs that go together with the channel. */
@@ -169,7 +187,7 @@ function addGram(
       const columns = new Float64Array(tap.length);
       for (let o = 0; o < outputs; o++)
         for (let i = 0; i < inputs; i++) columns[i * outputs + o] = gains[o] * tap[o * inputs + i];
-      const gram = productWithTranspose(columns, columns, inputs, inputs, outputs);
+      const gram = gramMatrix(columns, inputs, outputs);
       for (let i = 0; i < gram.length; i++) out[i] += gram[i];
     } else
       for (let o = 0; o < outputs; o++)
@@ -185,37 +203,67 @@ function channelDamage(ledger: Ledger, c: number): number {
 }
 
 /** What the readers lose with a channel when no other can tell it. */
-function lossOf({ width, gram, precision }: Ledger, c: number): number {
-  if (precision === undefined) return gram[c];
-  const untold = precision[c * width + c];
-  return untold > 0 ? gram[c * width + c] / untold : 0;
+function lossOf({ width, rows, gram, precision }: Ledger, c: number): number {
+  const row = rows[c];
+  if (row < 0) return 0;
+  if (precision === undefined) return gram[row];
+  const untold = precision[row * width + row];
+  return untold > 0 ? gram[row * width + row] / untold : 0;
 }
 
-/** Takes a channel out. */
+/** Takes a channel out; one of several places of a unit may have taken it out before. */
 function removeChannel(ledger: Ledger, c: number): void {
+  if (ledger.rows[c] < 0) return;
   ledger.lost += lossOf(ledger, c);
-  const { width, gram, precision } = ledger;
-  if (precision === undefined) {
-    gram[c] = 0;
-    return;
-  }
-  const pivot = precision[c * width + c];
-  if (!(pivot > 0)) return; // it was taken out before: a unit may have several places
-  const own = gram[c * width + c];
-  const share = Float64Array.from({ length: width }, (_, d) =>
-    d === c ? 0 : -precision[c * width + d] / pivot,
-  );
-  const row = gram.slice(c * width, (c + 1) * width);
-  const column = precision.slice(c * width, (c + 1) * width);
-  for (let d = 0; d < width; d++) {
-    const [b, w, p] = [share[d], row[d], column[d] / pivot];
-    for (let e = 0; e < width; e++) {
-      gram[d * width + e] += b * row[e] + w * share[e] + b * own * share[e];
-      precision[d * width + e] -= p * column[e];
+  if (ledger.precision !== undefined) spreadLoss(ledger, ledger.precision, ledger.rows[c]);
+  dropRow(ledger, ledger.rows[c]);
+}
+
+/**
+ * What a removal leaves: with share b = -P_r / P_rr of the other channels in the one that goes, they take over
+ * its weights, H += b h_rᵀ + h_r bᵀ + H_rr b bᵀ, and P loses p_r p_rᵀ / P_rr.
+ */
+function spreadLoss({ width, left, gram }: Ledger, precision: Float64Array, r: number): void {
+  const pivot = precision[r * width + r];
+  if (!(pivot > 0)) return;
+  const own = gram[r * width + r];
+  const h = symmetricRow(gram, width, left, r);
+  const p = symmetricRow(precision, width, left, r);
+  const share = p.map((x) => -x / pivot);
+  const taken = h.map((x, i) => x + own * share[i]);
+  for (let i = 0; i < left; i++) {
+    const [b, w] = [share[i], h[i]];
+    const x = p[i] / pivot;
+    const row = i * width;
+    for (let j = 0; j <= i; j++) {
+      gram[row + j] += b * taken[j] + w * share[j];
+      precision[row + j] -= x * p[j];
     }
   }
-  for (let d = 0; d < width; d++) {
-    gram[c * width + d] = gram[d * width + c] = 0;
-    precision[c * width + d] = precision[d * width + c] = 0;
-  }
+}
+
+/** Row `r` of a symmetric matrix of which the lower half is kept, its first `left` elements. */
+function symmetricRow(matrix: Float64Array, width: number, left: number, r: number): Float64Array {
+  return Float64Array.from({ length: left }, (_, i) =>
+    i < r ? matrix[r * width + i] : matrix[i * width + r],
+  );
+}
+
+/** Lets the last row take the place of row `r`, so that what is left lies together. */
+function dropRow(ledger: Ledger, r: number): void {
+  const { width, channels, rows, gram, precision } = ledger;
+  const last = --ledger.left;
+  rows[channels[r]] = -1;
+  if (precision === undefined) gram[r] = gram[last];
+  else for (const matrix of [gram, precision]) moveRow(matrix, width, last, r);
+  if (r === last) return;
+  channels[r] = channels[last];
+  rows[channels[r]] = r;
+}
+
+/** Copies row and column `from` of a symmetric matrix to `to` < `from`; the lower half is kept. */
+function moveRow(matrix: Float64Array, width: number, from: number, to: number): void {
+  for (let i = 0; i < to; i++) matrix[to * width + i] = matrix[from * width + i];
+  for (let i = to + 1; i < from; i++) matrix[i * width + to] = matrix[from * width + i];
+  matrix[to * width + to] = matrix[from * width + from];
 }
