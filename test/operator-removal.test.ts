@@ -337,6 +337,17 @@ const cases: readonly (readonly [string, number, Body])[] = [
     8 + 8,
     (n, x) => {
       const flat = n.op("Reshape", [x, n.ints(2, 8, 64)]);
+      const linear = n.op("Conv", [x, n.weights(8, 8, 1, 1), n.weights(8)]);
+      const other = n.op("Reshape", [n.op("Tanh", [linear]), n.ints(2, 8, 64)]);
+      const scores = n.op("MatMul", [flat, n.op("Transpose", [other], { perm: [0, 2, 1] })]);
+      return [n.op("Reshape", [n.op("MatMul", [scores, other]), n.ints(0, 0, 8, 8)]), 8];
+    },
+  ],
+  [
+    "channel attention over sigmoids, of which a sum would miss 1/2 for each that goes",
+    8,
+    (n, x) => {
+      const flat = n.op("Reshape", [x, n.ints(2, 8, 64)]);
       const other = n.op("Reshape", [n.conv(x, 8, 8), n.ints(2, 8, 64)]);
       const scores = n.op("MatMul", [flat, n.op("Transpose", [other], { perm: [0, 2, 1] })]);
       return [n.op("Reshape", [n.op("MatMul", [scores, other]), n.ints(0, 0, 8, 8)]), 8];

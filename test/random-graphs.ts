@@ -19,6 +19,10 @@ export const layerKinds = [
   "conv-shared",
   "batch-norm",
   "instance-norm",
+  "written-norm",
+  "attention",
+  "standardised-weight",
+  "channel-statistics",
   "group-norm",
   "activation",
   "prelu",
@@ -194,6 +198,23 @@ class Maker {
             this.#around(channels, 0),
           ]),
         };
+      case "written-norm":
+        return { ...x, name: this.#writtenNorm(x, b, c) };
+      case "attention": {
+        if (side > 8) return undefined;
+        return { ...x, name: this.#attention(x, width, c) };
+      }
+      case "standardised-weight": {
+        const stored = this.#normal([width, channels, 1, 1], channels);
+        const weight = this.#standardised(stored, [1, 2, 3]);
+        return { name: this.#node("Conv", [x.name, weight]), channels: width, side };
+      }
+      case "channel-statistics": {
+        const [op] = ["ReduceMean", "ReduceMax", "ReduceL2", "ReduceSum"].slice(c % 4);
+        const map = this.#reduce(op, x.name, [1]);
+        if (b % 2 === 0) return { ...x, name: this.#node("Add", [x.name, map]) };
+        return { ...x, name: this.#node("Mul", [x.name, this.#node("Sigmoid", [map])]) };
+      }
       case "group-norm": {
         if (channels % 2 === 1 || side < 2) return undefined;
         const split = this.#node("Reshape", [x.name, this.#ints([0, 2, -1])]);
@@ -353,6 +374,69 @@ class Maker {
       default:
         return kind satisfies never;
     }
+  }
+
+  /** Layer, root mean square, L2, instance and group normalisation, node by node. */
+  #writtenNorm({ name, channels, side }: Map4, b: number, c: number): string {
+    const affine = (normed: string) => {
+      const scaled = this.#node("Mul", [normed, this.#normal([channels, 1, 1], 1)]);
+      return b % 2 === 0
+        ? scaled
+        : this.#node("Add", [scaled, this.#normal([1, channels, 1, 1], 4)]);
+    };
+    const small = this.#values([], [1e-3]);
+    switch (c % 5) {
+      case 0:
+        return affine(this.#standardised(name, b % 3 === 0 ? [1, 2, 3] : [1]));
+      case 1: {
+        const mean = this.#reduce("ReduceMean", this.#node("Mul", [name, name]), [1]);
+        const root = this.#node("Sqrt", [this.#node("Add", [mean, small])]);
+        return affine(this.#node("Div", [name, root]));
+      }
+      case 2: {
+        const norm = this.#reduce("ReduceL2", name, [1]);
+        return this.#node("Div", [name, this.#node("Max", [norm, small])]);
+      }
+      case 3:
+        return affine(this.#standardised(name, [2, 3]));
+      default: {
+        if (channels % 2 === 1) return affine(name);
+        const grouped = this.#node("Reshape", [name, this.#ints([0, 2, channels / 2, side, side])]);
+        const normed = this.#standardised(grouped, [2, 3, 4]);
+        return affine(this.#node("Reshape", [normed, this.#ints([0, channels, side, side])]));
+      }
+    }
+  }
+
+  /** (x - mean) / √(variance + ε) over axes. */
+  #standardised(x: string, axes: readonly number[]): string {
+    const centered = this.#node("Sub", [x, this.#reduce("ReduceMean", x, axes)]);
+    const square = this.#node("Pow", [centered, this.#values([], [2])]);
+    const variance = this.#reduce("ReduceMean", square, axes);
+    const sum = this.#node("Add", [variance, this.#values([], [1e-3])]);
+    return this.#node("Div", [centered, this.#node("Sqrt", [sum])]);
+  }
+
+  #reduce(op: string, x: string, axes: readonly number[]): string {
+    return this.#node(op, [x, this.#ints(axes)], { keepdims: 1 });
+  }
+
+  /** x + softmax(q kᵀ) v over positions, q and k linear, rectified or positive. */
+  #attention({ name, channels, side }: Map4, width: number, c: number): string {
+    const flat = this.#node("Reshape", [name, this.#ints([0, channels, side * side])]);
+    const tokens = this.#node("Transpose", [flat], { perm: [0, 2, 1] });
+    const linear = (from: string, inputs: number, outputs: number) => {
+      const product = this.#node("MatMul", [from, this.#normal([inputs, outputs], inputs)]);
+      return this.#node("Add", [product, this.#normal([outputs], 4)]);
+    };
+    const [kernel] = ["Identity", "Relu", "Sigmoid"].slice(c % 3);
+    const [q, k] = [0, 1].map(() => this.#node(kernel, [linear(tokens, channels, width)]));
+    const scores = this.#node("MatMul", [q, this.#node("Transpose", [k], { perm: [0, 2, 1] })]);
+    const weights = this.#node("Softmax", [scores], { axis: -1 });
+    const mixed = this.#node("MatMul", [weights, linear(tokens, channels, channels)]);
+    const back = this.#node("Transpose", [mixed], { perm: [0, 2, 1] });
+    const map = this.#node("Reshape", [back, this.#ints([0, channels, side, side])]);
+    return this.#node("Add", [name, map]);
   }
 
   /** As exporters write it: Flatten, or a Reshape whose target is computed from the batch size. */

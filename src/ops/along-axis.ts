@@ -43,6 +43,7 @@ function argExtreme(opType: string, which: string): Operator {
     ties(t) {
       const [x, y] = [t.input(0), t.output()];
       const reason = `its indices are the answer of ${opType}`;
+      t.revives(y);
       if (t.attrs.keepDims) {
         tieAround(t, x, [fromFront(t.attrs.axis, x.shape.length)], reason);
         return;
@@ -88,6 +89,8 @@ const topK = defineOp({
   ties(t) {
     const x = t.input(0);
     tieAround(t, x, [fromFront(t.attrs.axis, x.shape.length)], "ranked by TopK");
+    const indices = t.outputs[1];
+    if (indices) t.revives(indices);
   },
   shrink: followsInputs,
   moments: noMoments,

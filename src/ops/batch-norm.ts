@@ -34,7 +34,9 @@ export const batchNormalization = defineOp<BatchNormAttributes>({
 
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
-    t.elementwise([y], [x]);
+    for (const axis of x.shape.keys()) t.define(y, axis, t.ids(x, axis));
+    // But for channels that go with their scale and B.
+    t.revives(y);
     if (x.shape.length < 2) return;
     const channels = t.ids(x, 1);
     for (const vector of t.inputs.slice(1)) if (vector) t.unite(t.ids(vector, 0), channels);

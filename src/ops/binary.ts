@@ -21,7 +21,13 @@ import {
   productOfMoments,
   sumOfMoments,
 } from "./moments.ts";
-import { type MomentContext, type Moments, noMoments, type Operator } from "./operator.ts";
+import {
+  type AtZero,
+  type MomentContext,
+  type Moments,
+  noMoments,
+  type Operator,
+} from "./operator.ts";
 import { clipped } from "./unary.ts";
 
 /** The attribute that three operators have, as a truth value. */
@@ -38,6 +44,8 @@ interface Binary {
   readonly adds?: boolean;
   readonly flag?: (raw: AttributeReader) => boolean;
   readonly dtype?: DType;
+  /** Where 0 in one input is enough; otherwise the output is 0 where the formula of all inputs is. */
+  readonly atZero?: AtZero;
   readonly float?: (flag: boolean) => (...x: number[]) => Scalar;
   readonly whole?: (flag: boolean) => (...x: bigint[]) => Scalar | undefined;
   readonly moments?: (context: MomentContext<Flag>) => Moments | undefined;
@@ -231,12 +239,12 @@ const table: readonly Binary[] = [
     partials: [({ dy }) => dy] },
   { op: "Sub", is: "a - b", moments: sum((i) => (i === 0 ? 1 : -1)), float: always((a, b) => a - b), whole: always((a, b) => a - b),
     partials: [({ dy }) => dy, ({ dy, sum, neg }) => neg(sum(dy))] },
-  { op: "Mul", is: "a · b", moments: product, float: always((a, b) => a * b), whole: always((a, b) => a * b),
+  { op: "Mul", is: "a · b", moments: product, atZero: (held) => held.includes(0), float: always((a, b) => a * b), whole: always((a, b) => a * b),
     partials: [({ b, dy, mul }) => mul(dy, b), ({ a, dy, mul }) => mul(dy, a)] },
-  { op: "Div", is: "a / b; integers are cut towards zero", moments: quotient,
+  { op: "Div", is: "a / b; integers are cut towards zero", moments: quotient, atZero: ([a, b]) => a === 0 && b !== 0,
     float: always((a, b) => a / b), whole: always((a, b) => (b === 0n ? undefined : a / b)),
     partials: [({ b, dy, div }) => div(dy, b), ({ b, y, dy, sum, mul, div, neg }) => neg(div(sum(mul(dy, y)), b))] },
-  { op: "Pow", is: "a to the power b", moments: power, float: always((a, b) => a ** b), whole: always(wholePower),
+  { op: "Pow", is: "a to the power b", moments: power, atZero: ([a, b]) => a === 0 && b !== undefined && b > 0, float: always((a, b) => a ** b), whole: always(wholePower),
     partials: [toBase, toExponent] },
   { op: "Mod", is: "the remainder of a / b, with the sign of b (of a with fmod)",
     flag: (raw) => raw.int("fmod", 0) === 1, float: modulo, whole: wholeModulo,
@@ -289,6 +297,14 @@ function gradientRule(partials: readonly PartialRule[]): GradientRule<Flag> {
   };
 }
 
+function zeroRule({ atZero, float }: Binary, { flag }: Flag): AtZero {
+  if (atZero) return atZero;
+  return (held) => {
+    const known = held.filter((number) => number !== undefined);
+    return known.length === held.length && Number(float?.(flag)(...known)) === 0;
+  };
+}
+
 function define(row: Binary): Operator {
   const { moments } = row;
   return defineElementwise<Flag>({
@@ -298,6 +314,7 @@ function define(row: Binary): Operator {
     inputs: row.inputs ?? 2,
     dtype: row.dtype,
     adds: row.adds,
+    atZero: (attrs) => zeroRule(row, attrs),
     fold: (inputs, { flag }, [y]) =>
       foldElementwise(inputs, y, { float: row.float?.(flag), whole: row.whole?.(flag) }),
     moments: moments ? (context) => [moments(context)] : noMoments,

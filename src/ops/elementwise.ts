@@ -2,6 +2,7 @@
 import type { DType } from "../tensor/dtype.ts";
 import type { AttributeReader } from "./attributes.ts";
 import {
+  type AtZero,
   defineOp,
   followsInputs,
   type GradientFacet,
@@ -22,6 +23,7 @@ export interface Elementwise<A> {
   readonly dtype?: DType;
   /** Whether it adds up its inputs, as residual streams are made. */
   readonly adds?: boolean;
+  readonly atZero: (attrs: A) => AtZero;
   readonly fold: Operator<A>["fold"];
   readonly moments: Operator<A>["moments"];
   readonly gradient: GradientFacet<A>;
@@ -50,7 +52,7 @@ export function defineElementwise<A>(op: Elementwise<A>): Operator {
 
     ties(t) {
       const inputs = t.inputs.filter((input) => input !== undefined);
-      t.elementwise(t.outputs, inputs);
+      t.elementwise(t.outputs, inputs, op.atZero(t.attrs));
       if (op.adds && inputs.filter((input) => !input.isParameter).length > 1) t.stream(t.output());
     },
 

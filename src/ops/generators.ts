@@ -265,6 +265,7 @@ const oneHot = defineOp({
     for (const axis of indices.shape.keys())
       t.define(y, axis < at ? axis : axis + 1, t.ids(indices, axis));
     t.fix(t.ids(y, at), "the depth of OneHot");
+    t.revives(y);
   },
   shrink: followsInputs,
   moments: noMoments,

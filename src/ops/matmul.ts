@@ -116,6 +116,8 @@ const gemm = defineOp<GemmAttributes>({
       const at = c ? axis - (2 - c.shape.length) : -1;
       if (c && at >= 0 && c.shape[at] === y.shape[axis]) t.unite(t.ids(c, at), of);
     }
+    // C is added to every row.
+    if (c) t.revives(y);
   },
 
   shrink: followsInputs,

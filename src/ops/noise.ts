@@ -1,5 +1,12 @@
 /** @file Operators that draw noise: RandomNormalLike, opset 1. */
-import { defineOp, followsInputs, noMacs, notFolded, type Operator } from "./operator.ts";
+import {
+  defineOp,
+  followsInputs,
+  leavesZero,
+  noMacs,
+  notFolded,
+  type Operator,
+} from "./operator.ts";
 import { dtypeAttribute } from "./passing.ts";
 
 const randomNormalLike = defineOp({
@@ -20,7 +27,7 @@ const randomNormalLike = defineOp({
 
   // With fewer elements, others would be drawn for those that stay.
   ties(t) {
-    t.elementwise(t.outputs, [t.input(0)]);
+    t.elementwise(t.outputs, [t.input(0)], leavesZero);
     const y = t.output();
     for (const axis of y.shape.keys()) t.fix(t.ids(y, axis), "random numbers are drawn for it");
   },

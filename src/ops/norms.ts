@@ -11,6 +11,7 @@ import {
   noMoments,
   notFolded,
   type Operator,
+  staysZero,
   type Ties,
 } from "./operator.ts";
 import { mayEqual, normalizeAxis } from "./shapes.ts";
@@ -191,7 +192,7 @@ const lrn = defineOp<LrnAttributes>({
 
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
-    t.elementwise([y], [x]);
+    t.elementwise([y], [x], staysZero);
     t.fix(t.ids(x, 1), "LRN divides by a sum over neighbouring channels");
   },
 

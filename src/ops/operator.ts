@@ -60,6 +60,18 @@ export interface TiedTensor {
 export type Ids = Int32Array;
 
 /**
+ * Whether an elementwise output is 0 for certain where its inputs hold these numbers, in the order of
+ * the inputs; `undefined` stands for a number that is not known.
+ */
+export type AtZero = (held: readonly (number | undefined)[]) => boolean;
+
+/** The output is 0 where the first input is. */
+export const staysZero: AtZero = ([x]) => x === 0;
+
+/** The output may be anything where the inputs are 0. */
+export const leavesZero: AtZero = () => false;
+
+/**
  * The language in which an operator says which channels live and die together.
  *
  * Every index of every axis of every tensor has an element id; ids that must go together are united.
@@ -92,8 +104,10 @@ export interface Ties<A> {
   fix(ids: Ids, reason: string): void;
 
   /**
-   * This node sums over `axis` of `tensor`: a removed index contributes zero there. Says nothing
-   * for a parameter beside an activation; of constants alone, nothing that is summed may go.
+   * This node sums over `axis` of `tensor`: a removed index contributes zero there, by the zeros of a
+   * parameter that it is multiplied with, or because it holds 0; where neither is sure, the axis is
+   * fixed. Says nothing for a parameter beside an activation; of constants alone, nothing that is
+   * summed may go.
    */
   reads(tensor: TiedTensor, axis: number): void;
   /** `axis` of this parameter makes channels (a filter axis). Says nothing for an activation. */
@@ -114,7 +128,12 @@ export interface Ties<A> {
    * Outputs have the broadcast shape of the inputs, and every element depends on the same place of
    * each input alone: all ids line up.
    */
-  elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[]): void;
+  elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[], atZero: AtZero): void;
+  /**
+   * What is 0 in the inputs is not 0 in this output. Elementwise outputs say so by `atZero`; all
+   * others are taken to keep zeros, as sums, products, moves and windows do.
+   */
+  revives(output: TiedTensor): void;
 
   /**
    * Input `index` holds sizes: its element k is the size of axis `axes[k]` of `output` (-1 for an

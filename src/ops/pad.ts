@@ -57,6 +57,8 @@ export const pad = defineOp<PadAttributes>({
   // New positions are channels of their own, until something they meet (an Add, say) ties them.
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
+    const value = t.inputs[2];
+    if (value !== undefined && knownNumbers(value)?.[0] !== 0) t.revives(y);
     const margins = tiedMargins(t.inputs, x.shape.length);
     for (let axis = 0; axis < x.shape.length; axis++) {
       const ids = t.ids(x, axis);

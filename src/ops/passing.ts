@@ -15,10 +15,12 @@ import { constantMoments, constantScalar, perChannel } from "./moments.ts";
 import {
   defineOp,
   followsInputs,
+  leavesZero,
   noMacs,
   noMoments,
   notFolded,
   type Operator,
+  staysZero,
 } from "./operator.ts";
 import { broadcastShapes, mayEqual } from "./shapes.ts";
 import { sameElements } from "./statistics.ts";
@@ -31,6 +33,7 @@ const identity = defineElementwise({
   summary: "y = x",
   attributes: noAttributes,
   inputs: 1,
+  atZero: () => staysZero,
   fold: ([x]) => x && [x],
   moments: sameElements,
   gradient: { rule: ({ dy }) => dy },
@@ -65,7 +68,7 @@ const dropout = defineOp({
     return [type, { dtype: "bool", shape: type.shape }];
   },
   fold: notFolded,
-  ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
+  ties: (t) => t.elementwise(t.outputs, [t.input(0)], staysZero),
   shrink: followsInputs,
   moments: sameElements,
   macs: noMacs,
@@ -96,7 +99,7 @@ const cast = defineOp({
   attributes: (raw) => ({ to: dtypeAttribute(raw, "to") }),
   infer: (context) => [{ dtype: context.attrs.to, shape: context.required(0).type.shape }],
   fold: ([x], _, [y]) => castTo(x, y),
-  ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
+  ties: (t) => t.elementwise(t.outputs, [t.input(0)], staysZero),
   shrink: followsInputs,
   moments: sameElements,
   macs: noMacs,
@@ -111,7 +114,7 @@ const castLike = defineOp({
     { dtype: context.required(1).type.dtype, shape: context.required(0).type.shape },
   ],
   fold: ([x], _, [y]) => castTo(x, y),
-  ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
+  ties: (t) => t.elementwise(t.outputs, [t.input(0)], staysZero),
   shrink: followsInputs,
   moments: sameElements,
   macs: noMacs,
@@ -131,7 +134,13 @@ const clip = defineOp({
     if (!high) return raised;
     return foldElementwise([raised?.[0], high], y, { float: Math.min, whole: minWhole });
   },
-  ties: (t) => t.elementwise(t.outputs, [t.input(0)]),
+  ties(t) {
+    const [low, high] = [t.inputs[1], t.inputs[2]].map((limit) => knownNumbers(limit)?.[0]);
+    const holdsZero =
+      (t.inputs[1] === undefined || (low !== undefined && low <= 0)) &&
+      (t.inputs[2] === undefined || (high !== undefined && high >= 0));
+    t.elementwise(t.outputs, [t.input(0)], holdsZero ? staysZero : leavesZero);
+  },
   shrink: followsInputs,
   moments(context) {
     const x = context.elements(0);
@@ -185,7 +194,7 @@ const prelu = defineOp({
     return [x];
   },
   fold: notFolded,
-  ties: (t) => t.elementwise(t.outputs, [t.input(0), t.input(1)]),
+  ties: (t) => t.elementwise(t.outputs, [t.input(0), t.input(1)], staysZero),
   shrink: followsInputs,
   moments(context) {
     const x = context.moments(0);
@@ -238,7 +247,12 @@ const where = defineOp({
       float: (c, a, b) => (c ? a : b),
     });
   },
-  ties: (t) => t.elementwise(t.outputs, [t.input(0), t.input(1), t.input(2)]),
+  ties: (t) =>
+    t.elementwise(
+      t.outputs,
+      [t.input(0), t.input(1), t.input(2)],
+      ([, x, y]) => x === 0 && y === 0,
+    ),
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,

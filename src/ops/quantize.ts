@@ -11,6 +11,7 @@ import {
   noMoments,
   notFolded,
   type Operator,
+  staysZero,
   type Ties,
 } from "./operator.ts";
 import { sameMoments } from "./statistics.ts";
@@ -111,7 +112,8 @@ const dynamicQuantizeLinear = defineOp({
 /** Elementwise; a vector of scales lines up with its axis, blocks of scales with what they divide. */
 function tieScales(t: Ties<QuantizeAttributes>): void {
   const [x, y] = [t.input(0), t.output()];
-  t.elementwise([y], [x]);
+  // A zero becomes the zero point, and the zero point a zero.
+  t.elementwise([y], [x], staysZero);
   for (const tensor of [x, y])
     if (bitsOf[tensor.dtype] < 8) fixAxes(t, tensor, `packed ${tensor.dtype} can't be cut`);
   const rank = x.shape.length;

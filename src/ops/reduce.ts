@@ -30,6 +30,8 @@ interface Reduction {
   readonly is: string;
   /** Why a reduced channel may not go; `undefined` where removing it equals zeroing it. */
   readonly barrier?: string;
+  /** What it makes of zeros is not 0. */
+  readonly revives?: true;
   /** It divides by the number of elements, which must stay that of all channels. */
   readonly averages?: true;
   readonly fold?: ReduceRule;
@@ -78,8 +80,8 @@ const table: readonly Reduction[] = [
   // Where all is 0, so is the gradient.
   { op: "ReduceL2", is: "√(Σ x²)", dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))) },
   { op: "ReduceSumSquare", is: "Σ x²", dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)) },
-  { op: "ReduceLogSum", is: "ln(Σ x)", dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
-  { op: "ReduceLogSumExp", is: "ln(Σ e^x)", barrier: "summed up as e^x, which is not 0 for a removed channel",
+  { op: "ReduceLogSum", is: "ln(Σ x)", revives: true, dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
+  { op: "ReduceLogSumExp", is: "ln(Σ e^x)", revives: true, barrier: "summed up as e^x, which is not 0 for a removed channel",
     dx: ({ x, y, dy, mul, sub, apply }) => mul(dy, apply("Exp", sub(x, y))) },
   { op: "ReduceMean", is: "the mean of x", averages: true,
     dx: ({ dy, count, div }) => div(dy, count),
@@ -108,7 +110,7 @@ function reducedAxes(
   return attrs.noAxesMeanNone ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
-function reduction({ op, is, barrier, averages, fold, moments, dx }: Reduction): Operator {
+function reduction({ op, is, barrier, revives, averages, fold, moments, dx }: Reduction): Operator {
   return defineOp<ReduceAttributes>({
     opType: op,
     summary: `${is} over axes; over all axes when none are given`,
@@ -148,6 +150,7 @@ function reduction({ op, is, barrier, averages, fold, moments, dx }: Reduction):
         fixEverything(t, `reduced by ${op} over axes that are not constant`);
         return;
       }
+      if (revives) t.revives(y);
       let at = 0;
       for (const axis of x.shape.keys()) {
         if (!axes.includes(axis)) t.define(y, at++, t.ids(x, axis));

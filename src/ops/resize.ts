@@ -64,6 +64,8 @@ const resize = defineOp<ResizeAttributes>({
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
     const { axes, isCropped } = t.attrs;
+    // Beyond the crop stands a number of the node's own.
+    if (isCropped) t.revives(y);
     const named = axes?.map((axis) => (axis < 0 ? axis + x.shape.length : axis));
     const isResized = x.shape.map(
       (size, axis) =>

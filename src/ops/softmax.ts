@@ -7,10 +7,12 @@ import {
   defineOp,
   followsInputs,
   type GradientFacet,
+  leavesZero,
   noMacs,
   noMoments,
   notFolded,
   type Operator,
+  staysZero,
 } from "./operator.ts";
 import { normalizeAxis } from "./shapes.ts";
 
@@ -44,7 +46,7 @@ function softmaxLike(
     ties(t) {
       const x = t.input(0);
       const rank = x.shape.length;
-      t.elementwise(t.outputs, [x]);
+      t.elementwise(t.outputs, [x], leavesZero);
       for (const axis of normalizedAxes(t.attrs, rank))
         t.fix(t.ids(x, axis), `normalised over by ${opType}`);
     },
@@ -88,7 +90,7 @@ const lpNormalization = defineOp({
   fold: notFolded,
   ties(t) {
     const x = t.input(0);
-    t.elementwise(t.outputs, [x]);
+    t.elementwise(t.outputs, [x], staysZero);
     t.reads(x, t.attrs.axis < 0 ? t.attrs.axis + x.shape.length : t.attrs.axis);
   },
   shrink: followsInputs,
@@ -124,7 +126,7 @@ const meanVarianceNormalization = defineOp({
   fold: notFolded,
   ties(t) {
     const x = t.input(0);
-    t.elementwise(t.outputs, [x]);
+    t.elementwise(t.outputs, [x], staysZero);
     for (const axis of t.attrs.axes) {
       const ids = t.ids(x, axis < 0 ? axis + x.shape.length : axis);
       t.fix(ids, "averaged over by MeanVarianceNormalization");

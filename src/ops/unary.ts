@@ -15,7 +15,14 @@ import type { AttributeReader } from "./attributes.ts";
 import { defineElementwise, discrete, stepwise } from "./elementwise.ts";
 import { foldElementwise, type Scalar } from "./fold.ts";
 import type { GradientRule, Value } from "./gradient.ts";
-import { type GradientFacet, noMoments, notFolded, type Operator } from "./operator.ts";
+import {
+  type GradientFacet,
+  leavesZero,
+  noMoments,
+  notFolded,
+  type Operator,
+  staysZero,
+} from "./operator.ts";
 
 /** Attributes of a unary operator, all as numbers. */
 type Reals = Readonly<Record<string, number>>;
@@ -264,6 +271,12 @@ function momentsOf({ f, pieces, kinks, moments }: Unary): Operator<Reals>["momen
   };
 }
 
+/** Whether f(0) is 0. */
+function keepsZero({ f, pieces }: Unary, attrs: Reals): boolean {
+  if (f) return Number(f(0, attrs)) === 0;
+  return pieces?.(attrs).findLast(({ from }) => from <= 0)?.intercept === 0;
+}
+
 function gradientRule(dx: (terms: Terms, attributes: Reals) => Value): GradientRule<Reals> {
   return ({ attrs, emit, input, output, gradient }) => {
     const [y, dy] = [output(), gradient()];
@@ -280,6 +293,7 @@ function define(row: Unary): Operator {
     attributes: row.attributes ?? (() => ({})),
     inputs: 1,
     dtype: row.dtype,
+    atZero: (attrs) => (keepsZero(row, attrs) ? staysZero : leavesZero),
     fold:
       f || whole
         ? (inputs, attrs, [y]) =>

@@ -13,6 +13,7 @@ import { sizeOf } from "../tensor/host-tensor.ts";
 import { bindDims, dynamicElements } from "./bound-sizes.ts";
 import { IdPool } from "./id-pool.ts";
 import { elementIds, type Layout, ownLayout } from "./layout.ts";
+import { nothingRevived, type Revived } from "./revival.ts";
 import { type Selection, selectionAt } from "./selections.ts";
 import { cutLayout, TieSession } from "./tie-session.ts";
 
@@ -108,6 +109,8 @@ class Walk {
   readonly #makers: ReadonlyMap<string, Node>;
   /** Constants, and values computed from constants alone. */
   readonly #fromConstants: ReadonlySet<string>;
+  /** Axes of values along which a channel without numbers of its own holds something: `revival.ts`. */
+  readonly #revived = new Map<string, Revived>();
   /** Values of shape arithmetic that were fixed already. */
   readonly #measured = new Set<string>();
 
@@ -221,7 +224,8 @@ class Walk {
         const layout = inputs[i];
         if (layout === undefined) return undefined;
         const isParameter = this.#fromConstants.has(name) || values.has(name);
-        return { layout, tensor: tensor(name, layout.shape, isParameter) };
+        const revived = this.#revived.get(name) ?? nothingRevived;
+        return { layout, tensor: tensor(name, layout.shape, isParameter), revived };
       }),
       outputs: node.outputs.map((name) =>
         tensor(name, knownShape(this.#inference, name) ?? [], false),
@@ -229,8 +233,11 @@ class Walk {
     });
     operator.ties(session);
     session.finish();
-    for (const [i, name] of node.outputs.entries())
-      if (name !== "") layouts.set(name, session.outputLayout(i));
+    for (const [i, name] of node.outputs.entries()) {
+      if (name === "") continue;
+      layouts.set(name, session.outputLayout(i));
+      this.#revived.set(name, session.revivedIn(session.output(i)));
+    }
     this.operands.set(node, {
       inputs: session.inputs,
       outputs: session.outputs,

@@ -1,67 +1,154 @@
 /**
  * @file The other side of the invariant: the original network with zeros where removed channels were
  * read. A smaller network is right when it computes the same as this one.
+ *
+ * Nothing here leans on what surgery assumes of sums and counts. All widths and all nodes stay, and a
+ * zero stands only where a number was that goes: in front of the weights that read a removed channel,
+ * and, where no weights read it but a node adds channels up as they are (a mean over channels, say), in
+ * the parameters that make it. What such a channel then holds, the network itself computes.
  */
-import { type Constant, constantOf, type Graph, type Node } from "../ir/graph.ts";
+import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
-import { isFloat } from "../tensor/dtype.ts";
-import { tensorOf } from "../tensor/host-tensor.ts";
+import { type DType, isFloat } from "../tensor/dtype.ts";
+import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import type { Operands, Read } from "./analysis.ts";
 import type { Removed } from "./removal.ts";
+import { goesWith } from "./revival.ts";
 import type { Structure } from "./units.ts";
 
-/**
- * The structure's graph with a `Mul` by zeros and ones before every node that sums over channels of
- * which some are removed. All widths stay.
- */
+/** The structure's graph with zeros where `removed` was read. All widths stay. */
 export function maskReads(structure: Structure, removed: Removed): Graph {
-  const { graph, operands, reads } = structure.analysis;
-  const fresh = freshNames(graph);
-  const constants = new Map<string, Constant>(graph.constants);
-  const masked = new Map<string, { readonly output: string; readonly node: Node }>();
-  const rewritten = new Map<Node, { inputs: string[]; before: Node[] }>();
+  return new Masking(structure, removed).run();
+}
 
-  for (const { node, input, axis } of reads) {
-    const tensor = operands.get(node)?.inputs[input];
-    const layout = tensor && operands.get(node)?.layoutOf(tensor);
-    if (!tensor || !layout) continue;
-    const units = structure.unitsAlong(layout, axis);
-    const isRemoved = (unit: number) => unit >= 0 && removed[unit] === 1;
-    if (!units.some(isRemoved)) continue;
-    const change = rewritten.get(node) ?? { inputs: [...node.inputs], before: [] };
-    rewritten.set(node, change);
-    // Summing over two axes of one input masks it twice, one on the other.
-    const source = change.inputs[input];
-    // What a layer selects is its own.
-    const key = `${source}\u0000${axis}\u0000${layout.base.name}`;
-    let mask = masked.get(key);
-    if (mask === undefined) {
-      const shape = layout.shape.map((size, i) => (i === axis ? size : 1));
-      const name = fresh(`${source}_mask`);
-      const values = Array.from(units, (unit) => (isRemoved(unit) ? 0 : 1));
-      const dtype = isFloat(tensor.dtype) ? tensor.dtype : "float32";
-      constants.set(name, constantOf(name, tensorOf(dtype, shape, values)));
-      const output = fresh(`${source}_masked`);
-      mask = {
-        output,
-        node: {
-          name: fresh(`Mask_${source}`),
-          opType: "Mul",
-          domain: "",
-          inputs: [source, name],
-          outputs: [output],
-          attributes: new Map(),
-          captures: [],
-          origin: undefined,
-        },
-      };
-      masked.set(key, mask);
-      change.before.push(mask.node);
-    }
-    change.inputs[input] = mask.output;
+class Masking {
+  readonly #structure: Structure;
+  readonly #removed: Removed;
+  readonly #graph: Graph;
+  readonly #fresh: (stem: string) => string;
+  readonly #constants: Map<string, Constant>;
+  /** Products with zeros and ones by what they mask and how. */
+  readonly #masked = new Map<string, string>();
+  /** Inputs as they are masked so far, and the products that make them. */
+  readonly #changes = new Map<Node, { readonly inputs: string[]; readonly before: Node[] }>();
+
+  constructor(structure: Structure, removed: Removed) {
+    this.#structure = structure;
+    this.#removed = removed;
+    this.#graph = structure.analysis.graph;
+    this.#fresh = freshNames(this.#graph);
+    this.#constants = new Map(this.#graph.constants);
   }
-  const nodes = graph.nodes.flatMap((node) => {
-    const change = rewritten.get(node);
-    return change ? [...change.before, { ...node, inputs: change.inputs }] : [node];
-  });
-  return { ...graph, nodes, constants };
+
+  run(): Graph {
+    const { analysis } = this.#structure;
+    const added = new Set<number>();
+    for (const read of analysis.reads) {
+      const operands = analysis.operands.get(read.node);
+      if (operands === undefined) continue;
+      if (this.#hasWeight(read, operands)) this.#mask(read, operands, () => true);
+      else for (const unit of this.#removedAlong(read, operands)) added.add(unit);
+    }
+    if (added.size > 0) this.#silence(added);
+    const nodes = this.#graph.nodes.flatMap((node) => {
+      const change = this.#changes.get(node);
+      return change ? [...change.before, { ...node, inputs: change.inputs }] : [node];
+    });
+    return { ...this.#graph, nodes, constants: this.#constants };
+  }
+
+  /** Whether a parameter of the node goes with some of the channels that it reads. */
+  #hasWeight(read: Read, operands: Operands): boolean {
+    const units = this.#removedAlong(read, operands);
+    return operands.inputs.some(
+      (tensor, input) =>
+        tensor?.isParameter &&
+        goesWith(read.node).has(input) &&
+        tensor.shape.some((_, axis) =>
+          [...this.#removedAlong({ ...read, input, axis }, operands)].some((u) => units.has(u)),
+        ),
+    );
+  }
+
+  /** Zeros in all parameters that make these units. */
+  #silence(units: ReadonlySet<number>): void {
+    const { operands } = this.#structure.analysis;
+    for (const node of this.#graph.nodes) {
+      const own = operands.get(node);
+      if (own === undefined) continue;
+      for (const input of goesWith(node)) {
+        const tensor = own.inputs[input];
+        if (!tensor?.isParameter || !isFloat(tensor.dtype)) continue;
+        for (const axis of tensor.shape.keys())
+          this.#mask({ node, input, axis }, own, (unit) => units.has(unit));
+      }
+    }
+  }
+
+  #removedAlong({ input, axis }: Read, operands: Operands): ReadonlySet<number> {
+    const tensor = operands.inputs[input];
+    if (tensor === undefined) return new Set();
+    const units = this.#structure.unitsAlong(operands.layoutOf(tensor), axis);
+    return new Set(units.filter((unit) => unit >= 0 && this.#removed[unit] === 1));
+  }
+
+  /** Lets a node read zeros at the removed indices along one axis of an input. */
+  #mask({ node, input, axis }: Read, operands: Operands, isWanted: (unit: number) => boolean) {
+    const tensor = operands.inputs[input];
+    if (tensor === undefined) return;
+    const layout = operands.layoutOf(tensor);
+    const units = this.#structure.unitsAlong(layout, axis);
+    const isZero = (unit: number) => unit >= 0 && this.#removed[unit] === 1 && isWanted(unit);
+    if (!units.some(isZero)) return;
+    const change = this.#changes.get(node) ?? { inputs: [...node.inputs], before: [] };
+    this.#changes.set(node, change);
+    // Masks along two axes of one input stand one on the other.
+    const source = change.inputs[input];
+    const flags = Array.from(units, (unit) => (isZero(unit) ? 0 : 1));
+    // What a layer selects is its own, and so is what a vector is to each node that it is given to.
+    const key = `${source}\u0000${axis}\u0000${layout.base.name}\u0000${flags.join("")}`;
+    let masked = this.#masked.get(key);
+    if (masked === undefined) {
+      const shape = layout.shape.map((size, i) => (i === axis ? size : 1));
+      masked = this.#product(source, shape, flags, tensor.dtype, change.before);
+      this.#masked.set(key, masked);
+    }
+    change.inputs[input] = masked;
+  }
+
+  /** The name of `source` times the flags: a constant where it is one, or else a node's output. */
+  #product(
+    source: string,
+    shape: readonly number[],
+    flags: readonly number[],
+    dtype: DType,
+    before: Node[],
+  ): string {
+    const constant = this.#constants.get(source);
+    const output = this.#fresh(`${source}_masked`);
+    if (constant !== undefined) {
+      const read = () => multiplied(constant.read(), shape, flags);
+      this.#constants.set(output, { ...constant, name: output, read, origin: { kind: "new" } });
+      return output;
+    }
+    const name = this.#fresh(`${source}_mask`);
+    const type = isFloat(dtype) ? dtype : "float32";
+    this.#constants.set(name, constantOf(name, tensorOf(type, shape, flags)));
+    before.push(newNode(this.#fresh(`Mask_${source}`), "Mul", [source, name], output));
+    return output;
+  }
+}
+
+/** A tensor times flags along the one axis where their shape is not 1. */
+function multiplied(
+  tensor: HostTensor,
+  mask: readonly number[],
+  flags: readonly number[],
+): HostTensor {
+  const axis = mask.findIndex((size) => size > 1);
+  const inner = tensor.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  const values = toNumbers(tensor);
+  for (let i = 0; i < values.length; i++)
+    values[i] *= flags[axis < 0 ? 0 : Math.floor(i / inner) % flags.length];
+  return tensorOf(tensor.dtype, tensor.shape, values);
 }

@@ -1,8 +1,8 @@
 /**
  * @file Removing units from a graph: the smaller network, exactly.
  *
- * Invariant: the result computes what the original computes when every node that sums over channels
- * (`Analysis.reads`) sees zeros in place of the removed ones.
+ * Invariant: the result computes what the original computes with zeros where the removed channels were
+ * read (`masks.ts`).
  */
 import { assert } from "../errors.ts";
 import {

@@ -1,7 +1,7 @@
 /** @file The `Ties` that an operator's rule speaks to, for one node. */
 import { assert } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
-import type { Ids, TiedTensor, Ties } from "../ops/operator.ts";
+import type { AtZero, Ids, TiedTensor, Ties } from "../ops/operator.ts";
 import type { Producer, Read } from "./analysis.ts";
 import { IdPool } from "./id-pool.ts";
 import {
@@ -17,6 +17,15 @@ import {
   stridesOf,
   transposed,
 } from "./layout.ts";
+import {
+  goesWith,
+  type Held,
+  nothingRevived,
+  type Revived,
+  revivedByFormula,
+  revivedElsewhere,
+  revivedInView,
+} from "./revival.ts";
 
 /** What a session starts from. */
 export interface SessionStart {
@@ -24,7 +33,7 @@ export interface SessionStart {
   readonly node: Node;
   readonly attrs: unknown;
   readonly inputs: readonly (
-    | { readonly layout: Layout; readonly tensor: TiedTensor }
+    | { readonly layout: Layout; readonly tensor: TiedTensor; readonly revived: Revived }
     | undefined
   )[];
   readonly outputs: readonly TiedTensor[];
@@ -54,6 +63,16 @@ export class TieSession implements Ties<unknown> {
     readonly output: TiedTensor;
     readonly axes: readonly number[];
   }[] = [];
+  /** How outputs came about, where a rule said it: by a formula per element, or as a view. */
+  readonly #formulas = new Map<
+    TiedTensor,
+    { readonly inputs: readonly TiedTensor[]; readonly atZero: AtZero }
+  >();
+  readonly #views = new Map<TiedTensor, TiedTensor>();
+  readonly #revives = new Set<TiedTensor>();
+  readonly #revived = new Map<TiedTensor, Revived>();
+  /** Axes that the node sums over. */
+  readonly #sums: { readonly tensor: TiedTensor; readonly axis: number }[] = [];
 
   constructor(start: SessionStart) {
     this.#start = start;
@@ -61,7 +80,11 @@ export class TieSession implements Ties<unknown> {
     this.node = start.node;
     this.inputs = start.inputs.map((input) => input?.tensor);
     this.outputs = start.outputs;
-    for (const input of start.inputs) if (input) this.#layouts.set(input.tensor, input.layout);
+    for (const input of start.inputs) {
+      if (input === undefined) continue;
+      this.#layouts.set(input.tensor, input.layout);
+      this.#revived.set(input.tensor, input.revived);
+    }
   }
 
   input(index: number): TiedTensor {
@@ -135,6 +158,7 @@ export class TieSession implements Ties<unknown> {
       return;
     }
     this.#start.reads.push({ node: this.node, input: this.inputs.indexOf(tensor), axis });
+    this.#sums.push({ tensor, axis });
   }
 
   produces(tensor: TiedTensor, axis: number): void {
@@ -171,7 +195,12 @@ export class TieSession implements Ties<unknown> {
       this.define(output, i, this.ids(input, i < axis ? i : i + 1));
   }
 
-  elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[]): void {
+  revives(output: TiedTensor): void {
+    this.#revives.add(output);
+  }
+
+  elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[], atZero: AtZero): void {
+    for (const output of outputs) this.#formulas.set(output, { inputs, atZero });
     for (const input of inputs) cutLayout(this.#start.pool, this.layoutOf(input));
     for (const output of outputs) {
       const rank = output.shape.length;
@@ -219,6 +248,70 @@ export class TieSession implements Ties<unknown> {
         this.fix(ids, "its size is computed while the network runs");
       }
     }
+    for (const output of this.outputs) this.#revived.set(output, this.#revivedAxes(output));
+    this.#fixWhatSumsCount();
+  }
+
+  /** The axes of an input or (when finished) an output along which dead channels hold something. */
+  revivedIn(tensor: TiedTensor): Revived {
+    return this.#revived.get(tensor) ?? nothingRevived;
+  }
+
+  #revivedAxes(output: TiedTensor): Revived {
+    const { node } = this;
+    const held = (tensor: TiedTensor): Held => {
+      return { tensor, index: this.inputs.indexOf(tensor), revived: this.revivedIn(tensor) };
+    };
+    const formula = this.#formulas.get(output);
+    if (formula) {
+      const inputs = formula.inputs.map(held);
+      return revivedByFormula(node, output.shape, inputs, formula.atZero);
+    }
+    const seen = this.#views.get(output);
+    if (seen)
+      return revivedInView(this.layoutOf(output), this.layoutOf(seen), this.revivedIn(seen));
+    return revivedElsewhere({
+      node,
+      shape: output.shape,
+      inputs: this.inputs.flatMap((input) => (input ? [held(input)] : [])),
+      revives: this.#revives.has(output),
+      isShared: (input, at, axis) => this.#isShared(input, at, output, axis),
+    });
+  }
+
+  #isShared(a: TiedTensor, axisOfA: number, b: TiedTensor, axisOfB: number): boolean {
+    const { pool } = this.#start;
+    const roots = new Set<number>();
+    for (const id of this.ids(a, axisOfA)) roots.add(pool.find(id));
+    return this.ids(b, axisOfB).some((id) => roots.has(pool.find(id)));
+  }
+
+  /**
+   * A sum over an axis takes nothing from a dead channel if one of its factors is 0 there: a weight
+   * that goes with the channel, or a tensor that is not revived. Otherwise the channel stays.
+   */
+  #fixWhatSumsCount(): void {
+    const own = goesWith(this.node);
+    for (const { tensor, axis } of this.#sums) {
+      if (!this.revivedIn(tensor).has(axis)) continue;
+      const hasWeight = this.inputs.some(
+        (other, index) =>
+          other?.isParameter &&
+          own.has(index) &&
+          other.shape.some((_, at) => this.#isShared(other, at, tensor, axis)),
+      );
+      const hasZeros = this.#sums.some(
+        (other) =>
+          other.tensor !== tensor &&
+          !this.revivedIn(other.tensor).has(other.axis) &&
+          this.#isShared(other.tensor, other.axis, tensor, axis),
+      );
+      if (hasWeight || hasZeros) continue;
+      this.fix(
+        this.ids(tensor, axis),
+        `under ${this.node.opType}: adds to a sum even where its own weights are 0`,
+      );
+    }
   }
 
   #view(output: TiedTensor, input: TiedTensor, layout: Layout): void {
@@ -229,6 +322,7 @@ export class TieSession implements Ties<unknown> {
     );
     this.#layouts.set(output, layout);
     this.#moved.add(input);
+    this.#views.set(output, input);
     const { pool } = this.#start;
     for (const block of layout.blocks) {
       // A merged axis answers to one base axis; settle now which one.

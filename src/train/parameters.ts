@@ -3,6 +3,7 @@ import { EspalierError } from "../errors.ts";
 import { type Constant, constantOf, type Graph, type Node } from "../ir/graph.ts";
 import { freshNames, globMatcher } from "../ir/names.ts";
 import { runningStatistics, trainedInputs } from "../ops/training.ts";
+import { writtenNorms } from "../ops/written-norms.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 
@@ -34,7 +35,7 @@ export interface Parameter {
 /**
  * The parameters among the constants that `nodes` read, in the order of their first use: float
  * tensors where an operator has its weights, and scales and shifts per channel right behind such an
- * operator or behind noise. Frozen ones are left out.
+ * operator, behind noise, or in and behind a normalisation that is written out. Frozen ones are left out.
  *
  * Errors: `PATTERN_UNMATCHED` for a group that names no parameter.
  */
@@ -72,8 +73,9 @@ function listOf(names: readonly string[]): string {
 function trainedConstants(graph: Graph, nodes: readonly Node[]): ReadonlySet<Constant> {
   const origins = constantOrigins(graph, nodes);
   const found = new Set<Constant>();
-  /** Values that a layer with weights or a source of noise computed, up to scales and shifts. */
-  const layered = new Set<string>();
+  const norms = writtenNorms(nodes, (name) => origins.has(name));
+  /** Values that a layer with weights, a norm or a source of noise computed, up to scales and shifts. */
+  const layered = new Set<string>(norms.normalised);
   const trained = (name: string | undefined, isWanted: (constant: Constant) => boolean) => {
     const constants = (origins.get(name ?? "") ?? []).filter(isWanted);
     for (const constant of constants) found.add(constant);
@@ -81,6 +83,7 @@ function trainedConstants(graph: Graph, nodes: readonly Node[]): ReadonlySet<Con
   };
   for (const node of nodes) {
     const { weights, affine, isNoise } = trainedInputs(node);
+    for (const name of node.inputs) if (norms.affine.has(name)) trained(name, isPerChannel);
     const isLayer = weights.map((index) => trained(node.inputs[index], isTensor)).includes(true);
     const isBehind = affine.some((index) => layered.has(node.inputs[index]));
     const isShifted =
