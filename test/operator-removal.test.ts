@@ -402,7 +402,8 @@ const cases: readonly (readonly [string, number, Body])[] = [
     8,
     (n, x) => {
       const equation = "bchw,bcvu->bwuhv";
-      const scores = n.op("Einsum", [x, n.conv(x, 8, 8)], { equation });
+      const other = n.op("Tanh", [n.op("Conv", [x, n.weights(8, 8, 1, 1), n.weights(8)])]);
+      const scores = n.op("Einsum", [x, other], { equation });
       const shape = n.ints(2, 64, 8, 8);
       return [n.op("Reshape", [scores, shape]), 64];
     },

@@ -3,9 +3,10 @@
  * random scores, write, read again, run in onnxruntime, compare with the masked original.
  */
 import { describe, expect, test } from "vitest";
-import { finishPruning } from "../src/compress/prune.ts";
+import { finishPruning, referenceFor } from "../src/compress/prune.ts";
 import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
+import { compareModels } from "../src/measure/compare.ts";
 import { emitModel } from "../src/onnx/emit.ts";
 import { type Model, readModel } from "../src/onnx/read.ts";
 import { concatBytes } from "../src/onnx/write.ts";
@@ -270,6 +271,25 @@ test("a channel shuffle that loses channels unevenly becomes one Gather", async 
   expect(prunable(structure)).toBe(8);
   expect(verification).toMatchObject({ passed: true });
   expect(pruned.graph.nodes.map((node) => node.opType)).toEqual(["Conv", "Relu", "Gather", "Conv"]);
+});
+
+test("channel shuffles that undo each other leave a free batch size free", async () => {
+  const net = new Net();
+  const x = net.conv(net.input(), 3, 8);
+  // Three shuffles of 2 x 4 channels are none.
+  let y = x;
+  for (let k = 0; k < 3; k++) {
+    const split = net.node("Reshape", [y, net.ints([0, 2, 4, 8, 8])]);
+    const swapped = net.node("Transpose", [split], { perm: [0, 2, 1, 3, 4] });
+    y = net.node("Reshape", [swapped, net.ints([0, -1, 8, 8])]);
+  }
+  const model = net.model(net.conv(y, 8, 2));
+  const { structure, pruned } = await halve(model);
+  const dims = new Map([["N", 3]]);
+  const reference = referenceFor(model, { ...pruned, structure });
+  const { passed } = await compareModels(model, reference, pruned.bytes, dims, { samples: 1 });
+  expect(pruned.removed).toContain(1);
+  expect(passed).toBe(true);
 });
 
 test("every output keeps its shape, and unused outputs their values", async () => {

@@ -187,11 +187,12 @@ export function elementIds(pool: IdPool, { baseAxes, source }: Block, base: Base
 
 /**
  * True when a view is its base with some positions of one axis, in some order, and all other axes
- * untouched: what a single Gather computes. Returns that axis and those positions.
+ * untouched: what a single Gather computes. Returns that axis and those positions, or "everything" where
+ * the view is its base as it is.
  */
 export function asSelection(
   layout: Layout,
-): { readonly axis: number; readonly indices: Int32Array } | undefined {
+): { readonly axis: number; readonly indices: Int32Array } | "everything" | undefined {
   const { base, shape, blocks } = layout;
   if (shape.length !== base.shape.length) return undefined;
   let moved: { axis: number; indices: Int32Array } | undefined;
@@ -205,7 +206,7 @@ export function asSelection(
     if (moved) return undefined;
     moved = { axis, indices: source };
   }
-  return moved ?? { axis: 0, indices: iota(base.shape[0]) };
+  return moved ?? "everything";
 }
 
 function block(axes: readonly number[], baseAxes: readonly number[], source: Int32Array): Block {

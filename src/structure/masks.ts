@@ -63,7 +63,6 @@ class Masking {
     return operands.inputs.some(
       (tensor, input) =>
         tensor?.isParameter &&
-        goesWith(read.node).has(input) &&
         tensor.shape.some((_, axis) =>
           [...this.#removedAlong({ ...read, input, axis }, operands)].some((u) => units.has(u)),
         ),

@@ -300,8 +300,12 @@ class Surgery {
   #gatherFromBase(output: string, layout: Layout): void {
     const selection = asSelection(layout);
     assert(selection !== undefined, "chains of joint views end as a selection from their base");
-    const { axis, indices } = selection;
     const { base } = layout;
+    if (selection === "everything") {
+      this.#nodes.push(newNode(this.#fresh(`Identity_${output}`), "Identity", [base.name], output));
+      return;
+    }
+    const { axis, indices } = selection;
     const baseLayout = this.#structure.analysis.layouts.get(base.name);
     assert(baseLayout !== undefined, "the base of a joint view is a computed value");
     const position = new Map(

@@ -18,7 +18,6 @@ import {
   transposed,
 } from "./layout.ts";
 import {
-  goesWith,
   type Held,
   nothingRevived,
   type Revived,
@@ -291,13 +290,11 @@ export class TieSession implements Ties<unknown> {
    * that goes with the channel, or a tensor that is not revived. Otherwise the channel stays.
    */
   #fixWhatSumsCount(): void {
-    const own = goesWith(this.node);
     for (const { tensor, axis } of this.#sums) {
       if (!this.revivedIn(tensor).has(axis)) continue;
       const hasWeight = this.inputs.some(
-        (other, index) =>
+        (other) =>
           other?.isParameter &&
-          own.has(index) &&
           other.shape.some((_, at) => this.#isShared(other, at, tensor, axis)),
       );
       const hasZeros = this.#sums.some(
