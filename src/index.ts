@@ -100,6 +100,7 @@ export {
   evaluateClasses,
   evaluateMaps,
 } from "./measure/evaluate.ts";
+export { uncertaintyChange, uncertaintyOf } from "./measure/outcome-uncertainty.ts";
 export {
   type DropOptions,
   examine,
@@ -118,12 +119,10 @@ export type {
 } from "./measure/segmentation.ts";
 export type { Estimate, Interval } from "./measure/statistics.ts";
 export type { ClassCount, ClassificationEvaluation, Predictions } from "./measure/tally.ts";
-export {
-  type SelectiveAccuracy,
-  type Uncertainty,
-  type UncertaintyChange,
-  uncertaintyChange,
-  uncertaintyOf,
+export type {
+  SelectiveAccuracy,
+  Uncertainty,
+  UncertaintyChange,
 } from "./measure/uncertainty.ts";
 export {
   type Feeds,

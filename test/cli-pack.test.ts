@@ -83,7 +83,7 @@ describe("espalier pack and unpack", () => {
     expect(figures.result.value).toBeGreaterThan(figures.baseline.value);
     const within = await espalier([...argv, ...tuning, "--distill", "--max-drop", "0.5"]);
     expect(within.exitCode, within.err).toBe(0);
-    expect(within.out).toMatch(/top1 on test/);
+    expect(within.out).toMatch(/accuracy on test/);
   }, 60_000);
 
   it.each([

@@ -7,8 +7,8 @@ import { resumeRun } from "../src/compress/runs/resume-run.ts";
 import { roundPaths, runPaths } from "../src/compress/runs/run-folder.ts";
 import { verifyRun } from "../src/compress/verify/verify-run.ts";
 import { loadModel } from "../src/files/model-file.ts";
+import { uncertaintyOf } from "../src/measure/outcome-uncertainty.ts";
 import { loadOutcomes } from "../src/measure/outcomes-file.ts";
-import { uncertaintyOf } from "../src/measure/uncertainty.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { espalier } from "./cli-io.ts";
@@ -69,7 +69,7 @@ describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
     expect((await evaluate("--json", "--seed", "1")).out).not.toBe(out);
     const text = await evaluate("--per-class");
     expect(text.out).toContain("Brier score");
-    expect(text.out).toMatch(/^top-1 .* % +[+-]\d+\.\d\d points /m);
+    expect(text.out).toMatch(/^accuracy .* % +[+-]\d+\.\d\d points /m);
     for (const { label, samples } of found.mean.perClass)
       expect(text.out).toMatch(new RegExp(`^${label} +${samples} +[\\d.]+ % +[\\d.]+ %`, "m"));
 

@@ -52,7 +52,9 @@ describe("train", () => {
       ...[...dense, "--data", data, "-o", run, ...quick, "--mean", "0.4", "--json"],
     ]);
     expect(exitCode).toBe(0);
-    expect(err).toMatch(/epoch 1\/2: loss .*\nepoch 2\/2: loss .*, right .* %, select .* %/);
+    expect(err).toMatch(
+      /epoch 1\/2: loss .*\nepoch 2\/2: loss .*, right .* %, accuracy .* % on select/,
+    );
     const report = json(out);
     expect(report).toMatchObject({
       ...{ command: "train", network: "lenet-300-100", seed: 0 },

@@ -401,7 +401,7 @@ describe("evaluate", () => {
     expect(json(out)).toMatchObject({ metric: "top1", samples: 12, split: "fit", classes: 10 });
     expect(json(out)).not.toHaveProperty("predictions");
     const text = await espalier(argv.slice(0, -1));
-    expect(text.out).toMatch(/top-1 +\d/);
+    expect(text.out).toMatch(/accuracy +\d/);
   });
 
   it("says how images that do not fit could fit", async () => {

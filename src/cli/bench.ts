@@ -2,7 +2,8 @@
 import { basename } from "node:path";
 import { Command } from "commander";
 import type { BenchResult } from "../measure/bench.ts";
-import { formatMs } from "../report/text.ts";
+import { counted, speedOf } from "../measure/words.ts";
+import { escapeForTerminal, formatMs, wrap } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import {
   addJsonOption,
@@ -27,7 +28,8 @@ export interface Flags extends ModelFlags {
 
 const explanation = `
 With two models their runs alternate, so that whatever slows the machine hits
-both; the ratio is OTHER / MODEL: below 1, OTHER is faster. Without --runs and
+both; the ratio is OTHER / MODEL: below 1, OTHER is faster. Where its interval
+holds 1, no difference is shown: more --seconds narrow it. Without --runs and
 --seconds it takes 5 seconds. Close other programs first.
 
 Examples:
@@ -112,10 +114,15 @@ function describe({ models, ratios, threads, provider }: BenchResult, io: Io): s
     ]),
     io,
   );
-  const ratio = ratios.map(
-    ({ ratio, ci95 }) =>
-      `ratio ${ratio.toFixed(3)}, 95 % interval ${ci95[0].toFixed(3)} to ${ci95[1].toFixed(3)}\n`,
-  );
+  const plain = (name: string) => escapeForTerminal(basename(name));
+  const ratio = ratios.map(({ name, ratio, ci95 }) => {
+    const speed = speedOf({ ratio, ci95 });
+    const says = `${plain(name)} ${speed.predicate(plain(models[0].name))} (${speed.interval})`;
+    return (
+      `ratio ${ratio.toFixed(3)}, 95 % interval ${ci95[0].toFixed(3)} to ${ci95[1].toFixed(3)}\n` +
+      `${wrap(says, io.columns, "  ")}\n`
+    );
+  });
   const inputs = [...models[0].inputs].map(([, shape]) => shape.join(" x ")).join(", ");
-  return `${table}${ratio.join("")}input ${inputs}, ${threads} threads, ${provider}\n`;
+  return `${table}${ratio.join("")}input ${inputs}, ${counted(threads, "thread")}, ${provider}\n`;
 }

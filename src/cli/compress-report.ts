@@ -1,7 +1,7 @@
 /** @file What `compress` tells a person at the end. */
 import { join } from "node:path";
 import type { CompressReport } from "../compress/compress-report.ts";
-import { inPercent, inPoints } from "../measure/words.ts";
+import { counted, inPercent, metricWords, speedOf } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -21,6 +21,7 @@ export function exitCodeOf({ outcome }: CompressReport): number {
 /** Before and after, what the guard says, and where the result lies. */
 export function describeCompression(run: string, report: CompressReport, io: TableOptions): string {
   const { baseline, result, latency, drop, outcome, verification } = report;
+  const words = metricWords(report.metric);
   const row = (name: string, a: number, b: number, show: (value: number) => string) => [
     name,
     show(a),
@@ -28,7 +29,7 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     inPercent(b / a),
   ];
   const metric = (name: string, a: number | null, b: number | null) =>
-    a === null || b === null ? [] : [[name, inPercent(a, 2), inPercent(b, 2), ""]];
+    a === null || b === null ? [] : [[name, words.value(a), words.value(b), ""]];
   const weights = (side: "before" | "after") =>
     report.sparsity.reduce((sum, layer) => sum + layer[side].nonZero, 0);
   const table = drawTable(
@@ -39,7 +40,7 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
       { title: "left", align: "right" },
     ],
     [
-      ...metric(`${report.metric} (test)`, baseline.value, result.value),
+      ...metric(`${words.name} (test)`, baseline.value, result.value),
       row("MACs", baseline.macs, result.macs, formatInteger),
       row("params", baseline.params, result.params, formatInteger),
       ...(report.sparsity.length > 0
@@ -50,22 +51,18 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     ],
     io,
   );
-  const interval = (ci95: readonly [number, number], show: (value: number) => string) =>
-    `95 % ${show(ci95[0])} to ${show(ci95[1])}`;
   const facts: [string, string][] = [];
   if (drop.value !== null && drop.ci95 !== null)
     facts.push([
       "drop",
-      `${inPoints(drop.value)} points on test (${interval(drop.ci95, inPoints)})`,
+      `${words.difference(drop.value)} on ${counted(result.samples, "test sample")} ` +
+        `(95 %: ${drop.ci95.map(words.amount).join(" to ")})`,
     ]);
-  const ratio = (value: number) => value.toFixed(3);
   for (const { layer, before, after } of report.selected)
     facts.push(["selected", `${escapeForTerminal(layer)} reads ${after} of ${before} features`]);
+  const speed = speedOf(latency);
   facts.push(
-    [
-      "latency",
-      `ratio ${ratio(latency.ratio)} (${interval(latency.ci95, ratio)}), ${formatInteger(latency.threads)} ${latency.threads === 1 ? "thread" : "threads"}`,
-    ],
+    ["latency", `${speed.words} (${speed.interval}), ${counted(latency.threads, "thread")}`],
     [
       "verified",
       `${verification.passed ? "exact removal" : "FAILED"}, error ${formatScientific(verification.maxError)} of the range`,

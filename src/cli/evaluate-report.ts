@@ -3,7 +3,7 @@ import type { Evaluation } from "../measure/evaluate.ts";
 import type { SegmentationEvaluation } from "../measure/segmentation.ts";
 import type { Estimate } from "../measure/statistics.ts";
 import type { ClassificationEvaluation } from "../measure/tally.ts";
-import { inPercent } from "../measure/words.ts";
+import { inPercent, metricWords } from "../measure/words.ts";
 import { formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
@@ -35,15 +35,15 @@ export function describeEvaluation(evaluation: Evaluation, showsClasses: boolean
 function classRows(evaluation: ClassificationEvaluation): string[][] {
   const { top1, top5, crossEntropy, calibrationError, brier, selective, classes } = evaluation;
   return [
-    ["top-1", ...share(top1)],
-    ...(classes > 5 ? [["top-5", ...share(top5)]] : []),
+    [metricWords("top1").name, ...share(top1)],
+    ...(classes > 5 ? [[metricWords("top5").name, ...share(top5)]] : []),
     ["loss (nats)", ...number(crossEntropy)],
     ["calibration error", ...share(calibrationError)],
     ["Brier score", ...number(brier)],
     ...selective.coverage
       .filter(({ share: part }) => part < 1)
       .map(({ share: part, accuracy }) => [
-        `top-1 of the surest ${inPercent(part, 0)}`,
+        `accuracy of the surest ${inPercent(part, 0)}`,
         ...share(accuracy),
       ]),
     ["area under risk-coverage", ...number(selective.riskArea)],

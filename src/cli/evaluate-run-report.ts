@@ -2,7 +2,7 @@
 import type { RunEvaluation } from "../compress/runs/evaluate-run.ts";
 import type { Evaluation } from "../measure/evaluate.ts";
 import type { Estimate } from "../measure/statistics.ts";
-import { inPercent, inPoints } from "../measure/words.ts";
+import { inPercent, inPoints, metricWords } from "../measure/words.ts";
 import { formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
@@ -33,13 +33,7 @@ export function describeRunEvaluation(found: RunEvaluation, showsClasses: boolea
         ]),
   ];
   const rows = [
-    row(
-      mean.metric === "miou" ? "mean IoU" : "top-1",
-      percent,
-      [mean, posterior],
-      change.value,
-      points,
-    ),
+    row(metricWords(mean.metric).name, percent, [mean, posterior], change.value, points),
     row("loss (nats)", plain, [mean.crossEntropy, posterior.crossEntropy], change.nll),
     row("Brier score", plain, [mean.brier, posterior.brier], change.brier),
     row(

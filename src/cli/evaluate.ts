@@ -4,7 +4,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { EvaluateOptions } from "../measure/evaluate.ts";
-import { inPercent } from "../measure/words.ts";
+import { describeMetric } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
@@ -89,8 +89,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     ...{ output: flags.output, threads: flags.threads, seed: flags.seed },
     signal: io.signal,
     onProgress({ done, total, metric, value }) {
-      const name = metric === "miou" ? "mean IoU" : "top-1";
-      progress.step({ done, total, unit: "samples", note: `${name} ${inPercent(value, 2)}` });
+      progress.step({ done, total, unit: "samples", note: describeMetric(metric, value) });
     },
   };
   try {

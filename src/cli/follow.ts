@@ -1,6 +1,6 @@
 /** @file Commands that work in a run folder: they show how far the work is, and can be stopped. */
 import type { RunHooks } from "../compress/runs/run-hooks.ts";
-import { inPercent } from "../measure/words.ts";
+import { describeMetric, inPercent } from "../measure/words.ts";
 import { escapeForTerminal, formatCount } from "../report/text.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainProgress } from "../train/options.ts";
@@ -53,19 +53,9 @@ function describeEpoch(record: EpochRecord, epochs: number, isBest: boolean): st
   const parts = [
     `loss ${loss.toPrecision(4)}`,
     ...(accuracy === undefined ? [] : [`right ${inPercent(accuracy, 2)}`]),
-    ...(select === undefined ? [] : [`select ${describeScore(select)}${isBest ? " (best)" : ""}`]),
+    ...(select === undefined
+      ? []
+      : [`${describeMetric(select.metric, select.value)} on select${isBest ? " (best)" : ""}`]),
   ];
   return `epoch ${epoch + 1}/${epochs}: ${parts.join(", ")}`;
-}
-
-/** A score as a person reads it. */
-export function describeScore({
-  metric,
-  value,
-}: {
-  readonly metric: string;
-  readonly value: number;
-}): string {
-  if (metric === "objective") return `loss ${(-value).toPrecision(4)}`;
-  return inPercent(value, 2);
 }

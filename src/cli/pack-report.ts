@@ -1,7 +1,7 @@
 /** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
 import type { PackedTuned } from "../compress/packing/pack-tuned.ts";
 import type { PackedWithin } from "../compress/packing/pack-within.ts";
-import { inPercent, inPoints } from "../measure/words.ts";
+import { counted, inPercent, metricWords } from "../measure/words.ts";
 import type { Packed } from "../pack/pack.ts";
 import { formatBytes, formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
@@ -59,7 +59,7 @@ type Fact = readonly [string, string];
 function howFact(measured: Measured): Fact {
   if ("training" in measured) {
     const epochs = measured.training.history.length;
-    return ["tuned", `${epochs} ${epochs === 1 ? "epoch" : "epochs"} under its own rounding`];
+    return ["tuned", `${counted(epochs, "epoch")} under its own rounding`];
   }
   const { bits, candidates } = measured;
   const isTuned = candidates.some(
@@ -70,10 +70,10 @@ function howFact(measured: Measured): Fact {
 }
 
 function lossFact({ baseline, result, drop }: Measured): Fact {
-  const [low, high] = drop.ci95;
+  const { name, value, difference, amount } = metricWords(baseline.metric);
   return [
-    `${baseline.metric} on test`,
-    `${inPoints(baseline.value)} -> ${inPoints(result.value)}: a drop of ${inPoints(drop.drop)} ` +
-      `[${inPoints(low)}, ${inPoints(high)}], ${formatInteger(drop.samples)} samples`,
+    `${name} on test`,
+    `${value(baseline.value)} -> ${value(result.value)}: a drop of ${difference(drop.drop)} ` +
+      `(95 %: ${drop.ci95.map(amount).join(" to ")}), ${counted(drop.samples, "sample")}`,
   ];
 }

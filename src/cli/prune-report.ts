@@ -4,7 +4,7 @@ import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Verification } from "../measure/compare.ts";
-import { inPercent } from "../measure/words.ts";
+import { counted, inPercent, speedOf } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -47,7 +47,7 @@ export function describePruned(
     io,
   );
   const measured = latency
-    ? `latency ratio ${latency.ratio.toFixed(3)}, 95 % interval ${latency.ci95[0].toFixed(3)} to ${latency.ci95[1].toFixed(3)}, ${latency.threads} threads\n`
+    ? `latency: ${speedOf(latency).words} (${speedOf(latency).interval}), ${counted(latency.threads, "thread")}\n`
     : "";
   const changed = groups.filter((group) => group.after < group.before);
   if (changed.length === 0) return `${cost}${measured}\nno channel was removed\n`;

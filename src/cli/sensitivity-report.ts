@@ -1,6 +1,6 @@
 /** @file What `sensitivity` shows a person. */
 import type { GroupSensitivity, Sensitivity } from "../compress/sensitivity/sensitivity.ts";
-import { inPercent } from "../measure/words.ts";
+import { inPercent, metricWords } from "../measure/words.ts";
 import { escapeForTerminal, formatInteger, shorten, wrap } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
@@ -18,7 +18,7 @@ export function describeSensitivity(measured: Sensitivity, io: Io): string {
   const { groups, method, metric, samples, split, value, notes } = measured;
   const facts = drawFacts(
     [
-      [metric, `${inPercent(value, 2)} of the original`],
+      [metricWords(metric).name, `${metricWords(metric).value(value)}, of the original`],
       ["samples", `${formatInteger(samples)} (${split})`],
       ["first to go", `by ${method}`],
     ],
@@ -51,7 +51,7 @@ export function describeSensitivity(measured: Sensitivity, io: Io): string {
   );
   return [
     facts,
-    `drop in points when so much of a group goes (bars: its square root)\n${table}`,
+    `drop of ${metricWords(metric).name} in points when so much of a group goes (bars: its square root)\n${table}`,
     `${[...conclusionOf(groups), ...notes.map((note) => `note: ${escapeForTerminal(note)}`)]
       .map((line) => `${wrap(line, io.columns, "  ")}\n`)
       .join("")}`,

@@ -1,9 +1,8 @@
 /** @file What `train` tells a person at the end. */
 import { join } from "node:path";
 import type { TrainReport } from "../compress/training/train-report.ts";
-import { inPercent } from "../measure/words.ts";
-import { formatBytes, formatInteger } from "../report/text.ts";
-import { describeScore } from "./follow.ts";
+import { counted, describeMetric, metricWords } from "../measure/words.ts";
+import { formatBytes } from "../report/text.ts";
 import { drawFacts } from "./table.ts";
 
 const ends = {
@@ -18,17 +17,17 @@ export function describeTraining(run: string, report: TrainReport, columns: numb
   const { epochs, steps, end, best, final, sizeBytes } = report;
   const facts: [string, string][] = [];
   if (steps > 0)
-    facts.push([
-      "trained",
-      `${epochs} ${epochs === 1 ? "epoch" : "epochs"}, ${formatInteger(steps)} steps${ends[end]}`,
-    ]);
-  if (best !== null) facts.push(["best", `${describeScore(best)} on select, epoch ${best.epoch}`]);
+    facts.push(["trained", `${counted(epochs, "epoch")}, ${counted(steps, "step")}${ends[end]}`]);
+  if (best !== null) {
+    const { metric, value, epoch } = best;
+    facts.push(["best", `${describeMetric(metric, value)} on select, epoch ${epoch}`]);
+  }
   if (final !== null) {
-    const { ci95, samples, loss } = final;
-    const interval = ci95 ? ` (95 % ${ci95.map((p) => inPercent(p, 2)).join(" to ")})` : "";
+    const { metric, value, ci95, samples, loss } = final;
+    const interval = ci95 ? ` (95 %: ${ci95.map(metricWords(metric).value).join(" to ")})` : "";
     facts.push([
       "test",
-      `${describeScore(final)}${interval}, loss ${loss.toFixed(4)}, ${formatInteger(samples)} samples`,
+      `${describeMetric(metric, value)}${interval}, loss ${loss.toFixed(4)}, ${counted(samples, "sample")}`,
     ]);
   }
   facts.push(["model", `${join(run, "model.onnx")}, ${formatBytes(sizeBytes)}`]);

@@ -148,7 +148,7 @@ export async function continueCompression(
 }
 
 async function compress(context: CompressContext, config: CompressConfig): Promise<CompressReport> {
-  const { run, settings, dataset, journal, hooks } = context;
+  const { run, settings, dataset, metric, journal, hooks } = context;
   const warnings = await journal.once("warnings", z.array(z.string()), () =>
     baselineWarnings(context, config.hasLabels),
   );
@@ -157,10 +157,13 @@ async function compress(context: CompressContext, config: CompressConfig): Promi
   const { rounds, isTimeSpent } = await runRounds(context);
   hooks.onPhase?.("choosing");
   const choice = await chooseRound(rounds, {
-    ...{ maxDrop: settings.maxDrop, confidence: settings.confidence },
-    ...{ samples: dataset.size("certify"), look: looksOf(context) },
+    maxDrop: settings.maxDrop,
+    metric,
+    confidence: settings.confidence,
+    samples: dataset.size("certify"),
+    look: looksOf(context),
   });
-  for (const look of choice.looks) hooks.onNote?.(describeLook(look));
+  for (const look of choice.looks) hooks.onNote?.(describeLook(look, metric));
   const report = await finish(context, config, { rounds, choice, isTimeSpent, warnings });
   await writeReport(run, report);
   return report;

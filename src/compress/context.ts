@@ -35,6 +35,8 @@ export interface CompressContext {
   readonly settings: CompressSettings;
   /** With labels: the user's, or what the original says. */
   readonly dataset: Dataset;
+  /** What is measured, by its name in reports: `agreement` where the original says what is right. */
+  readonly metric: string;
   readonly method: AnyMethod;
   readonly original: Original;
   /** What a network does on each sample of a role. */

@@ -1,10 +1,11 @@
 /** @file Figures of uncertainty against what they come to by hand. */
 import { describe, expect, it } from "vitest";
 import { scoreRow } from "./classification.ts";
-import type { Outcomes } from "./outcomes.ts";
+import { uncertaintyChange, uncertaintyOf } from "./outcome-uncertainty.ts";
+import { metricOf, type Outcomes, pairedDrop } from "./outcomes.ts";
 import { newScorer } from "./pixels.ts";
 import { coverages, selectiveAccuracy } from "./selective.ts";
-import { classUncertainty, uncertaintyChange, uncertaintyOf } from "./uncertainty.ts";
+import { classUncertainty } from "./uncertainty.ts";
 
 const all = (count: number) => Int32Array.from({ length: count }, (_, i) => i);
 
@@ -147,6 +148,39 @@ describe("uncertainty", () => {
     );
     expect(change?.riskArea?.value).toBeCloseTo(1 / 3 - (1 + 1 / 2 + 2 / 3) / 3, 12);
     expect(() => uncertaintyChange(sure, classes([[1, 0]], [0]))).toThrow("different samples");
+  });
+
+  const mapsOf = (confusions: readonly number[]): Outcomes => {
+    const images = confusions.length / 4;
+    const gaps = new Float64Array(15 * images);
+    return {
+      ...{ kind: "maps", classes: 2, indices: all(images), gaps },
+      ...{ losses: new Float64Array(images), briers: new Float64Array(images) },
+      confusions: Float64Array.from(confusions),
+    };
+  };
+  it.each([
+    ["classifiers", sure, unsure],
+    ["classifiers that agree", sure, sure],
+    [
+      "maps",
+      mapsOf([4, 0, 0, 4, 3, 1, 1, 3, 2, 2, 0, 4]),
+      mapsOf([4, 0, 1, 3, 2, 2, 1, 3, 1, 3, 0, 4]),
+    ],
+  ] as const)("of %s has one interval for the metric and one for its drop", (_, first, second) => {
+    const { drop, ci95 } = pairedDrop(first, second, { level: 0.025 });
+    const change = uncertaintyChange(first, second)?.value;
+    expect(change?.value).toBeCloseTo(-drop, 12);
+    expect(change?.ci95.map((end) => -end || 0)).toEqual([ci95[1], ci95[0]].map((end) => end || 0));
+    for (const outcomes of [first, second]) {
+      const { value, ci95: ends } = metricOf(outcomes);
+      const found = uncertaintyOf(outcomes);
+      expect(found?.value).toEqual({ value, ci95: ends });
+      expect(found?.selective?.coverage[0] ?? { share: 1, accuracy: found?.value }).toEqual({
+        share: 1,
+        accuracy: { value, ci95: ends },
+      });
+    }
   });
 
   it("is not told by values, or by files without it", () => {

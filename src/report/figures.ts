@@ -1,58 +1,34 @@
 /** @file Figures in words: how each metric is called and written, and how two sides compare. */
-import { inPercent, inPoints } from "../measure/words.ts";
+import {
+  inPercent,
+  type MetricWords as Plain,
+  counted as plainCount,
+  metricWords as plainWords,
+} from "../measure/words.ts";
 import { plainName } from "./html.ts";
 import { formatInteger, shorten } from "./text.ts";
 
-/** How a metric reads. */
-export interface MetricWords {
-  /** `accuracy`. */
-  readonly name: string;
-  /** A value of it: `92.96 %`. */
-  readonly value: (value: number) => string;
+/** How a metric reads on a page: its parts stay on one line, and what is below 0 has a minus sign. */
+export interface MetricWords extends Plain {
   /** A value at an axis: `93 %`. */
   readonly tick: (value: number) => string;
-  /** A difference, at least 0: `0.25 points`. */
-  readonly difference: (value: number) => string;
-  /** What differences are counted in. */
-  readonly unit: string;
-  /** A difference, at least 0, without its unit. */
-  readonly amount: (value: number) => string;
   /** A difference at an axis, without its unit. */
   readonly amountTick: (value: number) => string;
 }
 
-/** Metrics that are shares of all: what they are called. */
-const shares: ReadonlyMap<string, string> = new Map([
-  ["top1", "accuracy"],
-  ["top5", "top-5 accuracy"],
-  ["accuracy", "pixel accuracy"],
-  ["pixelAccuracy", "pixel accuracy"],
-  ["miou", "mean IoU"],
-  ["dice", "Dice"],
-  ["agreement", "agreement with the original"],
-]);
-
-/** How to write of a metric; one that is not known keeps its name and its plain numbers. */
+/** How to write of a metric on a page. A name that a user made is escaped, and no longer than a line. */
 export function metricWords(metric: string): MetricWords {
-  const share = shares.get(metric);
-  if (share !== undefined)
-    return {
-      name: share,
-      value: (value) => spaced(inPercent(value, 2)),
-      tick: (value) => spaced(`${round(100 * value)} %`),
-      difference: (value) => spaced(`${inPoints(value)} points`),
-      unit: "points",
-      amount: inPoints,
-      amountTick: (value) => minus(String(round(100 * value))),
-    };
+  const words = plainWords(metric);
+  const { isShare } = words;
   return {
-    name: metric === "objective" ? "negative loss" : plainName(metric, 40),
-    value: (value) => minus(String(Number(value.toPrecision(4)))),
-    tick: (value) => minus(String(round(value))),
-    difference: (value) => String(Number(value.toPrecision(3))),
-    unit: plainName(metric, 16),
-    amount: (value) => String(Number(value.toPrecision(3))),
-    amountTick: (value) => minus(String(round(value))),
+    ...words,
+    name: isShare ? words.name : plainName(words.name, 40),
+    unit: isShare ? words.unit : plainName(words.unit, 16),
+    value: (value) => spaced(minus(words.value(value))),
+    difference: (value) => spaced(words.difference(value)),
+    shortDifference: (value) => spaced(words.shortDifference(value)),
+    tick: (value) => (isShare ? spaced(`${round(100 * value)} %`) : minus(String(round(value)))),
+    amountTick: (value) => minus(String(round(isShare ? 100 * value : value))),
   };
 }
 
@@ -101,7 +77,7 @@ export function timesOf(before: number, after: number): string {
 
 /** A counted noun: `1 image`, `1,500 images`. */
 export function counted(count: number, noun: string, plural = `${noun}s`): string {
-  return spaced(`${formatInteger(count)} ${count === 1 ? noun : plural}`);
+  return spaced(plainCount(count, noun, plural));
 }
 
 /** Longer sentences hold names from a file that do not end; they lose their middle. */

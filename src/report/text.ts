@@ -1,4 +1,5 @@
 /** @file Numbers and names as a person reads them, in a terminal and on a page. */
+import { formatInteger as grouped } from "../measure/words.ts";
 
 /**
  * A name or message that came from a file, safe to print: whatever a terminal would obey (control
@@ -77,8 +78,7 @@ export function wrap(text: string, width: number, indent = ""): string {
 
 /** `853,018`. */
 export function formatInteger(value: number): string {
-  // Not toLocaleString, which loads its tables for 20 ms.
-  return String(Math.round(value)).replace(/\B(?=(?:\d{3})+$)/g, ",");
+  return grouped(value);
 }
 
 /** Three digits and a unit of thousands: `126 M`, `853 K`, `0`. */

@@ -118,7 +118,7 @@ export async function guardedRun(run: SimulatedRun): Promise<RunResult> {
   const { states, evaluations } = await searchRounds(run);
   const ladder = declareLadder(states, { maxDrop, confidence, samples });
   const look = async ({ k }: Candidate, level: number) => certify(k, level);
-  const { certified, looks } = await climb(ladder, { maxDrop, confidence, look });
+  const { certified, looks } = await climb(ladder, { maxDrop, metric: "top1", confidence, look });
   const best = drops.findLastIndex((drop) => drop <= maxDrop);
   const isTooMuch = (state: Candidate | undefined) =>
     state !== undefined && drops[state.k] > maxDrop;

@@ -1,6 +1,6 @@
 /** @file What the guard will be able to certify, foretold from the number of images alone. */
 import { normalQuantile } from "../../tensor/normal-quantile.ts";
-import { samplesToCertify } from "../guard/guard.ts";
+import { largestUnseen, samplesToCertify } from "../guard/guard.ts";
 import { levelOf, mostRungs } from "../guard/ladder.ts";
 
 /** What can be certified where original and result disagree on so many images. */
@@ -24,6 +24,8 @@ export interface GuardOutlook {
   readonly rungs: number;
   /** Images of `certify`. */
   readonly samples: number;
+  /** A kind of image that makes up so much of all may be missing among these. */
+  readonly largestUnseen: number;
   /** Empty where the metric is none of right and wrong answers: its spread is not known beforehand. */
   readonly outlooks: readonly Outlook[];
 }
@@ -40,7 +42,12 @@ export function guardOutlook(
   const level = levelOf(confidence);
   const isTold = isRightOrWrong && maxDrop > 0;
   return {
-    ...{ maxDrop, confidence, level, rungs: mostRungs, samples },
+    maxDrop,
+    confidence,
+    level,
+    rungs: mostRungs,
+    samples,
+    largestUnseen: samples === 0 ? 1 : largestUnseen(samples, level),
     outlooks: (isTold ? discordances : []).map((discordance) => {
       const samplesNeeded = samplesToCertify({ variance: discordance, maxDrop, level });
       return {

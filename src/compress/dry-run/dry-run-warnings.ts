@@ -1,5 +1,6 @@
 /** @file What speaks against a planned compression. */
-import { inShortPoints } from "../../measure/words.ts";
+import { counted, formatInteger, inPercent, inShortPoints } from "../../measure/words.ts";
+import { isFew, samplesToSee } from "../guard/guard.ts";
 import type { CompressionPlan } from "./dry-run.ts";
 
 /** What the plan itself does not say. */
@@ -49,15 +50,20 @@ function ofData({ data }: Omit<CompressionPlan, "warnings">, isOurs: boolean): s
   ];
 }
 
-function ofGuard({ guard, data }: Omit<CompressionPlan, "warnings">): string[] {
+function ofGuard({ guard }: Omit<CompressionPlan, "warnings">): string[] {
   if (guard === null) return [];
   if (guard.samples === 0)
     return ["No images serve as `certify`: the drop cannot be certified, and the exit code is 3."];
   if (guard.maxDrop === 0)
     return ["A drop of at most 0 is certified only where the result is clearly better."];
   if (guard.outlooks.length === 0)
-    return data.labelKind === "maps" && guard.samples < fewImages
-      ? [`Only ${guard.samples} images serve as \`certify\`: few for a bound of mean IoU.`]
+    return isFew(guard, guard.maxDrop)
+      ? [
+          `${counted(guard.samples, "image serves", "images serve")} as \`certify\`, which is few: a kind of image ` +
+            `that makes up as much as ${inPercent(guard.largestUnseen)} of all may be missing among them. ` +
+            `It takes ${formatInteger(samplesToSee(guard.maxDrop, guard.level))} to show every kind that makes up ` +
+            `${inShortPoints(guard.maxDrop)} % or more.`,
+        ]
       : [];
   const [mildest] = guard.outlooks;
   if (mildest.isEnough) return [];
@@ -68,6 +74,3 @@ function ofGuard({ guard, data }: Omit<CompressionPlan, "warnings">): string[] {
       `${inShortPoints(mildest.smallestTolerance)} points could be.`,
   ];
 }
-
-/** Below so many, a bootstrap over images knows little. */
-const fewImages = 100;

@@ -22,7 +22,7 @@ function rounds(drops: readonly number[]): RoundRecord[] {
 }
 
 const options: ChoiceOptions = {
-  ...{ maxDrop: 0.02, confidence: 0.95, samples: 1000 },
+  ...{ maxDrop: 0.02, metric: "top1", confidence: 0.95, samples: 1000 },
   look: async () => {
     throw new Error("certify must not be consulted");
   },

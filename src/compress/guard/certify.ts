@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { loadModel } from "../../files/model-file.ts";
 import { type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
-import { inPoints } from "../../measure/words.ts";
+import { metricWords } from "../../measure/words.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { acceptedOf, type CompressReport, type RoundRecord } from "../compress-report.ts";
 import type { CompressContext } from "../context.ts";
@@ -35,6 +35,8 @@ export function lookName(round: number): string {
 /** What was asked for, and how a round's network is measured on `certify`. */
 export interface ChoiceOptions {
   readonly maxDrop: number | undefined;
+  /** The metric of which that is a drop, by its name in reports. */
+  readonly metric: string;
   readonly confidence: number;
   /** How many serve as `certify`. */
   readonly samples: number;
@@ -49,7 +51,7 @@ export interface ChoiceOptions {
  */
 export async function chooseRound(
   rounds: readonly RoundRecord[],
-  { maxDrop, confidence, samples, look }: ChoiceOptions,
+  { maxDrop, metric, confidence, samples, look }: ChoiceOptions,
 ): Promise<Choice> {
   const states = rounds.flatMap((record): RoundState[] => {
     const accepted = acceptedOf(record);
@@ -75,7 +77,9 @@ export async function chooseRound(
   const ladder = declareLadder(states, { maxDrop, confidence, samples });
   const rungs = { main: ladder.main, milder: ladder.milder };
   const result = await climb(ladder, {
-    ...{ maxDrop, confidence },
+    maxDrop,
+    metric,
+    confidence,
     look: ({ round }, level) => look(round, level),
   });
   const looks = result.looks.map(({ ladder: name, rung, level, ...found }) => ({
@@ -107,14 +111,13 @@ export function looksOf(context: CompressContext): ChoiceOptions["look"] {
 }
 
 /** A look in a line. */
-export function describeLook({
-  round,
-  drop: observed,
-  upper,
-  passed,
-}: CompressReport["looks"][number]): string {
+export function describeLook(
+  { round, drop: observed, upper, passed }: CompressReport["looks"][number],
+  metric: string,
+): string {
+  const { name, amount, difference } = metricWords(metric);
   return (
-    `certify, round ${round}: drop ${inPoints(observed)}, at most ${inPoints(upper)} points: ` +
+    `certify, round ${round}: ${name} drops by ${amount(observed)}, at most ${difference(upper)}: ` +
     `${passed ? "passed" : "failed"}`
   );
 }

@@ -2,7 +2,14 @@
 import { describe, expect, it } from "vitest";
 import { type Curve, mostViolations, simulate } from "../../../test/support/guard-simulation.ts";
 import { pairedDifferenceInterval } from "../../measure/classification.ts";
-import { type ClimbOptions, climb, samplesToCertify } from "./guard.ts";
+import {
+  type ClimbOptions,
+  climb,
+  fewestSamples,
+  largestUnseen,
+  samplesToCertify,
+  samplesToSee,
+} from "./guard.ts";
 import type { Drop } from "./ladder.ts";
 
 /** A rung that passes (+) or fails (-) at a tolerance of one point. */
@@ -13,6 +20,7 @@ const fail: Drop = { drop: 0.006, upper: 0.012, samples: 1000 };
 
 const options: ClimbOptions<{ readonly rung: Rung }> = {
   maxDrop: 0.01,
+  metric: "top1",
   look: async ({ rung }) => (rung === "+" ? pass : fail),
 };
 
@@ -48,13 +56,13 @@ describe("climb", () => {
       levels.push(level);
       return fail;
     };
-    await climb(ladderOf("+", "+"), { maxDrop: 0.01, confidence: 0.9, look });
+    await climb(ladderOf("+", "+"), { ...options, confidence: 0.9, look });
     expect(levels.map((level) => level.toFixed(6))).toEqual(["0.050000", "0.050000"]);
   });
 
   it("certifies a bound at the tolerance itself", async () => {
     const look = async () => ({ drop: 0, upper: 0.01, samples: 10 });
-    expect((await climb(ladderOf("+"), { maxDrop: 0.01, look })).verdict).toBe("certified");
+    expect((await climb(ladderOf("+"), { ...options, look })).verdict).toBe("certified");
   });
 
   it("looks no further where a look fails", async () => {
@@ -63,7 +71,7 @@ describe("climb", () => {
       looks++;
       throw new Error("out of disk");
     };
-    await expect(climb(ladderOf("+++", "+"), { maxDrop: 0.01, look })).rejects.toThrow("disk");
+    await expect(climb(ladderOf("+++", "+"), { ...options, look })).rejects.toThrow("disk");
     expect(looks).toBe(1);
   });
 });
@@ -74,7 +82,7 @@ describe("words", () => {
       found: [pass, fail],
       verdict: "certified",
       words:
-        "Certified with 95 % confidence: the drop is at most 1 point (0.2 points observed on 1000 " +
+        "Certified with 95 % confidence: the drop of accuracy is at most 1 point (0.2 points observed on 1,000 " +
         "images of certify, up to 0.8 points). The next smaller network was not certified: 0.6 points " +
         "observed, up to 1.2 points.",
     },
@@ -82,14 +90,15 @@ describe("words", () => {
       found: [{ drop: 0.013, upper: 0.02, samples: 500 }],
       verdict: "drop-too-large",
       words:
-        "Not certified: 1.3 points observed on 500 images of certify, and the tolerance is 1 point.",
+        "Not certified: a drop of accuracy of 1.3 points observed on 500 images of certify, and the " +
+        "tolerance is 1 point.",
     },
     {
       // A discordance of 3 %: the bound lies 1.96 √(0.03 / 500) = 1.518 points above the drop of 0.
       found: [{ drop: 0, upper: 0.015182, samples: 500 }],
       verdict: "too-few-samples",
       words:
-        "Not certified: 0 points observed on 500 images of certify, which is within the tolerance of " +
+        "Not certified: a drop of accuracy of 0 points observed on 500 images of certify, which is within the tolerance of " +
         "1 point, but so few images leave room for a drop up to 1.52 points. It would take about " +
         "1,160 images to certify it.",
     },
@@ -97,27 +106,88 @@ describe("words", () => {
       found: [{ drop: 0.005, upper: 0.020182, samples: 500 }],
       verdict: "too-few-samples",
       words:
-        "Not certified: 0.5 points observed on 500 images of certify, which is within the tolerance of " +
+        "Not certified: a drop of accuracy of 0.5 points observed on 500 images of certify, which is within the tolerance of " +
         "1 point, but so few images leave room for a drop up to 2.02 points. It would take about " +
         "4,610 images to certify it, and about 1,160 had no drop been observed.",
     },
   ] as const)("of what is $verdict", async ({ found, verdict, words }) => {
     let at = 0;
     const look = async () => found[at++];
-    const result = await climb(ladderOf("+".repeat(found.length)), { maxDrop: 0.01, look });
+    const result = await climb(ladderOf("+".repeat(found.length)), { ...options, look });
     expect(result).toMatchObject({ verdict, words });
   });
 
   it("say that nothing held on select", async () => {
     const { verdict, words, decisive } = await climb(ladderOf(""), options);
     expect({ verdict, decisive }).toEqual({ verdict: "nothing-to-certify", decisive: undefined });
-    expect(words).toBe("Nothing that was tried kept the drop within 1 point on select.");
+    expect(words).toBe(
+      "Nothing that was tried kept the drop of accuracy within 1 point on select.",
+    );
   });
 
   it("are of the milder ladder where it was needed", async () => {
     const { decisive, words } = await climb(ladderOf("-+", "++-"), options);
     expect(decisive).toMatchObject({ ladder: "milder", rung: 1 });
     expect(words).toContain("The next smaller network was not certified");
+  });
+});
+
+describe("a certificate from few images", () => {
+  const from = async (samples: number, metric: string, maxDrop = 0.01) =>
+    climb(ladderOf("+"), {
+      maxDrop,
+      metric,
+      look: async () => ({ drop: 0, upper: maxDrop / 2, samples }),
+    });
+
+  it.each([
+    // 1 - 0.025^(1/n), and n with 0.99^n or 0.95^n = 0.025.
+    [12, "miou", 0.01, "26.46 %", "368 images show every kind that makes up 1 % or more"],
+    [107, "miou", 0.01, "3.39 %", "368 images show every kind that makes up 1 % or more"],
+    [30, "agreement", 0.05, "11.57 %", "72 images show every kind that makes up 5 % or more"],
+    [20, "PSNR", 0.3, "16.84 %", "72 images show every kind that makes up 5 % or more"],
+  ])(
+    "%d, of %s within %d, says what they cannot show",
+    async (samples, metric, maxDrop, ...parts) => {
+      const { verdict, words } = await from(samples, metric, maxDrop);
+      expect(verdict).toBe("certified");
+      expect(words).toContain(`Mind that ${samples} images are few`);
+      for (const part of parts) expect(words).toContain(part);
+    },
+  );
+
+  it.each([
+    [368, "miou", 0.01],
+    [73, "agreement", 0.05],
+    [72, "PSNR", 0.3],
+  ])("says nothing of the kind of %d images, of %s within %d", async (samples, metric, maxDrop) => {
+    expect((await from(samples, metric, maxDrop)).words).not.toContain("Mind");
+  });
+
+  it.each([1, 2, 5])("of %d is none, whatever they say", async (samples) => {
+    const { verdict, certified, words } = await from(samples, "miou");
+    expect([verdict, certified]).toEqual(["too-few-samples", undefined]);
+    expect(words).toContain("but fewer than 6 images certify nothing at this confidence.");
+  });
+
+  it("counts as the sign test and the binomial distribution do", () => {
+    // 2^-5 = 0.031 and 2^-6 = 0.016; 2^-4 = 0.0625 and 2^-5.
+    expect([0.025, 0.05].map(fewestSamples)).toEqual([6, 5]);
+    for (const samples of [12, 107, 500])
+      expect((1 - largestUnseen(samples, 0.025)) ** samples).toBeCloseTo(0.025, 12);
+    for (const share of [0.002, 0.01, 0.05]) {
+      const samples = samplesToSee(share, 0.025);
+      expect((1 - share) ** samples).toBeLessThanOrEqual(0.025);
+      expect((1 - share) ** (samples - 1)).toBeGreaterThan(0.025);
+    }
+  });
+
+  it.each([
+    ["miou", "the drop of mean IoU is at most 1 point (0 points observed on 2,000 images"],
+    ["agreement", "the drop of agreement with the original is at most 1 point"],
+    ["PSNR", "the drop of PSNR is at most 0.01 (0 observed on 2,000 images"],
+  ])("of %s names what drops", async (metric, words) => {
+    expect((await from(2000, metric)).words).toContain(words);
   });
 });
 

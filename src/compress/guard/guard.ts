@@ -12,7 +12,7 @@
  * Which rungs are declared is therefore a question of power only; see `declareLadder` in `ladder.ts`.
  */
 import { assert } from "../../errors.ts";
-import { inShortPoints } from "../../measure/words.ts";
+import { counted, formatInteger, inShortPoints, metricWords } from "../../measure/words.ts";
 import { normalQuantile } from "../../tensor/normal-quantile.ts";
 import { type Drop, type Ladder, levelOf } from "./ladder.ts";
 
@@ -23,13 +23,15 @@ export interface Look extends Drop {
   readonly rung: number;
   /** The one-sided level of the test, and of `upper`. */
   readonly level: number;
-  /** `upper` is at most the tolerance. */
+  /** `upper` is at most the tolerance, on no fewer samples than {@link fewestSamples}. */
   readonly passed: boolean;
 }
 
 /** How to climb. */
 export interface ClimbOptions<S> {
   readonly maxDrop: number;
+  /** What drops, by the name that reports give it: `top1`, `miou`. */
+  readonly metric: string;
   /** Default 0.95. */
   readonly confidence?: number;
   /**
@@ -70,13 +72,13 @@ export interface Climb<S> {
  * passed; where already the first fails, the milder ladder likewise.
  */
 export async function climb<S>(ladder: Ladder<S>, options: ClimbOptions<S>): Promise<Climb<S>> {
-  const { maxDrop, confidence = 0.95, look } = options;
+  const { maxDrop, metric, confidence = 0.95, look } = options;
   const level = levelOf(confidence);
   const looks: Look[] = [];
   const passedOf = async (name: keyof Ladder<S>): Promise<number> => {
     for (const [rung, state] of ladder[name].entries()) {
       const { drop, upper, samples } = await look(state, level);
-      const passed = upper <= maxDrop;
+      const passed = upper <= maxDrop && samples >= fewestSamples(level);
       looks.push({ ladder: name, rung, level, drop, upper, samples, passed });
       if (!passed) return rung;
     }
@@ -92,57 +94,121 @@ export async function climb<S>(ladder: Ladder<S>, options: ClimbOptions<S>): Pro
 
   const tested = ladder[name];
   const certified = passed > 0 ? tested[passed - 1] : undefined;
-  const mine = looks.filter((made) => made.ladder === name);
-  const decisive = mine.at(Math.max(0, passed - 1));
-  return { certified, decisive, looks, ...explain(mine, passed, maxDrop, confidence) };
+  const made = looks.filter(({ ladder: own }) => own === name);
+  const decisive = made.at(Math.max(0, passed - 1));
+  return { certified, decisive, looks, ...explain(made, passed, { maxDrop, metric, confidence }) };
 }
 
 /** The verdict and its words, from the looks at the ladder that decided. */
 function explain(
   looks: readonly Look[],
   passed: number,
-  maxDrop: number,
-  confidence: number,
+  { maxDrop, metric, confidence }: { maxDrop: number; metric: string; confidence: number },
 ): Pick<Climb<unknown>, "verdict" | "samplesNeeded" | "words"> {
-  const tolerance = points(maxDrop);
+  const { name, isShare, shortDifference: amount } = metricWords(metric);
+  const tolerance = amount(maxDrop);
   const samplesNeeded = undefined;
   if (looks.length === 0)
     return {
-      ...{ verdict: "nothing-to-certify", samplesNeeded },
-      words: `Nothing that was tried kept the drop within ${tolerance} on select.`,
+      verdict: "nothing-to-certify",
+      samplesNeeded,
+      words: `Nothing that was tried kept the drop of ${name} within ${tolerance} on select.`,
     };
+  const onImages = ({ samples }: Look) => `on ${counted(samples, "image")} of certify`;
   if (passed > 0) {
-    const { drop, upper, samples } = looks[passed - 1];
+    const look = looks[passed - 1];
     const next = looks.at(passed);
     const limit =
       next === undefined
         ? ""
-        : ` The next smaller network was not certified: ${points(next.drop)} observed, up to ${points(next.upper)}.`;
+        : ` The next smaller network was not certified: ${amount(next.drop)} observed, up to ${amount(next.upper)}.`;
     return {
-      ...{ verdict: "certified", samplesNeeded },
+      verdict: "certified",
+      samplesNeeded,
       words:
-        `Certified with ${percent(confidence)} confidence: the drop is at most ${tolerance} ` +
-        `(${points(drop)} observed on ${samples} images of certify, up to ${points(upper)}).${limit}`,
+        `Certified with ${percent(confidence)} confidence: the drop of ${name} is at most ${tolerance} ` +
+        `(${amount(look.drop)} observed ${onImages(look)}, up to ${amount(look.upper)}).` +
+        `${limit}${caveatOf(look, isShare ? maxDrop : undefined)}`,
     };
   }
-  const [{ drop, upper, samples, level }] = looks;
-  const observed = `Not certified: ${points(drop)} observed on ${samples} images of certify`;
-  if (drop >= maxDrop)
+  const [look] = looks;
+  const { drop, upper, samples, level } = look;
+  const observed = `Not certified: a drop of ${name} of ${amount(drop)} observed ${onImages(look)}`;
+  if (drop > maxDrop || (drop === maxDrop && upper > maxDrop))
     return {
-      ...{ verdict: "drop-too-large", samplesNeeded },
+      verdict: "drop-too-large",
+      samplesNeeded,
       words: `${observed}, and the tolerance is ${tolerance}.`,
     };
-  const variance = varianceOf(looks[0]);
+  const few =
+    samples < fewestSamples(level)
+      ? `fewer than ${fewestSamples(level)} images certify nothing at this confidence`
+      : `so few images leave room for a drop up to ${amount(upper)}`;
+  const within = `${observed}, which is within the tolerance of ${tolerance}, but ${few}.`;
+  if (drop === maxDrop) return { verdict: "too-few-samples", samplesNeeded, words: within };
+  const variance = varianceOf(look);
   const needed = samplesToCertify({ variance, maxDrop, level, drop: Math.max(0, drop) });
   const atBest = samplesToCertify({ variance, maxDrop, level });
   const without =
     drop > 0 && atBest > samples ? `, and about ${roundUp(atBest)} had no drop been observed` : "";
   return {
-    ...{ verdict: "too-few-samples", samplesNeeded: needed },
-    words:
-      `${observed}, which is within the tolerance of ${tolerance}, but so few images leave room ` +
-      `for a drop up to ${points(upper)}. It would take about ${roundUp(needed)} images to certify it${without}.`,
+    verdict: "too-few-samples",
+    samplesNeeded: needed,
+    words: `${within} It would take about ${roundUp(needed)} images to certify it${without}.`,
   };
+}
+
+/**
+ * What so few images cannot exclude, where a certificate rests on few; nothing where there are enough. The
+ * tolerance is none of shares where the metric is not: then {@link smallKind} counts.
+ */
+function caveatOf({ samples, level }: Look, maxDrop: number | undefined): string {
+  if (!isFew({ samples, level }, maxDrop)) return "";
+  const share = maxDrop ?? smallKind;
+  const enough = Number.isFinite(samplesToSee(share, level))
+    ? ` ${roundUp(samplesToSee(share, level))} images show every kind that makes up ${percent(share)} or more.`
+    : "";
+  return (
+    ` Mind that ${samples} images are few: a kind of image that makes up as much as ` +
+    `${percent(largestUnseen(samples, level))} of all may be missing among them, and what it loses is not known.${enough}`
+  );
+}
+
+/** The kind of image that is looked for where the metric, and so its tolerance, is no share of all. */
+const smallKind = 0.05;
+
+/**
+ * Whether a certificate rests on few samples: a kind of sample that makes up the tolerance, and that the
+ * result gets wrong entirely, may be missing among them. Bounds for right and wrong answers never pass on
+ * so few; a bootstrap, which knows only of the differences that it has seen, may. The tolerance is
+ * `undefined` where the metric is no share of all.
+ */
+export function isFew(
+  { samples, level }: Pick<Look, "samples" | "level">,
+  maxDrop: number | undefined,
+): boolean {
+  return samples < samplesToSee(maxDrop ?? smallKind, level);
+}
+
+/**
+ * The largest share of all samples that may be missing among so many with probability `level`:
+ * (1 - share)ⁿ = level. Of 12 images at level 0.025 it is 26.5 %.
+ */
+export function largestUnseen(samples: number, level: number): number {
+  return 1 - level ** (1 / samples);
+}
+
+/** How many samples show at least one of a kind that makes up this share of all, but with probability `level`. */
+export function samplesToSee(share: number, level: number): number {
+  return Math.ceil(Math.log(level) / Math.log1p(-share));
+}
+
+/**
+ * Fewer samples certify nothing, whatever they say: that all of n lie on one side of a median has probability
+ * 2⁻ⁿ by chance alone, which must not exceed the level. Six at level 0.025.
+ */
+export function fewestSamples(level: number): number {
+  return Math.ceil(-Math.log2(level));
 }
 
 /** The variance of one sample's difference, as the width of the bound tells it. */
@@ -179,12 +245,6 @@ export function samplesToCertify({ variance, maxDrop, level, drop = 0 }: SampleN
   return Math.ceil((z * z * Math.max(variance, maxDrop)) / (maxDrop - drop) ** 2);
 }
 
-/** 0.0123 as "1.23 points". */
-function points(drop: number): string {
-  const text = inShortPoints(drop);
-  return `${text} ${text === "1" ? "point" : "points"}`;
-}
-
 function percent(share: number): string {
   return `${inShortPoints(share)} %`;
 }
@@ -192,5 +252,5 @@ function percent(share: number): string {
 /** To three digits, upwards: more would be no honest forecast. */
 function roundUp(count: number): string {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 2);
-  return (Math.ceil(count / unit) * unit).toLocaleString("en-US");
+  return formatInteger(Math.ceil(count / unit) * unit);
 }

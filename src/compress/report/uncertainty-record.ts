@@ -1,13 +1,9 @@
 /** @file Whether networks know how sure they may be, as it stands in a report. */
 import { z } from "zod";
+import { uncertaintyChange, uncertaintyOf } from "../../measure/outcome-uncertainty.ts";
 import type { Outcomes } from "../../measure/outcomes.ts";
 import type { Estimate } from "../../measure/statistics.ts";
-import {
-  type Uncertainty,
-  type UncertaintyChange,
-  uncertaintyChange,
-  uncertaintyOf,
-} from "../../measure/uncertainty.ts";
+import type { Uncertainty, UncertaintyChange } from "../../measure/uncertainty.ts";
 
 const estimate = z.object({ value: z.number(), ci95: z.tuple([z.number(), z.number()]) });
 const shared = {

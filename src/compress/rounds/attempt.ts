@@ -7,7 +7,7 @@ import { EspalierError } from "../../errors.ts";
 import { saveModel } from "../../files/model-file.ts";
 import { savePlan } from "../../files/plan-file.ts";
 import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
-import { inPoints } from "../../measure/words.ts";
+import { inPoints, metricWords } from "../../measure/words.ts";
 import { type ModelBytes, writeModel } from "../../onnx/write.ts";
 import { countRemoved } from "../../structure/removal.ts";
 import { removeUnits } from "../../structure/surgery.ts";
@@ -51,7 +51,7 @@ export async function tryOut(
   candidate: Candidate,
   trial: Trial,
 ): Promise<AttemptRecord> {
-  const { settings, original, hooks, session, run, method } = context;
+  const { settings, original, metric, hooks, session, run, method } = context;
   const { round, count, largestDrop, keepsZeros } = trial;
   const hasDensity = keepsZeros || settings.targets.density !== undefined;
   const pruned = removeFirst(candidate, count);
@@ -114,7 +114,9 @@ export async function tryOut(
     tuning: epochEntriesOf(history),
     ...(isAccepted
       ? {}
-      : { reason: `the drop on select is more than ${inPoints(largestDrop)} points` }),
+      : {
+          reason: `the drop on select is more than ${metricWords(metric).difference(largestDrop)}`,
+        }),
   };
 }
 
@@ -157,17 +159,18 @@ async function tune(
 export function describeAttempt(
   round: number,
   { remaining, drop, removed, tuned, isAccepted, reason }: AttemptRecord,
-  { original }: CompressContext,
+  { original, metric }: Pick<CompressContext, "original" | "metric">,
 ): string {
+  const { name, value, difference } = metricWords(metric);
   const way = [
-    `${inPoints(metricOf(original.select).value)}`,
-    `${inPoints(removed.value)} (removed)`,
-    ...(tuned === null ? [] : [`${inPoints(tuned.value)} (tuned)`]),
+    value(metricOf(original.select).value),
+    `${value(removed.value)} (removed)`,
+    ...(tuned === null ? [] : [`${value(tuned.value)} (tuned)`]),
   ];
   const end = isAccepted
     ? "accepted"
-    : `taken back: ${reason ?? `a drop of ${inPoints(drop)} is too much`}`;
+    : `taken back: ${reason ?? `a drop of ${difference(drop)} is too much`}`;
   const dense =
     remaining.density === undefined ? "" : `, ${inPoints(remaining.density)} % of the weights`;
-  return `round ${round}: ${inPoints(remaining.macs)} % of the MACs${dense}, on select ${way.join(" -> ")}, ${end}`;
+  return `round ${round}: ${inPoints(remaining.macs)} % of the MACs${dense}, ${name} on select ${way.join(" -> ")}, ${end}`;
 }

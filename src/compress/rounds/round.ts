@@ -9,7 +9,7 @@ import { EspalierError } from "../../errors.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { metricOf } from "../../measure/outcomes.ts";
-import { inPoints } from "../../measure/words.ts";
+import { metricWords } from "../../measure/words.ts";
 import type { Model } from "../../onnx/read.ts";
 import { type ModelBytes, writeModel } from "../../onnx/write.ts";
 import { costOf } from "../../structure/cost.ts";
@@ -128,7 +128,7 @@ export async function runRound(
  * the round may lose: whatever is removed then, tuning begins with a debt.
  */
 async function judgeLearning(
-  { settings, method, original, journal, examine }: CompressContext,
+  { settings, method, original, metric, journal, examine }: CompressContext,
   round: number,
   { learning }: Candidate,
   learnt: ModelBytes,
@@ -140,11 +140,14 @@ async function judgeLearning(
   });
   const before = metricOf(original.select).value;
   if (before - value <= Math.min(roundDropOf(settings), acceptedDropOf(settings, round))) return [];
-  const [was, is] = [before, value].map(inPoints);
+  const words = metricWords(metric);
+  const [was, is] = [before, value].map(words.value);
   const mild = method.options.some(({ name }) => name === "rate")
     ? ": a lower rate (--option rate=...) is milder"
     : "";
-  return [`learning alone took select from ${was} to ${is}, before anything was removed${mild}`];
+  return [
+    `learning alone took ${words.name} on select from ${was} to ${is}, before anything was removed${mild}`,
+  ];
 }
 
 /** What the method remembers of the round whose network lies at `path`. */

@@ -12,6 +12,7 @@ import { structureOf } from "../../structure/units.ts";
 import type { Evaluator } from "../../train/evaluation.ts";
 import { type CompressContext, type Original, tuningOf } from "../context.ts";
 import { type CustomMetric, type CustomParts, measureBy } from "../custom.ts";
+import { kindOf } from "../report/report-figures.ts";
 import { Journal } from "./journal.ts";
 import { type CompressConfig, runPaths } from "./run-folder.ts";
 import type { RunHooks } from "./run-hooks.ts";
@@ -41,8 +42,11 @@ export async function contextOf(
     weights: weightTotal(model.graph),
     select: await examineOn(chunks, "select"),
   };
+  const { metric: name } = kindOf(original.select, hasLabels);
   return {
-    ...{ run, settings, dataset, original, session, hooks, examine: examineOn },
+    ...{ run, settings, dataset, original, session, examine: examineOn },
+    metric: name,
+    hooks: needsLabels ? tellingAs(name, hooks) : hooks,
     method: anyMethodNamed(settings.method),
     tuning: {
       ...tuningOf(settings, dataset, model.graph, hasLabels),
@@ -51,6 +55,15 @@ export async function contextOf(
       ...(metric && { evaluator: evaluatorBy(metric, dataset) }),
     },
     journal: await Journal.open(runPaths(run).journal),
+  };
+}
+
+/** Epochs are told with the metric's name in reports: what the original says is right is no accuracy. */
+function tellingAs(metric: string, hooks: RunHooks): RunHooks {
+  return {
+    ...hooks,
+    onEpoch: ({ select, ...record }, isBest) =>
+      hooks.onEpoch?.({ ...record, ...(select && { select: { ...select, metric } }) }, isBest),
   };
 }
 

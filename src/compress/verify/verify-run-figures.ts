@@ -5,6 +5,7 @@ import { loadModel } from "../../files/model-file.ts";
 import { loadPlan } from "../../files/plan-file.ts";
 import type { Outcomes } from "../../measure/outcomes.ts";
 import { loadOutcomes } from "../../measure/outcomes-file.ts";
+import { version } from "../../runtime/versions.ts";
 import { costOf } from "../../structure/cost.ts";
 import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
 import { type Plan, removalOf } from "../../structure/plan.ts";
@@ -141,8 +142,13 @@ async function costsOf(run: string, plan?: Plan) {
 }
 
 /** Everything that follows from what the two networks said about each sample of `test`. */
-function testChecks(run: string, { hasLabels }: CompressConfig, report: CompressReport): Check[] {
+function testChecks(
+  run: string,
+  { versions: written, hasLabels }: CompressConfig,
+  report: CompressReport,
+): Check[] {
   const { predictions } = runPaths(run);
+  const isOwn = written.espalier === version();
   const ofRun = async (path: string) =>
     report.samples.test === 0 ? undefined : loadOutcomes(path);
   type Sides = readonly [Outcomes | undefined, Outcomes | undefined];
@@ -182,12 +188,11 @@ function testChecks(run: string, { hasLabels }: CompressConfig, report: Compress
           draws === undefined
             ? undefined
             : { draws, outcomes: await loadOutcomes(predictions.posterior) };
+        const found = uncertaintyRecordOf({ before, after, posterior }, hasLabels);
+        const compared = isOwn ? (own: typeof found) => own : withoutIntervals;
         return findings(
-          { calibration: report.calibration, uncertainty: report.uncertainty },
-          {
-            calibration: calibrationOf(before, after),
-            uncertainty: uncertaintyRecordOf({ before, after, posterior }, hasLabels),
-          },
+          { calibration: report.calibration, uncertainty: compared(report.uncertainty) },
+          { calibration: calibrationOf(before, after), uncertainty: compared(found) },
         );
       },
     },
@@ -197,13 +202,23 @@ function testChecks(run: string, { hasLabels }: CompressConfig, report: Compress
   ];
 }
 
+/** The record without its intervals: version 0.1.0 gave the metric others here than elsewhere in its reports. */
+function withoutIntervals(uncertainty: CompressReport["uncertainty"]): unknown {
+  return JSON.parse(
+    JSON.stringify(uncertainty, (key, value: unknown) => (key === "ci95" ? undefined : value)),
+  );
+}
+
 /** What the guard says, from the rounds and the looks: the ladder is declared and climbed again. */
 async function guard(
-  { settings: { maxDrop, confidence } }: CompressConfig,
-  { rounds, looks, chosenRound, drop, samples }: CompressReport,
+  { versions: written, settings: { maxDrop, confidence } }: CompressConfig,
+  { rounds, looks, metric, chosenRound, drop, samples }: CompressReport,
 ): Promise<Found> {
   const { round, isCertified, words, ...choice } = await chooseRound(rounds, {
-    ...{ maxDrop, confidence, samples: samples.certify },
+    maxDrop,
+    metric,
+    confidence,
+    samples: samples.certify,
     look: async (asked) => {
       const look = looks.find((made) => made.round === asked);
       if (look !== undefined) return look;
@@ -212,7 +227,13 @@ async function guard(
   });
   const { figures, problems } = findings(
     { looks, chosenRound, certified: drop.certified, words: drop.words },
-    { looks: choice.looks, chosenRound: round, certified: isCertified, words },
+    {
+      looks: choice.looks,
+      chosenRound: round,
+      certified: isCertified,
+      // Another version may say the same in other words.
+      words: written.espalier === version() ? words : drop.words,
+    },
   );
   const others = looks.filter((look) => look.samples !== samples.certify);
   return {
