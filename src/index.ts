@@ -132,6 +132,7 @@ export {
   type SessionOptions,
   withSession,
 } from "./runtime/session.ts";
+export { isolated } from "./runtime/shared-host.ts";
 export type { EpochRecord, Score } from "./train/checkpoint.ts";
 export type { Evaluator } from "./train/evaluation.ts";
 export type { TrainedNetwork, TrainSource } from "./train/network.ts";

@@ -39,9 +39,9 @@ export async function espalier(argv: readonly string[], io: Partial<Io> = {}): P
 const root = resolve(import.meta.dirname, "..");
 
 /** Starts `espalier` with these arguments in a process of its own, from source. Unread output is dropped. */
-export function startEspalier(argv: readonly string[]) {
-  const args = ["--import", "tsx", join(root, "src/cli/main.ts"), ...argv];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+export function startEspalier(argv: readonly string[], cwd: string = root) {
+  const args = ["--import", import.meta.resolve("tsx"), join(root, "src/cli/main.ts"), ...argv];
+  const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.resume();
   return child;
 }

@@ -5,6 +5,7 @@ import type { BenchResult } from "../measure/bench.ts";
 import { counted, speedOf } from "../measure/words.ts";
 import { escapeForTerminal, formatMs, wrap } from "../report/text.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
@@ -17,7 +18,7 @@ import { drawTable } from "./table.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
 /** Flags of `espalier bench`, as they are read. */
-export interface Flags extends ModelFlags {
+export interface Flags extends IsolationFlags, ModelFlags {
   readonly runs?: number;
   readonly seconds?: number;
   readonly threads?: number;
@@ -48,9 +49,9 @@ export function benchCommand(io: Io): Command {
     .option("--batch <n>", "samples per run (default 1)", integerFrom(1))
     .option("--provider <name>", "ONNX Runtime's execution provider (default cpu)")
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(addModelOptions(command)));
+  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return command.action((path: string, other: string | undefined, flags: Flags) =>
-    run(other === undefined ? [path] : [path, other], flags, io),
+    inHost(flags, () => run(other === undefined ? [path] : [path, other], flags, io), io.signal),
   );
 }
 

@@ -9,6 +9,7 @@ import { describeCompression, exitCodeOf } from "./compress-report.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
 import { follow } from "./follow.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addIsolateOption, type IsolationFlags } from "./isolation.ts";
 import { addJsonOption, addThreadsOption } from "./model-options.ts";
 import {
   addGroupOptions,
@@ -23,7 +24,13 @@ import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./tr
 import { fractionBelowOne, integerFrom, numberBetween, positiveValue } from "./values.ts";
 
 /** Flags of `espalier compress`, as they are read. */
-export interface Flags extends DataFlags, GroupFlags, TargetFlags, TrainingFlags, WidthFlags {
+export interface Flags
+  extends DataFlags,
+    GroupFlags,
+    IsolationFlags,
+    TargetFlags,
+    TrainingFlags,
+    WidthFlags {
   readonly data: string;
   readonly output?: string;
   readonly method?: string;
@@ -132,13 +139,13 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     .optionsGroup("Options:")
     .option("--external-data", "allow weights in other files of the model's folder")
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(command));
+  addJsonOption(addIsolateOption(addThreadsOption(command)));
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
     if (flags.dryRun) return plan(network, flags, io);
     const run = requireOutput(flags.output);
     const { compressRun } = await import("../compress/compress-run.ts");
     const { writeReportHtml } = await import("../report/write.ts");
-    const report = await follow(io, (hooks) =>
+    const report = await follow(io, flags, (hooks) =>
       compressRun({ ...requestOf(network, flags), run }, hooks),
     );
     await writeReportHtml(run);
@@ -155,7 +162,7 @@ async function plan(network: string, flags: Flags, io: Io): Promise<void> {
     ...requestOf(network, flags),
     ...(run !== undefined && { run }),
   };
-  const planned = await follow(io, async (hooks) => {
+  const planned = await follow(io, flags, async (hooks) => {
     const found = await planCompression(request, hooks);
     for (const warning of found.warnings) hooks.onWarning?.(warning);
     return found;

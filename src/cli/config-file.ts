@@ -63,12 +63,13 @@ async function readConfig(file: string): Promise<unknown> {
   }
 }
 
-/** The value as the option's own parser makes it from text; undefined for a switch that is off. */
+/** The value as the option's own parser makes it from text; undefined for a switch that stays as it is. */
 function settingFor(file: string, where: string, option: Option, value: FlagValue): unknown {
-  if (option.isBoolean() || typeof value === "boolean") {
+  const isSwitch = option.isBoolean() || option.negate;
+  if (isSwitch || typeof value === "boolean") {
     if (typeof value !== "boolean") throw invalid(file, `${where}: expected true or false`);
-    if (!option.isBoolean()) throw invalid(file, `${where}: expected a value, not ${value}`);
-    return value || undefined;
+    if (!isSwitch) throw invalid(file, `${where}: expected a value, not ${value}`);
+    return value === option.negate ? undefined : value;
   }
   try {
     return textsOf(option, value).reduce<unknown>(

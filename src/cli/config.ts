@@ -22,7 +22,7 @@ export type FlagValue =
   | Readonly<Record<string, string | number>>;
 
 /** What may stand for a value that a command reads as a T. */
-type Given<T> = T extends true
+type Given<T> = T extends boolean
   ? boolean
   : T extends number
     ? number

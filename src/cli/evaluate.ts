@@ -10,6 +10,7 @@ import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from 
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
@@ -22,7 +23,7 @@ import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
 /** Flags of `espalier evaluate`, as they are read. */
-export interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends DataFlags, IsolationFlags, ModelFlags {
   readonly data?: string;
   readonly split: Role;
   readonly posteriorSamples?: number;
@@ -78,8 +79,10 @@ export function evaluateCommand(io: Io): Command {
     .option("--posterior-samples <n>", "draws from the posterior of a run", integerFrom(1))
     .option("--seed <n>", "of draws and resampling (default 0)", integerFrom(0))
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(addModelOptions(command)));
-  return addDataOptions(command).action((path: string, flags: Flags) => run(path, flags, io));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
+  return addDataOptions(command).action((path: string, flags: Flags) =>
+    inHost(flags, () => run(path, flags, io), io.signal),
+  );
 }
 
 async function run(path: string, flags: Flags, io: Io): Promise<void> {

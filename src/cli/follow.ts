@@ -5,17 +5,19 @@ import { escapeForTerminal, formatCount } from "../report/text.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
 import type { TrainProgress } from "../train/options.ts";
 import type { Io } from "./io.ts";
+import { type IsolationFlags, inHost } from "./isolation.ts";
 import { newProgress, type Step } from "./progress.ts";
 
-/** Runs `work` and shows how far it is. */
+/** Runs `work` where its flags say, and shows how far it is. */
 export async function follow<Report>(
   io: Io,
+  flags: IsolationFlags,
   work: (hooks: RunHooks) => Promise<Report>,
 ): Promise<Report> {
   const progress = newProgress(io);
   let epochs = 0;
   try {
-    return await work({
+    const hooks: RunHooks = {
       signal: io.signal,
       onPhase: progress.phase,
       onProgress(training) {
@@ -26,7 +28,9 @@ export async function follow<Report>(
       onTest: ({ done, total, unit = "samples" }) => progress.step({ done, total, unit }),
       onNote: (note) => progress.note(escapeForTerminal(note)),
       onWarning: (warning) => progress.warn(escapeForTerminal(warning)),
-    });
+    };
+    // A run that is stopped keeps its state, so its host must outlive the stop.
+    return await inHost(flags, () => work(hooks));
   } finally {
     progress.end();
   }

@@ -6,6 +6,7 @@ import type { Packed } from "../pack/pack.ts";
 import { addDataOptions, type DataFlags, givenDataFlags } from "./data-options.ts";
 import type { Io } from "./io.ts";
 import { writeJson } from "./io.ts";
+import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
@@ -21,7 +22,7 @@ import { newProgress } from "./progress.ts";
 import { fractionBelowOne, integerFrom, nonNegativeValue, positiveValue } from "./values.ts";
 
 /** Flags of `espalier pack`, as they are read. */
-export interface Flags extends ModelFlags, DataFlags, TuningFlags {
+export interface Flags extends DataFlags, IsolationFlags, ModelFlags, TuningFlags {
   readonly output: string;
   readonly lossless?: true;
   readonly bits?: number;
@@ -93,8 +94,10 @@ export function packCommand(io: Io): Command {
     .option("--limit <n>", "only the first n samples of a split", integerFrom(1))
     .option("--batch <n>", "samples per run (default 128), and per step (64)", integerFrom(1));
   addTuningOptions(command).optionsGroup("Options:").addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(addModelOptions(command)));
-  return addDataOptions(command).action((path: string, flags: Flags) => run(path, flags, io));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
+  return addDataOptions(command).action((path: string, flags: Flags) =>
+    inHost(flags, () => run(path, flags, io), io.signal),
+  );
 }
 
 async function run(path: string, flags: Flags, io: Io): Promise<void> {

@@ -12,6 +12,7 @@ import { countWeights } from "../structure/layer-weights.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
@@ -34,7 +35,13 @@ import {
 import { integerFrom } from "./values.ts";
 
 /** Flags of `espalier prune`, as they are read. */
-export interface Flags extends DataFlags, GroupFlags, ModelFlags, TargetFlags, WidthFlags {
+export interface Flags
+  extends DataFlags,
+    GroupFlags,
+    IsolationFlags,
+    ModelFlags,
+    TargetFlags,
+    WidthFlags {
   readonly output?: string;
   readonly method?: string;
   readonly mode?: string;
@@ -108,7 +115,7 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .optionsGroup("Options:")
     .option("--verify-data <DIR>", "verify on images of this data set too")
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(addModelOptions(command)));
+  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(async (path: string, flags: Flags) =>
     end(await run(path, flags, io)),
   );
@@ -119,7 +126,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<number> {
   if (flags.output !== undefined) await requireWritable(path, flags.output);
   const progress = newProgress(io);
   try {
-    return await pruneAndWrite(path, flags, io, progress);
+    return await inHost(flags, () => pruneAndWrite(path, flags, io, progress), io.signal);
   } finally {
     progress.end();
   }

@@ -3,11 +3,12 @@ import { Command } from "commander";
 import { describeCompression, exitCodeOf } from "./compress-report.ts";
 import { follow } from "./follow.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addIsolateOption, type IsolationFlags } from "./isolation.ts";
 import { addJsonOption } from "./model-options.ts";
 import { describeTraining } from "./train-report.ts";
 
 /** Flags of `espalier resume`, as they are read. */
-export interface Flags {
+export interface Flags extends IsolationFlags {
   readonly data?: string;
   readonly json?: true;
 }
@@ -31,9 +32,11 @@ export function resumeCommand(io: Io, end: (exitCode: number) => void): Command 
     .description("Goes on with a run that was stopped.")
     .option("--data <DIR>", "where the data lie now, if they were moved")
     .addHelpText("after", explanation);
-  return addJsonOption(command).action(async (run: string, { data, json }: Flags) => {
+  addJsonOption(addIsolateOption(command));
+  return command.action(async (run: string, flags: Flags) => {
+    const { data, json } = flags;
     const { resumeRun } = await import("../compress/runs/resume-run.ts");
-    const report = await follow(io, (hooks) => resumeRun(run, { ...hooks, data }));
+    const report = await follow(io, flags, (hooks) => resumeRun(run, { ...hooks, data }));
     if (report.command === "compress") {
       const { writeReportHtml } = await import("../report/write.ts");
       await writeReportHtml(run);

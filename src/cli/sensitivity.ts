@@ -5,6 +5,7 @@ import type { Role } from "../data/splits.ts";
 import { escapeForTerminal } from "../report/text.ts";
 import { addDataOptions, type DataFlags, open, roleOption } from "./data-options.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
@@ -18,7 +19,7 @@ import { describeSensitivity } from "./sensitivity-report.ts";
 import { integerFrom } from "./values.ts";
 
 /** Flags of `espalier sensitivity`, as they are read. */
-export interface Flags extends DataFlags, GroupFlags, ModelFlags {
+export interface Flags extends DataFlags, GroupFlags, IsolationFlags, ModelFlags {
   readonly data: string;
   readonly method?: string;
   readonly split: Role;
@@ -63,9 +64,9 @@ export function sensitivityCommand(io: Io): Command {
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
     .option("--output <name>", "the output to measure")
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(addModelOptions(command)));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(async (path: string, flags: Flags) => {
-    const measured = await run(path, flags, io);
+    const measured = await inHost(flags, () => run(path, flags, io), io.signal);
     if (flags.json) writeJson(io, measured);
     else io.out(describeSensitivity(measured, io));
   });

@@ -5,13 +5,14 @@ import type { TrainSettingsInput } from "../compress/training/train-settings.ts"
 import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
 import { follow } from "./follow.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addIsolateOption, type IsolationFlags } from "./isolation.ts";
 import { addJsonOption, addThreadsOption } from "./model-options.ts";
 import { describeTraining } from "./train-report.ts";
 import { addTrainingOptions, type TrainingFlags, trainingSettingsOf } from "./training-options.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
 /** Flags of `espalier train`, as they are read. */
-export interface Flags extends DataFlags, TrainingFlags {
+export interface Flags extends DataFlags, IsolationFlags, TrainingFlags {
   readonly data: string;
   readonly output: string;
   readonly distill?: string;
@@ -91,10 +92,10 @@ export function trainCommand(io: Io): Command {
     .optionsGroup("Options:")
     .option("--external-data", "allow weights in other files of the model's folder")
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(command));
+  addJsonOption(addIsolateOption(addThreadsOption(command)));
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
     const { trainRun } = await import("../compress/training/train-run.ts");
-    const report = await follow(io, (hooks) => trainRun(requestOf(network, flags), hooks));
+    const report = await follow(io, flags, (hooks) => trainRun(requestOf(network, flags), hooks));
     if (flags.json) writeJson(io, report);
     else io.out(describeTraining(flags.output, report, io.columns));
   });

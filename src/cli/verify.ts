@@ -4,6 +4,7 @@ import { EspalierError } from "../errors.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { type Io, writeJson } from "./io.ts";
+import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
@@ -18,7 +19,7 @@ import { integerFrom, positiveValue } from "./values.ts";
 import { describeRunVerification } from "./verify-report.ts";
 
 /** Flags of `espalier verify`, as they are read. */
-export interface Flags extends ModelFlags, DataFlags {
+export interface Flags extends ModelFlags, DataFlags, IsolationFlags {
   readonly plan?: string;
   readonly data?: string;
   readonly samples?: number;
@@ -63,15 +64,20 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
     .option("--tolerance <share>", "largest error allowed, of the output's range", positiveValue)
     .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
     .addHelpText("after", explanation);
-  addJsonOption(addThreadsOption(addModelOptions(command)));
+  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(
     async (first: string, small: string | undefined, flags: Flags) => {
       const progress = newProgress(io);
       try {
         end(
-          small === undefined
-            ? await verifyFolder(first, flags, io, progress)
-            : await verifyPair(first, small, flags, io, progress),
+          await inHost(
+            flags,
+            () =>
+              small === undefined
+                ? verifyFolder(first, flags, io, progress)
+                : verifyPair(first, small, flags, io, progress),
+            io.signal,
+          ),
         );
       } finally {
         progress.end();

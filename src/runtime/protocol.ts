@@ -1,7 +1,7 @@
-/** @file What the runtime and its worker thread say to each other. */
+/** @file What sessions and the host of ONNX Runtime say to each other. */
 import type { DType } from "../tensor/dtype.ts";
 
-/** A tensor on its way between threads: bytes that change owner, or strings, which are copied. */
+/** A tensor on its way to the host or back: bytes that may change owner, or strings, which are copied. */
 export interface WireTensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -128,9 +128,9 @@ export type Request = {
   };
 }[CallName];
 
-/** Why a call failed: onnxruntime's own words, or a provider that is not there. */
+/** Why a call failed: onnxruntime's own words, a type that cannot come here, or a provider that is not there. */
 export type Failure =
-  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "failed" | "type"; readonly message: string }
   | {
       readonly kind: "provider";
       readonly provider: string;

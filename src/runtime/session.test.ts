@@ -10,7 +10,8 @@ import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { type Feeds, listProviders, openSession, profileNodes, withSession } from "./session.ts";
-import { sharedWorker, startWorker } from "./worker-thread.ts";
+import { sharedHost } from "./shared-host.ts";
+import { startWorker } from "./worker-thread.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "espalier-session-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -263,11 +264,11 @@ describe("the worker thread", () => {
   });
 
   it("is replaced by a new one after its end", async () => {
-    const first = sharedWorker();
+    const first = sharedHost();
     await first.terminate();
     const y = await withSession(denseModel(), {}, (session) => session.run(denseRow));
     expect(numbers(y)).toEqual(denseResult);
-    expect(sharedWorker()).not.toBe(first);
+    expect(sharedHost()).not.toBe(first);
   });
 
   it("lets the process exit while sessions are open, and writes nothing of its own", async () => {

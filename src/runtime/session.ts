@@ -4,9 +4,10 @@ import type { Shape } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { RuntimeHost } from "./host.ts";
 import type { WireNodeTime, WireOptions } from "./protocol.ts";
+import { sharedHost } from "./shared-host.ts";
 import { fromWire, fromWireInputs, fromWireOutput, toWireFeeds, toWireModel } from "./wire.ts";
-import { sharedWorker, type WorkerThread } from "./worker-thread.ts";
 
 /**
  * A model as bytes, as pieces that are laid end to end, as a file that onnxruntime reads itself, or as
@@ -87,11 +88,11 @@ export interface Session {
 export async function openSession(
   model: ModelSource,
   options: SessionOptions = {},
-  worker: WorkerThread = sharedWorker(),
+  host: RuntimeHost = sharedHost(),
 ): Promise<Session> {
   const { signal } = options;
   if (signal?.aborted) throw aborted();
-  const opening = openIn(worker, model, options);
+  const opening = openIn(host, model, options);
   if (signal === undefined) return opening;
   return new Promise((resolve, reject) => {
     const abort = (): void => {
@@ -105,8 +106,8 @@ export async function openSession(
 }
 
 /** The execution providers that this build of onnxruntime knows; whether one starts, only a load tells. */
-export function listProviders(worker: WorkerThread = sharedWorker()): Promise<readonly string[]> {
-  return worker.call("providers", null);
+export function listProviders(host: RuntimeHost = sharedHost()): Promise<readonly string[]> {
+  return host.call("providers", null);
 }
 
 /** Opens a session for the length of `use`, and closes it whatever happens. */
@@ -135,14 +136,14 @@ export async function profileNodes(
   model: ModelSource,
   feeds: Feeds,
   options: SessionOptions & { readonly runs: number; readonly warmup: number },
-  worker: WorkerThread = sharedWorker(),
+  host: RuntimeHost = sharedHost(),
 ): Promise<readonly NodeTime[]> {
   const { runs, warmup } = options;
   const transfer: ArrayBuffer[] = [];
   const wireFeeds = toWireFeeds(feeds, false, transfer);
   const wireModel = toWireModel(model, transfer);
   const ask = { model: wireModel, options: wireOptions(options), feeds: wireFeeds, runs, warmup };
-  return worker.call("profile", ask, transfer);
+  return host.call("profile", ask, transfer);
 }
 
 /** The options, complete. */
@@ -156,13 +157,13 @@ function aborted(): EspalierError {
 }
 
 async function openIn(
-  worker: WorkerThread,
+  host: RuntimeHost,
   model: ModelSource,
   options: SessionOptions,
 ): Promise<Session> {
   const transfer: ArrayBuffer[] = [];
   const ask = { model: toWireModel(model, transfer), options: wireOptions(options) };
-  const { session, inputs, outputs } = await worker.call("open", ask, transfer);
+  const { session, inputs, outputs } = await host.call("open", ask, transfer);
   let isOpen = true;
   let held: Feeds | undefined;
 
@@ -171,7 +172,7 @@ async function openIn(
     isOpen = false;
     held = undefined;
     // A thread that has ended has released everything already.
-    if (worker.isAlive()) await worker.call("close", { session });
+    if (host.isAlive()) await host.call("close", { session });
   };
   return {
     inputs: fromWireInputs(inputs, outputs),
@@ -179,16 +180,16 @@ async function openIn(
     async run(feeds, fetches, { handOver = false } = {}) {
       const transfer: ArrayBuffer[] = [];
       const ask = { session, feeds: toWireFeeds(feeds, handOver, transfer), fetches };
-      const results = await worker.call("run", ask, transfer);
+      const results = await host.call("run", ask, transfer);
       return new Map([...results].map(([name, tensor]) => [name, fromWire(tensor)]));
     },
     async time(feeds, { runs, warmup }) {
       const transfer: ArrayBuffer[] = [];
       const wire = feeds === held ? undefined : toWireFeeds(feeds, false, transfer);
       // Both are posted at once, so that no other call can come between them.
-      const holding = wire && worker.call("hold", { session, feeds: wire }, transfer);
+      const holding = wire && host.call("hold", { session, feeds: wire }, transfer);
       held = feeds;
-      const timing = worker.call("time", { session, runs, warmup });
+      const timing = host.call("time", { session, runs, warmup });
       try {
         const [times] = await Promise.all([timing, holding]);
         return times;

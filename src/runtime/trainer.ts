@@ -5,9 +5,10 @@
  */
 import { EspalierError } from "../errors.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import type { RuntimeHost } from "./host.ts";
 import { type Feeds, type ModelSource, type SessionOptions, wireOptions } from "./session.ts";
+import { sharedHost } from "./shared-host.ts";
 import { fromWire, toWireFeeds, toWireModel } from "./wire.ts";
-import { sharedWorker, type WorkerThread } from "./worker-thread.ts";
 
 /** How a session with state is opened. */
 export interface TrainerOptions extends SessionOptions {
@@ -54,12 +55,12 @@ export interface Trainer {
 export async function openTrainer(
   model: ModelSource,
   options: TrainerOptions,
-  worker: WorkerThread = sharedWorker(),
+  host: RuntimeHost = sharedHost(),
 ): Promise<Trainer> {
   const { state, initial, guard, signal } = options;
   if (signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the network was loaded.");
   const transfer: ArrayBuffer[] = [];
-  const { session } = await worker.call(
+  const { session } = await host.call(
     "openTraining",
     {
       model: toWireModel(model, transfer),
@@ -74,22 +75,22 @@ export async function openTrainer(
   const close = async (): Promise<void> => {
     if (!isOpen) return;
     isOpen = false;
-    if (worker.isAlive()) await worker.call("close", { session });
+    if (host.isAlive()) await host.call("close", { session });
   };
   return {
     async step(feeds, fetches) {
       const transfer: ArrayBuffer[] = [];
       const ask = { session, feeds: toWireFeeds(feeds, true, transfer), fetches };
-      const { status, results } = await worker.call("step", ask, transfer);
+      const { status, results } = await host.call("step", ask, transfer);
       return { status, results: fromWireFeeds(results) };
     },
     async readState(names) {
-      return fromWireFeeds(await worker.call("readState", { session, names }));
+      return fromWireFeeds(await host.call("readState", { session, names }));
     },
     async writeState(state) {
       const transfer: ArrayBuffer[] = [];
       const ask = { session, state: toWireFeeds(state, false, transfer) };
-      await worker.call("writeState", ask, transfer);
+      await host.call("writeState", ask, transfer);
     },
     close,
     [Symbol.asyncDispose]: close,

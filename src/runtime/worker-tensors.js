@@ -20,14 +20,47 @@ const arrayOf = {
   uint32: Uint32Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
-  int4: Uint8Array,
-  uint4: Uint8Array,
 };
+
+/** Raised for element types that onnxruntime-node cannot take or give. */
+export class TypeFailure extends Error {}
+
+/** onnxruntime's numbers of the element types that onnxruntime-node does not know. */
+const unknownTypes = new Map([
+  [14, "complex64"],
+  [15, "complex128"],
+  [16, "bfloat16"],
+  [17, "float8e4m3fn"],
+  [18, "float8e4m3fnuz"],
+  [19, "float8e5m2"],
+  [20, "float8e5m2fnuz"],
+  [23, "float4e2m1"],
+  [24, "uint2"],
+  [25, "int2"],
+]);
+
+/**
+ * What onnxruntime-node says of a type that it does not know, in words; any other error as it is.
+ * @param {unknown} error
+ */
+export function typeFailureOf(error) {
+  const [, number] = /Unsupported data type: (\d+)/.exec(String(error)) ?? [];
+  if (number === undefined) return error;
+  const type = unknownTypes.get(Number(number)) ?? `of type number ${number}`;
+  return new TypeFailure(`an input or output is ${type}`);
+}
+
+/**
+ * Types of two elements to a byte, whose size onnxruntime-node does not know: for an output it asks for an
+ * impossible amount of memory, which ends the process, and an input of it would be misread.
+ */
+const halfBytes = new Set(["int4", "uint4"]);
 
 /** @param {readonly ort.InferenceSession.ValueMetadata[]} values @returns {WireValue[]} */
 export function describe(values) {
   return values.map((value) => {
     if (!value.isTensor) throw new Error(`"${value.name}" is not a tensor`);
+    if (halfBytes.has(value.type)) throw new TypeFailure(`"${value.name}" is ${value.type}`);
     return { name: value.name, dtype: value.type, shape: value.shape };
   });
 }

@@ -1,5 +1,5 @@
 /**
- * @file The thread in which onnxruntime lives; the only code that calls it.
+ * @file The thread in which onnxruntime lives, of this process or of one of its own; the only code that calls it.
  *
  * Plain JavaScript, because Node starts this file by itself: from source (under tsx and vitest alike)
  * and from the build. Calls are served one after the other, so a timed run is never disturbed.
@@ -11,7 +11,14 @@ import { performance } from "node:perf_hooks";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import { enter, leave } from "./gate.js";
-import { describe, discard, fromTensor, toFeeds } from "./worker-tensors.js";
+import {
+  describe,
+  discard,
+  fromTensor,
+  TypeFailure,
+  toFeeds,
+  typeFailureOf,
+} from "./worker-tensors.js";
 import { newTraining } from "./worker-training.js";
 
 /**
@@ -101,7 +108,7 @@ async function create(model, options, profilePrefix) {
   } catch (error) {
     const message = messageOf(error);
     const refused = options.providers.find((provider) => refusedBy(provider, message));
-    throw refused === undefined ? error : new ProviderError(refused, message);
+    throw refused === undefined ? typeFailureOf(error) : new ProviderError(refused, message);
   } finally {
     if (typeof model !== "string") discard(model);
   }
@@ -276,6 +283,7 @@ function messageOf(error) {
 /** @param {unknown} error @returns {Failure} */
 function failureOf(error) {
   const message = messageOf(error);
+  if (error instanceof TypeFailure) return { kind: "type", message };
   if (!(error instanceof ProviderError)) return { kind: "failed", message };
   return { kind: "provider", provider: error.provider, available: providerNames(), message };
 }
