@@ -1,5 +1,7 @@
 /** @file Flags from a configuration file: they count, the command line wins, and mistakes are named. */
-import { writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, mkdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { defineConfig } from "../src/cli/config.ts";
@@ -70,16 +72,14 @@ describe("a configuration file", () => {
       pack: { bits: 6 },
       unpack: { maxBytes: 2 ** 20 },
       resume: { data: "mnist" },
-      report: { json: true },
-      methods: { json: true },
     });
     const { out: help } = await espalier(["--help"]);
     const commands = [...help.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name);
-    expect(Object.keys(all).sort()).toEqual(commands.sort());
-    const { folder } = await workplace(all);
-    const { exitCode, out } = await espalier(["methods"], { folder });
+    expect([...Object.keys(all), "methods", "report"].sort()).toEqual(commands.sort());
+    const { folder, net } = await workplace({ ...all, inspect: { json: true } });
+    const { exitCode, out } = await espalier(["inspect", net], { folder });
     expect(exitCode).toBe(0);
-    expect(JSON.parse(out).methods.length).toBeGreaterThan(0);
+    expect(JSON.parse(out).macs).toBeGreaterThan(0);
   });
 
   it("may ask for JSON, of failures too", async () => {
@@ -99,11 +99,118 @@ describe("a configuration file", () => {
   });
 });
 
+describe("code of the current folder", () => {
+  /** A configuration that leaves a trace when it is run, and asks for JSON of every command. */
+  async function trap(name = "espalier.config.mjs") {
+    const place = await workplace("", name);
+    const trace = join(place.folder, "trace");
+    const commands = ["inspect", "prune", "verify", "bench"];
+    const flags = commands.map((command) => `${command}: { json: true }`);
+    const code = `import { writeFileSync } from "node:fs";
+      writeFileSync(${JSON.stringify(trace)}, "");
+      export default { ${flags.join(", ")} };`;
+    await writeFile(join(place.folder, name), code);
+    return { ...place, isRun: () => existsSync(trace) };
+  }
+
+  it.each([
+    ["--version"],
+    ["--help"],
+    ["help", "prune"],
+    ["methods"],
+    ["report", "."],
+    ["no-such-command"],
+    ["inspect", "net.onnx"],
+    ["verify", "."],
+    ["verify", "net.onnx", "small.onnx"],
+    ["unpack", "net.esp", "-o", "net.onnx"],
+    ["resume", "."],
+    ["bench", "net.onnx", "--no-config"],
+  ])("is not run by %s %s", async (...argv) => {
+    for (const name of ["espalier.config.mjs", "espalier.config.js", "espalier.config.ts"]) {
+      const { folder, isRun } = await trap(name);
+      await espalier(argv, { folder });
+      expect(isRun()).toBe(false);
+    }
+  });
+
+  it.each([
+    ["config.json", "original.onnx"],
+    ["config.json", "events.jsonl"],
+  ])("is not run where %s and %s say that it is of a run, nor further down", async (...names) => {
+    const { folder, net, isRun } = await trap();
+    for (const name of names) await writeFile(join(folder, name), "{}");
+    const inner = join(folder, "rounds", "01");
+    await mkdir(inner, { recursive: true });
+    await cp(join(folder, "espalier.config.mjs"), join(inner, "espalier.config.mjs"));
+    for (const place of [folder, inner]) {
+      const { exitCode, err } = await espalier(["bench", net, "--runs", "1"], { folder: place });
+      expect(exitCode).toBe(0);
+      expect(err).toContain(
+        "note: espalier.config.mjs is not read: it lies in the folder of a run",
+      );
+      expect(isRun()).toBe(false);
+    }
+  });
+
+  it("is passed over with a note, and run where it is named", async () => {
+    const { folder, net, isRun } = await trap();
+    const unasked = await espalier(["inspect", net], { folder });
+    expect(unasked.err).toContain("espalier.config.mjs is not read: it is code");
+    expect(isRun()).toBe(false);
+    const config = join(folder, "espalier.config.mjs");
+    for (const argv of [
+      ["inspect", net, "--config", config],
+      [`--config=${config}`, "inspect", net],
+    ]) {
+      const { exitCode, out } = await espalier(argv, { folder: tmpdir() });
+      expect(exitCode).toBe(0);
+      expect(JSON.parse(out).macs).toBeGreaterThan(0);
+    }
+    expect(isRun()).toBe(true);
+  });
+
+  it("is run where flags of the command can stand in it", async () => {
+    const { folder, isRun } = await trap();
+    await espalier(["bench", "none.onnx"], { folder });
+    expect(isRun()).toBe(true);
+  });
+});
+
+describe("other forms of a configuration:", () => {
+  const code = "const runs: number = 1;\nexport default { bench: { runs, json: true } };";
+
+  it("TypeScript is run where modules of it can be loaded, as here", async () => {
+    const { folder, net } = await workplace(code, "espalier.config.ts");
+    const { exitCode, out } = await espalier(["bench", net], { folder });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out).medianMs).toBeGreaterThan(0);
+  });
+
+  it.each(["yaml", "cjs", "toml"])("%s is named as none", async (ending) => {
+    const { folder, net } = await workplace("", `espalier.config.${ending}`);
+    const { exitCode, err } = await espalier(["bench", net], { folder });
+    expect(exitCode).toBe(2);
+    expect(err).toContain(`espalier.config.${ending} is in no form that is read`);
+    expect(
+      (await espalier(["bench", net, "--runs", "1", "--no-config"], { folder })).exitCode,
+    ).toBe(0);
+  });
+
+  it("a file that is named and not there is an error", async () => {
+    const { net } = await workplace({});
+    const { exitCode, err } = await espalier(["bench", net, "--config", "none.json"]);
+    expect(exitCode).toBe(2);
+    expect(err).toContain("none.json cannot be read");
+  });
+});
+
 describe("a mistake in a configuration file is named:", () => {
   it.each([
     ["no JSON", "{", "cannot be read"],
     ["no commands", [1], "no flags by command"],
     ["a command that is not there", { shrink: {} }, "a command shrink"],
+    ["a command that takes no flags of a file", { methods: { json: true } }, "the command methods"],
     ["a flag that is not there", { prune: { ratio: 0.5 } }, "a flag ratio"],
     ["a value that the flag does not take", { prune: { macs: 2 } }, "prune.macs: Give the share"],
     [

@@ -1,13 +1,39 @@
-/** @file Reads `espalier.config.{mjs,js,json}` and gives its flags to the commands, which may override them. */
+/**
+ * @file Reads `espalier.config.*` and gives its flags to the commands, which may override them.
+ *
+ * Such a file may be code, and it may lie in a folder that came from somebody else. Unless it is named, it is
+ * read only for commands that it can speak of, code only for those that make something of the user's own files,
+ * and nothing from the folder of a run.
+ */
 import { access, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
-import type { FlagValue } from "./config.ts";
+import type { EspalierConfig, FlagValue } from "./config.ts";
 
-const names = ["espalier.config.mjs", "espalier.config.js", "espalier.config.json"] as const;
+const codeNames = ["mjs", "js", "mts", "ts"].map((ending) => `espalier.config.${ending}`);
+const dataName = "espalier.config.json";
+/** Names that look like a configuration and are none. */
+const otherNames = ["cjs", "cts", "jsonc", "toml", "yaml", "yml"].map(
+  (ending) => `espalier.config.${ending}`,
+);
+
+/** The commands that a configuration speaks of; those with `false` look at what may come from anybody. */
+const configurable: Readonly<Record<keyof EspalierConfig, boolean>> = {
+  inspect: false,
+  prune: true,
+  verify: false,
+  evaluate: true,
+  train: true,
+  compress: true,
+  bench: true,
+  sensitivity: true,
+  pack: true,
+  unpack: false,
+  resume: false,
+};
 
 const text = z.union([z.string(), z.number()]);
 const configuration = z.record(
@@ -15,15 +41,29 @@ const configuration = z.record(
   z.record(z.string(), z.union([text, z.boolean(), z.array(text), z.record(z.string(), text)])),
 );
 
+/** Where flags may come from, besides the command line. */
+export interface ConfigPlace {
+  /** A file that the user names; `false` for none at all. */
+  readonly named: string | false | undefined;
+  /** Where a file is looked for otherwise. */
+  readonly folder: string;
+  /** What is told about a file that is passed over. */
+  readonly onNote: (note: string) => void;
+}
+
 /**
- * Sets the flags that the configuration in `folder` gives, each checked as on the command line. Flags of
- * the command line win; those that may be repeated add up.
+ * Sets the flags of `command` that a configuration gives, each checked as on the command line. Flags of the
+ * command line win; those that may be repeated add up. Of `program`, the other commands are checked, too.
  *
  * Fails with `CONFIG_INVALID` where the file cannot be read, or names a command or flag that is not there,
  * or a value that the flag does not take.
  */
-export async function applyConfig(program: Command, folder: string): Promise<void> {
-  const file = await findConfig(folder);
+export async function applyConfig(
+  program: Command,
+  command: Command,
+  place: ConfigPlace,
+): Promise<void> {
+  const file = await findConfig(command.name(), place);
   if (file === undefined) return;
   const parsed = configuration.safeParse(await readConfig(file));
   if (!parsed.success)
@@ -31,6 +71,8 @@ export async function applyConfig(program: Command, folder: string): Promise<voi
   for (const [name, flags] of Object.entries(parsed.data)) {
     const command = program.commands.find((candidate) => candidate.name() === name);
     if (command === undefined) throw invalid(file, `names a command ${name}, which is not there`);
+    if (!Object.hasOwn(configurable, name))
+      throw invalid(file, `names the command ${name}, which takes no flags from a file`);
     for (const [flag, value] of Object.entries(flags)) {
       const option = command.options.find((candidate) => candidate.attributeName() === flag);
       if (option === undefined)
@@ -41,14 +83,43 @@ export async function applyConfig(program: Command, folder: string): Promise<voi
   }
 }
 
-async function findConfig(folder: string): Promise<string | undefined> {
+/** The file that is to be read for a command, if any. */
+async function findConfig(
+  command: string,
+  { named, folder, onNote }: ConfigPlace,
+): Promise<string | undefined> {
+  if (named === false || !isConfigurable(command)) return undefined;
+  if (named !== undefined) return resolve(folder, named);
+  const name = await firstThere(folder, [...codeNames, dataName]);
+  if (name === undefined) {
+    const other = await firstThere(folder, otherNames);
+    if (other === undefined) return undefined;
+    throw new EspalierError("CONFIG_INVALID", `${join(folder, other)} is in no form that is read`, {
+      hint: `Name it ${codeNames[0]} or ${dataName}, or give --no-config.`,
+      data: { file: join(folder, other) },
+    });
+  }
+  const passOver = (why: string): undefined => {
+    onNote(`${name} is not read: ${why}; --config ${name} reads it`);
+  };
+  const { isInRun } = await import("../compress/runs/run-folder.ts");
+  if (await isInRun(folder)) return passOver("it lies in the folder of a run");
+  if (name !== dataName && !configurable[command])
+    return passOver(`it is code, which ${command} does not run unasked`);
+  return join(folder, name);
+}
+
+function isConfigurable(command: string): command is keyof EspalierConfig {
+  return Object.hasOwn(configurable, command);
+}
+
+async function firstThere(folder: string, names: readonly string[]): Promise<string | undefined> {
   for (const name of names) {
-    const file = join(folder, name);
-    const isThere = await access(file).then(
+    const isThere = await access(join(folder, name)).then(
       () => true,
       () => false,
     );
-    if (isThere) return file;
+    if (isThere) return name;
   }
   return undefined;
 }
@@ -59,6 +130,15 @@ async function readConfig(file: string): Promise<unknown> {
     const { default: config } = await import(pathToFileURL(file).href);
     return config;
   } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ERR_UNKNOWN_FILE_EXTENSION")
+      throw new EspalierError(
+        "CONFIG_INVALID",
+        `${file} cannot be read: Node ${process.version} does not run TypeScript`,
+        {
+          hint: "Node 22.18 and newer do. Before, rename it to espalier.config.mjs, without its types.",
+          data: { file },
+        },
+      );
     throw invalid(file, `cannot be read: ${cause instanceof Error ? cause.message : cause}`);
   }
 }

@@ -3,10 +3,8 @@ import type { Flags as Bench } from "./bench.ts";
 import type { Flags as Compress } from "./compress.ts";
 import type { Flags as Evaluate } from "./evaluate.ts";
 import type { Flags as Inspect } from "./inspect.ts";
-import type { Flags as Methods } from "./methods.ts";
 import type { Flags as Pack } from "./pack.ts";
 import type { Flags as Prune } from "./prune.ts";
-import type { Flags as Report } from "./report.ts";
 import type { Flags as Resume } from "./resume.ts";
 import type { Flags as Sensitivity } from "./sensitivity.ts";
 import type { Flags as Train } from "./train.ts";
@@ -33,7 +31,7 @@ type Given<T> = T extends boolean
 /** Flags of a command by their names in camel case. */
 type Flags<T> = { readonly [K in keyof T]?: Given<Exclude<T[K], undefined>> };
 
-/** What `espalier.config.{mjs,js,json}` holds. */
+/** What `espalier.config.{mjs,js,ts,json}` holds. */
 export interface EspalierConfig {
   readonly inspect?: Flags<Inspect>;
   readonly prune?: Flags<Prune>;
@@ -46,8 +44,6 @@ export interface EspalierConfig {
   readonly pack?: Flags<Pack>;
   readonly unpack?: Flags<Unpack>;
   readonly resume?: Flags<Resume>;
-  readonly report?: Flags<Report>;
-  readonly methods?: Flags<Methods>;
 }
 
 /**

@@ -1,5 +1,6 @@
 /** @file The command line as a whole: the commands, and what they have in common. */
 import { Command } from "commander";
+import { escapeForTerminal } from "../report/text.ts";
 import { version } from "../runtime/versions.ts";
 import { benchCommand } from "./bench.ts";
 import { compressCommand } from "./compress.ts";
@@ -23,9 +24,12 @@ Exit codes: 0 done; 1 a bug of ours; 2 the input or the command line is at fault
 3 done, but a target could not be reached; 4 verification failed, nothing was
 written; 130 stopped.
 
-Flags may stand in espalier.config.{mjs,js,json} of the current folder, by command
-and in camel case: { compress: { maxDrop: 0.01 } }. Those of the command line win;
-those that may be repeated add up.
+Flags may stand in espalier.config.{mjs,js,ts,json} of the current folder, by
+command and in camel case: { compress: { maxDrop: 0.01 } }. Those of the command
+line win; those that may be repeated add up. Commands that look at what may come
+from others (inspect, verify, unpack, resume) run no code that they find: they
+read espalier.config.json, or the file of --config. None is read in the folder of
+a run.
 
 Examples:
   espalier inspect net.onnx
@@ -50,8 +54,18 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   const program = new Command("espalier")
     .description("Makes trained convolutional networks smaller and faster: ONNX in, ONNX out.")
     .version(version(), "-v, --version", "print the version")
+    .option("--config <FILE>", "read flags from this file, which may be code")
+    .option("--no-config", "read flags from no file")
     .helpOption("-h, --help", "explain the command")
     .addHelpText("after", overview);
+  const isHelp = argv.includes("-h") || argv.includes("--help");
+  // Before the flags of the command itself are read, and only if there is a command.
+  program.hook("preSubcommand", async (_, command) => {
+    if (isHelp) return;
+    const { config: named } = program.opts<{ readonly config?: string | false }>();
+    const onNote = (note: string) => io.err(`note: ${escapeForTerminal(note)}\n`);
+    await applyConfig(program, command, { named, folder: io.folder, onNote });
+  });
   for (const define of commands) program.addCommand(define(io, end));
   for (const command of [program, ...program.commands])
     command
@@ -68,8 +82,6 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
       program.outputHelp();
       return exitCodes.done;
     }
-    if (!argv.some((arg) => ["-h", "--help", "help"].includes(arg)))
-      await applyConfig(program, io.folder);
     await program.parseAsync(argv, { from: "user" });
     return exitCode;
   } catch (error) {
@@ -79,7 +91,7 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
 
 /** Whether the command line or the configuration asks for JSON, though the parser may not have got that far. */
 function wantsJson({ commands: all }: Command, argv: readonly string[]): boolean {
-  const command = all.find((candidate) => candidate.name() === argv[0]);
+  const command = all.find((candidate) => argv.includes(candidate.name()));
   return argv.includes("--json") || command?.getOptionValue("json") === true;
 }
 

@@ -17,7 +17,17 @@
  */
 import { randomUUID } from "node:crypto";
 import { appendFileSync } from "node:fs";
-import { access, mkdir, readdir, readFile, rename, rm, rmdir, truncate } from "node:fs/promises";
+import {
+  access,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  truncate,
+} from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DatasetOptions, datasetOptions } from "../../data/options.ts";
@@ -187,6 +197,21 @@ export async function readConfig(run: string): Promise<RunConfig> {
     hint: "It was changed, or written by another version.",
     data: { path: config, issues: parsed.error.issues.map(({ message }) => message) },
   });
+}
+
+/** Whether a folder is that of a run, or lies in one: it holds what only a run holds. */
+export async function isInRun(folder: string): Promise<boolean> {
+  const { config, original, events, checkpoint } = runPaths(folder);
+  const isThere = (path: string) =>
+    lstat(path).then(
+      () => true,
+      () => false,
+    );
+  if (await isThere(config))
+    for (const path of [original, events, dirname(checkpoint)])
+      if (await isThere(path)) return true;
+  const parent = dirname(resolve(folder));
+  return parent === resolve(folder) ? false : isInRun(parent);
 }
 
 /** The report of a run that is over; `undefined` before. */
