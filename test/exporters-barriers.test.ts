@@ -145,7 +145,7 @@ test("behind an operator of another domain only what has known shapes goes", () 
   );
 });
 
-test("quantised operators without a rule fix what they touch", () => {
+test("products of whole numbers fix what they touch", () => {
   const net = new Net(13);
   const [scale, zero] = [net.scalar(0.05), net.constant([], [128], "uint8")];
   const x = net.op("QuantizeLinear", [net.cbr(net.cbr(net.input(), 3, 8), 8, 6), scale, zero]);

@@ -36,6 +36,8 @@ Examples:
 
 /** The layers that are shown without --layers. */
 const shownLayers = 10;
+/** Layers that are named before the rest is counted. */
+const shownNames = 4;
 /** Columns of a name inside a sentence. */
 const longestName = 40;
 
@@ -58,14 +60,19 @@ export function inspectCommand(io: Io): Command {
 }
 
 function describe(inspection: Inspection, showsAll: boolean, io: TableOptions): string {
-  return [facts(inspection, io), layers(inspection, showsAll, io), groups(inspection.groups, io)]
+  return [
+    facts(inspection, io),
+    layers(inspection, showsAll, io),
+    unknowns(inspection, io),
+    groups(inspection.groups, io),
+  ]
     .filter((part) => part !== "")
     .join("\n");
 }
 
 function facts(inspection: Inspection, { columns }: TableOptions): string {
   const { inputs, outputs, opset, producer, dims, params, macs, sizeBytes } = inspection;
-  const { units, prunableUnits, unknownOperators, density } = inspection;
+  const { units, prunableUnits, notUnderstood, density } = inspection;
   const bound = Object.entries(dims).map(([name, size]) => `${name}=${size}`);
   const rows: [string, string][] = [
     ...inputs.map((port): [string, string] => ["input", describePort(port)]),
@@ -74,15 +81,53 @@ function facts(inspection: Inspection, { columns }: TableOptions): string {
     ["size", `${formatBytes(sizeBytes)} (${formatInteger(sizeBytes)} bytes)`],
     ["params", formatInteger(params)],
     ["MACs", `${formatInteger(macs)}${bound.length > 0 ? ` with ${bound.join(", ")}` : ""}`],
+    ...uncountedRows(inspection),
     ...(hasZeros(inspection)
       ? [["density", `${inPercent(density)} of the layers' weights are not 0`] as [string, string]]
       : []),
     ["units", `${formatInteger(units)}, ${formatInteger(prunableUnits)} of them prunable`],
   ];
-  if (unknownOperators.length > 0)
-    rows.push(["not understood", `${unknownOperators.join(", ")} (kept, with all they touch)`]);
+  if (notUnderstood.length > 0) {
+    const names = notUnderstood.map(({ operator }) => operator);
+    rows.push(["not understood", `${names.join(", ")} (kept as they are)`]);
+  }
   return drawFacts(rows, columns);
 }
+
+/** The layers that no figure holds. */
+function uncountedRows({ uncounted }: Inspection): readonly [string, string][] {
+  if (uncounted.length === 0) return [];
+  const names = uncounted.slice(0, shownNames).map(({ name, operator }) => `${operator} ${name}`);
+  const rest = uncounted.length - names.length;
+  const more = rest > 0 ? ` and ${formatInteger(rest)} more` : "";
+  return [["", `without ${names.join(", ")}${more}: not known`]];
+}
+
+/** The operators without a rule: their nodes, what stays because of them, what their bodies hold. */
+function unknowns({ notUnderstood }: Inspection, { columns }: TableOptions): string {
+  if (notUnderstood.length === 0) return "";
+  const lines = notUnderstood.map(({ operator, nodes, units, contents }) => {
+    const named = nodes.slice(0, shownNames).map((name) => shorten(name, longestName));
+    const rest = nodes.length - named.length;
+    const { products, params } = contents;
+    const facts = [
+      `${named.join(", ")}${rest > 0 ? ` and ${formatInteger(rest)} more` : ""}`,
+      ...(units > 0 ? [`${counted(units, "unit")} must stay because of it`] : []),
+      ...(contents.nodes > 0
+        ? [
+            `its bodies, with ${counted(products, "layer")} that multiply and ` +
+              `${counted(params, "parameter")}, are not looked into`,
+          ]
+        : []),
+    ];
+    const text = escapeForTerminal(`${operator}: ${facts.join("; ")}`);
+    return `  ${wrap(text, columns - 2, "  ")}\n`;
+  });
+  return `operators that are not understood\n${lines.join("")}`;
+}
+
+const counted = (count: number, what: string) =>
+  `${formatInteger(count)} ${what}${count === 1 ? "" : "s"}`;
 
 function describePort({ name, dtype, shape }: Port): string {
   const sizes = shape?.map((dim) => (typeof dim === "string" && dim.startsWith("?") ? "?" : dim));

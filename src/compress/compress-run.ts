@@ -40,6 +40,7 @@ import {
   writeReport,
 } from "./runs/run-folder.ts";
 import type { RunHooks } from "./runs/run-hooks.ts";
+import { unknownsOf } from "./unknown-costs.ts";
 
 /** What to compress, with what data, and where to. */
 export interface CompressRunRequest {
@@ -149,9 +150,10 @@ export async function continueCompression(
 
 async function compress(context: CompressContext, config: CompressConfig): Promise<CompressReport> {
   const { run, settings, dataset, metric, journal, hooks } = context;
-  const warnings = await journal.once("warnings", z.array(z.string()), () =>
-    baselineWarnings(context, config.hasLabels),
-  );
+  const warnings = await journal.once("warnings", z.array(z.string()), async () => [
+    ...unknownsOf(context.original.structure),
+    ...(await baselineWarnings(context, config.hasLabels)),
+  ]);
   for (const warning of warnings) hooks.onWarning?.(warning);
 
   const { rounds, isTimeSpent } = await runRounds(context);

@@ -10,6 +10,7 @@ import type { CompressSettings } from "./compress-settings.ts";
 import { methodContextOf, tuningOf } from "./context.ts";
 import type { CustomParts } from "./custom.ts";
 import { requireObjectiveFits } from "./training/train-settings.ts";
+import { requireCountable } from "./unknown-costs.ts";
 
 /**
  * Makes sure that the method can score the network with its options, that the settings name layers that there are,
@@ -24,6 +25,7 @@ export function requireFeasible(
   { objective }: CustomParts = {},
 ): Proposal | undefined {
   const { graph } = structure.analysis;
+  requireCountable(structure, settings.targets);
   const context = methodContextOf(structure, settings);
   groupsToPrune(structure, context.rules);
   const method = anyMethodNamed(settings.method);

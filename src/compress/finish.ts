@@ -164,6 +164,7 @@ async function reportOf(
         ...{ density: densityLeft(model.graph, original), latency: times.ratio },
       }),
       rounds,
+      uncounted: cost.uncounted,
     }),
     groups: groupsOf(original.structure, removed),
     selected: [...selectedInputs(original.structure, removed)],

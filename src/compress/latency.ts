@@ -17,6 +17,7 @@ import type { Budget } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { budgetsOf, chooseUnits, finishPruning, type Pruned, type PruneOptions } from "./prune.ts";
+import { structureCost, unclaimable } from "./unknown-costs.ts";
 
 /** What latency to reach, and how to measure it. */
 export interface LatencyTarget {
@@ -173,7 +174,8 @@ function withLatency(
     ...budgetsOf(structure, options.targets ?? {}),
     ...(options.budgets?.(structure) ?? []),
   ];
-  const isReached = isMet && others.every((b) => b.remaining(removed) <= b.fraction);
+  const isClear = unclaimable(structureCost(structure), options.targets ?? {}).length === 0;
+  const isReached = isMet && isClear && others.every((b) => b.remaining(removed) <= b.fraction);
   const notes = pruned.notes.filter((note) => !note.includes(`--${budgetName} `));
   return { ...pruned, notes, isReached, latency };
 }

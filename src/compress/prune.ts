@@ -23,6 +23,7 @@ import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
 import { cutsInOrder, fewestMeeting } from "./rounds/cut-order.ts";
+import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
 
 /** Shares of the original that may remain, each in (0, 1]. */
 export interface Targets {
@@ -129,8 +130,9 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
     throw new EspalierError("TARGET_INVALID", "no target was given", {
       hint: "Say how much may remain, for example --macs 0.6.",
     });
-  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
   requireShares(budgets);
+  requireCountable(structure, targets);
+  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = order.choose(fewestMeeting(order, budgets));
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {
@@ -138,11 +140,19 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
     if (share <= fraction) return [];
     return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules and the method allow`;
   });
+  const unclear = unclaimable(structureCost(structure), targets);
   const alternatives = missed.length === 0 ? [] : methodsThatScoreMore(structure, proposal, rules);
   return {
     ...{ method: method.name, removed, zeros, edits: edits() },
-    isReached: missed.length === 0,
-    notes: [...(proposal.warnings ?? []), ...proposal.notes, ...missed, ...alternatives],
+    isReached: missed.length === 0 && unclear.length === 0,
+    notes: [
+      ...(proposal.warnings ?? []),
+      ...proposal.notes,
+      ...missed,
+      ...unclear,
+      ...alternatives,
+      ...unknownsOf(structure),
+    ],
   };
 }
 
@@ -168,7 +178,11 @@ export function budgetsOf(structure: Structure, targets: Targets): Budget[] {
   const add = (name: "macs" | "params" | "bytes", key: "macs" | "params" | "parameterBytes") => {
     const fraction = targets[name];
     if (fraction === undefined) return;
-    budgets.push({ name, fraction, remaining: (removed) => totals(removed)[key] / before[key] });
+    budgets.push({
+      name,
+      fraction,
+      remaining: (removed) => shareOf(totals(removed)[key], before[key]),
+    });
   };
   add("macs", "macs");
   add("params", "params");
@@ -181,6 +195,11 @@ export function budgetsOf(structure: Structure, targets: Targets): Budget[] {
   return [...budgets, { name: "density", fraction: density, remaining }];
 }
 
+/** A part of a whole; all of it where that is nothing. */
+function shareOf(part: number, whole: number): number {
+  return whole === 0 ? 1 : part / whole;
+}
+
 function fromPlan(structure: Structure, plan: Plan): Choice {
   return {
     method: plan.method,
@@ -188,7 +207,7 @@ function fromPlan(structure: Structure, plan: Plan): Choice {
     zeros: zerosOf(structure.analysis.graph, plan),
     edits: editsOf(plan),
     isReached: true,
-    notes: [],
+    notes: unknownsOf(structure),
   };
 }
 

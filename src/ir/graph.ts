@@ -38,7 +38,22 @@ export type Attribute =
   | { readonly kind: "strings"; readonly value: readonly string[] }
   | { readonly kind: "tensor"; readonly value: HostTensor }
   /** Anything that the IR does not look into: graphs, sparse tensors, types. */
-  | { readonly kind: "opaque"; readonly what: string };
+  | {
+      readonly kind: "opaque";
+      readonly what: string;
+      /** Of graphs alone. */
+      readonly contents?: BodyContents | undefined;
+    };
+
+/** How much lies in a node's subgraph bodies, and in theirs. */
+export interface BodyContents {
+  readonly nodes: number;
+  /** Nodes that convolve or multiply matrices. */
+  readonly products: number;
+  /** Elements of weights, and the bytes that they take. */
+  readonly params: number;
+  readonly parameterBytes: number;
+}
 
 /** One operation. */
 export interface Node {
@@ -115,6 +130,24 @@ export function newNode(
     captures: [],
     origin: undefined,
   };
+}
+
+/** The type of a node, with its domain where that is not the standard one. */
+export function operatorName({ domain, opType }: Pick<Node, "domain" | "opType">): string {
+  return domain === "" ? opType : `${domain}.${opType}`;
+}
+
+/** What lies in the bodies of a node; nothing where it has none. */
+export function bodyContents({ attributes }: Node): BodyContents {
+  const total = { nodes: 0, products: 0, params: 0, parameterBytes: 0 };
+  for (const attribute of attributes.values()) {
+    if (attribute.kind !== "opaque" || attribute.contents === undefined) continue;
+    total.nodes += attribute.contents.nodes;
+    total.products += attribute.contents.products;
+    total.params += attribute.contents.params;
+    total.parameterBytes += attribute.contents.parameterBytes;
+  }
+  return total;
 }
 
 /** The nodes that read each value, subgraph captures included, in topological order. */

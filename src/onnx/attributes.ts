@@ -1,6 +1,7 @@
 /** @file AttributeProto to the attributes of the IR. */
 import { EspalierError } from "../errors.ts";
 import type { Attribute } from "../ir/graph.ts";
+import { contentsOf } from "./bodies.ts";
 import { maxAttributeBytes } from "./limits.ts";
 import { countNumbers, decodeNumbers, type NumberWire } from "./numbers.ts";
 import { attributeProto, decode, type MessageOf } from "./schema.ts";
@@ -94,7 +95,7 @@ function attributeOf(
     case undefined:
       return badAttribute(node, message.name, `has the unknown type ${message.type}`);
     default:
-      return { kind: "opaque", what: type };
+      return { kind: "opaque", what: type, contents: contentsOf(message) };
   }
 }
 

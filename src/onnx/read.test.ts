@@ -250,7 +250,8 @@ describe("a graph's nodes", () => {
     });
     expect(nodes[2].captures).toEqual(["a", "x", "b"]);
     expect(nodes[2].inputs).toEqual(["", "", "x"]);
-    expect(nodes[2].attributes.get("body")).toEqual({ kind: "opaque", what: "graph" });
+    const contents = { nodes: 3, products: 0, params: 1, parameterBytes: 4 };
+    expect(nodes[2].attributes.get("body")).toEqual({ kind: "opaque", what: "graph", contents });
   });
 
   it("read attributes of every kind", () => {

@@ -16,7 +16,7 @@ import { generatingOperators } from "./generators.ts";
 import { matrixOperators } from "./matmul.ts";
 import { noiseOperators } from "./noise.ts";
 import { normOperators } from "./norms.ts";
-import type { Operator } from "./operator.ts";
+import { noMacs, type Operator } from "./operator.ts";
 import { pad } from "./pad.ts";
 import { passingOperators } from "./passing.ts";
 import { poolOperators } from "./pools.ts";
@@ -67,6 +67,12 @@ const byType: ReadonlyMap<string, Operator> = new Map(operators.map((op) => [op.
 export interface BoundOperator {
   readonly operator: Operator;
   readonly attrs: unknown;
+}
+
+/** Whether nodes of a type convolve or multiply matrices, so that they cost multiply-accumulates. */
+export function multiplies({ domain, opType }: Pick<Node, "domain" | "opType">): boolean {
+  const operator = domain === "" ? byType.get(opType) : undefined;
+  return operator !== undefined && operator.macs !== noMacs;
 }
 
 /** The operator of a node with its attributes read, or `undefined` for an operator we do not know. */

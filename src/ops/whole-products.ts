@@ -10,7 +10,14 @@ import { sizeOf } from "../tensor/host-tensor.ts";
 import { type ConvAttributes, convAttributes, convolved } from "./conv.ts";
 import { fixEverything } from "./known.ts";
 import { multiplied } from "./matmul.ts";
-import { defineOp, type InferContext, noMoments, notFolded, type Operator } from "./operator.ts";
+import {
+  defineOp,
+  type InferContext,
+  noMoments,
+  notFolded,
+  type Operator,
+  type Ties,
+} from "./operator.ts";
 
 /** Facets that all of them have. */
 const around = {
@@ -25,7 +32,7 @@ const convInteger = defineOp<ConvAttributes>({
   summary: "Conv of x - x_zero_point and w - w_zero_point in whole numbers → int32",
   attributes: convAttributes,
   infer: (context) => [{ dtype: "int32", shape: convolved(context, { x: 0, w: 1, bias: -1 }) }],
-  ties: (t) => fixEverything(t, "a product of whole numbers around a zero point"),
+  ties: fixAround,
   macs: ({ inputs: [, w], outputs: [y] }) => dotProducts(y, w),
   ...around,
 });
@@ -35,7 +42,7 @@ const matMulInteger = defineOp({
   summary: "MatMul of A - a_zero_point and B - b_zero_point in whole numbers → int32",
   attributes: () => ({}),
   infer: (context) => [{ dtype: "int32", shape: multiplied(context, 0, 1) }],
-  ties: (t) => fixEverything(t, "a product of whole numbers around a zero point"),
+  ties: fixAround,
   macs: ({ inputs: [a], outputs: [y] }) => rowProducts(y, a),
   ...around,
 });
@@ -47,7 +54,7 @@ const qLinearConv = defineOp<ConvAttributes>({
   infer: (context) => [
     { dtype: quantisedAs(context), shape: convolved(context, { x: 0, w: 3, bias: 8 }) },
   ],
-  ties: (t) => fixEverything(t, "a product of whole numbers around a zero point"),
+  ties: fixAround,
   macs: ({ inputs, outputs: [y] }) => dotProducts(y, inputs[3]),
   ...around,
 });
@@ -57,10 +64,14 @@ const qLinearMatMul = defineOp({
   summary: "MatMul of quantised a and b, quantised again by y_scale and y_zero_point",
   attributes: () => ({}),
   infer: (context) => [{ dtype: quantisedAs(context), shape: multiplied(context, 0, 3) }],
-  ties: (t) => fixEverything(t, "a product of whole numbers around a zero point"),
+  ties: fixAround,
   macs: ({ inputs: [a], outputs: [y] }) => rowProducts(y, a),
   ...around,
 });
+
+function fixAround<A>(t: Ties<A>): void {
+  fixEverything(t, `beside ${t.node.opType}, which multiplies whole numbers around a zero point`);
+}
 
 /** The element type of the zero point is that of the result. */
 function quantisedAs(context: InferContext<unknown>): TensorType["dtype"] {

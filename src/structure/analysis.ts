@@ -4,7 +4,7 @@
  * Walks the graph once and lets each operator's `ties` facet unite ids. What comes out is the raw
  * material of units and groups (`units.ts`), of surgery and of the masks that verification inserts.
  */
-import { type Graph, type Node, producersOf } from "../ir/graph.ts";
+import { type Graph, type Node, operatorName, producersOf } from "../ir/graph.ts";
 import { type BoundOperator, operatorOf } from "../ops/index.ts";
 import type { Inference } from "../ops/infer.ts";
 import type { TiedTensor } from "../ops/operator.ts";
@@ -53,6 +53,8 @@ export interface Analysis {
   readonly selections: ReadonlyMap<Node, Selection>;
   /** For each node, the tensors its facets see; absent for nodes that are barriers as a whole. */
   readonly operands: ReadonlyMap<Node, Operands>;
+  /** Nodes that are barriers as a whole, and why: the reason of what they fix. */
+  readonly barriers: ReadonlyMap<Node, string>;
   /** Which elements of a value that shape arithmetic computes change with the symbolic dims. */
   readonly dynamicElements: (name: string) => readonly boolean[] | undefined;
 }
@@ -86,9 +88,10 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
   for (const node of graph.nodes) walk.pass(node);
   for (const name of graph.outputs) walk.leave(name);
   const { pool, layouts, parameters, reads, producers, streams, selections, operands } = walk;
+  const { barriers } = walk;
   return {
     ...{ graph, dims, inference, pool, layouts, parameters, reads, producers, streams },
-    ...{ selectsInputs, selections, operands, dynamicElements: walk.dynamicElements },
+    ...{ selectsInputs, selections, operands, barriers, dynamicElements: walk.dynamicElements },
   };
 }
 
@@ -102,6 +105,7 @@ class Walk {
   readonly streams: string[] = [];
   readonly selections = new Map<Node, Selection>();
   readonly operands = new Map<Node, Operands>();
+  readonly barriers = new Map<Node, string>();
   readonly dynamicElements: Analysis["dynamicElements"];
   readonly #graph: Graph;
   readonly #inference: Inference;
@@ -177,10 +181,11 @@ class Walk {
 
   /** A barrier: everything that the node touches is fixed. */
   #close(node: Node, inputs: readonly (Layout | undefined)[], why: string): void {
-    const reason = `${node.opType} "${node.name}" ${why}`;
+    const reason = `${operatorName(node)} "${node.name}" ${why}`;
+    this.barriers.set(node, reason);
     for (const layout of inputs) if (layout) this.#fixAll(layout, reason);
     for (const name of node.captures) {
-      const inside = `read inside the body of ${node.opType} "${node.name}"`;
+      const inside = insideReason(node);
       const layout = this.layouts.get(name);
       if (layout) this.#fixAll(layout, inside);
       this.#fixMeasured(name, `a size ${inside}`);
@@ -282,6 +287,11 @@ class Walk {
       else this.#fixMeasured(input, reason);
     }
   }
+}
+
+/** Why what a node's bodies read by name is fixed. */
+export function insideReason(node: Node): string {
+  return `read inside the body of ${operatorName(node)} "${node.name}"`;
 }
 
 /**

@@ -1,8 +1,8 @@
 /** @file What a network costs: multiply-accumulates, parameters and bytes, in total and per layer. */
-import type { Graph, Node } from "../ir/graph.ts";
-import { operatorOf } from "../ops/index.ts";
+import { bodyContents, type Graph, type Node, operatorName } from "../ir/graph.ts";
+import { multiplies, operatorOf } from "../ops/index.ts";
 import { type Inference, inferTypes } from "../ops/infer.ts";
-import { bitsOf, isFloat } from "../tensor/dtype.ts";
+import { bitsOf, isWeightType } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { knownShape } from "./analysis.ts";
 import { type Removed, shapeAfter, withDependants } from "./removal.ts";
@@ -19,16 +19,26 @@ export interface LayerCost {
   readonly outputShape: readonly number[] | undefined;
 }
 
+/** A layer that multiplies, nobody knows how often. */
+export interface UncountedLayer {
+  readonly name: string;
+  /** Its type, with its domain where that is not the standard one. */
+  readonly operator: string;
+}
+
 /** The cost of a network. */
 export interface Cost {
+  /** Of all layers whose cost is known. */
   readonly macs: number;
+  /** The layers whose multiply-accumulates are not known, and count 0. */
+  readonly uncounted: readonly UncountedLayer[];
   /** Elements of all weights, biases and statistics (not of shapes and indices). */
   readonly params: number;
   readonly parameterBytes: number;
   readonly layers: readonly LayerCost[];
 }
 
-/** Costs at the sizes that `dims` binds. Nodes whose shapes are unknown count no MACs. */
+/** Costs at the sizes that `dims` binds. What lies in bodies counts as parameters of their node. */
 export function costOf(
   graph: Graph,
   dims: ReadonlyMap<string, number>,
@@ -36,8 +46,11 @@ export function costOf(
 ): Cost {
   const counted = new Set<string>();
   let parameterBytes = 0;
+  const uncounted: UncountedLayer[] = [];
   const layers = graph.nodes.map((node): LayerCost => {
-    let params = 0;
+    const body = bodyContents(node);
+    let { params } = body;
+    parameterBytes += body.parameterBytes;
     for (const name of node.inputs) {
       const constant = graph.constants.get(name);
       if (constant === undefined || counted.has(name) || !isWeightType(constant.dtype)) continue;
@@ -45,14 +58,17 @@ export function costOf(
       params += sizeOf(constant.shape);
       parameterBytes += (sizeOf(constant.shape) * bitsOf[constant.dtype]) / 8;
     }
+    const macs = macsOf(
+      node,
+      node.inputs.map((name) => (name === "" ? undefined : knownShape(inference, name))),
+      node.outputs.map((name) => (name === "" ? [] : knownShape(inference, name))),
+    );
+    if (macs === undefined && seemsCostly(graph, node))
+      uncounted.push({ name: node.name, operator: operatorName(node) });
     return {
       name: node.name,
       opType: node.opType,
-      macs: macsOf(
-        node,
-        node.inputs.map((name) => (name === "" ? undefined : knownShape(inference, name))),
-        node.outputs.map((name) => (name === "" ? undefined : knownShape(inference, name))),
-      ),
+      macs: macs ?? 0,
       params,
       outputShape: knownShape(inference, node.outputs[0] ?? ""),
     };
@@ -62,7 +78,19 @@ export function costOf(
     params: layers.reduce((sum, layer) => sum + layer.params, 0),
     parameterBytes,
     layers,
+    uncounted,
   };
+}
+
+/** Whether a node whose cost is not known multiplies: by its type, its bodies, or a matrix that it reads. */
+function seemsCostly({ constants }: Graph, node: Node): boolean {
+  if (operatorOf(node) !== undefined) return multiplies(node);
+  if (bodyContents(node).products > 0) return true;
+  return node.inputs.some((name) => {
+    const constant = constants.get(name);
+    const isWeight = constant !== undefined && isWeightType(constant.dtype);
+    return isWeight && constant.shape.filter((size) => size > 1).length >= 2;
+  });
 }
 
 /** Totals after a removal, without building the smaller graph. */
@@ -90,17 +118,22 @@ export function costModel(structure: Structure): (removed: Removed) => Totals {
     const layouts = [...inputs, ...outputs].map((tensor) => tensor && layoutOf(tensor));
     const shapes = layouts.map((layout) => layout?.shape);
     const macs = macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length));
-    return macs > 0 ? [{ node, inputs, layouts }] : [];
+    return macs !== undefined && macs > 0 ? [{ node, inputs, layouts }] : [];
   });
+  const inBodies = { params: 0, parameterBytes: 0 };
+  for (const node of graph.nodes) {
+    const { params, parameterBytes } = bodyContents(node);
+    inBodies.params += params;
+    inBodies.parameterBytes += parameterBytes;
+  }
   return (chosen) => {
     const removed = withDependants(structure, chosen);
     let macs = 0;
     for (const { node, inputs, layouts } of costly) {
       const shapes = layouts.map((layout) => layout && shapeAfter(structure, removed, layout));
-      macs += macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length));
+      macs += macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length)) ?? 0;
     }
-    let params = 0;
-    let parameterBytes = 0;
+    let { params, parameterBytes } = inBodies;
     for (const { constant, layout } of stored) {
       const size = sizeOf(shapeAfter(structure, removed, layout));
       params += size;
@@ -110,18 +143,15 @@ export function costModel(structure: Structure): (removed: Removed) => Totals {
   };
 }
 
+/** `undefined` where the operator or a size is not known. */
 function macsOf(
   node: Node,
   inputs: readonly (readonly number[] | undefined)[],
   outputs: readonly (readonly number[] | undefined)[],
-): number {
+): number | undefined {
   const bound = operatorOf(node);
   const known = outputs.filter((shape) => shape !== undefined);
   const isKnown = node.inputs.every((name, i) => name === "" || inputs[i] !== undefined);
-  if (bound === undefined || !isKnown || known.length < outputs.length) return 0;
+  if (bound === undefined || !isKnown || known.length < outputs.length) return undefined;
   return bound.operator.macs({ attrs: bound.attrs, inputs, outputs: known });
-}
-
-function isWeightType(dtype: Parameters<typeof isFloat>[0]): boolean {
-  return isFloat(dtype) || dtype === "int8" || dtype === "uint8" || bitsOf[dtype] < 8;
 }

@@ -1,9 +1,10 @@
 /** @file What a model is: cost per layer, groups of channels, and why some must stay. */
-import type { Graph, Shape } from "../ir/graph.ts";
+import { type Graph, operatorName, type Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { AnalyzeOptions } from "./analysis.ts";
-import { costOf, type LayerCost } from "./cost.ts";
+import { costOf, type LayerCost, type UncountedLayer } from "./cost.ts";
 import { countWeights } from "./layer-weights.ts";
+import { type NotUnderstood, notUnderstood } from "./not-understood.ts";
 import { layerDensities } from "./supports.ts";
 import { type Structure, structureOf } from "./units.ts";
 
@@ -63,8 +64,12 @@ export interface Inspection {
   readonly prunableUnits: number;
   readonly layers: readonly InspectedLayer[];
   readonly groups: readonly GroupSummary[];
+  /** Layers whose multiply-accumulates are not known: `macs` leaves them out. */
+  readonly uncounted: readonly UncountedLayer[];
   /** Operators without a rule: they are kept as they are, and so is what they touch. */
   readonly unknownOperators: readonly string[];
+  /** The same operators with their nodes, what stays because of them, and what their bodies hold. */
+  readonly notUnderstood: readonly NotUnderstood[];
 }
 
 /** Inspects a model, whose groups are those that the analysis finds with the same options. */
@@ -95,13 +100,9 @@ export function inspect(model: InspectedModel, options: AnalyzeOptions = {}): In
       return density === undefined ? layer : { ...layer, density };
     }),
     groups: groupSummaries(structure),
-    unknownOperators: [
-      ...new Set(
-        analysis.inference.unknown.map(({ domain, opType }) =>
-          domain === "" ? opType : `${domain}.${opType}`,
-        ),
-      ),
-    ].sort(),
+    uncounted: cost.uncounted,
+    notUnderstood: notUnderstood(structure),
+    unknownOperators: [...new Set(analysis.inference.unknown.map(operatorName))].sort(),
   };
 }
 

@@ -64,6 +64,11 @@ export function isFloat(dtype: DType): boolean {
   return dtype === "float32" || dtype === "float16" || dtype === "float64" || dtype === "bfloat16";
 }
 
+/** True for the types that weights are stored in: floats, and the whole numbers of quantised ones. */
+export function isWeightType(dtype: DType): boolean {
+  return isFloat(dtype) || dtype === "int8" || dtype === "uint8" || bitsOf[dtype] < 8;
+}
+
 /** True for signed and unsigned whole numbers (bool excluded). */
 export function isInteger(dtype: DType): boolean {
   return /^u?int/.test(dtype);

@@ -9,14 +9,16 @@ export interface PlanFacts {
   readonly isOurs: boolean;
   /** Something of what the method judges may go. */
   readonly canShrink: boolean;
+  /** What is not known of the network, one sentence each. */
+  readonly unknowns: readonly string[];
 }
 
 /** One sentence each. */
 export function warningsFor(
   plan: Omit<CompressionPlan, "warnings">,
-  { isOurs, canShrink }: PlanFacts,
+  { isOurs, canShrink, unknowns }: PlanFacts,
 ): string[] {
-  return [...ofNetwork(plan, canShrink), ...ofData(plan, isOurs), ...ofGuard(plan)];
+  return [...unknowns, ...ofNetwork(plan, canShrink), ...ofData(plan, isOurs), ...ofGuard(plan)];
 }
 
 function ofNetwork(

@@ -25,6 +25,7 @@ import { requireFeasible } from "../feasible.ts";
 import { canShrink } from "../rounds/candidate.ts";
 import { requireFree } from "../runs/run-folder.ts";
 import type { RunHooks } from "../runs/run-hooks.ts";
+import { structureCost, unclaimable, unknownsOf } from "../unknown-costs.ts";
 import { costOfRun, type RunCost, type RunTime, timeOf } from "./dry-run-cost.ts";
 import { type GuardOutlook, guardOutlook } from "./dry-run-guard.ts";
 import { warningsFor } from "./dry-run-warnings.ts";
@@ -139,6 +140,10 @@ export async function planCompression(
   const facts = {
     isOurs: model.metadata.has(preprocessingKey),
     canShrink: canShrink(model, settings),
+    unknowns: [
+      ...unknownsOf(structure),
+      ...unclaimable(structureCost(structure), settings.targets),
+    ],
   };
   return { ...plan, warnings: warningsFor(plan, facts) };
 }

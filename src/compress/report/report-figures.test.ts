@@ -20,7 +20,7 @@ it.each([
     ...(isCertified !== undefined && { maxDrop: 0.01 }),
   });
   const choice = { round: 1, isCertified: isCertified ?? false, words: claim };
-  expect(outcomeOf(settings, choice, false, { shares, rounds: [] })).toEqual({
+  expect(outcomeOf(settings, choice, false, { shares, rounds: [], uncounted: [] })).toEqual({
     ...{ isReached, isTimeSpent: false, words },
   });
 });

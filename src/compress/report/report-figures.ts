@@ -24,6 +24,7 @@ import {
 } from "../compress-report.ts";
 import { type CompressSettings, hasTargets } from "../compress-settings.ts";
 import type { Choice } from "../guard/certify.ts";
+import { unclaimable } from "../unknown-costs.ts";
 
 /** A metric on a role, as it is written down. */
 export function measuredOf(outcomes: Outcomes): Measured {
@@ -122,24 +123,36 @@ export function outcomeOf(
   settings: CompressSettings,
   { round, isCertified, words: claim }: Pick<Choice, "round" | "isCertified" | "words">,
   isTimeSpent: boolean,
-  { shares, rounds }: { readonly shares: SharesLeft; readonly rounds: readonly RoundRecord[] },
+  {
+    shares,
+    rounds,
+    uncounted,
+  }: Pick<Cost, "uncounted"> & {
+    readonly shares: SharesLeft;
+    readonly rounds: readonly RoundRecord[];
+  },
 ): CompressReport["outcome"] {
   const missed = Object.entries(shares).filter(([name, share]) => {
     const target = Object.entries(settings.targets).find(([key]) => key === name)?.[1];
     return target !== undefined && share > target * (1 + 1e-9);
   });
+  const unclear = settings.targets.macs === undefined ? [] : uncounted;
   const isKept = settings.maxDrop === undefined || isCertified;
   const words = [
     ...(isTimeSpent ? ["The time budget was spent."] : []),
     ...(round === 0 ? ["The original is returned as it was: nothing smaller held."] : []),
     ...divergenceWords(rounds),
-    ...(hasTargets(settings) && missed.length === 0 ? [metWords(isKept)] : []),
+    ...(hasTargets(settings) && missed.length === 0 && unclear.length === 0
+      ? [metWords(isKept)]
+      : []),
     ...missed.map(
       ([name, share]) => `The target for ${name} was missed: ${inPercent(share)} are left.`,
     ),
+    ...unclaimable({ uncounted }, settings.targets),
     ...(settings.maxDrop === undefined ? [] : [claim]),
   ];
-  return { isReached: missed.length === 0 && isKept, isTimeSpent, words: words.join(" ") };
+  const isReached = missed.length === 0 && unclear.length === 0 && isKept;
+  return { isReached, isTimeSpent, words: words.join(" ") };
 }
 
 function metWords(isKept: boolean): string {

@@ -27,6 +27,7 @@ import {
 } from "../../structure/select.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import { finishPruning } from "../prune.ts";
+import { unknownsOf } from "../unknown-costs.ts";
 import { readOnce } from "./sensitivity-samples.ts";
 
 /** What to measure, and on what. */
@@ -177,7 +178,7 @@ export async function sensitivity(
     method: method.name,
     metric: dataset.labelKind === "none" ? "agreement" : metric,
     ...{ split, samples: samplesOf(original), value, groups: measured },
-    notes: [...(proposal.warnings ?? []), ...proposal.notes],
+    notes: [...(proposal.warnings ?? []), ...proposal.notes, ...unknownsOf(structure)],
   };
 }
 

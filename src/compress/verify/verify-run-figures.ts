@@ -256,6 +256,7 @@ async function outcome(
   const { original, model, before, after } = await costsOf(run);
   const density = countWeights(model.graph).nonZero / weightTotal(original.graph);
   const shares = sharesLeft(before, after, { density, latency: report.latency.ratio });
+  const { uncounted } = after;
   const attempts = rounds.flatMap((record) => record.attempts);
   const taken = roundsTaken(rounds, round);
   return findings(
@@ -264,7 +265,7 @@ async function outcome(
       ...{ select: result.select, drops: attempts.map((attempt) => attempt.drop) },
     },
     {
-      outcome: outcomeOf(asked, choice, report.outcome.isTimeSpent, { shares, rounds }),
+      outcome: outcomeOf(asked, choice, report.outcome.isTimeSpent, { shares, rounds, uncounted }),
       verification: verificationOf(taken),
       notes: notesOf(rounds),
       select: selectFigures(taken, baseline.select),
