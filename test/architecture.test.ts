@@ -74,6 +74,38 @@ const opTypeComparison =
 const files = sourceFiles();
 const library = files.filter((file) => !file.isTest);
 
+/** The files that an entry imports, itself among them, and those that they import. */
+function reachedFrom(entry: string): ReadonlySet<SourceFile> {
+  const byPath = new Map(files.map((file) => [file.path, file]));
+  const reached = new Set<SourceFile>();
+  const visit = (path: string): void => {
+    const file = byPath.get(path);
+    if (file === undefined || reached.has(file)) return;
+    reached.add(file);
+    for (const imported of file.imports) {
+      const target = targetOf(file, imported);
+      if (target !== undefined) visit(target);
+    }
+  };
+  visit(entry);
+  return reached;
+}
+
+/**
+ * Functions that ECMAScript leaves to the engine. Powers of two are exact everywhere, and so are those of
+ * bigints; `src/tensor/elementary.ts` has the others.
+ */
+const engineDependent =
+  /\bMath\.(?!(?:abs|ceil|clz32|floor|fround|imul|max|min|round|sign|sqrt|trunc|E|LN2|LN10|LOG2E|LOG10E|PI|SQRT1_2|SQRT2)\b)|\{[^}]*\}\s*=\s*Math\b|(?<!\b2n? |asIntN\(64, a )\*\*/;
+
+/** The lines of a file that are not comments. */
+function linesOfCode(text: string): readonly string[] {
+  return text
+    .replaceAll(/\/\*[\s\S]*?\*\//g, "")
+    .split("\n")
+    .map((line) => line.replace(/\/\/.*$/, "").trim());
+}
+
 describe("imports", () => {
   it("lead downwards", () => {
     const wrong: string[] = [];
@@ -122,22 +154,40 @@ describe("imports", () => {
   });
 
   it("reached from the browser entry are free of Node too", () => {
-    const byPath = new Map(files.map((file) => [file.path, file]));
-    const seen = new Set<string>();
-    const wrong: string[] = [];
-    const visit = (path: string): void => {
-      const file = byPath.get(path);
-      if (file === undefined || seen.has(path)) return;
-      seen.add(path);
-      for (const imported of file.imports) {
-        const target = targetOf(file, imported);
-        if (target !== undefined) visit(target);
-        else if (imported.startsWith("node:")) wrong.push(`${path} imports ${imported}`);
-      }
-    };
-    visit("core.ts");
+    const wrong = [...reachedFrom("core.ts")].flatMap((file) =>
+      file.imports
+        .filter((imported) => imported.startsWith("node:"))
+        .map((imported) => `${file.path} imports ${imported}`),
+    );
     expect(wrong).toEqual([]);
   });
+
+  it("reached from the browser entry compute what every engine computes alike", () => {
+    const wrong = [...reachedFrom("core.ts")].flatMap((file) =>
+      linesOfCode(file.text)
+        .filter((line) => engineDependent.test(line))
+        .map((line) => `${file.path}: ${line}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it.each([
+    "y = Math.exp(x)",
+    "const { log2 } = Math;",
+    "x.map(Math.tanh)",
+    "x ** 2",
+    "10 ** digits",
+    "Math.hypot(a, b)",
+  ])("compute that differently in %s", (line) => {
+    expect(line).toMatch(engineDependent);
+  });
+
+  it.each(["2 ** 53", "2n ** width", "exp(x)", "Math.sqrt(x)", "Math.PI * x", "Math.floor(x)"])(
+    "compute that alike in %s",
+    (line) => {
+      expect(line).not.toMatch(engineDependent);
+    },
+  );
 
   it.each([
     { packages: /^onnxruntime/, folder: "runtime" },

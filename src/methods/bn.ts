@@ -19,6 +19,7 @@ import type { Moments } from "../ops/operator.ts";
 import { roleOf } from "../ops/roles.ts";
 import { candidateUnits, isScored } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
+import { hypot } from "../tensor/elementary.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";
 import { correlationsOf } from "./compensation/correlations.ts";
@@ -180,7 +181,7 @@ function activationScores(mode: string) {
 function asPowers(source: Source): Source {
   return withDeviations(
     source,
-    source.deviation.map((s, c) => Math.hypot(s, source.mean[c])),
+    source.deviation.map((s, c) => hypot(s, source.mean[c])),
   );
 }
 

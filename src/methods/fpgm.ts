@@ -1,4 +1,6 @@
 /** @file Method `fpgm`: filters near their layer's geometric median go first (He et al., CVPR 2019). */
+
+import { square } from "../tensor/elementary.ts";
 import { layerNormalizedScores, rowsOf, unknownFilterNotes } from "./filters.ts";
 import type { Method } from "./method.ts";
 
@@ -22,9 +24,9 @@ function distanceSums(rows: Float64Array, width: number): Float64Array {
   const sums = new Float64Array(width);
   for (let a = 0; a < width; a++) {
     for (let b = a + 1; b < width; b++) {
-      let square = 0;
-      for (let i = 0; i < length; i++) square += (rows[a * length + i] - rows[b * length + i]) ** 2;
-      const distance = Math.sqrt(square);
+      let sum = 0;
+      for (let i = 0; i < length; i++) sum += square(rows[a * length + i] - rows[b * length + i]);
+      const distance = Math.sqrt(sum);
       sums[a] += distance;
       sums[b] += distance;
     }

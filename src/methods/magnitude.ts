@@ -7,6 +7,7 @@
  */
 import type { Graph } from "../ir/graph.ts";
 import { weightConstants } from "../structure/layer-weights.ts";
+import { square } from "../tensor/elementary.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
 import { layerNormalizedScores, unknownFilterNotes } from "./filters.ts";
 import { type Method, type MethodContext, optionOf } from "./method.ts";
@@ -49,7 +50,7 @@ export const magnitude: Method = {
       for (let o = 0; o < outer; o++)
         for (let w = 0; w < width; w++)
           for (let i = (o * width + w) * inner; i < (o * width + w + 1) * inner; i++)
-            norms[w] += isL1 ? Math.abs(at(i)) : at(i) ** 2;
+            norms[w] += isL1 ? Math.abs(at(i)) : square(at(i));
       return isL1 ? norms : norms.map(Math.sqrt);
     });
     if (!judgesWeights(context))
@@ -80,13 +81,13 @@ function scoresOfWeights(
 /** |w| over the root mean square of what is not 0. */
 function relative(values: Float64Array): Float64Array {
   const nonZero = values.reduce((count, value) => count + (value === 0 ? 0 : 1), 0);
-  const rms = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / nonZero) || 1;
+  const rms = Math.sqrt(values.reduce((sum, value) => sum + square(value), 0) / nonZero) || 1;
   return values.map((value) => Math.abs(value) / rms);
 }
 
 /** w² / Σ u² over the weights u that go no sooner. */
 function outlasting(values: Float64Array): Float64Array {
-  const squares = values.map((value) => value ** 2);
+  const squares = values.map(square);
   const sorted = squares.slice().sort();
   const energy = new Float64Array(sorted.length);
   for (let sum = 0, i = sorted.length - 1; i >= 0; i--) {

@@ -1,5 +1,6 @@
 /** @file The elementwise operators of two and more inputs, as one table: all broadcast. */
 import type { DType } from "../tensor/dtype.ts";
+import { pow } from "../tensor/elementary.ts";
 import {
   type MeanVariance,
   pieceAt,
@@ -159,7 +160,11 @@ function power(context: MomentContext<Flag>): Moments | undefined {
   const moving = movingMoments(context, 0);
   if (!moving || !exponent || !Number.isInteger(exponent) || exponent < 1 || exponent > 4)
     return undefined;
-  const f = (y: number) => y ** exponent;
+  const f = (y: number) => {
+    let value = y;
+    for (let factors = 1; factors < exponent; factors++) value *= y;
+    return value;
+  };
   return applied(moving, {
     f,
     kinks: [],
@@ -244,7 +249,7 @@ const table: readonly Binary[] = [
   { op: "Div", is: "a / b; integers are cut towards zero", moments: quotient, atZero: ([a, b]) => a === 0 && b !== 0,
     float: always((a, b) => a / b), whole: always((a, b) => (b === 0n ? undefined : a / b)),
     partials: [({ b, dy, div }) => div(dy, b), ({ b, y, dy, sum, mul, div, neg }) => neg(div(sum(mul(dy, y)), b))] },
-  { op: "Pow", is: "a to the power b", moments: power, atZero: ([a, b]) => a === 0 && b !== undefined && b > 0, float: always((a, b) => a ** b), whole: always(wholePower),
+  { op: "Pow", is: "a to the power b", moments: power, atZero: ([a, b]) => a === 0 && b !== undefined && b > 0, float: always(pow), whole: always(wholePower),
     partials: [toBase, toExponent] },
   { op: "Mod", is: "the remainder of a / b, with the sign of b (of a with fmod)",
     flag: (raw) => raw.int("fmod", 0) === 1, float: modulo, whole: wholeModulo,

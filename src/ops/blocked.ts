@@ -144,7 +144,7 @@ function emitBlocked(
   const padded = emit.padded(w, [high - filters, depth - channels, 0, 0]);
   const rows = emit.reshaped(padded, [high / block, block, depth * taps]);
   const byFilter = emit.transposed(rows, [0, 2, 1]);
-  const blocks = [(high * depth) / block ** 2, block, taps, block];
+  const blocks = [(high * depth) / (block * block), block, taps, block];
   const laidOut = isBlocked
     ? emit.transposed(emit.reshaped(byFilter, blocks), [0, 2, 1, 3])
     : byFilter;

@@ -32,7 +32,7 @@ const depthToSpace = defineOp<BlockAttributes>({
     const { block } = context.attrs;
     return inferBlocks(
       context,
-      (channels) => channels / block ** 2,
+      (channels) => channels / (block * block),
       (size) => size * block,
     );
   },
@@ -62,7 +62,7 @@ const depthToSpace = defineOp<BlockAttributes>({
     const moments = context.moments(0);
     const channels = context.outputs[0].shape[1];
     const sources = range(channels).map((c) => sourcesOf(context.attrs, channels, c));
-    const places = range(context.attrs.block ** 2);
+    const places = range(context.attrs.block * context.attrs.block);
     return [
       mixedMoments(
         places.map((place) =>
@@ -95,7 +95,7 @@ const spaceToDepth = defineOp<{ readonly block: number }>({
     const { block } = context.attrs;
     return inferBlocks(
       context,
-      (channels) => channels * block ** 2,
+      (channels) => channels * block * block,
       (size) => size / block,
     );
   },
@@ -131,7 +131,9 @@ const spaceToDepth = defineOp<{ readonly block: number }>({
 
 /** The channels of X that make channel `c` of `channels` channels of Y. */
 function sourcesOf({ block, isColumnRowDepth }: BlockAttributes, channels: number, c: number) {
-  return range(block ** 2).map((k) => (isColumnRowDepth ? c * block ** 2 + k : k * channels + c));
+  return range(block * block).map((k) =>
+    isColumnRowDepth ? c * block * block + k : k * channels + c,
+  );
 }
 
 function inferBlocks(

@@ -1,4 +1,6 @@
 /** @file What the moment rules share: statistics of constants, and rules that work channel by channel. */
+
+import { square as squareOf } from "../tensor/elementary.ts";
 import type { MeanVariance } from "../tensor/gaussian.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import type { MomentContext, Moments } from "./operator.ts";
@@ -62,7 +64,7 @@ export function constantMoments<A>(
   const channelOf = (i: number) => (width === 1 ? 0 : Math.floor(i / inner) % width);
   for (const [i, element] of elements.entries()) sum[channelOf(i)] += element * share;
   for (const [i, element] of elements.entries())
-    square[channelOf(i)] += (element - sum[channelOf(i)]) ** 2 * share;
+    square[channelOf(i)] += squareOf(element - sum[channelOf(i)]) * share;
   const spread = (values: Float64Array) =>
     width === channels ? values : new Float64Array(channels).fill(values[0]);
   return { mean: spread(sum), variance: spread(square) };
@@ -81,7 +83,7 @@ export function sumOfMoments(terms: readonly Moments[], factors: readonly number
   for (const [k, { mean, variance }] of terms.entries()) {
     for (let c = 0; c < total; c++) {
       out.mean[c] += factors[k] * mean[c];
-      out.variance[c] += factors[k] ** 2 * variance[c];
+      out.variance[c] += squareOf(factors[k]) * variance[c];
     }
   }
   return out;
@@ -92,6 +94,8 @@ export function productOfMoments(a: Moments, b: Moments): Moments {
   return perChannel(a, (x, c) => ({
     mean: x.mean * b.mean[c],
     variance:
-      x.variance * b.variance[c] + x.variance * b.mean[c] ** 2 + x.mean ** 2 * b.variance[c],
+      x.variance * b.variance[c] +
+      x.variance * squareOf(b.mean[c]) +
+      squareOf(x.mean) * b.variance[c],
   }));
 }

@@ -4,6 +4,8 @@
  * Linear operators are propagated as if all elements that are summed were independent and every
  * position saw the same statistics (borders are ignored).
  */
+
+import { square } from "../tensor/elementary.ts";
 import type { MomentContext, Moments } from "./operator.ts";
 
 /** Moments by channel index: channel k of the result has those of channel `source[k]`. */
@@ -50,7 +52,7 @@ export function mixedMoments(parts: readonly (Moments | undefined)[]): Moments |
     known.reduce((sum, part) => sum + f(part), 0) / known.length;
   const mean = known[0].mean.map((_, c) => average((part) => part.mean[c]));
   const variance = mean.map((m, c) =>
-    average((part) => part.variance[c] + (part.mean[c] - m) ** 2),
+    average((part) => part.variance[c] + square(part.mean[c] - m)),
   );
   return { mean, variance };
 }

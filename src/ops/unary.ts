@@ -1,6 +1,18 @@
 /** @file The unary elementwise operators, as one table: activations, mathematics, rounding, tests. */
 import type { DType } from "../tensor/dtype.ts";
 import {
+  acosh,
+  asinh,
+  atanh,
+  cosh,
+  exp,
+  expm1,
+  log,
+  log1p,
+  sinh,
+  tanh,
+} from "../tensor/elementary.ts";
+import {
   erf,
   type LinearPiece,
   type MeanVariance,
@@ -9,6 +21,7 @@ import {
   piecewiseLinearMoments,
   smoothMoments,
 } from "../tensor/gaussian.ts";
+import { acos, asin, atan, cos, sin, tan } from "../tensor/trigonometry.ts";
 import { type Algebra, algebraOf } from "./algebra.ts";
 import { applied } from "./applied.ts";
 import type { AttributeReader } from "./attributes.ts";
@@ -82,11 +95,11 @@ export function clipped(slope: number, intercept: number, low: number, high: num
   return pieces;
 }
 
-const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
-const softplus = (x: number) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-const elu = (x: number, alpha: number) => (x > 0 ? x : alpha * Math.expm1(x));
+const sigmoid = (x: number) => 1 / (1 + exp(-x));
+const softplus = (x: number) => Math.max(x, 0) + log1p(exp(-Math.abs(x)));
+const elu = (x: number, alpha: number) => (x > 0 ? x : alpha * expm1(x));
 const geluTanh = (x: number) =>
-  0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
+  0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
 const seluDefaults = { alpha: 1.6732631921768188, gamma: 1.0507010221481323 };
 
 /** Ties go to the even neighbour. */
@@ -98,8 +111,8 @@ function roundHalfToEven(x: number): number {
 
 // E e^X = e^(m + v/2), Var e^X = (e^v - 1) e^(2m + v)
 const exponential = ({ mean, variance }: MeanVariance): MeanVariance => ({
-  mean: Math.exp(mean + variance / 2),
-  variance: Math.expm1(variance) * Math.exp(2 * mean + variance),
+  mean: exp(mean + variance / 2),
+  variance: expm1(variance) * exp(2 * mean + variance),
 });
 
 /** The slope of y = `above` · x for x > 0, else `below` · (e^x - 1) = y: there it is y + `below`. */
@@ -175,7 +188,7 @@ const table: readonly Unary[] = [
   // Smooth between kinks
   { op: "Sigmoid", is: "1 / (1 + e^-x)", f: sigmoid, kinks: smooth,
     dx: ({ y, dy, mul, sub }) => mul(dy, mul(y, sub(1, y))) },
-  { op: "Tanh", is: "tanh(x)", f: Math.tanh, kinks: smooth,
+  { op: "Tanh", is: "tanh(x)", f: tanh, kinks: smooth,
     dx: ({ y, dy, mul, sub, square }) => mul(dy, sub(1, square(y))) },
   { op: "HardSwish", is: "x · clip(x/6 + 1/2, 0, 1)", kinks: () => [-3, 3],
     f: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
@@ -187,7 +200,7 @@ const table: readonly Unary[] = [
     f: (x, { alpha, gamma }) => gamma * elu(x, alpha),
     dx: ({ x, y, dy, ...t }, { alpha, gamma }) => t.mul(dy, exponentialSlope(t, x, y, alpha * gamma, gamma)) },
   { op: "Celu", is: "max(x, 0) + min(0, alpha · (e^(x/alpha) - 1))", attributes: reals({ alpha: 1 }), kinks: atZero,
-    f: (x, { alpha }) => Math.max(x, 0) + Math.min(0, alpha * Math.expm1(x / alpha)),
+    f: (x, { alpha }) => Math.max(x, 0) + Math.min(0, alpha * expm1(x / alpha)),
     dx: ({ x, y, dy, ...t }, { alpha }) => t.mul(dy, exponentialSlope(t, x, t.div(y, alpha), 1, 1)) },
   { op: "Gelu", is: "x · Φ(x), or its tanh approximation", kinks: smooth,
     attributes: (raw) => ({ tanh: raw.string("approximate", "none") === "tanh" ? 1 : 0 }),
@@ -200,15 +213,15 @@ const table: readonly Unary[] = [
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sigmoid", x)) },
   { op: "Softsign", is: "x / (1 + |x|)", f: (x) => x / (1 + Math.abs(x)), kinks: atZero,
     dx: ({ y, dy, mul, sub, square, apply }) => mul(dy, square(sub(1, apply("Abs", y)))) },
-  { op: "Mish", is: "x · tanh(softplus(x))", f: (x) => x * Math.tanh(softplus(x)), kinks: smooth,
+  { op: "Mish", is: "x · tanh(softplus(x))", f: (x) => x * tanh(softplus(x)), kinks: smooth,
     dx: mishGradient },
   { op: "Erf", is: "erf(x)", f: erf, kinks: smooth,
     dx: ({ x, dy, mul, neg, square, apply }) => mul(mul(dy, 2 / Math.sqrt(Math.PI)), apply("Exp", neg(square(x)))) },
-  { op: "Atan", is: "arctan(x)", f: Math.atan, kinks: smooth,
+  { op: "Atan", is: "arctan(x)", f: atan, kinks: smooth,
     dx: ({ x, dy, add, div, square }) => div(dy, add(square(x), 1)) },
-  { op: "Asinh", is: "arsinh(x)", f: Math.asinh, kinks: smooth,
+  { op: "Asinh", is: "arsinh(x)", f: asinh, kinks: smooth,
     dx: ({ x, dy, add, div, square, apply }) => div(dy, apply("Sqrt", add(square(x), 1))) },
-  { op: "Exp", is: "e^x", f: Math.exp, moments: exponential,
+  { op: "Exp", is: "e^x", f: exp, moments: exponential,
     dx: ({ y, dy, mul }) => mul(dy, y) },
 
   // Mathematics through which no statistics are propagated
@@ -216,25 +229,25 @@ const table: readonly Unary[] = [
     dx: ({ y, dy, mul, div }) => div(mul(dy, 0.5), y) },
   { op: "Reciprocal", is: "1 / x", f: (x) => 1 / x,
     dx: ({ y, dy, mul, neg, square }) => neg(mul(dy, square(y))) },
-  { op: "Log", is: "ln(x)", f: Math.log,
+  { op: "Log", is: "ln(x)", f: log,
     dx: ({ x, dy, div }) => div(dy, x) },
-  { op: "Sin", is: "sin(x)", f: Math.sin,
+  { op: "Sin", is: "sin(x)", f: sin,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Cos", x)) },
-  { op: "Cos", is: "cos(x)", f: Math.cos,
+  { op: "Cos", is: "cos(x)", f: cos,
     dx: ({ x, dy, mul, neg, apply }) => neg(mul(dy, apply("Sin", x))) },
-  { op: "Tan", is: "tan(x)", f: Math.tan,
+  { op: "Tan", is: "tan(x)", f: tan,
     dx: ({ y, dy, add, mul, square }) => mul(dy, add(square(y), 1)) },
-  { op: "Asin", is: "arcsin(x)", f: Math.asin,
+  { op: "Asin", is: "arcsin(x)", f: asin,
     dx: ({ x, dy, sub, div, square, apply }) => div(dy, apply("Sqrt", sub(1, square(x)))) },
-  { op: "Acos", is: "arccos(x)", f: Math.acos,
+  { op: "Acos", is: "arccos(x)", f: acos,
     dx: ({ x, dy, sub, div, neg, square, apply }) => neg(div(dy, apply("Sqrt", sub(1, square(x))))) },
-  { op: "Sinh", is: "sinh(x)", f: Math.sinh,
+  { op: "Sinh", is: "sinh(x)", f: sinh,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Cosh", x)) },
-  { op: "Cosh", is: "cosh(x)", f: Math.cosh,
+  { op: "Cosh", is: "cosh(x)", f: cosh,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sinh", x)) },
-  { op: "Acosh", is: "arcosh(x)", f: Math.acosh,
+  { op: "Acosh", is: "arcosh(x)", f: acosh,
     dx: ({ x, dy, sub, div, square, apply }) => div(dy, apply("Sqrt", sub(square(x), 1))) },
-  { op: "Atanh", is: "artanh(x)", f: Math.atanh,
+  { op: "Atanh", is: "artanh(x)", f: atanh,
     dx: ({ x, dy, sub, div, square }) => div(dy, sub(1, square(x))) },
 
   // Rounding, tests, bits

@@ -2,6 +2,7 @@
 import { EspalierError } from "../errors.ts";
 import type { StoredWeight } from "../onnx/stored-weights.ts";
 import { isFloat } from "../tensor/dtype.ts";
+import { log2 } from "../tensor/elementary.ts";
 import type { Content } from "./choose.ts";
 import { codebookOf } from "./codebook.ts";
 import type { Geometry } from "./geometry.ts";
@@ -131,8 +132,8 @@ function rowShifts(
   return Array.from({ length: count / row }, (_, r) => {
     const own = statisticsOfWeight(values.subarray(r * row, (r + 1) * row));
     if (own.rms === 0) return 0;
-    const least = Math.ceil(Math.log2(own.largest / (step * (largestNumber - 1))));
-    return Math.max(least, -4, Math.min(2, Math.round(Math.log2(own.rms / rms))));
+    const least = Math.ceil(log2(own.largest / (step * (largestNumber - 1))));
+    return Math.max(least, -4, Math.min(2, Math.round(log2(own.rms / rms))));
   });
 }
 

@@ -2,6 +2,8 @@
  * @file Quantisation: the step of each tensor from a rate-distortion argument that needs no data, rounding
  * that weighs errors against bits, and what happens to tensors that are too small to matter.
  */
+
+import { log2, pow, square } from "../tensor/elementary.ts";
 import { roundHalfToEven } from "../tensor/half.ts";
 import { type Coder, learnt } from "./coder.ts";
 import { codeNumber, freshNumberStates, largestNumber, Neighbours } from "./number-code.ts";
@@ -51,12 +53,12 @@ export function stepsAt(
 ): readonly number[] {
   const total = weights.reduce((sum, { count }) => sum + count, 0);
   const meanLog =
-    weights.reduce((sum, { count }) => sum + count * Math.log2(Math.max(1, count)), 0) /
+    weights.reduce((sum, { count }) => sum + count * log2(Math.max(1, count)), 0) /
     Math.max(1, total);
   return weights.map(({ count, rms }, i) => {
-    const factor = 2 ** ((Math.log2(Math.max(1, count)) - meanLog) / 4);
+    const factor = pow(2, (log2(Math.max(1, count)) - meanLog) / 4);
     const clamped = Math.min(mostFactor, Math.max(leastFactor, factor));
-    return shortFloat(((8 * rms) / 2 ** bits[i]) * clamped);
+    return shortFloat(((8 * rms) / pow(2, bits[i])) * clamped);
   });
 }
 
@@ -73,10 +75,10 @@ export function stepsTolerating(
   for (const [i, tolerance] of tolerances.entries()) {
     const { count } = weights[i];
     if (tolerance === undefined || count === 0) continue;
-    sum += count * Math.log2(steps[i] / tolerance);
+    sum += count * log2(steps[i] / tolerance);
     total += count;
   }
-  const factor = 2 ** (sum / Math.max(1, total));
+  const factor = pow(2, sum / Math.max(1, total));
   return steps.map((step, i) => {
     const tolerance = tolerances[i];
     return tolerance === undefined ? step : shortFloat(factor * tolerance);
@@ -134,7 +136,7 @@ function cheapest(
   let best = nearest;
   let least = Number.POSITIVE_INFINITY;
   for (const code of [nearest, nearest - Math.sign(nearest), 0]) {
-    const loss = (exact - code) ** 2 + lambda * cost.of(states, level, code);
+    const loss = square(exact - code) + lambda * cost.of(states, level, code);
     if (loss < least) {
       least = loss;
       best = code;

@@ -2,6 +2,8 @@
  * @file The range encoder: Martin's range coding (1979) with the carry handling of LZMA, 31 bits wide.
  * Also the counter, which tells what something would cost without writing it.
  */
+
+import { log2 } from "../tensor/elementary.ts";
 import { type Coder, chanceOf, learnt } from "./coder.ts";
 
 const narrowest = 2 ** 23;
@@ -86,7 +88,7 @@ export class RangeEncoder implements Coder {
 }
 
 /** -log2 of a chance p / 2^15, by the top 12 of the 15 bits. */
-const bitsOfChance = Float64Array.from({ length: 4096 }, (_, p) => -Math.log2((p + 0.5) / 4096));
+const bitsOfChance = Float64Array.from({ length: 4096 }, (_, p) => -log2((p + 0.5) / 4096));
 
 /** Adds up what bits cost, and writes nothing. Costs guide choices only: no byte depends on them alone. */
 export class BitCounter implements Coder {

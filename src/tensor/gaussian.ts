@@ -4,6 +4,8 @@
  * Everything here is closed form or quadrature, never sampled: mean and variance of f(X) for a
  * Gaussian X. No result is NaN for a finite mean and a variance >= 0, zero included.
  */
+import { exp, pow } from "./elementary.ts";
+import { cos } from "./trigonometry.ts";
 
 /** Mean and variance of a scalar random variable. */
 export interface MeanVariance {
@@ -22,7 +24,7 @@ function erfSeries(x: number): number {
     term *= (2 * x * x) / (2 * n + 1);
     sum += term;
   }
-  return (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x) * sum;
+  return (2 / Math.sqrt(Math.PI)) * exp(-x * x) * sum;
 }
 
 /** erfc for x >= 2: e^(-x²)/√π · 1/(x + (1/2)/(x + 1/(x + (3/2)/(x + ...)))). */
@@ -30,7 +32,7 @@ function erfcFraction(x: number): number {
   const depth = 8 + Math.ceil(240 / (x * x)); // enough for 1e-16 at x = 2
   let tail = x;
   for (let n = depth; n >= 1; n--) tail = x + n / 2 / tail;
-  return Math.exp(-x * x) / (Math.sqrt(Math.PI) * tail);
+  return exp(-x * x) / (Math.sqrt(Math.PI) * tail);
 }
 
 /** The error function. */
@@ -46,7 +48,7 @@ export function erfc(x: number): number {
 
 /** Density φ of the standard normal. */
 export function normalPdf(z: number): number {
-  return Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
+  return exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
 }
 
 /** Distribution function Φ of the standard normal; exact in relative error in the lower tail. */
@@ -147,7 +149,7 @@ export function maxOfGaussians(count: number, mean: number, variance: number): M
   let second = 0;
   integrate(standardCuts(), (z, weight) => {
     // The density of the maximum: n φ(z) Φ(z)^(n-1).
-    const density = count * normalPdf(z) * normalCdf(z) ** (count - 1);
+    const density = count * normalPdf(z) * pow(normalCdf(z), count - 1);
     first += weight * density * z;
     second += weight * density * z * z;
   });
@@ -180,7 +182,7 @@ function gaussLegendre(
   order: number,
 ): readonly { readonly node: number; readonly weight: number }[] {
   return Array.from({ length: order }, (_, i) => {
-    let x = Math.cos((Math.PI * (i + 0.75)) / (order + 0.5));
+    let x = cos((Math.PI * (i + 0.75)) / (order + 0.5));
     let slope = 1;
     for (let step = 0; step < 20; step++) {
       let before = 1;

@@ -1,4 +1,5 @@
 /** @file IEEE 754 binary16: conversion to and from numbers, round to nearest even. */
+import { exponentOf } from "./elementary.ts";
 
 const view = new DataView(new ArrayBuffer(8));
 
@@ -20,7 +21,7 @@ export function numberToHalf(value: number): number {
   const magnitude = Math.abs(value);
   // 65520 is halfway between the largest half, 65504, and the next binade.
   if (magnitude >= 65520) return sign | 0x7c00;
-  const exponent = Math.max(-14, Math.floor(Math.log2(magnitude || 2 ** -25)));
+  const exponent = Math.max(-14, magnitude === 0 ? -14 : exponentOf(magnitude));
   const quantum = 2 ** (exponent - 10);
   const steps = roundHalfToEven(magnitude / quantum);
   // Subnormals and normals share one formula: a carry out of the fraction raises the exponent.

@@ -1,10 +1,10 @@
 /**
- * @file The quantile function of the normal distribution, from basic arithmetic only, so that every
- * JavaScript engine gives the same bits (`Math.log` may differ by a unit in the last place).
+ * @file The quantile function of the normal distribution, the same to the bit in every JavaScript engine.
  *
  * Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics
  * 37 (1988), routine PPND16: relative error about 1e-16.
  */
+import { log } from "./elementary.ts";
 
 /** z with P(Z <= z) = `probability`; the probability is in (0, 1). */
 export function normalQuantile(probability: number): number {
@@ -14,32 +14,12 @@ export function normalQuantile(probability: number): number {
     return (q * polynomial(centreOver, r)) / polynomial(centreUnder, r);
   }
   const tail = q < 0 ? probability : 1 - probability;
-  const r = Math.sqrt(-logarithm(tail));
+  const r = Math.sqrt(-log(tail));
   const z =
     r <= 5
       ? polynomial(middleOver, r - 1.6) / polynomial(middleUnder, r - 1.6)
       : polynomial(tailOver, r - 5) / polynomial(tailUnder, r - 5);
   return q < 0 ? -z : z;
-}
-
-const bits = new DataView(new ArrayBuffer(8));
-
-/** ln x for normal, positive x: x = m 2^e with m about 1, and ln m = 2 artanh((m - 1) / (m + 1)). */
-function logarithm(x: number): number {
-  bits.setFloat64(0, x);
-  const high = bits.getUint32(0);
-  let exponent = (high >>> 20) - 1023;
-  bits.setUint32(0, (high & 0xfffff) | (1023 << 20));
-  let mantissa = bits.getFloat64(0);
-  if (mantissa > Math.SQRT2) {
-    mantissa /= 2;
-    exponent += 1;
-  }
-  const s = (mantissa - 1) / (mantissa + 1);
-  // |s| < 0.172: the terms up to s^23 are below half a unit in the last place.
-  let sum = 0;
-  for (let k = 23; k >= 1; k -= 2) sum = sum * s * s + 1 / k;
-  return 2 * s * sum + exponent * Math.LN2;
 }
 
 /** Σ coefficients[k] x^k. */

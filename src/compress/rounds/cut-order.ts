@@ -16,6 +16,7 @@ import {
 } from "../../structure/select.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import { noZeros, withZeros, type Zeros } from "../../structure/zeros.ts";
+import { pow } from "../../tensor/elementary.ts";
 import { sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 
 /** What goes of a network. */
@@ -211,7 +212,7 @@ const leastLeft = 1e-3;
 /** Counts each of which leaves the same share of what the one before has left. */
 function stepsBetween(least: number, count: number): readonly number[] {
   const counts = Array.from({ length: searchSteps }, (_, i) => {
-    const left = (count - least) * leastLeft ** ((i + 1) / searchSteps);
+    const left = (count - least) * pow(leastLeft, (i + 1) / searchSteps);
     return i + 1 === searchSteps ? count : count - Math.round(left);
   });
   return [...new Set(counts)].filter((step) => step > least);

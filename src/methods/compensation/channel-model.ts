@@ -5,6 +5,7 @@
  * channels go together without loss of precision.
  */
 import type { Moments } from "../../ops/operator.ts";
+import { square } from "../../tensor/elementary.ts";
 import {
   cholesky,
   choleskySolve,
@@ -107,7 +108,7 @@ export function resultVariance(
   const variance = new Float64Array(outputs);
   for (const tap of normalizedWeights(reader, deviation, values)) {
     const spread = factor && group === 1 ? productWithLower(tap, factor, outputs, inputs) : tap;
-    for (let i = 0; i < spread.length; i++) variance[Math.floor(i / inputs)] += spread[i] ** 2;
+    for (let i = 0; i < spread.length; i++) variance[Math.floor(i / inputs)] += square(spread[i]);
   }
   return variance;
 }

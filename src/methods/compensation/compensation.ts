@@ -11,6 +11,7 @@ import { channelOf, roleOf, storedWeight } from "../../ops/roles.ts";
 import type { Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { isFloat } from "../../tensor/dtype.ts";
+import { pow } from "../../tensor/elementary.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { productWithTranspose } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, resultVariance, type Source, substitutes } from "./channel-model.ts";
@@ -189,7 +190,7 @@ function varianceShares(
   const after = resultVariance(reader, source, weights);
   return reader.resultVariance.map((all, o) => {
     const share = all > 0 ? Math.min(1, after[o] / all) : 1;
-    return Math.max(leastShare, share) ** variancePower;
+    return pow(Math.max(leastShare, share), variancePower);
   });
 }
 

@@ -12,6 +12,7 @@ import { momentsFrom } from "../../ops/applied.ts";
 import type { Moments } from "../../ops/operator.ts";
 import { channelOf, roleOf } from "../../ops/roles.ts";
 import type { Structure } from "../../structure/units.ts";
+import { square } from "../../tensor/elementary.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { cholesky, gramMatrix, identity, productWithLower } from "../../tensor/linear-algebra.ts";
 import type { Reader } from "./readers.ts";
@@ -187,7 +188,7 @@ function throughFunction(
     const rest = here.map((_, c) =>
       moving.length > 1
         ? 0
-        : Math.sqrt(Math.max(0, result.variance[c] - first[c] ** 2 - second[c] ** 2 / 2)),
+        : Math.sqrt(Math.max(0, result.variance[c] - square(first[c]) - square(second[c]) / 2)),
     );
     const between = known.get(name) ?? identity(own.mean.length);
     for (let a = 0; a < width; a++) {

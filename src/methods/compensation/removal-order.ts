@@ -12,12 +12,11 @@
  */
 
 import { channelOf } from "../../ops/roles.ts";
+import { square } from "../../tensor/elementary.ts";
 import { choleskySolve, gramMatrix, identity } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
 import type { OtherRead } from "./readers.ts";
 
-/** The power of the variance correction: 1/share² for what is left of a layer. */
-const remainingPower = 2;
 /** A layer counts no more than (1 / this)² times as much, however little is left of it. */
 const leastRemaining = 0.01;
 
@@ -170,7 +169,7 @@ function addOwnSquares(reader: ModelledReader, deviation: Float64Array, out: Flo
       for (let i = 0; i < inputs; i++) {
         const channel = channelOf(weight, o, i);
         if (sourceUnits[channel] !== resultUnits[o] || resultUnits[o] < 0)
-          out[channel] += gains[o] * tap[o * inputs + i] ** 2;
+          out[channel] += gains[o] * square(tap[o * inputs + i]);
       }
 }
 
@@ -191,15 +190,15 @@ function addGram(
       for (let i = 0; i < gram.length; i++) out[i] += gram[i];
     } else
       for (let o = 0; o < outputs; o++)
-        for (let i = 0; i < inputs; i++) out[i] += (gains[o] * tap[o * inputs + i]) ** 2;
+        for (let i = 0; i < inputs; i++) out[i] += square(gains[o] * tap[o * inputs + i]);
   }
 }
 
-/** The damage of the next removal, in proportion to what is left. */
+/** The damage of the next removal, in proportion to the square of what is left, as in the variance correction. */
 function channelDamage(ledger: Ledger, c: number): number {
   const { alone, total, lost } = ledger;
   const remaining = total > 0 ? Math.max(leastRemaining, 1 - lost / total) : 1;
-  return alone[c] + lossOf(ledger, c) / remaining ** remainingPower;
+  return alone[c] + lossOf(ledger, c) / square(remaining);
 }
 
 /** What the readers lose with a channel when no other can tell it. */
