@@ -1,5 +1,7 @@
 /** @file What a model file may ask of us before we refuse it: limits checked before allocation. */
 
+import { maxRank } from "../ir/sizes.ts";
+
 /** Upper bounds; every one is checked before memory is taken. */
 export interface Limits {
   /** Bytes of the model file itself. protobuf ends at 2 GiB. */
@@ -20,7 +22,7 @@ export const defaultLimits: Limits = {
   maxElements: 2 ** 31,
   maxFields: 1_500_000,
   maxDepth: 100,
-  maxRank: 64,
+  maxRank,
 };
 
 /** The longest attribute list, and the largest tensor attribute in bytes, that becomes an array. */

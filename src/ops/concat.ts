@@ -2,6 +2,7 @@
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { concatTensors } from "./fold.ts";
+import { joinedIds } from "./known.ts";
 import { sliceRuns } from "./movement.ts";
 import { defineOp, followsInputs, noMacs } from "./operator.ts";
 import { mapDims, mayEqual, normalizeAxis } from "./shapes.ts";
@@ -40,7 +41,7 @@ export const concat = defineOp({
     const inputs = t.inputs.map((_, i) => t.input(i)).filter((x) => sizeOf(x.shape) > 0);
     for (let axis = 0; axis < y.shape.length; axis++) {
       const parts = inputs.map((x) => t.ids(x, axis));
-      if (axis === at) t.define(y, axis, Int32Array.from(parts.flatMap((ids) => [...ids])));
+      if (axis === at) t.define(y, axis, joinedIds(parts));
       else {
         for (const ids of parts.slice(1)) t.unite(parts[0], ids);
         t.define(y, axis, parts[0]);

@@ -5,7 +5,7 @@ import { knownNumbers, numericShape, parameterNumbers } from "./known.ts";
 import { throughFirst } from "./movement.ts";
 import { defineOp, noMacs, type Operator } from "./operator.ts";
 import { isMovable, rearranged } from "./rearrange.ts";
-import { broadcastShapes, mapDims } from "./shapes.ts";
+import { broadcastShapes, mapDims, openShape } from "./shapes.ts";
 import { pickMoments } from "./statistics.ts";
 
 const expand = defineOp({
@@ -21,8 +21,7 @@ const expand = defineOp({
     if (target) return [{ dtype, shape: broadcastShapes(context, [shape, target]) }];
     const length = wanted.type.shape?.[0];
     if (typeof length !== "number") return [{ dtype, shape: undefined }];
-    const rank = Math.max(length, shape.length);
-    return [{ dtype, shape: Array.from({ length: rank }, context.unknownDim) }];
+    return [{ dtype, shape: openShape(context, Math.max(length, shape.length)) }];
   },
 
   fold([data], _attrs, [type]) {

@@ -104,10 +104,7 @@ export function foldElementwise(
   const apply = <T>(
     elements: readonly ArrayLike<T>[],
     f: (...elements: T[]) => Scalar | undefined,
-  ) =>
-    Array.from({ length: sizeOf(shape) }, (_, i) =>
-      f(...elements.map((list, k) => list[offsets[k][i]])),
-    );
+  ) => Array.from({ length: sizeOf(shape) }, applied(elements, offsets, f));
   const { float, whole } = rule;
   let scalars: readonly (Scalar | undefined)[];
   if (whole && known.every(({ dtype }) => isInteger(dtype)))
@@ -116,6 +113,19 @@ export function foldElementwise(
   else return undefined;
   const all = scalars.filter((scalar) => scalar !== undefined);
   return all.length === scalars.length ? [tensorFrom(output.dtype, shape, all)] : undefined;
+}
+
+/** The rule at each place; without lists of arguments for the usual one and two. */
+function applied<T>(
+  elements: readonly ArrayLike<T>[],
+  offsets: readonly Int32Array[],
+  f: (...elements: T[]) => Scalar | undefined,
+): (_: unknown, i: number) => Scalar | undefined {
+  const [a, b] = elements;
+  const [atA, atB] = offsets;
+  if (elements.length === 1) return (_, i) => f(a[atA[i]]);
+  if (elements.length === 2) return (_, i) => f(a[atA[i]], b[atB[i]]);
+  return (_, i) => f(...elements.map((list, k) => list[offsets[k][i]]));
 }
 
 /** For every element of `to`, the row-major index of the element of `from` that it broadcasts. */

@@ -23,7 +23,7 @@ import {
   type Operator,
 } from "./operator.ts";
 import { dtypeAttribute } from "./passing.ts";
-import { normalizeAxis } from "./shapes.ts";
+import { normalizeAxis, openShape } from "./shapes.ts";
 
 /** The value of a Constant node, from whichever attribute holds it. */
 function constantValue(raw: AttributeReader): HostTensor {
@@ -69,8 +69,8 @@ const constantOfShape = defineOp({
     const known = knownNumbers(sizes);
     if (known?.some((size) => size < 0)) context.fail(`the sizes are [${known.join(", ")}]`);
     const rank = sizes.type.shape?.[0];
-    const open = (length: number): Dim[] => Array.from({ length }, () => context.unknownDim());
-    return [{ dtype, shape: known ?? (typeof rank === "number" ? open(rank) : undefined) }];
+    const open = typeof rank === "number" ? openShape(context, rank) : undefined;
+    return [{ dtype, shape: known ?? open }];
   },
   fold(_, { value }, [y]) {
     const shape = numericShape(y.shape);

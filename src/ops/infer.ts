@@ -1,6 +1,7 @@
 /** @file Walks a graph and finds the type of every value, and the elements of the small known ones. */
-import { EspalierError } from "../errors.ts";
+import { type ErrorCode, EspalierError } from "../errors.ts";
 import type { Dim, Graph, Node, TensorType } from "../ir/graph.ts";
+import { shapeFault } from "../ir/sizes.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { operatorOf } from "./index.ts";
 import { numericShape } from "./known.ts";
@@ -8,6 +9,9 @@ import type { InferContext, Operand } from "./operator.ts";
 
 /** Values of more elements than this are never read or computed during inference. */
 export const maxFoldedElements = 65_536;
+
+/** Elements that one inference computes; what would come after them stays unknown. */
+const maxFoldedInAll = 2 ** 20;
 
 /** What the caller knows beyond the graph. */
 export interface InferOptions {
@@ -25,12 +29,15 @@ export interface Inference {
   readonly types: ReadonlyMap<string, TensorType>;
   /** Constants and computed values of at most {@link maxFoldedElements} elements. */
   readonly values: ReadonlyMap<string, HostTensor>;
+  /** Values some of whose sizes no rule gives: the file declares them. */
+  readonly declared: ReadonlySet<string>;
   /** Nodes without a rule. */
   readonly unknown: readonly Node[];
 }
 
 /**
- * Infers types in node order. Throws `MODEL_BAD_SHAPE` or `MODEL_BAD_ATTRIBUTE`, naming the node.
+ * Infers types in node order. Throws `MODEL_BAD_SHAPE`, `MODEL_TOO_LARGE` or `MODEL_BAD_ATTRIBUTE`, naming
+ * the node or value.
  *
  * A size that nobody knows gets a name of its own (`?0`, `?1`, ...), so that equal names mean equal
  * sizes. Declared types of values between the nodes only fill what inference leaves open.
@@ -41,7 +48,9 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
   const symbols = new Map(options.dims);
   const types = new Map<string, TensorType>();
   const values = new Map<string, HostTensor>(options.inputs);
+  const declared = new Set<string>();
   const unknown: Node[] = [];
+  let folded = 0;
 
   const bind = ({ dtype, shape }: TensorType): TensorType => ({
     dtype,
@@ -64,7 +73,9 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
   }
   for (const name of graph.inputs) {
     const type = givenType(name, options) ?? graph.types.get(name);
-    types.set(name, bind(type ?? { dtype: "float32", shape: undefined }));
+    const bound = bind(type ?? { dtype: "float32", shape: undefined });
+    requireSizes(name, bound, "Input");
+    types.set(name, bound);
   }
   for (const { name, dtype, shape, read } of graph.constants.values()) {
     types.set(name, { dtype, shape });
@@ -72,27 +83,42 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
   }
 
   const declaredType = (name: string): TensorType | undefined => {
-    const declared = graph.types.get(name);
-    return declared && bind(declaredHold ? declared : { ...declared, shape: undefined });
+    const type = graph.types.get(name);
+    if (type === undefined) return undefined;
+    const bound = bind(declaredHold ? type : { dtype: type.dtype, shape: undefined });
+    requireSizes(name, bound, "Value");
+    return bound;
   };
   for (const node of graph.nodes) {
-    const inferred = inferNode(node, types, values, unknownDim);
+    const inferred = inferNode(node, types, values, unknownDim, folded < maxFoldedInAll);
     if (inferred === undefined) unknown.push(node);
     const guess = types.get(node.inputs[0])?.dtype ?? "float32";
     for (const [i, name] of node.outputs.entries()) {
       if (name === "") continue;
-      const declared = declaredType(name);
+      const stated = declaredType(name);
       const type = inferred?.types[i];
-      types.set(name, type ? refine(type, declared) : (declared ?? open(guess)));
+      const refined = type ? refine(type, stated) : (stated ?? open(guess));
+      if (refined.shape !== type?.shape) declared.add(name);
+      types.set(name, refined);
       const value = inferred?.values?.[i];
-      if (value !== undefined) values.set(name, value);
+      if (value === undefined) continue;
+      values.set(name, value);
+      folded += sizeOf(value.shape);
     }
   }
-  return { types, values, unknown };
+  return { types, values, declared, unknown };
 }
 
 function givenType(name: string, { inputs, inputTypes }: InferOptions): TensorType | undefined {
   return inputs?.get(name) ?? inputTypes?.get(name);
+}
+
+function requireSizes(name: string, { shape }: TensorType, what: "Input" | "Value"): void {
+  const fault = shape && shapeFault(shape);
+  if (fault === undefined) return;
+  throw new EspalierError(fault.code, `${what} "${name}" ${fault.problem}.`, {
+    data: { tensor: name, shape },
+  });
 }
 
 const open = (dtype: TensorType["dtype"]): TensorType => ({ dtype, shape: undefined });
@@ -104,6 +130,7 @@ function refine({ dtype, shape }: TensorType, declared: TensorType | undefined):
   if (other?.length !== shape.length) return { dtype, shape };
   const fits = shape.every((dim, i) => typeof dim === "string" || agrees(dim, other[i]));
   if (!fits) return { dtype, shape };
+  if (!shape.some(isOpen)) return { dtype, shape };
   return { dtype, shape: shape.map((dim, i) => (isOpen(dim) ? other[i] : dim)) };
 }
 
@@ -116,22 +143,27 @@ export interface InferredNode {
   readonly values: readonly HostTensor[] | undefined;
 }
 
-/** Types and known values of a node's outputs; `undefined` where there is no rule. */
+/**
+ * Types and known values of a node's outputs; `undefined` where there is no rule. Values are left out
+ * without `isFolding`.
+ */
 export function inferNode(
   node: Node,
   types: ReadonlyMap<string, TensorType>,
   values: ReadonlyMap<string, HostTensor>,
   unknownDim: () => Dim,
+  isFolding = true,
 ): InferredNode | undefined {
   const bound = operatorOf(node);
   if (bound === undefined) return undefined;
   const { operator, attrs } = bound;
-  const fail = (message: string, cause?: unknown): never => {
-    throw new EspalierError("MODEL_BAD_SHAPE", `${node.opType} node "${node.name}": ${message}`, {
+  const refuse = (code: ErrorCode, message: string, cause?: unknown): never => {
+    throw new EspalierError(code, `${node.opType} node "${node.name}": ${message}`, {
       data: { node: node.name, opType: node.opType },
       cause,
     });
   };
+  const fail = (message: string, cause?: unknown) => refuse("MODEL_BAD_SHAPE", message, cause);
   const inputs = node.inputs.map((name): Operand | undefined => {
     if (name === "") return undefined;
     const type = types.get(name) ?? fail(`its input "${name}" is computed nowhere before it`);
@@ -150,7 +182,11 @@ export function inferNode(
     const outputs = operator.infer(context);
     if (outputs.length < node.outputs.length && node.outputs.slice(outputs.length).some(Boolean))
       fail(`names ${node.outputs.length} outputs, the operator has ${outputs.length}`);
-    if (typeof operator.fold !== "function" || !outputs.every(isSmall))
+    for (const [i, { shape }] of outputs.entries()) {
+      const fault = shape && shapeFault(shape);
+      if (fault) refuse(fault.code, `output ${i} ${fault.problem}`);
+    }
+    if (!isFolding || typeof operator.fold !== "function" || !outputs.every(isSmall))
       return { types: outputs, values: undefined };
     const folded = operator.fold(
       inputs.map((input) => input?.value),

@@ -1,7 +1,7 @@
 /** @file What operators ask of their shape-like inputs, and sizes as products. */
 import type { Dim, Shape } from "../ir/graph.ts";
 import { type HostTensor, isStrings, toNumbers } from "../tensor/host-tensor.ts";
-import type { InferContext, TiedTensor, Ties } from "./operator.ts";
+import type { Ids, InferContext, TiedTensor, Ties } from "./operator.ts";
 
 /** The elements as numbers, where the tensor is known. */
 export function knownNumbers(
@@ -81,6 +81,17 @@ export function tieWindowed<A>(t: Ties<A>, x: TiedTensor, y: TiedTensor, what: s
     t.fix(t.ids(x, axis), `a spatial position under ${what}`);
     t.fix(t.ids(y, axis), `a spatial position of ${what}`);
   }
+}
+
+/** Ids laid end to end. */
+export function joinedIds(parts: readonly Ids[]): Ids {
+  const joined = new Int32Array(parts.reduce((sum, ids) => sum + ids.length, 0));
+  let at = 0;
+  for (const ids of parts) {
+    joined.set(ids, at);
+    at += ids.length;
+  }
+  return joined;
 }
 
 /** 0, 1, ..., length - 1. */

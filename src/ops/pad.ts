@@ -2,7 +2,7 @@
 import { assert } from "../errors.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
 import type { Emitter, Value } from "./gradient.ts";
-import { knownNumbers, parameterNumbers, range } from "./known.ts";
+import { joinedIds, knownNumbers, parameterNumbers, range } from "./known.ts";
 import { padZeros, placeAlong } from "./movement.ts";
 import {
   defineOp,
@@ -69,10 +69,10 @@ export const pad = defineOp<PadAttributes>({
         t.define(
           y,
           axis,
-          Int32Array.from([
-            ...t.fresh(Math.max(0, margin.before)),
-            ...ids.slice(first, last),
-            ...t.fresh(Math.max(0, margin.after)),
+          joinedIds([
+            t.fresh(Math.max(0, margin.before)),
+            ids.slice(first, last),
+            t.fresh(Math.max(0, margin.after)),
           ]),
         );
       } else {

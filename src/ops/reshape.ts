@@ -12,7 +12,7 @@ import {
   type Operator,
 } from "./operator.ts";
 import { reshaped } from "./rearrange.ts";
-import { normalizeAxis } from "./shapes.ts";
+import { normalizeAxis, openShape } from "./shapes.ts";
 import { reshapedMoments } from "./statistics.ts";
 
 const foldReshape: Fold<unknown> = ([data], _attrs, [type]) => {
@@ -34,8 +34,7 @@ const reshape = defineOp({
     const target = knownNumbers(wanted);
     if (target === undefined) {
       const rank = wanted.type.shape?.[0];
-      const isRankKnown = typeof rank === "number";
-      const shape = isRankKnown ? Array.from({ length: rank }, context.unknownDim) : undefined;
+      const shape = typeof rank === "number" ? openShape(context, rank) : undefined;
       return [{ dtype, shape }];
     }
     if (target.filter((size) => size === -1).length > 1) context.fail("-1 occurs twice");

@@ -1,5 +1,6 @@
 /** @file The shape arithmetic that operators share. Sizes may be symbolic. */
 import type { Dim, Shape } from "../ir/graph.ts";
+import { maxRank } from "../ir/sizes.ts";
 import type { InferContext } from "./operator.ts";
 
 type Failing = Pick<InferContext<unknown>, "fail" | "unknownDim">;
@@ -9,6 +10,12 @@ export function normalizeAxis(context: Failing, axis: number, rank: number): num
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank)
     context.fail(`axis ${axis} is outside a tensor of rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
+}
+
+/** A shape of `rank` sizes that nobody knows. */
+export function openShape(context: Failing, rank: number): Shape {
+  if (rank > maxRank) context.fail(`its output would have ${rank} axes, more than ${maxRank}`);
+  return Array.from({ length: rank }, () => context.unknownDim());
 }
 
 /** A function of sizes, unknown as soon as one of them is symbolic. */

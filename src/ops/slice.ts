@@ -13,7 +13,7 @@ import {
   type TiedTensor,
 } from "./operator.ts";
 import { isMovable, rearranged } from "./rearrange.ts";
-import { mapDims, normalizeAxis } from "./shapes.ts";
+import { mapDims, mayEqual, normalizeAxis } from "./shapes.ts";
 import { pickMoments } from "./statistics.ts";
 
 /** One sliced axis, as the node gives it. */
@@ -36,6 +36,10 @@ export const slice = defineOp({
     if (shape === undefined) return [{ dtype, shape }];
     const axes = slicedAxes(context, shape.length);
     if (axes === undefined) return [{ dtype, shape: shape.map(() => context.unknownDim()) }];
+    for (const [i, what] of ["starts", "ends", "axes", "steps"].entries()) {
+      const count = context.inputs[i + 1]?.type.shape?.[0] ?? axes.length;
+      if (!mayEqual(count, axes.length)) context.fail(`${count} ${what} for ${axes.length} axes`);
+    }
     const numbers = [1, 2, 4].map((i) => knownNumbers(context.inputs[i]));
     const [starts, ends, steps] = numbers;
     if (steps?.includes(0)) context.fail("a step is 0");

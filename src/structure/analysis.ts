@@ -9,10 +9,10 @@ import { type BoundOperator, operatorOf } from "../ops/index.ts";
 import type { Inference } from "../ops/infer.ts";
 import type { TiedTensor } from "../ops/operator.ts";
 import { bitsOf } from "../tensor/dtype.ts";
-import { sizeOf } from "../tensor/host-tensor.ts";
 import { bindDims, dynamicElements } from "./bound-sizes.ts";
 import { IdPool } from "./id-pool.ts";
 import { elementIds, type Layout, ownLayout } from "./layout.ts";
+import { knownShape, obstacleOf, outputShapes } from "./obstacles.ts";
 import { nothingRevived, type Revived } from "./revival.ts";
 import { type Selection, selectionAt } from "./selections.ts";
 import { cutLayout, TieSession } from "./tie-session.ts";
@@ -135,8 +135,8 @@ class Walk {
   /** An input of the graph stays as it is. */
   enter(name: string): void {
     const shape = knownShape(this.#inference, name);
-    if (shape === undefined) return;
-    const layout = this.#own(name, shape);
+    const layout = shape && this.#own(name, shape);
+    if (layout === undefined) return;
     this.#fixAll(layout, "an input of the network");
     this.layouts.set(name, layout);
   }
@@ -145,10 +145,22 @@ class Walk {
   pass(node: Node): void {
     const bound = operatorOf(node);
     const inputs = node.inputs.map((_, i) => this.#layoutFor(node, i));
-    if (bound === undefined) this.#close(node, inputs, "is not an operator that Espalier knows");
-    else if (!this.#isWhole(node, inputs))
-      this.#close(node, inputs, "has a shape that is only known at run time");
-    else this.#tie(node, bound, inputs);
+    if (bound === undefined) {
+      this.#close(node, inputs, "is not an operator that Espalier knows");
+      return;
+    }
+    const outputs = outputShapes(node, this.#inference);
+    const obstacle = obstacleOf({
+      graph: this.#graph,
+      node,
+      inference: this.#inference,
+      inputs,
+      outputs,
+      fromConstants: this.#fromConstants,
+      takeRoom: (count) => this.pool.takeRoom(count),
+    });
+    if (obstacle !== undefined) this.#close(node, inputs, obstacle);
+    else this.#tie(node, bound, inputs, outputs);
   }
 
   /** What reaches an output of the graph stays as it is, and so does what its size is computed from. */
@@ -160,23 +172,6 @@ class Walk {
     for (const block of layout.blocks)
       for (const id of elementIds(this.pool, block, layout.base))
         this.pool.fix(id, "reaches an output of the network");
-  }
-
-  /** Whether the node reads nothing from outside, and all of its tensors have sizes. */
-  #isWhole(node: Node, inputs: readonly (Layout | undefined)[]): boolean {
-    return (
-      node.captures.length === 0 &&
-      node.inputs.every((name, i) => {
-        const layout = inputs[i];
-        return (
-          name === "" || (layout && (sizeOf(layout.shape) > 0 || this.#fromConstants.has(name)))
-        );
-      }) &&
-      node.outputs.every((name) => {
-        const shape = knownShape(this.#inference, name);
-        return name === "" || (shape !== undefined && sizeOf(shape) > 0);
-      })
-    );
   }
 
   /** A barrier: everything that the node touches is fixed. */
@@ -192,8 +187,8 @@ class Walk {
     }
     for (const name of node.outputs) {
       const shape = knownShape(this.#inference, name);
-      if (name === "" || shape === undefined) continue;
-      const layout = this.#own(name, shape);
+      const layout = name === "" || shape === undefined ? undefined : this.#own(name, shape);
+      if (layout === undefined) continue;
       this.#fixAll(layout, reason);
       this.layouts.set(name, layout);
     }
@@ -204,9 +199,10 @@ class Walk {
     node: Node,
     { operator, attrs }: BoundOperator,
     given: readonly (Layout | undefined)[],
+    shapes: readonly (readonly number[] | undefined)[],
   ): void {
     const { pool, layouts, reads, producers, streams, dynamicElements } = this;
-    const { types, values } = this.#inference;
+    const { types, values, declared } = this.#inference;
     const inputs = [...given];
     const selection = this.#selectsInputs
       ? selectionAt({
@@ -232,9 +228,8 @@ class Walk {
         const revived = this.#revived.get(name) ?? nothingRevived;
         return { layout, tensor: tensor(name, layout.shape, isParameter), revived };
       }),
-      outputs: node.outputs.map((name) =>
-        tensor(name, knownShape(this.#inference, name) ?? [], false),
-      ),
+      outputs: node.outputs.map((name, i) => tensor(name, shapes[i] ?? [], false)),
+      isDeclared: node.outputs.some((name) => declared.has(name)),
     });
     operator.ties(session);
     session.finish();
@@ -251,8 +246,9 @@ class Walk {
     });
   }
 
-  /** A layout of fresh ids. */
-  #own(name: string, shape: readonly number[]): Layout {
+  /** A layout of fresh ids; `undefined` where there would be too many. */
+  #own(name: string, shape: readonly number[]): Layout | undefined {
+    if (!this.pool.takeRoom(shape.reduce((sum, size) => sum + size, 0))) return undefined;
     return ownLayout({ name, shape, ids: shape.map((size) => this.pool.fresh(size)) });
   }
 
@@ -264,6 +260,7 @@ class Walk {
     let layout = this.parameters.get(key);
     if (layout === undefined) {
       layout = this.#own(key, constant.shape);
+      if (layout === undefined) return undefined;
       if (bitsOf[constant.dtype] < 8)
         this.#fixAll(layout, `"${name}" holds packed ${constant.dtype}, which cannot be cut`);
       this.parameters.set(key, layout);
@@ -302,18 +299,6 @@ export function insideReason(node: Node): string {
 export function useKey(name: string, shape: readonly number[], node: Node, input: number): string {
   const isWeight = shape.filter((size) => size > 1).length >= 2;
   return isWeight ? name : `${name}\u0000${node.name}\u0000${input}`;
-}
-
-/** The shape of a value when every size is known. */
-export function knownShape(inference: Inference, name: string): readonly number[] | undefined {
-  const shape = inference.types.get(name)?.shape;
-  if (shape === undefined) return undefined;
-  const sizes: number[] = [];
-  for (const dim of shape) {
-    if (typeof dim === "string") return undefined;
-    sizes.push(dim);
-  }
-  return sizes;
 }
 
 /** Constants, and values computed from constants alone. */

@@ -4,7 +4,7 @@ import { multiplies, operatorOf } from "../ops/index.ts";
 import { type Inference, inferTypes } from "../ops/infer.ts";
 import { bitsOf, isWeightType } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
-import { knownShape } from "./analysis.ts";
+import { knownShape } from "./obstacles.ts";
 import { type Removed, shapeAfter, withDependants } from "./removal.ts";
 import type { Structure } from "./units.ts";
 

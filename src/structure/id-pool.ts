@@ -1,23 +1,40 @@
-/** @file Union-find over element ids, with the reasons why some classes must stay. */
+/** @file Union-find over element ids, with the reasons why some classes must stay, and how many there may be. */
+
+/**
+ * Indices that the layouts of one analysis may list: those of every axis of every tensor, and the positions
+ * of views over several axes. Networks of a few hundred layers list some ten thousand.
+ */
+const mostIndices = 2 ** 22;
 
 /** Element ids, the classes that unite them, and why a class is fixed. */
 export class IdPool {
   #parent = new Int32Array(1024);
   #size = 0;
-  /** By class representative. The first reason given wins. */
-  #reasons = new Map<number, string>();
+  #listed = 0;
+  /** By class representative: 0, or one more than the place of its reason in `#reasons`. The first given wins. */
+  #reasonOf = new Int32Array(1024);
+  readonly #reasons: string[] = [];
+  readonly #places = new Map<string, number>();
 
   /** Number of ids handed out. */
   get size(): number {
     return this.#size;
   }
 
+  /** Counts indices that a layout is about to list; false, and not counted, where they are too many. */
+  takeRoom(count: number): boolean {
+    if (this.#listed + count > mostIndices) return false;
+    this.#listed += count;
+    return true;
+  }
+
   /** `count` new ids, each a class of its own. */
   fresh(count: number): Int32Array {
-    while (this.#size + count > this.#parent.length) {
-      const grown = new Int32Array(this.#parent.length * 2);
-      grown.set(this.#parent);
-      this.#parent = grown;
+    const size = this.#size + count;
+    if (size > this.#parent.length) {
+      const capacity = Math.max(size, 2 * this.#parent.length);
+      this.#parent = grown(this.#parent, capacity);
+      this.#reasonOf = grown(this.#reasonOf, capacity);
     }
     const ids = new Int32Array(count);
     for (let i = 0; i < count; i++) {
@@ -50,21 +67,29 @@ export class IdPool {
     // The smaller id stays representative, so that classes come out in the order of the graph.
     const [kept, gone] = rootA < rootB ? [rootA, rootB] : [rootB, rootA];
     this.#parent[gone] = kept;
-    const reason = this.#reasons.get(gone);
-    if (reason !== undefined) {
-      this.#reasons.delete(gone);
-      if (!this.#reasons.has(kept)) this.#reasons.set(kept, reason);
-    }
+    if (this.#reasonOf[kept] === 0) this.#reasonOf[kept] = this.#reasonOf[gone];
   }
 
   /** Marks the class of `id` as one that must stay. */
   fix(id: number, reason: string): void {
     const root = this.find(id);
-    if (!this.#reasons.has(root)) this.#reasons.set(root, reason);
+    if (this.#reasonOf[root] !== 0) return;
+    let place = this.#places.get(reason);
+    if (place === undefined) {
+      place = this.#reasons.push(reason);
+      this.#places.set(reason, place);
+    }
+    this.#reasonOf[root] = place;
   }
 
   /** Why the class of `id` must stay, or `undefined` where it may go. */
   reasonFor(id: number): string | undefined {
-    return this.#reasons.get(this.find(id));
+    return this.#reasons[this.#reasonOf[this.find(id)] - 1];
   }
+}
+
+function grown(array: Int32Array, capacity: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(capacity);
+  larger.set(array);
+  return larger;
 }

@@ -107,6 +107,22 @@ export function selected(layout: Layout, axis: number, indices: ArrayLike<number
   };
 }
 
+/** How many positions the blocks over several axes list. */
+export function jointPositions({ blocks }: Layout): number {
+  let positions = 0;
+  for (const { axes, baseAxes, source } of blocks)
+    if (axes.length > 1 || baseAxes.length > 1) positions += source.length;
+  return positions;
+}
+
+/** How many positions {@link reshaped} will list in blocks over several axes. */
+export function reshapedPositions(layout: Layout, shape: readonly number[]): number {
+  let positions = 0;
+  for (const { from, to } of joinByBlocks(alignAxes(layout.shape, shape), layout))
+    if (from.length > 1 || to.length > 1) positions += sizeOf(to.map((axis) => shape[axis]));
+  return positions;
+}
+
 /** The same elements in row-major order under a new shape. */
 export function reshaped(layout: Layout, shape: readonly number[]): Layout {
   assert(sizeOf(shape) === sizeOf(layout.shape), "a reshape keeps the number of elements");
@@ -176,6 +192,10 @@ export function reshaped(layout: Layout, shape: readonly number[]): Layout {
  */
 export function elementIds(pool: IdPool, { baseAxes, source }: Block, base: Base): Int32Array {
   if (baseAxes.length === 0) return pool.fresh(source.length);
+  if (baseAxes.length === 1) {
+    const own = base.ids[baseAxes[0]];
+    return source.map((position) => own[position]);
+  }
   const isFree = (axis: number) => base.ids[axis].some((id) => pool.reasonFor(id) === undefined);
   const byWidth = [...baseAxes].sort((a, b) => base.shape[b] - base.shape[a]);
   const [live = byWidth[0], ...others] = byWidth.filter(isFree);
@@ -311,7 +331,9 @@ function joinByBlocks(segments: readonly Segment[], layout: Layout): Segment[] {
 }
 
 function iota(length: number): Int32Array {
-  return Int32Array.from({ length }, (_, i) => i);
+  const positions = new Int32Array(length);
+  for (let i = 0; i < length; i++) positions[i] = i;
+  return positions;
 }
 
 /** Row-major strides of a shape. */

@@ -26,8 +26,9 @@ import {
   tensorOf,
   toNumbers,
 } from "../tensor/host-tensor.ts";
-import { knownShape, type Operands, useKey } from "./analysis.ts";
+import { type Operands, useKey } from "./analysis.ts";
 import { asSelection, type Layout } from "./layout.ts";
+import { knownShape } from "./obstacles.ts";
 import { ComputedSizes, isSameValue } from "./recomputed.ts";
 import {
   isVirtual,

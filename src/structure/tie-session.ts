@@ -1,7 +1,8 @@
 /** @file The `Ties` that an operator's rule speaks to, for one node. */
-import { assert } from "../errors.ts";
+import { assert, EspalierError } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
 import type { AtZero, Ids, TiedTensor, Ties } from "../ops/operator.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
 import type { Producer, Read } from "./analysis.ts";
 import { IdPool } from "./id-pool.ts";
 import {
@@ -10,9 +11,11 @@ import {
   blockOf,
   elementIds,
   isJoint,
+  jointPositions,
   type Layout,
   ownLayout,
   reshaped,
+  reshapedPositions,
   selected,
   stridesOf,
   transposed,
@@ -36,6 +39,8 @@ export interface SessionStart {
     | undefined
   )[];
   readonly outputs: readonly TiedTensor[];
+  /** Whether sizes of outputs are known from the file's word alone, which a rule may contradict. */
+  readonly isDeclared: boolean;
   /** Which elements of a folded value change with the symbolic dims. */
   readonly dynamicElements: (name: string) => readonly boolean[] | undefined;
   /** Collectors, shared by all nodes. */
@@ -124,9 +129,9 @@ export class TieSession implements Ties<unknown> {
   }
 
   define(output: TiedTensor, axis: number, ids: Ids): void {
-    assert(
+    this.#require(
       ids.length === output.shape[axis],
-      `${this.node.opType} "${this.node.name}": ${ids.length} ids for axis ${axis} of [${output.shape.join(", ")}]`,
+      `${ids.length} ids for axis ${axis} of [${output.shape.join(", ")}]`,
     );
     const defined = this.#defined.get(output) ?? output.shape.map(() => undefined);
     defined[axis] = ids;
@@ -134,10 +139,7 @@ export class TieSession implements Ties<unknown> {
   }
 
   unite(a: Ids, b: Ids): void {
-    assert(
-      a.length === b.length,
-      `${this.node.opType} "${this.node.name}" unites ${a.length} with ${b.length} ids`,
-    );
+    this.#require(a.length === b.length, `unites ${a.length} with ${b.length} ids`);
     for (let i = 0; i < a.length; i++) this.#start.pool.unite(a[i], b[i]);
   }
 
@@ -171,22 +173,38 @@ export class TieSession implements Ties<unknown> {
   }
 
   reshape(output: TiedTensor, input: TiedTensor): void {
-    this.#view(output, input, reshaped(this.layoutOf(input), output.shape));
+    const { shape } = output;
+    this.#require(
+      sizeOf(shape) === sizeOf(input.shape),
+      `a reshape of [${input.shape.join(", ")}] to [${shape.join(", ")}]`,
+    );
+    const layout = this.layoutOf(input);
+    this.#view(output, input, reshapedPositions(layout, shape), () => reshaped(layout, shape));
   }
 
   transpose(output: TiedTensor, input: TiedTensor, permutation: readonly number[]): void {
-    this.#view(output, input, transposed(this.layoutOf(input), permutation));
+    const layout = this.layoutOf(input);
+    this.#view(output, input, jointPositions(layout), () => transposed(layout, permutation));
   }
 
   select(output: TiedTensor, input: TiedTensor, axis: number, indices: ArrayLike<number>): void {
-    this.#view(output, input, selected(this.layoutOf(input), axis, indices));
+    const size = input.shape[axis];
+    this.#require(
+      Array.from(indices).every((index) => index >= 0 && index < size),
+      `selects outside an axis of ${size}`,
+    );
+    const layout = this.layoutOf(input);
+    const positions = Math.ceil((jointPositions(layout) / size) * indices.length);
+    this.#view(output, input, positions, () => selected(layout, axis, indices));
   }
 
   // On an axis of its own the index must stay; of a split channel axis it is one of several runs.
   pick(output: TiedTensor, input: TiedTensor, axis: number, index: number): void {
     const layout = this.layoutOf(input);
     if (blockOf(layout, axis).axes.length > 1) {
-      this.#view(output, input, reshaped(selected(layout, axis, [index]), output.shape));
+      this.#view(output, input, jointPositions(layout), () =>
+        reshaped(selected(layout, axis, [index]), output.shape),
+      );
       return;
     }
     this.fix(this.ids(input, axis).slice(index, index + 1), "picked by its index");
@@ -311,11 +329,38 @@ export class TieSession implements Ties<unknown> {
     }
   }
 
-  #view(output: TiedTensor, input: TiedTensor, layout: Layout): void {
-    assert(
+  /** What a rule takes for granted: our own bug where it does not hold, unless the file said otherwise. */
+  #require(condition: boolean, what: string): void {
+    if (condition) return;
+    const { opType, name } = this.node;
+    assert(this.#start.isDeclared, `${opType} "${name}" fits its shapes: ${what}`);
+    const declared = this.outputs.map((output) => `"${output.name}" [${output.shape.join(", ")}]`);
+    throw new EspalierError(
+      "MODEL_BAD_SHAPE",
+      `${opType} node "${name}": the file declares ${declared.join(", ")}, which its inputs do not give (${what})`,
+      {
+        hint: "Remove the declared shapes between the nodes (value_info), or let the exporter infer them anew.",
+        data: { node: name, opType },
+      },
+    );
+  }
+
+  /**
+   * Output is a view of the input that lists `positions` over several axes. Where those are too many to
+   * follow, nothing of the two may go.
+   */
+  #view(output: TiedTensor, input: TiedTensor, positions: number, make: () => Layout): void {
+    if (!this.#start.pool.takeRoom(positions)) {
+      for (const tensor of [input, output])
+        for (const axis of tensor.shape.keys())
+          this.fix(this.ids(tensor, axis), "rearranged in more positions than are followed");
+      return;
+    }
+    const layout = make();
+    this.#require(
       layout.shape.length === output.shape.length &&
         layout.shape.every((size, axis) => size === output.shape[axis]),
-      `${this.node.opType} "${this.node.name}": a view of [${layout.shape.join(", ")}] for [${output.shape.join(", ")}]`,
+      `a view of [${layout.shape.join(", ")}] for [${output.shape.join(", ")}]`,
     );
     this.#layouts.set(output, layout);
     this.#moved.add(input);

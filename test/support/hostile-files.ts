@@ -17,6 +17,7 @@ import {
   sizes,
   weight,
 } from "./hostile-parts.ts";
+import { hugeSizes } from "./huge-sizes.ts";
 import * as pb from "./protobuf.ts";
 
 /** One file. */
@@ -169,7 +170,7 @@ export const hostileFiles: readonly HostileFile[] = [
   {
     what: "ConstantOfShape of 2^40 elements",
     bytes: () => makes("ConstantOfShape", ["s"], sizes(2n ** 40n)),
-    ends: "ok",
+    ends: "MODEL_TOO_LARGE",
   },
   {
     what: "ConstantOfShape of a negative size",
@@ -179,12 +180,12 @@ export const hostileFiles: readonly HostileFile[] = [
   {
     what: "Expand to 2^50 elements",
     bytes: () => makes("Expand", ["w", "s"], pb.zeros("w", [1]), sizes(2n ** 50n)),
-    ends: "ok",
+    ends: "MODEL_TOO_LARGE",
   },
   {
     what: "Tile 2^40 times",
     bytes: () => makes("Tile", ["w", "s"], pb.zeros("w", [1]), sizes(2n ** 40n)),
-    ends: "ok",
+    ends: "MODEL_TOO_LARGE",
   },
   {
     what: "Range to 10^15",
@@ -196,8 +197,9 @@ export const hostileFiles: readonly HostileFile[] = [
           pb.tensor(name, 7, [], pb.packed(7, [[0n, 10n ** 15n, 1n][i]])),
         ),
       ),
-    ends: "ok",
+    ends: "MODEL_TOO_LARGE",
   },
+  ...hugeSizes,
 
   // External data
   { what: "external data, not allowed", bytes: () => at("data.bin"), ends: "EXTERNAL_DATA_OFF" },

@@ -1,6 +1,6 @@
 /**
- * @file Loads every model of a folder the way commands do (read, infer, write to memory), and
- * prints one JSON line each: `{ file, code, ms }`, then `{ peakMiB }`. Run as a process of its own,
+ * @file Loads every model of a folder the way commands do (read, inspect, write to memory), and
+ * prints one JSON line each: `{ file, code, ms }` in CPU time, then `{ peakMiB }`. Run as a process of its own,
  * so that its memory can be measured. Files whose name begins with `allowed` may read other files.
  */
 import { readdirSync } from "node:fs";
@@ -9,24 +9,25 @@ import { EspalierError } from "../../src/errors.ts";
 import { loadModel } from "../../src/files/model-file.ts";
 import { verifyGraph } from "../../src/ir/verify.ts";
 import { writeModel } from "../../src/onnx/write.ts";
-import { inferTypes } from "../../src/ops/infer.ts";
+import { inspect } from "../../src/structure/inspect.ts";
 
 const folder = process.argv[2] ?? ".";
 for (const file of readdirSync(folder).sort()) {
   if (!file.endsWith(".onnx")) continue;
-  const start = performance.now();
+  const before = process.cpuUsage();
   let code = "ok";
   let message = "";
   try {
     const model = await loadModel(join(folder, file), { externalData: file.startsWith("allowed") });
     verifyGraph(model.graph);
-    inferTypes(model.graph);
+    inspect(model);
     writeModel(model);
   } catch (error) {
     code = error instanceof EspalierError ? error.code : `untyped: ${error}`;
     message = String(error);
   }
-  const ms = Math.round(performance.now() - start);
+  const { user, system } = process.cpuUsage(before);
+  const ms = Math.round((user + system) / 1000);
   process.stdout.write(`${JSON.stringify({ file, code, ms, message })}\n`);
 }
 const peakMiB = Math.round(process.resourceUsage().maxRSS / 1024);
