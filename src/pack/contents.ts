@@ -9,6 +9,10 @@ import type { Geometry } from "./geometry.ts";
 import { largestNumber } from "./number-code.ts";
 import type { ParameterKind } from "./parameters.ts";
 import { keepBits, quantise, statisticsOfWeight, stepsAt, stepsTolerating } from "./quantise.ts";
+import { type Worth, worthwhile } from "./worth.ts";
+
+/** A tensor as it is, or with a short mantissa. */
+type ExactContent = Extract<Content, { readonly kind: "exact" }>;
 
 /** How to pack. Without options: uniform steps of about 8 bits, found without data. */
 export interface PackOptions {
@@ -49,17 +53,17 @@ export function bytesIn(file: Uint8Array, { start, end }: StoredWeight): Uint8Ar
   return file.subarray(start, end);
 }
 
-export function exactContent({ dtype }: StoredWeight, bytes: Uint8Array): Content {
+export function exactContent({ dtype }: StoredWeight, bytes: Uint8Array): ExactContent {
   return { kind: "exact", bytes, isFloat: isFloat(dtype) };
 }
 
-/** The contents after quantisation, in the order of `weights`. */
+/** The contents after quantisation, in the order of `weights`; as they are where that takes no more bytes. */
 export function lossyContents(
   file: Uint8Array,
   weights: readonly StoredWeight[],
   kinds: ReadonlyMap<string, ParameterKind>,
   options: PackOptions,
-): readonly Content[] {
+): readonly Worth[] {
   requireOptions(options, kinds);
   const { steps, tolerances, lambda = 0, codebook, hasRowSteps = false } = options;
   const kindOf = ({ name = "" }: StoredWeight) => kinds.get(name);
@@ -75,7 +79,7 @@ export function lossyContents(
     quantised.map(({ name = "" }) => tolerances?.get(name)),
   );
   const stepFor = new Map(quantised.map(({ name = "" }, i) => [name, found[i]]));
-  return weights.map((weight) => {
+  const lossyContent = (weight: StoredWeight): Content => {
     const kind = kindOf(weight);
     const { name = "" } = weight;
     if (kind === undefined) return exactContent(weight, bytesIn(file, weight));
@@ -92,6 +96,11 @@ export function lossyContents(
       lambda,
       hasRowSteps,
     );
+  };
+  return weights.map((weight) => {
+    const exact = exactContent(weight, bytesIn(file, weight));
+    if (kindOf(weight) === undefined) return { content: exact, isClose: false };
+    return worthwhile(geometryOf(weight), lossyContent(weight), exact);
   });
 }
 

@@ -61,14 +61,20 @@ export interface Packed {
 const sectionBytes = 2 ** 20;
 
 /**
- * Packs a model. External data goes into the pack, which holds one file.
+ * Packs a model. External data goes into the pack, which holds one file. A pack is never larger than one
+ * that keeps every bit: each tensor is quantised only where that saves bytes, and none where it saves none.
  *
  * Errors: `MODEL_TOO_LARGE` above 2 GB; `USAGE` for options that are out of range, or name no parameter.
  */
 export function pack(model: Model, options: PackOptions = {}): Packed {
-  const { file, weights, contents } = contentsOf(model, options);
-  const { structure, drafts } = splitFile(file, weights, contents);
-  const written = writePack(structure, drafts, file.length);
+  const { file, weights, contents, isClose } = contentsOf(model, options);
+  const writtenWith = (all: readonly Content[]) => {
+    const { structure, drafts } = splitFile(file, weights, all);
+    return writePack(structure, drafts, file.length);
+  };
+  const lossy = writtenWith(contents);
+  const whole = isClose ? writtenWith(exactContents(file, weights)) : lossy;
+  const written = whole.bytes.length <= lossy.bytes.length ? whole : lossy;
   const { bytes, choices } = written;
   const unpacked = rebuilt(file, weights, choices);
   return { bytes, unpacked, ...figuresOf(model, weights, written, unpacked) };
@@ -107,6 +113,8 @@ interface Contents {
   readonly weights: readonly StoredWeight[];
   /** What the pack keeps of each weight. */
   readonly contents: readonly Content[];
+  /** Whether a pack that keeps every bit may be as small. */
+  readonly isClose: boolean;
 }
 
 function contentsOf(model: Model, options: PackOptions): Contents {
@@ -115,10 +123,19 @@ function contentsOf(model: Model, options: PackOptions): Contents {
     throw new EspalierError("MODEL_TOO_LARGE", "The model does not fit into one file of 2 GB.");
   const file = concatBytes(written);
   const weights = storedWeights(file, leastTensor);
-  const contents = options.isLossless
-    ? weights.map((weight) => exactContent(weight, bytesIn(file, weight)))
-    : lossyContents(file, weights, parameterKinds(readModel(file).graph), options);
-  return { file, weights, contents };
+  if (options.isLossless)
+    return { file, weights, contents: exactContents(file, weights), isClose: false };
+  const found = lossyContents(file, weights, parameterKinds(readModel(file).graph), options);
+  return {
+    file,
+    weights,
+    contents: found.map(({ content }) => content),
+    isClose: found.some((one) => one.isClose),
+  };
+}
+
+function exactContents(file: Uint8Array, weights: readonly StoredWeight[]): readonly Content[] {
+  return weights.map((weight) => exactContent(weight, bytesIn(file, weight)));
 }
 
 /** The file without its tensors, and each tensor with its place. */
