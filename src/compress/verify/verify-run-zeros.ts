@@ -1,7 +1,7 @@
 /** @file `verify RUN`: weights that rounds and the plan made 0 are 0 still. */
 import { loadModel } from "../../files/model-file.ts";
 import { loadPlan } from "../../files/plan-file.ts";
-import type { VerifyOptions } from "../../measure/compare.ts";
+import { problemsOf, type VerifyOptions } from "../../measure/compare.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { removalOf, zerosOf } from "../../structure/plan.ts";
@@ -24,21 +24,18 @@ export async function roundZeros(run: string, round: number, how: VerifyOptions)
   const kept = zerosIn(pruned.graph);
   const problems = lostZeros(kept, tuned).map((lost) => `${paths.tuned}: ${lost}`);
   const structure = structureOf(before.graph, plan);
-  const { maxError, checks } = await verifyZeros(
+  const verification = await verifyZeros(
     before,
     {
       ...{ structure, removed: removalOf(structure, plan), zeros: zerosOf(before.graph, plan) },
+      graph: pruned.graph,
       bytes: writeModel(pruned),
     },
     how,
   );
-  const failed = checks.filter(({ passed }) => !passed);
   return {
-    figures: { zeros: countZeros(kept), maxError },
-    problems: [
-      ...problems,
-      ...failed.map((check) => `${check.name}: an error of ${check.maxError.toExponential(1)}`),
-    ],
+    figures: { zeros: countZeros(kept), maxError: verification.maxError },
+    problems: [...problems, ...problemsOf(verification)],
   };
 }
 

@@ -4,7 +4,7 @@ import { EspalierError } from "../../errors.ts";
 import { fileDigest } from "../../files/file-digest.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { loadPlan } from "../../files/plan-file.ts";
-import type { VerifyOptions } from "../../measure/compare.ts";
+import { problemsOf, type VerifyOptions } from "../../measure/compare.ts";
 import { isLearned } from "../../methods/learned-method.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
 import type { Model } from "../../onnx/read.ts";
@@ -153,16 +153,12 @@ function roundChecks(
           async work() {
             const [before, pruned] = await modelsAt(paths.before, paths.pruned);
             const plan = await loadPlan(paths.plan);
-            const { checks, maxError, samples, tolerance } = await verifyFiles(
-              before,
-              pruned,
-              plan,
-              how,
-            );
-            const problems = checks
-              .filter(({ passed }) => !passed)
-              .map((check) => `${check.name}: an error of ${check.maxError.toExponential(1)}`);
-            return { figures: { maxError, tolerance, samples }, problems };
+            const verification = await verifyFiles(before, pruned, plan, how);
+            const { maxError, samples, tolerance } = verification;
+            return {
+              figures: { maxError, tolerance, samples },
+              problems: problemsOf(verification),
+            };
           },
         },
         ...(settings.tuning.keepsZeros || takesWeights(settings)

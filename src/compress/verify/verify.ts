@@ -3,6 +3,7 @@ import { EspalierError } from "../../errors.ts";
 import { compareModels, type Verification, type VerifyOptions } from "../../measure/compare.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
+import { placesOf } from "../../structure/places.ts";
 import { editsOf, type Plan, removalOf, zerosOf } from "../../structure/plan.ts";
 import { structureOf } from "../../structure/units.ts";
 import { withZeros } from "../../structure/zeros.ts";
@@ -13,11 +14,13 @@ import { type Pruned, referenceFor } from "../prune.ts";
  */
 export async function verifyPruned(
   original: Model,
-  pruned: Pick<Pruned, "structure" | "removed" | "zeros" | "edits" | "bytes">,
+  pruned: Pick<Pruned, "structure" | "removed" | "zeros" | "edits" | "bytes" | "graph">,
   options: VerifyOptions = {},
 ): Promise<Verification> {
+  const { structure, removed, graph, bytes } = pruned;
   const reference = referenceFor(original, pruned);
-  return compareModels(original, reference, pruned.bytes, pruned.structure.analysis.dims, options);
+  const places = placesOf(structure, removed, graph);
+  return compareModels(original, reference, bytes, structure.analysis.dims, options, places);
 }
 
 /**
@@ -26,12 +29,19 @@ export async function verifyPruned(
  */
 export async function verifyZeros(
   original: Model,
-  { zeros, removed, structure, bytes }: Pick<Pruned, "structure" | "removed" | "zeros" | "bytes">,
+  {
+    zeros,
+    removed,
+    structure,
+    graph,
+    bytes,
+  }: Pick<Pruned, "structure" | "removed" | "zeros" | "bytes" | "graph">,
   options: VerifyOptions = {},
 ): Promise<Pick<Verification, "passed" | "maxError" | "checks">> {
   if (zeros.size === 0 || !removed.includes(1)) return { passed: true, maxError: 0, checks: [] };
   const zeroed = writeModel(original, withZeros(original.graph, zeros));
-  return compareModels(original, zeroed, bytes, structure.analysis.dims, options);
+  const places = placesOf(structure, removed, graph);
+  return compareModels(original, zeroed, bytes, structure.analysis.dims, options, places);
 }
 
 /**
@@ -66,5 +76,7 @@ export async function verifyFiles(
   const removed = removalOf(structure, plan);
   const zeros = zerosOf(original.graph, plan);
   const reference = referenceFor(original, { structure, removed, zeros, edits: editsOf(plan) });
-  return compareModels(original, reference, writeModel(small), structure.analysis.dims, options);
+  const places = placesOf(structure, removed, small.graph);
+  const { dims } = structure.analysis;
+  return compareModels(original, reference, writeModel(small), dims, options, places);
 }
