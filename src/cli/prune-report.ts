@@ -1,17 +1,10 @@
-/** @file What `prune` and `verify` tell a person. */
+/** @file What `prune` tells a person. */
 
 import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
 import type { Graph } from "../ir/graph.ts";
-import type { Verification } from "../measure/compare.ts";
 import { counted, inPercent, speedOf } from "../measure/words.ts";
-import {
-  escapeForTerminal,
-  formatBytes,
-  formatInteger,
-  formatMs,
-  formatScientific,
-} from "../report/text.ts";
+import { escapeForTerminal, formatBytes, formatInteger, formatMs } from "../report/text.ts";
 import { countWeights } from "../structure/layer-weights.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 
@@ -74,17 +67,4 @@ export function describePruned(
         `${escapeForTerminal(layer)} reads ${left} of ${all} features, selected by a Gather that costs no MACs\n`,
     );
   return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${same} more groups are as they were\n` : ""}`;
-}
-
-/** The outcome of a verification; where it failed, which comparisons. */
-export function describeVerification(verification: Verification, io: TableOptions): string {
-  const { passed, maxError, samples, tolerance, checks } = verification;
-  const summary = `largest error ${formatScientific(maxError)} of the output's range (allowed ${formatScientific(tolerance)}), ${samples} inputs`;
-  if (passed) return `verified: ${summary}\n`;
-  const failed = checks
-    .filter((check) => !check.passed)
-    .map((check) => `  ${escapeForTerminal(check.name)}: ${formatScientific(check.maxError)}\n`);
-  const heading = "VERIFICATION FAILED";
-  const shown = io.hasColor ? `\x1b[31m${heading}\x1b[39m` : heading;
-  return `${shown}: ${summary}\n${failed.join("")}`;
 }

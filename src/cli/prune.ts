@@ -22,7 +22,7 @@ import {
 } from "./model-options.ts";
 import { requireModelName, requireWritable } from "./output-place.ts";
 import { newProgress, type Progress } from "./progress.ts";
-import { describePruned, describeVerification } from "./prune-report.ts";
+import { describePruned } from "./prune-report.ts";
 import {
   addGroupOptions,
   addMethodOption,
@@ -32,7 +32,8 @@ import {
   type TargetFlags,
   type WidthFlags,
 } from "./removal-options.ts";
-import { integerFrom } from "./values.ts";
+import { integerFrom, positiveValue } from "./values.ts";
+import { describeVerification } from "./verify-report.ts";
 
 /** Flags of `espalier prune`, as they are read. */
 export interface Flags
@@ -52,6 +53,7 @@ export interface Flags
   readonly refit?: string;
   readonly refitImages?: number;
   readonly verifyData?: string;
+  readonly tolerance?: number;
   readonly dryRun?: true;
   readonly threads?: number;
   readonly json?: true;
@@ -114,6 +116,11 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
   addWidthOptions(command)
     .optionsGroup("Options:")
     .option("--verify-data <DIR>", "verify on images of this data set too")
+    .option(
+      "--tolerance <share>",
+      "largest error allowed when verifying, as a share of the range of values (default 1e-4, 2e-2 for 8 and 16 bits)",
+      positiveValue,
+    )
     .addHelpText("after", explanation);
   addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(async (path: string, flags: Flags) =>
@@ -284,7 +291,8 @@ async function verify(
 ): Promise<Verification> {
   const { verifyPruned } = await import("../compress/verify/verify.ts");
   const feeds = await feedsFor(model, flags, signal);
-  return verifyPruned(model, pruned, { signal, feeds, threads: flags.threads });
+  const { threads, tolerance } = flags;
+  return verifyPruned(model, pruned, { signal, feeds, threads, tolerance });
 }
 
 /** Real inputs for verification, where data was given for it. */

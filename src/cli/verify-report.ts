@@ -1,5 +1,7 @@
-/** @file What `verify RUN` tells a person. */
+/** @file What `verify` and the verification of `prune` tell a person. */
 import type { RunVerification } from "../compress/verify/verify-run.ts";
+import { problemsOf, type Verification } from "../measure/compare.ts";
+import type { Finding } from "../measure/judgement.ts";
 import { escapeForTerminal, formatInteger, formatScientific } from "../report/text.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 
@@ -36,4 +38,55 @@ function wordsOf(name: string): string {
 
 function show(value: number): string {
   return Number.isInteger(value) ? formatInteger(value) : formatScientific(value);
+}
+
+/** Comparisons that failed, of which so many are listed. */
+const listedProblems = 8;
+
+/** Why an output proves little, as the end of a sentence about it. */
+const reasons: Readonly<Record<Exclude<Finding, "equal" | "different">, string>> = {
+  constant: "does not depend on the inputs tried",
+  empty: "is empty on the inputs tried",
+  coarse: "holds whole numbers or truth values",
+  rounding: "moves by more than 1 % of its range through rounding alone",
+};
+
+/** The outcome of a verification; where it failed, which comparisons, and what was compared besides outputs. */
+export function describeVerification(verification: Verification, io: TableOptions): string {
+  const { passed, maxError, samples, tolerance, innerTensors } = verification;
+  const inner =
+    innerTensors === 0 ? "" : `, ${innerTensors} inner ${tensors(innerTensors)} included`;
+  const summary = `largest error ${formatScientific(maxError)} of the values' range (allowed ${formatScientific(tolerance)}), ${samples} ${samples === 1 ? "input" : "inputs"}${inner}`;
+  const notes = `${littleProof(verification)}${runtimeDifference(verification)}`;
+  if (passed) return `verified: ${summary}\n${notes}`;
+  const problems = problemsOf(verification);
+  const shown = problems.slice(0, listedProblems).map((line) => `  ${escapeForTerminal(line)}\n`);
+  const rest = problems.length - shown.length;
+  const more = rest > 0 ? `  and ${rest} more\n` : "";
+  const heading = "VERIFICATION FAILED";
+  const colored = io.hasColor ? `\x1b[31m${heading}\x1b[39m` : heading;
+  return `${colored}: ${summary}\n${shown.join("")}${more}${notes}`;
+}
+
+function tensors(count: number): string {
+  return count === 1 ? "tensor" : "tensors";
+}
+
+/** The outputs that prove little, and why. */
+function littleProof({ provesLittle, innerTensors }: Verification): string {
+  const lines = provesLittle.flatMap(({ output, finding }) => {
+    if (finding === "equal" || finding === "different") return [];
+    return [`output "${escapeForTerminal(output)}" proves little: it ${reasons[finding]}\n`];
+  });
+  if (lines.length === 0) return "";
+  const compared = `${innerTensors} inner ${tensors(innerTensors)} that it is computed from`;
+  return `${lines.join("")}compared instead: ${innerTensors === 0 ? "nothing" : compared}\n`;
+}
+
+/** Where ONNX Runtime itself computes otherwise. */
+function runtimeDifference({ checks }: Verification): string {
+  const others = checks.filter(({ finding }) => finding === "runtime");
+  if (others.length === 0) return "";
+  const largest = Math.max(...others.map(({ maxError }) => maxError));
+  return `at optimization all, ONNX Runtime computes this quantised network with whole numbers, and differs by ${formatScientific(largest)}; at optimization disabled both are equal\n`;
 }

@@ -14,9 +14,8 @@ import {
   type ModelFlags,
 } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
-import { describeVerification } from "./prune-report.ts";
 import { integerFrom, positiveValue } from "./values.ts";
-import { describeRunVerification } from "./verify-report.ts";
+import { describeRunVerification, describeVerification } from "./verify-report.ts";
 
 /** Flags of `espalier verify`, as they are read. */
 export interface Flags extends ModelFlags, DataFlags, IsolationFlags {
@@ -33,7 +32,10 @@ const explanation = `
 Of two files: the plan says which channels were removed and which parameters
 were changed to compensate. From it and ORIGINAL a network is built that has all
 its channels, but zeros wherever a removed one was read; SMALL must compute the
-same, at two optimization levels of ONNX Runtime.
+same, at two optimization levels of ONNX Runtime. What comes before a softmax, a
+sigmoid or a choice of boxes is compared as well, and where outputs do not depend
+on the inputs tried, so is what the layers compute. Differences that rounding
+makes in the original, too, count as none.
 
 Of the folder that \`espalier compress\` made: the same for every round; then the
 rounds must follow from one another and add up to plan.json and model.onnx, and
@@ -61,7 +63,11 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
     .option("--plan <FILE>", "the plan (default SMALL.plan.json)")
     .option("--data <DIR>", "verify on images of this data set too")
     .option("--samples <n>", "random inputs (default 3)", integerFrom(1))
-    .option("--tolerance <share>", "largest error allowed, of the output's range", positiveValue)
+    .option(
+      "--tolerance <share>",
+      "largest error allowed, as a share of the range of values (default 1e-4, 2e-2 for 8 and 16 bits)",
+      positiveValue,
+    )
     .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
     .addHelpText("after", explanation);
   addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));

@@ -19,6 +19,20 @@ export type Finding =
   /** They differ, but rounding alone moves the reference by more than can be told from a fault. */
   | "rounding";
 
+/**
+ * What a difference at an optimisation level shows, beside what the exact level shows. Of a quantised network
+ * the runtime fuses layers into kernels with whole numbers there, which saturate on some processors: a fault of
+ * the file would show at the exact level as well.
+ */
+export function findingWhenOptimised(
+  exact: Finding,
+  optimised: Finding,
+  isQuantised: boolean,
+): Finding | "runtime" {
+  const isOnlyHere = optimised === "different" && exact !== "different" && exact !== "rounding";
+  return isOnlyHere && isQuantised ? "runtime" : optimised;
+}
+
 /** One comparison, judged. */
 export interface Judgement {
   /**
