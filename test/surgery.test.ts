@@ -313,6 +313,6 @@ test("an operator that Espalier doesn't know fixes what it touches, and nothing 
   expect(prunable(structure)).toBe(6);
   const reasons = structure.units.slice(0, 8).map((unit) => unit.reason);
   expect(new Set(reasons)).toEqual(
-    new Set([`Mystery "Mystery_1" is not an operator that Espalier knows`]),
+    new Set([`com.example.Mystery "Mystery_1" is not an operator that Espalier knows`]),
   );
 });

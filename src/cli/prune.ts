@@ -118,7 +118,7 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .option("--verify-data <DIR>", "verify on images of this data set too")
     .option(
       "--tolerance <share>",
-      "largest error allowed when verifying, as a share of the range of values (default 1e-4, 2e-2 for 8 and 16 bits)",
+      "largest error allowed when verifying, as a share of the range of values (default 1e-4; 2e-2 for float16 and quantised networks)",
       positiveValue,
     )
     .addHelpText("after", explanation);

@@ -73,14 +73,16 @@ function tensors(count: number): string {
 }
 
 /** The outputs that prove little, and why. */
-function littleProof({ provesLittle, innerTensors }: Verification): string {
+function littleProof({ provesLittle, innerTensors, checks }: Verification): string {
   const lines = provesLittle.flatMap(({ output, finding }) => {
     if (finding === "equal" || finding === "different") return [];
     return [`output "${escapeForTerminal(output)}" proves little: it ${reasons[finding]}\n`];
   });
   if (lines.length === 0) return "";
-  const compared = `${innerTensors} inner ${tensors(innerTensors)} that it is computed from`;
-  return `${lines.join("")}compared instead: ${innerTensors === 0 ? "nothing" : compared}\n`;
+  if (innerTensors === 0) return lines.join("");
+  const isDead = checks.every(({ finding }) => finding === "constant" || finding === "empty");
+  const dead = isDead ? ", of which none depends on them either: the network is constant" : "";
+  return `${lines.join("")}compared instead: ${innerTensors} inner ${tensors(innerTensors)}${dead}\n`;
 }
 
 /** Where ONNX Runtime itself computes otherwise. */

@@ -33,9 +33,9 @@ Of two files: the plan says which channels were removed and which parameters
 were changed to compensate. From it and ORIGINAL a network is built that has all
 its channels, but zeros wherever a removed one was read; SMALL must compute the
 same, at two optimization levels of ONNX Runtime. What comes before a softmax, a
-sigmoid or a choice of boxes is compared as well, and where outputs do not depend
-on the inputs tried, so is what the layers compute. Differences that rounding
-makes in the original, too, count as none.
+sigmoid or a choice of boxes is compared as well; so is what the layers compute,
+where outputs do not depend on the inputs tried. Differences that rounding makes
+in the original, too, count as none.
 
 Of the folder that \`espalier compress\` made: the same for every round; then the
 rounds must follow from one another and add up to plan.json and model.onnx, and
@@ -65,7 +65,7 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
     .option("--samples <n>", "random inputs (default 3)", integerFrom(1))
     .option(
       "--tolerance <share>",
-      "largest error allowed, as a share of the range of values (default 1e-4, 2e-2 for 8 and 16 bits)",
+      "largest error allowed, as a share of the range of values (default 1e-4; 2e-2 for float16 and quantised networks)",
       positiveValue,
     )
     .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
