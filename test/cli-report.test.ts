@@ -71,7 +71,10 @@ describe("espalier report", () => {
     await espalier(["report", run]);
     const config = JSON.parse(await readFile(runPaths(run).config, "utf8"));
     expect(await readFile(runPaths(run).html, "utf8")).toBe(
-      drawReport(uncertifiedReport(), { config }),
+      drawReport(uncertifiedReport(), {
+        ...{ config, run: "run", data: "/data" },
+        again: "espalier compress run/original.onnx --data /data --max-drop 0.005 -o run-again",
+      }),
     );
   });
 

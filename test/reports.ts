@@ -4,6 +4,7 @@ import {
   compressReport,
   type RoundRecord,
 } from "../src/compress/compress-report.ts";
+import { copyScript } from "../src/report/copy-script.ts";
 import type { Examples } from "../src/report/examples.ts";
 import { randomOf } from "../src/tensor/random.ts";
 
@@ -101,7 +102,11 @@ function uncertaintyOfClasses() {
     },
   });
   const change = (nll: number) => ({
-    ...{ value: estimate(-0.002, 0.007), nll: estimate(nll, 0.02), brier: estimate(nll / 3, 0.01) },
+    ...{
+      value: estimate(-0.002, 0.0073),
+      nll: estimate(nll, 0.02),
+      brier: estimate(nll / 3, 0.01),
+    },
     ...{ ece: estimate(nll / 8, 0.006), riskArea: estimate(nll / 30, 0.002) },
   });
   return {
@@ -143,7 +148,7 @@ export function certifiedReport(): CompressReport {
     drop: {
       ...{ value: 0.002, ci95: [-0.0053, 0.0093], certified: true },
       words:
-        "Certified with 95 % confidence: the drop is at most 1 point (0.16 points observed on 2500 images of certify, up to 0.83 points).",
+        "Certified with 95 % confidence: the drop of accuracy is at most 1 point (0.16 points observed on 2,500 images of certify, up to 0.83 points).",
     },
     looks: [
       {
@@ -182,7 +187,7 @@ export function certifiedReport(): CompressReport {
     outcome: {
       ...{ isReached: true, isTimeSpent: false },
       words:
-        "Certified with 95 % confidence: the drop is at most 1 point (0.16 points observed on 2500 images of certify, up to 0.83 points).",
+        "Certified with 95 % confidence: the drop of accuracy is at most 1 point (0.16 points observed on 2,500 images of certify, up to 0.83 points).",
     },
     groups: names.map((name, i) => ({
       ...{ id: `g${i}`, layers: i % 18 === 0 ? [name, `${name}2`, `${name}3`] : [name] },
@@ -259,7 +264,7 @@ export function uncertifiedReport(): CompressReport {
     drop: {
       ...{ value: 0.0047, ci95: [-0.0008, 0.0103], certified: false },
       words:
-        "Not certified: 0.21 points observed on 107 images of certify, which is within the tolerance of 0.5 points, but so few images leave room for a drop up to 0.97 points. It would take about 640 images to certify it.",
+        "Not certified: a drop of mean IoU of 0.21 points observed on 107 images of certify, which is within the tolerance of 0.5 points, but so few images leave room for a drop up to 0.97 points. It would take about 640 images to certify it.",
     },
     looks: [
       {
@@ -376,6 +381,19 @@ export const someConfig = {
   data: { path: "/data/cifar10", digest: "7be3".repeat(16), options: { heldOut: true } },
   settings: { method: "importance", targets: {}, maxDrop: 0.01, confidence: 0.95, rounds: 5 },
 };
+
+/** What is drawn beside a report. */
+export const someExtras = {
+  config: someConfig,
+  run: "run",
+  data: "/data/cifar10",
+  again: "espalier compress run/original.onnx --data /data/cifar10 --max-drop 0.01 -o run-again",
+};
+
+/** A page without the one script that is its own: nothing else in it may run. */
+export function withoutOwnScript(page: string): string {
+  return page.replace(`<script>${copyScript}</script>`, "");
+}
 
 /** A compression without test data that accepted nothing, on data without labels. */
 export function emptyReport(): CompressReport {

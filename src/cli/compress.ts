@@ -178,7 +178,8 @@ function requireOutput(run: string | undefined): string {
   });
 }
 
-function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run"> {
+/** What the flags ask for. */
+export function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run"> {
   return {
     ...{ network, data: flags.data, externalData: flags.externalData ?? false },
     dataOptions: dataOptionsOf(flags),

@@ -10,10 +10,11 @@ export interface Flags {
 }
 
 const explanation = `
-The page is one file, report.html in the run's folder: charts, tables, and what
-to know about the result. It opens without a network, on a phone and in print,
-runs no scripts and loads nothing, so it can be sent to others as it is. It is
-drawn from the run's report.json; the run must be over.
+The page is one file, report.html in the run's folder: what was reached, how sure
+it is, what to do next, each layer, and the command that repeats the run. It opens
+without a network, on a phone and in print, and loads nothing, so it can be sent
+to others as it is; its one script copies commands. It is drawn from the run's
+report.json; the run must be over.
 
 Examples:
   espalier report run

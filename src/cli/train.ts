@@ -101,7 +101,8 @@ export function trainCommand(io: Io): Command {
   });
 }
 
-function requestOf(network: string, flags: Flags): TrainRunRequest {
+/** What the flags ask for. */
+export function requestOf(network: string, flags: Flags): TrainRunRequest {
   const { output: run, data, distill: teacher, classes, baseWidth: width, externalData } = flags;
   return {
     ...{ network, run, data, teacher, classes, width },

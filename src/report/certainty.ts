@@ -2,67 +2,58 @@
 import type { CompressReport } from "../compress/compress-report.ts";
 import { inPercent } from "../measure/words.ts";
 import { counted, formatDrop, metricWords } from "./figures.ts";
-import { imageNoun, isUnchanged } from "./headline.ts";
+import { imageNoun } from "./headline.ts";
 import { html, type Part } from "./html.ts";
-import { dataTable, type Section } from "./page.ts";
+import { dataTable, folded, type Section } from "./page.ts";
 import { formatInteger, formatScientific } from "./text.ts";
 
-/** What the guard saw. */
-export function guardOf(report: CompressReport): Section {
-  const { looks, asked, samples, metric, drop, task } = report;
-  const words = metricWords(metric);
-  const isAsked = asked.maxDrop !== undefined;
-  const why = isAsked
-    ? html`<p>A search that may try as often as it likes finds luck. So the tolerance of
-${words.difference(asked.maxDrop ?? 0)} is tested on ${counted(samples.certify, imageNoun(task))} of the role
-<code>certify</code>, which the search never sees, along a ladder of candidates that was fixed beforehand, the mildest
-first. It stops at the first that fails; the chance that a certified network breaks the tolerance is at most
-${inPercent(1 - asked.confidence, 0)}.</p>`
-    : html`<p>No largest drop was asked for, so nothing was tested against one.</p>`;
-  const onTest =
-    drop.value !== null &&
-    !isUnchanged(report) &&
-    html`<p>Afterwards, once, on ${counted(report.result.samples, `test ${imageNoun(task)}`)}: a drop of
-<b>${formatDrop(drop.value, words.difference)}</b>${
-      drop.ci95 !== null &&
-      `, 95 % interval ${formatDrop(drop.ci95[0], words.difference)} to ${formatDrop(drop.ci95[1], words.difference)}, both networks on the same data`
-    }.</p>`;
-  const table =
-    looks.length === 0
-      ? isAsked && html`<p>The guard was never asked.</p>`
-      : dataTable(
-          "Looks at the data of the guard",
-          [
-            { title: "look", kind: "number" },
-            { title: "network after" },
-            { title: `drop seen, ${words.unit}`, kind: "number" },
-            { title: "at most", kind: "number" },
-            { title: "at confidence", kind: "number" },
-            { title: "samples", kind: "number" },
-            { title: "verdict" },
-          ],
-          looks.map((look, i): readonly Part[] => [
-            i + 1,
-            `round ${look.round}${look.ladder === "milder" ? ", milder ladder" : ""}`,
-            formatDrop(look.drop, words.amount),
-            formatDrop(look.upper, words.amount),
-            inPercent(1 - look.level, 1),
-            formatInteger(look.samples),
-            look.passed ? html`<b class="good">within</b>` : html`<b class="bad">not certain</b>`,
-          ]),
-        );
+/** What the guard saw, what was lost on `test`, and that what was cut out was cut out exactly. */
+export function checksOf(report: CompressReport): Section {
   return {
-    id: "guard",
-    title: "How sure the tolerance is",
-    body: html`${why}
-${table}
-${onTest}`,
+    id: "checks",
+    title: "How it was checked",
+    body: [guardOf(report), removalsOf(report)],
   };
 }
 
-/** That what was cut out was cut out exactly. */
-export function verificationOf({ verification, rounds }: CompressReport): Section {
+function guardOf({ looks, asked, samples, metric, task }: CompressReport): Part {
+  const words = metricWords(metric);
+  if (asked.maxDrop === undefined)
+    return html`<p>No largest drop was asked for, so nothing was tested against one.</p>`;
+  const why = html`<p>A search that may try often finds luck. So the tolerance of ${words.shortDifference(asked.maxDrop)} of
+${words.name} was tested on ${counted(samples.certify, imageNoun(task))} of <code>certify</code>, which the search never
+sees, in an order that was fixed beforehand, until a test fails. What is certified breaks the tolerance with a chance of
+${inPercent(1 - asked.confidence, 0)} at most.</p>`;
+  if (looks.length === 0) return [why, html`<p>The guard was never asked.</p>`];
+  return [
+    why,
+    dataTable(
+      "Looks at the data of the guard",
+      [
+        { title: "look", kind: "number" },
+        { title: "network after" },
+        { title: `drop of ${words.name}${words.isShare ? `, ${words.unit}` : ""}`, kind: "number" },
+        { title: "at most", kind: "number" },
+        { title: "at confidence", kind: "number" },
+        { title: "samples", kind: "number" },
+        { title: "verdict" },
+      ],
+      looks.map((look, i): readonly Part[] => [
+        i + 1,
+        `round ${look.round}${look.ladder === "milder" ? ", milder ladder" : ""}`,
+        formatDrop(look.drop, words.amount),
+        formatDrop(look.upper, words.amount),
+        inPercent(1 - look.level, 1),
+        formatInteger(look.samples),
+        look.passed ? html`<b class="good">within</b>` : html`<b class="bad">not certain</b>`,
+      ]),
+    ),
+  ];
+}
+
+function removalsOf({ verification, rounds }: CompressReport): Part {
   const { passed, maxError, samples } = verification;
+  if (rounds.length === 0) return html`<p>Nothing was removed, so there was nothing to verify.</p>`;
   const rows = rounds.flatMap(({ round, attempts }) =>
     attempts.map(({ verification, isAccepted }, i): readonly Part[] => [
       `${round}.${i + 1}`,
@@ -72,32 +63,26 @@ export function verificationOf({ verification, rounds }: CompressReport): Sectio
       isAccepted ? "accepted" : "not accepted",
     ]),
   );
-  return {
-    id: "verification",
-    title: "Verification",
-    body:
-      rounds.length === 0
-        ? html`<p>Nothing was removed, so there was nothing to verify.</p>`
-        : html`<p><b class="${passed ? "good" : "bad"}">${passed ? "Passed." : "Failed."}</b> Before any fine-tuning,
-each smaller network was run against the one that it came from with the same channels silenced; both must compute the
-same. ${
-            samples > 0 &&
-            html`On ${counted(samples, "sample")} the largest difference was <b>${formatScientific(maxError)}</b> of the
-output's range.`
-          }</p>
+  return html`<p><b class="${passed ? "good" : "bad"}">Removal ${passed ? "is exact" : "failed"}.</b> Before fine-tuning, each
+smaller network computed what the one before it computes with the same channels silenced${
+    samples > 0 &&
+    html`: on ${counted(samples, "sample")} within <b>${formatScientific(maxError)}</b> of the output's range`
+  }.</p>
 ${
   rows.length > 0 &&
-  dataTable(
+  folded(
     "Verification by attempt",
-    [
-      { title: "round.attempt" },
-      { title: "largest error", kind: "number" },
-      { title: "samples", kind: "number" },
-      { title: "result" },
-      { title: "attempt" },
-    ],
-    rows,
+    dataTable(
+      "Verification by attempt",
+      [
+        { title: "round.attempt" },
+        { title: "largest error", kind: "number" },
+        { title: "samples", kind: "number" },
+        { title: "result" },
+        { title: "attempt" },
+      ],
+      rows,
+    ),
   )
-}`,
-  };
+}`;
 }

@@ -2,8 +2,8 @@
  * @file Charts: drawn by ECharts as SVG without a browser, twice each, for wide and for narrow screens.
  * Their colours are variables of the page's style, so that they follow it into dark mode and print.
  */
-import type { BarSeriesOption, EChartsOption, LineSeriesOption } from "echarts";
-import { BarChart, LineChart, ScatterChart } from "echarts/charts";
+import type { EChartsOption, LineSeriesOption } from "echarts";
+import { LineChart, ScatterChart } from "echarts/charts";
 import {
   GridComponent,
   MarkAreaComponent,
@@ -13,7 +13,7 @@ import {
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { type Html, html, trusted } from "./html.ts";
-import { displayWidth, shorten } from "./text.ts";
+import { shorten } from "./text.ts";
 
 /** What a chart is drawn for. */
 export interface Canvas {
@@ -49,7 +49,7 @@ export function ink(name: string): string {
 /** The chart in both sizes, of which the style shows one. The same chart gives the same text. */
 export function drawChart({ id, label, span, height, option }: Chart): Html {
   use([
-    ...[BarChart, LineChart, ScatterChart, SVGRenderer],
+    ...[LineChart, ScatterChart, SVGRenderer],
     ...[GridComponent, MarkAreaComponent, MarkLineComponent, TitleComponent],
   ]);
   const draw = (canvas: Canvas, name: "wide" | "narrow"): Html => {
@@ -164,50 +164,6 @@ export function planeOf(
       axisLine: { show: false },
       splitLine: { lineStyle: { color: ink("grid") } },
     },
-  };
-}
-
-/** Axes of bars that lie one below the other, each with its name; `room` is for the texts behind them. */
-export function rowsOf(
-  names: readonly string[],
-  { max, room }: { readonly max: number; readonly room: number },
-): Pick<EChartsOption, "grid" | "xAxis" | "yAxis"> {
-  return {
-    grid: {
-      ...grid,
-      top: 24,
-      bottom: 4,
-      right: room,
-      left: 12 + Math.ceil(letterWidth * Math.max(...names.map(displayWidth))),
-      outerBoundsMode: "none",
-    },
-    xAxis: { type: "value", show: false, min: 0, max },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: [...names],
-      axisLine: { show: false },
-      axisTick: { show: false },
-      axisLabel: { color: ink("ink"), fontSize: 12, interval: 0 },
-    },
-  };
-}
-
-/** Height of so many of these bars. */
-export function heightOfRows(count: number, { isNarrow }: Canvas): number {
-  return 40 + count * (isNarrow ? 24 : 22);
-}
-
-/** How long the name of a bar may be. */
-export function longestRowName({ isNarrow }: Canvas): number {
-  return isNarrow ? 14 : 36;
-}
-
-/** A text behind a bar. */
-export function labelBehind(textOf: (row: number) => string): BarSeriesOption["label"] {
-  return {
-    ...{ show: true, position: "right", color: ink("muted"), fontSize: 12, distance: 8 },
-    formatter: ({ dataIndex }: { readonly dataIndex: number }) => textOf(dataIndex),
   };
 }
 

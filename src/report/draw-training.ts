@@ -1,11 +1,12 @@
 /** @file The page of a training run. */
 import type { TrainReport } from "../compress/training/train-report.ts";
-import { footer } from "./draw.ts";
+import type { Extras } from "./draw.ts";
 import { counted, metricWords, sentence, spaced } from "./figures.ts";
 import { titleOf } from "./headline.ts";
 import { type Html, html } from "./html.ts";
 import { documentOf, type Section } from "./page.ts";
 import { reproductionOf } from "./reproduction.ts";
+import { shellFlag, shellPath } from "./shell.ts";
 import { formatBytes, formatInteger } from "./text.ts";
 import { curvesOf } from "./training.ts";
 
@@ -19,8 +20,9 @@ const ends = {
 /** `report.html` of a training run. The same arguments give the same text. */
 export function drawTrainReport(
   report: TrainReport,
-  { config }: { readonly config: unknown },
+  { config, run, data, again }: Pick<Extras, "config" | "run" | "data" | "again">,
 ): string {
+  const [model, small] = [`${run}/model.onnx`, `${run}-small`].map(shellPath);
   const { network, seed, history, warnings } = report;
   const remarks: Section = {
     id: "remarks",
@@ -38,16 +40,25 @@ export function drawTrainReport(
     sections: [
       ...(warnings.length > 0 ? [remarks] : []),
       ...(history.length > 0 ? [curves] : []),
-      reproductionOf(
+      reproductionOf({
         config,
-        [
+        facts: [
           ["network", network],
           ["seed", String(seed)],
         ],
-        html`All figures of this page are in <code>report.json</code> beside it.`,
-      ),
+        again,
+        onward: [
+          [
+            "To measure the best network on each class:",
+            `espalier evaluate ${shellPath(run)} --per-class`,
+          ],
+          [
+            "To make it as small as a tolerance of one point allows:",
+            `espalier compress ${model} ${shellFlag("--data", data)} --max-drop 0.01 -o ${small}`,
+          ],
+        ],
+      }),
     ],
-    footer,
   });
 }
 
@@ -62,7 +73,7 @@ function headerOf(report: TrainReport): Html {
         ? "on select, which also chose it"
         : "";
   const interval =
-    final?.ci95 === undefined ? "" : ` (95 %: ${final.ci95.map(words.value).join(" to ")})`;
+    final?.ci95 === undefined ? "" : ` (95\u00a0%: ${final.ci95.map(words.value).join(" to ")})`;
   return html`<p class="kicker">Espalier · training</p>
 <h1>${titleOf(network)}</h1>
 <p class="lead">${counted(epochs, "epoch")}; ${ends[end]}.${

@@ -1,4 +1,5 @@
 /** @file The page of a compression: what it says, and that it is safe and always the same. */
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import {
   cellExamples,
@@ -6,8 +7,9 @@ import {
   emptyReport,
   hostileName,
   hostileReport,
-  someConfig,
+  someExtras,
   uncertifiedReport,
+  withoutOwnScript,
 } from "../../test/reports.ts";
 import type { CompressReport } from "../compress/compress-report.ts";
 import { drawReport, type Extras } from "./draw.ts";
@@ -15,14 +17,14 @@ import { drawReport, type Extras } from "./draw.ts";
 /** Text of a page as a reader sees it, without markup. */
 function textOf(page: string): string {
   return page
-    .replace(/<style>[\s\S]*?<\/style>|<svg[\s\S]*?<\/svg>/g, "")
+    .replace(/<style>[\s\S]*?<\/style>|<script>[\s\S]*?<\/script>|<svg[\s\S]*?<\/svg>/g, "")
     .replace(/<[^>]*>/g, " ")
     .replace(/&#(\d+);/g, (_, code) => String.fromCharCode(Number(code)))
     .replace(/[\s\u00a0]+/g, " ");
 }
 
 const draw = (report: CompressReport, extras: Partial<Extras> = {}) =>
-  drawReport(report, { config: someConfig, ...extras });
+  drawReport(report, { ...someExtras, ...extras });
 const headings = (page: string) =>
   [...page.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, heading]) => heading);
 
@@ -38,26 +40,23 @@ describe("the page of a certified classifier", () => {
     );
     expect(text).toContain("runs 1.90 times as fast");
     expect(text).toContain("Accuracy on 1,500 test images: 92.93 % → 92.73 %");
-    expect(text).toContain("(95 % intervals: 91.50 % to 94.10 %, and 91.30 % to 93.90 %)");
-    expect(text).toContain("Certified with 95 % confidence: the drop is at most 1 point");
-    expect(text).toContain("−0.20 points 95 %: −0.93 points to +0.53 points");
+    expect(text).toContain(
+      "Certified with 95 % confidence: the drop of accuracy is at most 1 point",
+    );
+    expect(text).toContain("−0.20 points 95 %: −0.93 to +0.53");
     expect(text).not.toContain("Not all was reached");
   });
 
   it("has a section for each thing that was measured", () => {
     expect(headings(page)).toEqual([
+      "Ready to ship",
       "What each step cost",
-      "Channels, layer by layer",
-      "Cost, layer by layer",
-      "Packed for download",
-      "Training",
+      "Layer by layer",
+      "Quality in detail",
       "What the network can do without",
-      "Class by class",
-      "Calibration",
-      "How sure it may be",
-      "How sure the tolerance is",
-      "Verification",
-      "To repeat it",
+      "Training",
+      "How it was checked",
+      "To repeat it, or go on",
     ]);
   });
 
@@ -65,7 +64,7 @@ describe("the page of a certified classifier", () => {
     const charts = [
       ...page.matchAll(/<svg class="(wide|narrow)" role="img" aria-label="([^"]+)"/g),
     ];
-    expect(charts).toHaveLength(20);
+    expect(charts).toHaveLength(12);
     expect(charts[0][2]).toContain("accuracy on select against the multiply-accumulates");
   });
 
@@ -108,11 +107,48 @@ describe("the page of a certified classifier", () => {
     expect(text).toContain("part epoch steps rate, last step loss accuracy on select");
   });
 
-  it("loads and runs nothing", () => {
-    expect(page).toContain(
-      `content="default-src 'none'; style-src 'unsafe-inline'; img-src data:;`,
+  it("has one interval for the drop, wherever it stands", () => {
+    const intervals = [...text.matchAll(/−0\.20 points (?:95 %: |\()(\S+ to [+−\d.]+)/g)];
+    expect(intervals.map(([, ends]) => ends)).toEqual([
+      "−0.93 to +0.53",
+      "−0.93 to +0.53",
+      "−0.93 to +0.53",
+    ]);
+  });
+
+  it("ends with commands to copy, each of which is one line", () => {
+    const commands = [...page.matchAll(/<div class="command"><code>([^<]*)<\/code>/g)].map(
+      ([, command]) => command,
     );
-    expect(page).not.toMatch(/<script|<iframe|<object|<embed|\son\w+=|@import|javascript:/i);
+    expect(commands).toEqual([
+      "espalier pack run -o run.esp",
+      "espalier bench run/original.onnx run/model.onnx",
+      "espalier verify run",
+      "espalier compress run/original.onnx --data /data/cifar10 --max-drop 0.01 -o run-again",
+      "espalier train run/model.onnx --data /data/cifar10 --distill run/original.onnx -o run-tuned",
+    ]);
+    expect(page.match(/<button /g)).toHaveLength(5);
+  });
+
+  it("has one row for each layer, with a bar for each figure", () => {
+    const [section] = /<section id="layers"[\s\S]*?<\/section>/.exec(page) ?? [""];
+    const [shown, all] = section.split("<details>");
+    expect([shown, all].map((part) => part.match(/<th scope="row"/g)?.length)).toEqual([8, 55]);
+    expect(shown.match(/<div class="bar"/g)).toHaveLength(8 * 4);
+    const { groups, layers } = report;
+    expect(textOf(all)).toContain(`${layers[1].name} ${groups[1].before} → ${groups[1].after} `);
+  });
+
+  it("loads nothing, and runs nothing but the script that its policy names by its digest", () => {
+    const [, script] = /<script>([\s\S]*?)<\/script>/.exec(page) ?? [];
+    const digest = createHash("sha256").update(script).digest("base64");
+    expect(page).toContain(
+      `content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-${digest}';`,
+    );
+    expect(script).not.toMatch(/fetch|XMLHttpRequest|import|eval|location|src/);
+    expect(withoutOwnScript(page)).not.toMatch(
+      /<script|<iframe|<object|<embed|\son\w+=|@import|javascript:/i,
+    );
     const addresses = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, address]) => address);
     expect(addresses.filter((address) => !/^(#|data:)/.test(address))).toEqual([]);
     expect(page).not.toMatch(/url\((?!#)/);
@@ -130,7 +166,7 @@ it("says first how many weights are left where single ones went, and what they t
   const report = { ...certifiedReport(), sparsity };
   const text = textOf(draw(report));
   // 320 of 10,000; the pack has 352,418 bytes of 3,489,213.
-  expect(text).toContain("keeps 3.2 % of its weights (the others are 0, or gone), 47 % of its");
+  expect(text).toContain("It keeps 3.2 % of its weights (the others are 0, or gone), 47 % of its");
   expect(text).toContain("Weights that are not 0 320 was 9.00 K 3.2 % of all weights");
   expect(text).toMatch(/If packed 352 kB was 3\.49 MB 9\.9 times less/);
   const unpacked = { ...report, packing: { skipped: "packing takes a while" } };
@@ -141,8 +177,13 @@ it("says first how many weights are left where single ones went, and what they t
 it("says where fewer multiply-accumulates brought no speed, and what may help", () => {
   const { latency, ...report } = certifiedReport();
   const pageWith = (ratio: number) =>
-    textOf(draw({ ...report, latency: { ...latency, ratio, ci95: [ratio, ratio] } }));
+    textOf(draw({ ...report, latency: { ...latency, ratio, ci95: [ratio - 0.05, ratio + 0.05] } }));
   expect(pageWith(1.1)).toContain("(--round-to 8) may help");
+  expect(pageWith(1.1)).toContain("and is slower: it takes 1.10 times as long");
+  expect(pageWith(0.97)).toContain("(--round-to 8) may help");
+  expect(pageWith(0.97)).toContain("and shows no difference in speed");
+  expect(pageWith(0.97)).toContain("no difference shown 95 %: 0.98 to 1.09 times as fast");
+  expect(pageWith(0.97)).not.toMatch(/\d times as fast \.|slower/);
   expect(pageWith(0.6)).not.toContain("--round-to 8");
 });
 
@@ -151,7 +192,9 @@ describe("the page of an uncertified segmenter", () => {
   const text = textOf(page);
 
   it("says what went wrong in plain words", () => {
-    expect(text).toContain("Not certified : 0.21 points observed on 107 images");
+    expect(text).toContain(
+      "Not certified : a drop of mean IoU of 0.21 points observed on 107 images",
+    );
     expect(text).toContain("Not all was reached. The time budget was spent.");
     expect(headings(page)[0]).toBe("What went wrong, and what to know");
     expect(text).toContain(
@@ -199,6 +242,21 @@ describe("the page of an uncertified segmenter", () => {
   });
 });
 
+describe("a certificate", () => {
+  const reportWith = (samples: number) => {
+    const { looks, ...report } = certifiedReport();
+    return draw({ ...report, looks: looks.map((look) => ({ ...look, samples })) });
+  };
+
+  it.each([12, 107, 367])("from %d images is not shown as a sure thing", (samples) => {
+    expect(reportWith(samples)).not.toMatch(/class="verdict good"|<b class="good">Certified/);
+  });
+
+  it.each([368, 2500])("from %d images is, within one point", (samples) => {
+    expect(reportWith(samples)).toMatch(/class="verdict good"[\s\S]*<b class="good">Certified/);
+  });
+});
+
 describe("the page of a compression that gave nothing", () => {
   it("says so, and has no empty chart", () => {
     const page = draw(emptyReport());
@@ -214,10 +272,14 @@ describe("the page of a compression that gave nothing", () => {
 
 describe("names from files", () => {
   const hostile = { ...hostileReport(certifiedReport()), metric: hostileName };
-  const page = draw(hostile, { config: { [hostileName]: [hostileName] } });
+  const page = draw(hostile, {
+    config: { [hostileName]: [hostileName] },
+    run: hostileName,
+    data: hostileName,
+  });
 
   it("stay text, and short", () => {
-    expect(page).not.toMatch(/<script|<img|<!--|onerror=alert\(2\)>/);
+    expect(withoutOwnScript(page)).not.toMatch(/<script|<img|<!--|onerror=alert\(2\)>/);
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
     expect(page).not.toMatch(/[\u0000-\u0008\u202a-\u202e\u2066-\u2069\ud800-\udfff]/u);
     expect(page).toContain("&#60;script&#62;");

@@ -1,27 +1,32 @@
 /** @file The page of a compression. */
 import type { CompressReport } from "../compress/compress-report.ts";
-import { guardOf, verificationOf } from "./certainty.ts";
+import { checksOf } from "./certainty.ts";
 import { type Examples, examplesOf } from "./examples.ts";
 import { counted } from "./figures.ts";
 import { headlineOf, isUnchanged, titleOf } from "./headline.ts";
-import { html } from "./html.ts";
-import { costsOf, widthsOf } from "./layers.ts";
-import { packingOf } from "./packing.ts";
+import { layersOf } from "./layers.ts";
 import { documentOf } from "./page.ts";
 import { posteriorOf } from "./posterior.ts";
-import { calibrationOf, classesOf } from "./quality.ts";
+import { qualityOf } from "./quality.ts";
 import { remarksOf } from "./remarks.ts";
 import { reproductionOf } from "./reproduction.ts";
 import { sensitivityOf } from "./sensitivity.ts";
+import { shellFlag, shellPath } from "./shell.ts";
+import { isSafe, shipOf } from "./ship.ts";
 import { type Supports, sparsityOf } from "./sparsity.ts";
 import { tradeOffOf } from "./trade-off.ts";
 import { trainingOf } from "./training.ts";
-import { uncertaintyOf } from "./uncertainty.ts";
 
 /** What is drawn besides the report. */
 export interface Extras {
   /** `config.json` as it was read. */
   readonly config: unknown;
+  /** The name of the run's folder, for commands to copy. */
+  readonly run: string;
+  /** Where the data lay; for commands to copy. */
+  readonly data: string;
+  /** The command that makes the run again; none where no command does. */
+  readonly again?: string;
   /** Of segmentation. */
   readonly examples?: Examples;
   /** Of a result with zeros. */
@@ -30,38 +35,44 @@ export interface Extras {
 
 /** `report.html`: one file that needs no other. The same arguments give the same text. */
 export function drawReport(report: CompressReport, extras: Extras): string {
-  const { config, examples, supports = new Map() } = extras;
+  const { config, run, data, again, examples, supports = new Map() } = extras;
   const sections = [
-    remarksOf(report),
+    ...(isSafe(report)
+      ? [shipOf(report, run), remarksOf(report)]
+      : [remarksOf(report), shipOf(report, run)]),
     tradeOffOf(report),
     examplesOf(report, examples),
-    ...(isUnchanged(report) ? [] : [widthsOf(report), costsOf(report)]),
+    ...(isUnchanged(report) ? [] : [layersOf(report)]),
     sparsityOf(report, supports),
-    packingOf(report),
-    trainingOf(report),
+    ...(isUnchanged(report) ? [] : [qualityOf(report)]),
     posteriorOf(report),
     sensitivityOf(report),
-    ...(isUnchanged(report)
-      ? []
-      : [classesOf(report), calibrationOf(report), uncertaintyOf(report)]),
-    guardOf(report),
-    verificationOf(report),
-    reproductionOf(config, factsOf(report), files),
+    trainingOf(report),
+    checksOf(report),
+    reproductionOf({
+      config,
+      facts: factsOf(report),
+      again,
+      onward: isUnchanged(report) ? [] : onwardFrom(run, data),
+    }),
   ].filter((section) => section !== undefined);
   return documentOf({
     title: `${titleOf(report.network)} compressed: report of Espalier`,
     header: headlineOf(report),
     sections,
-    footer,
   });
 }
 
-const files = html`All figures of this page are in <code>report.json</code> beside it, and <code>espalier verify</code> with
-this folder computes them anew.`;
-
-/** What stands under every page. */
-export const footer = html`<p>Drawn by Espalier from <code>report.json</code>. This page is complete in itself: it loads
-nothing and runs no scripts.</p>`;
+function onwardFrom(run: string, data: string): readonly (readonly [string, string])[] {
+  const files = [run, `${run}/model.onnx`, `${run}/original.onnx`, `${run}-tuned`].map(shellPath);
+  const [, model, original, tuned] = files;
+  return [
+    [
+      "To tune the result further, with the original as its teacher:",
+      `espalier train ${model} ${shellFlag("--data", data)} --distill ${original} -o ${tuned}`,
+    ],
+  ];
+}
 
 function factsOf(report: CompressReport): readonly (readonly [string, string])[] {
   const { network, method, methodOptions, seed, samples, latency, digests } = report;

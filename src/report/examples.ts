@@ -3,7 +3,7 @@ import type { CompressReport } from "../compress/compress-report.ts";
 import { inPercent } from "../measure/words.ts";
 import { counted, spaced } from "./figures.ts";
 import { type Html, html, type Part, plainName } from "./html.ts";
-import type { Section } from "./page.ts";
+import { folded, type Section } from "./page.ts";
 import { pngAddress, type Rgb } from "./png.ts";
 
 /** Samples of `test` with their label maps; one class index a pixel. */
@@ -19,8 +19,9 @@ export interface Examples {
   readonly compressed: Uint8Array;
 }
 
-/** More would make the page heavy. */
+/** More would make the page heavy; those behind the first are folded away. */
 const mostExamples = 12;
+const fewestExamples = 2;
 /** Larger images are thinned to at most so many pixels a side. */
 const largestSide = 256;
 
@@ -67,11 +68,18 @@ export function examplesOf(
   return {
     id: "examples",
     title: "What the networks see",
-    body: html`<p>${counted(shown.count, "sample")} of the test data. The last picture of each row shows where the two
-networks differ.</p>
+    body: html`<p>${counted(shown.count, "sample")} of the test data; the last picture of a row shows where the networks
+differ.</p>
 ${classKeys(shown, classes, isCounted)}
 ${differenceKeys(shown.truth !== undefined)}
-${strips}`,
+${strips.slice(0, fewestExamples)}
+${
+  strips.length > fewestExamples &&
+  folded(
+    `${strips.length - fewestExamples} more ${strips.length - fewestExamples === 1 ? "sample" : "samples"}`,
+    strips.slice(fewestExamples),
+  )
+}`,
   };
 }
 

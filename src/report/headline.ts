@@ -1,5 +1,7 @@
 /** @file What a reader of a compression's report sees first: what was reached, in a sentence and a few figures. */
 import type { CompressReport } from "../compress/compress-report.ts";
+import { isFew } from "../compress/guard/guard.ts";
+import { speedOf } from "../measure/words.ts";
 import {
   counted,
   formatShare,
@@ -44,18 +46,13 @@ is the original.`;
 
 function changedSentence(report: CompressReport): Html {
   const { baseline, result, latency } = report;
-  const speed = latency.ratio < 1 ? 1 / latency.ratio : latency.ratio;
-  const word = latency.ratio < 1 ? "fast" : "slow";
-  const runs =
-    Math.abs(latency.ratio - 1) < 0.005
-      ? html`runs <b>as fast as before</b>`
-      : html`runs <b>${speed.toFixed(2)} times as ${word}</b>`;
   const weights = weightsOf(report);
-  return html`The compressed network keeps ${
+  return html`It keeps ${
     weights &&
     html`<b>${formatShare(weights.left / weights.all)}</b> of its weights (the others are 0, or gone), `
   }<b>${formatShare(result.macs / baseline.macs)}</b> of its multiply-accumulates (MACs) and
-<b>${formatShare(result.params / baseline.params)}</b> of its parameters, and ${runs}. ${qualitySentence(report)}`;
+<b>${formatShare(result.params / baseline.params)}</b> of its parameters, and <b>${speedOf(latency).predicate()}</b>.
+${qualitySentence(report)}`;
 }
 
 /** The weights of the original, those of them that are not 0, and those that are left, where single ones went. */
@@ -85,12 +82,7 @@ function qualitySentence(report: CompressReport): Html {
 flatters the result.`;
   }
   return html`${name} on ${counted(result.samples, `test ${imageNoun(task)}`)}:
-<b>${words.value(baseline.value)} → ${words.value(result.value)}</b>${
-    baseline.ci95 !== null &&
-    result.ci95 !== null &&
-    html` <small>(95 % intervals: ${baseline.ci95.map(words.value).join(" to ")}, and
-${result.ci95.map(words.value).join(" to ")})</small>`
-  }.`;
+<b>${words.value(baseline.value)} → ${words.value(result.value)}</b>.`;
 }
 
 /** What a sample of a task is called. */
@@ -98,22 +90,29 @@ export function imageNoun(task: CompressReport["task"]): string {
   return task === "custom" ? "sample" : "image";
 }
 
+/** Whether what was certified rests on few images. */
+function restsOnFew({ looks, asked, metric }: CompressReport): boolean {
+  const look = looks.findLast(({ passed }) => passed);
+  return look !== undefined && isFew(look, metricWords(metric).isShare ? asked.maxDrop : undefined);
+}
+
 /** What was promised, and whether it was kept. */
-function verdictOf({ drop, asked, outcome }: CompressReport): Html {
+function verdictOf(report: CompressReport): Html {
+  const { drop, asked, outcome } = report;
   const isAsked = asked.maxDrop !== undefined;
   const isGood = outcome.isReached && (drop.certified || !isAsked);
+  const isSure = drop.certified && !restsOnFew(report);
   const verdict = drop.certified ? "Certified" : "Not certified";
   // The outcome may repeat what was said of the drop.
   const rest = outcome.words.replace(drop.words, "").trim();
-  return html`<div class="verdict ${!isGood ? "bad" : drop.certified && "good"}">
-<p>${isAsked ? emphasised(sentence(drop.words), verdict, drop.certified) : sentence(drop.words)}</p>
-${rest !== "" && html`<p>${outcome.isReached ? sentence(rest) : emphasised(sentence(rest), "Not all was reached", false)}</p>`}
+  return html`<div class="verdict ${!isGood ? "bad" : isSure && "good"}">
+<p>${isAsked ? emphasised(sentence(drop.words), verdict, drop.certified ? (isSure ? "good" : "") : "bad") : sentence(drop.words)}</p>
+${rest !== "" && html`<p>${outcome.isReached ? sentence(rest) : emphasised(sentence(rest), "Not all was reached", "bad")}</p>`}
 </div>`;
 }
 
 /** A sentence whose beginning stands out: `start`, which is put before it unless it is there. */
-function emphasised(text: string, start: string, isGood: boolean): Html {
-  const kind = isGood ? "good" : "bad";
+function emphasised(text: string, start: string, kind: "good" | "bad" | ""): Html {
   return text.startsWith(start)
     ? html`<b class="${kind}">${start}</b>${text.slice(start.length)}`
     : html`<b class="${kind}">${start}.</b> ${text}`;
@@ -162,7 +161,7 @@ function qualityCard(report: CompressReport): Card {
     change: [
       html`<b>${signed(change, words.difference)}</b>`,
       interval &&
-        html`<br><span class="muted">95 %: ${signedInterval(interval, words.difference)}</span>`,
+        html`<br><span class="muted">95 %: ${signedInterval(interval, words.amount)}</span>`,
     ],
   };
 }
@@ -213,17 +212,12 @@ class="muted">in steps of 8 bits, not measured</span>`,
 }
 
 function latencyCard({ baseline, result, latency }: CompressReport): Card {
-  const { ratio, ci95, threads } = latency;
+  const { words, interval } = speedOf(latency);
   return {
-    title: `Latency, ${counted(threads, "thread")}`,
+    title: `Latency, ${counted(latency.threads, "thread")}`,
     before: spaced(formatMs(baseline.latencyMs)),
     after: spaced(formatMs(result.latencyMs)),
-    share: ratio,
-    change: html`<b>${formatTimes(1 / ratio)}×</b> as fast<br><span class="muted">95 %: ${formatTimes(1 / ci95[1])}
-to ${formatTimes(1 / ci95[0])}</span>`,
+    share: latency.ratio,
+    change: html`<b>${words}</b><br><span class="muted">${interval}</span>`,
   };
-}
-
-function formatTimes(times: number): string {
-  return times.toFixed(2);
 }

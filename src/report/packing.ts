@@ -1,129 +1,27 @@
 /** @file What the result takes when it is packed: bytes by part and by layer. */
-import type { EChartsOption } from "echarts";
 import type { CompressReport } from "../compress/compress-report.ts";
-import {
-  type Canvas,
-  drawChart,
-  heightOfRows,
-  ink,
-  labelBehind,
-  letterWidth,
-  longestRowName,
-  rowsOf,
-  still,
-  titleOf,
-} from "./chart.ts";
 import { counted, formatShare, spaced, timesOf } from "./figures.ts";
-import { type Html, html, nameOf, type Part, plainName } from "./html.ts";
-import { dataTable, folded, keysOf, type Section } from "./page.ts";
+import { type Html, html, nameOf, type Part } from "./html.ts";
+import { dataTable, folded } from "./page.ts";
 import { formatBytes, formatInteger } from "./text.ts";
 
 type Packing = NonNullable<CompressReport["packing"]>;
 type Packed = Exclude<Packing, { readonly skipped: string }>;
 
-/** What bytes are for, in the order of the bars. */
-const parts = [
-  { name: "structure", color: "before", text: "the graph without its tensors, and the frame" },
-  { name: "supports", color: "s2", text: "supports: where weights are not 0" },
-  { name: "codes", color: "s1", text: "codes: their values" },
-  { name: "tables", color: "s3", text: "tables that codes refer to" },
-] as const;
-type PartName = (typeof parts)[number]["name"];
-
-/** A bar: bytes by part. */
-interface Row extends Readonly<Record<PartName, number>> {
-  readonly name: string;
-}
-
-/** Bars that have room one below the other; of more layers the largest are drawn. */
-const mostLayers = 24;
-
-/** The section; none in reports of earlier versions. */
-export function packingOf({ packing, result }: CompressReport): Section | undefined {
+/** What it takes, in a sentence or two; nothing in reports of earlier versions. */
+export function packedWords({ packing, result }: Pick<CompressReport, "packing" | "result">): Part {
   if (packing === undefined) return undefined;
-  return {
-    id: "packed",
-    title: "Packed for download",
-    body:
-      "skipped" in packing ? skippedBody(packing.skipped) : packedBody(packing, result.sizeBytes),
-  };
+  if ("skipped" in packing) return html`What it takes was not counted: ${packing.skipped}.`;
+  const { bytes, bitsPerWeight } = packing;
+  return html`It takes <b>${spaced(formatBytes(bytes))}</b>, ${timesOf(result.sizeBytes, bytes)} times less than
+<code>model.onnx</code>: ${bitsPerWeight.toFixed(2)} bits a weight, zeros included. Steps of about 8 bits cost a little
+that is not measured here; with <code>--data</code> and <code>--max-drop</code> it is.`;
 }
 
-function skippedBody(why: string): Html {
-  return html`<p>What the network takes when it is packed was not counted: ${why}. <code>espalier pack</code> with the
-folder of this run tells.</p>`;
-}
-
-function packedBody(packed: Packed, sizeBytes: number): Html {
-  const { bytes, bitsPerWeight } = packed;
-  const rows = barsOf(packed);
-  const used = parts.filter(({ name }) => rows.some((row) => row[name] > 0));
-  return html`<p><code>espalier pack</code> makes of the ${spaced(formatBytes(sizeBytes))} of <code>model.onnx</code> a file of
-${spaced(formatBytes(bytes))}, ${timesOf(sizeBytes, bytes)} times smaller: ${bitsPerWeight.toFixed(2)} bits for each of its
-weights, zeros included. Weights are then rounded to steps of about 8 bits each, which was not measured here; with
-<code>--max-drop</code> it measures, and finds the fewest bits that hold.</p>
-${tableOfParts(packed)}
-<figure>
-${keysOf(used.map(({ color, text }) => ({ mark: "bar", color, text })))}
-${drawChart({
-  ...{ id: "packed-chart", span: "full" },
-  label: `bytes of the packed network by layer and part: ${formatInteger(bytes)} in all`,
-  height: (canvas) => heightOfRows(rows.length, canvas),
-  option: (canvas) => stackedBars(canvas, rows),
-})}
-</figure>
-${folded("Packed layers as a table", tableOfLayers(packed))}`;
-}
-
-/** The largest layers in their order, and what is left of the file. */
-function barsOf({ layers, others, parts: total }: Packed): readonly Row[] {
-  const size = (layer: Packed["layers"][number]) => layer.supports + layer.codes + layer.tables;
-  const largest = new Set(layers.toSorted((a, b) => size(b) - size(a)).slice(0, mostLayers));
-  const rest = layers.filter((layer) => !largest.has(layer));
-  const sum = (of: (layer: Packed["layers"][number]) => number) =>
-    rest.reduce((bytes, layer) => bytes + of(layer), 0);
-  const { supports, codes, tables } = others;
-  return [
-    ...layers
-      .filter((layer) => largest.has(layer))
-      .map((layer) => ({ ...layer, name: layer.layer, structure: 0 })),
-    ...(rest.length > 0
-      ? [
-          {
-            ...{ name: counted(rest.length, "more layer"), structure: 0 },
-            supports: sum((layer) => layer.supports),
-            codes: sum((layer) => layer.codes),
-            tables: sum((layer) => layer.tables),
-          },
-        ]
-      : []),
-    ...(others.tensors > 0
-      ? [{ name: "other tensors", structure: 0, supports, codes, tables }]
-      : []),
-    {
-      ...{ name: "graph", structure: total.structure + total.framing },
-      ...{ supports: 0, codes: 0, tables: 0 },
-    },
-  ];
-}
-
-function stackedBars(canvas: Canvas, rows: readonly Row[]): EChartsOption {
-  const totals = rows.map((row) => parts.reduce((sum, { name }) => sum + row[name], 0));
-  const texts = totals.map(formatBytes);
-  const longest = Math.max(...texts.map((text) => text.length));
-  return {
-    title: titleOf("bytes when packed"),
-    ...rowsOf(
-      rows.map((row) => plainName(row.name, longestRowName(canvas))),
-      { max: Math.max(...totals), room: 14 + Math.ceil(letterWidth * longest) },
-    ),
-    series: parts.map(({ name, color }, i) => ({
-      ...{ type: "bar", ...still, stack: "bytes", barCategoryGap: "28%" },
-      itemStyle: { color: ink(color) },
-      data: rows.map((row) => row[name]),
-      ...(i === parts.length - 1 && { label: labelBehind((row) => texts[row]) }),
-    })),
-  };
+/** What the bytes are for, by part and by layer, to be unfolded; nothing where they were not counted. */
+export function packedTables({ packing }: Pick<CompressReport, "packing">): Part {
+  if (packing === undefined || "skipped" in packing) return undefined;
+  return folded("What the packed bytes are for", [tableOfParts(packing), tableOfLayers(packing)]);
 }
 
 function tableOfParts({ bytes, parts: total }: Packed): Html {

@@ -1,4 +1,6 @@
 /** @file The parts that every page is made of: the document, its sections, tables and keys. */
+
+import { copyScript, scriptPolicy } from "./copy-script.ts";
 import { type Html, html, type Part, trusted } from "./html.ts";
 import { styleSheet } from "./style.ts";
 
@@ -13,24 +15,25 @@ export interface Section {
 /** A column of a table. */
 export interface Column {
   readonly title: string;
-  readonly kind?: "number" | "words";
+  readonly kind?: "number" | "words" | "bars";
 }
 
 /** Longer tables are cut: a page is for reading, the figures are in `report.json`. */
 const mostRows = 400;
+/** Tables of so few rows stand on one sheet of paper. */
+const mostTogether = 15;
 
 /**
- * A whole page. It may load nothing and run nothing: its policy forbids every request and all scripts,
- * so that it is safe and complete wherever it is opened.
+ * A whole page. Its policy forbids every request and all scripts but the one that copies commands, so that
+ * it is safe and complete wherever it is opened.
  */
 export function documentOf(page: {
   readonly title: string;
   readonly header: Part;
   readonly sections: readonly Section[];
-  readonly footer: Part;
 }): string {
-  const { title, header, sections, footer } = page;
-  const policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+  const { title, header, sections } = page;
+  const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; ${scriptPolicy}`;
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -57,7 +60,9 @@ ${body}
 </section>
 `,
 )}</main>
-<footer>${footer}</footer>
+<footer><p>Drawn by Espalier from <code>report.json</code> beside it, which holds all figures. This page is complete in
+itself: it loads nothing, and its one script copies commands.</p></footer>
+<script>${trusted(copyScript)}</script>
 </body>
 </html>
 `.html;
@@ -71,7 +76,8 @@ export function dataTable(
 ): Html {
   const kindOf = (i: number) => columns[i].kind ?? "text";
   const left = rows.length - mostRows;
-  return html`<div class="scroll" role="region" aria-label="${label}" tabindex="0"><table>
+  const size = rows.length <= mostTogether ? "scroll whole" : "scroll";
+  return html`<div class="${size}" role="region" aria-label="${label}" tabindex="0"><table>
 <thead><tr>${columns.map(({ title }, i) => html`<th scope="col" class="${kindOf(i)}">${title}</th>`)}</tr></thead>
 <tbody>
 ${rows
@@ -86,6 +92,17 @@ ${rows
   )}</tbody>
 </table></div>
 ${left > 0 && html`<p><small>${left} more rows are in report.json.</small></p>`}`;
+}
+
+/** No command of names that a file system has is longer; one that was cut would be another command. */
+const longestCommand = 4000;
+
+/** A command to copy: a click selects all of it, and with scripts there is a button. */
+export function copyable(command: string): Html {
+  if (command.length > longestCommand)
+    return html`<p><small>The command is too long to show.</small></p>`;
+  return html`<div class="command"><code>${command}</code><button class="copy" type="button" hidden aria-live="polite"
+aria-label="copy the command">copy</button></div>`;
 }
 
 /** What is shown when asked for. */

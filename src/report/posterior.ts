@@ -12,7 +12,8 @@ import { type Curve, curveOption, type Phase } from "./training.ts";
 type Epoch = z.output<typeof epochEntry>;
 type Group = PosteriorRecord["groups"][number];
 
-/** More groups are in the table, and in `report.json`. */
+/** More groups are folded away, and still more are in the table and in `report.json`. */
+const fewestGroups = 6;
 const mostGroups = 48;
 
 /** The posterior of the last round that led somewhere; else of the last. */
@@ -24,18 +25,19 @@ export function posteriorOf({ rounds }: CompressReport): Section | undefined {
   return {
     id: "posterior",
     title: "What the data tell of each unit",
-    body: html`<p>The method learnt a distribution for what it may remove. Its divergence from what was believed
-before (KL, in nats) is what the data told of a unit; its ratio of signal to noise is how surely the unit is not
-nothing. Units on the left go first.</p>
+    body: html`<p>KL, in nats, is how much the data told of a unit; signal to noise (SNR) how surely it is not nothing.
+Units on the left go first.</p>
 ${curvesOf(learnt)}
 <h3>Units by group, ${isAccepted ? "" : "not accepted, "}round ${round}</h3>
 ${keysOf([
   { mark: "bar", color: "after", text: "units that stayed" },
   { mark: "bar", color: "bad", text: "units that were removed" },
 ])}
-<div class="panels">${posterior.groups.slice(0, mostGroups).map((group) => panel(group, posterior))}</div>
-<p><small>Scales are logarithmic, and the same for all groups.</small></p>
-${folded("Groups as a table", groupTable(posterior))}`,
+<div class="panels">${posterior.groups.slice(0, fewestGroups).map((group) => panel(group, posterior))}</div>
+${folded("All groups; scales are logarithmic, and the same for all", [
+  html`<div class="panels">${posterior.groups.slice(fewestGroups, mostGroups).map((group) => panel(group, posterior))}</div>`,
+  groupTable(posterior),
+])}`,
   };
 }
 
@@ -93,7 +95,7 @@ function figureOf(
   const chart = drawChart({
     ...{ id: `${id}-chart`, span: "half" },
     label: `${title} over the epochs of learning`,
-    height: () => 240,
+    height: () => 190,
     option: (canvas) => curveOption(canvas, phases, title, write, curves),
   });
   return html`<figure>

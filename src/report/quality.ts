@@ -2,59 +2,90 @@
 import type { CompressReport } from "../compress/compress-report.ts";
 import { inPercent } from "../measure/words.ts";
 import { drawChart, ink, planeOf, still } from "./chart.ts";
-import { metricWords, signed, spaced } from "./figures.ts";
-import { html, type Part, plainName } from "./html.ts";
+import { counted, metricWords, sentence, signed, spaced } from "./figures.ts";
+import { type Html, html, type Part, plainName } from "./html.ts";
 import { dataTable, folded, keysOf, type Section } from "./page.ts";
 import { formatInteger } from "./text.ts";
+import { coverageFigure, coverageTable, uncertaintyTable } from "./uncertainty.ts";
 
 type Class = CompressReport["classes"][number];
 type Calibration = NonNullable<CompressReport["calibration"]>;
 
-/** Longer tables of classes are folded; the classes that lost most stand before them. */
-const mostClasses = 12;
+/** More classes than that are not named in the sentence about those that lost most. */
+const mostNamed = 3;
+
+/** What was measured on `test` besides the metric: calibration, uncertainty, and each class. */
+export function qualityOf(report: CompressReport): Section | undefined {
+  const charts = [calibrationFigure(report), coverageFigure(report)].filter(
+    (chart) => chart !== undefined,
+  );
+  const parts = [
+    uncertaintyTable(report),
+    charts.length > 0 && html`<div class="pair">${charts}</div>`,
+    classesIn(report),
+    calibrationTable(report),
+    coverageTable(report),
+  ].filter((part) => part !== undefined && part !== false);
+  if (parts.length === 0) return undefined;
+  return { id: "quality", title: "Quality in detail", body: parts };
+}
 
 /** Per class, before and after. */
-export function classesOf({ classes, task }: CompressReport): Section | undefined {
+function classesIn({ classes, task, metric }: CompressReport): Part {
   const measured = classes.filter(({ before, after }) => before !== null || after !== null);
   if (measured.length === 0) return undefined;
-  const words = metricWords(task === "segmentation" ? "miou" : "top1");
-  const rowOf = ({ label, name, samples, before, after }: Class): readonly Part[] => [
-    name === null ? String(label) : plainName(name, 40),
-    formatInteger(samples),
-    before === null ? "—" : words.value(before),
-    after === null ? "—" : words.value(after),
-    before === null || after === null ? "—" : signed(after - before, words.difference),
+  const ofClass = task === "segmentation" ? "miou" : "top1";
+  const words = metricWords(metric === "agreement" ? metric : ofClass);
+  const nameFor = ({ label, name }: Class) => (name === null ? String(label) : plainName(name, 40));
+  const rowOf = (one: Class): readonly Part[] => [
+    nameFor(one),
+    formatInteger(one.samples),
+    one.before === null ? "—" : words.value(one.before),
+    one.after === null ? "—" : words.value(one.after),
+    one.before === null || one.after === null ? "—" : signed(changeOf(one), words.difference),
   ];
-  const columns = [
-    { title: "class" },
-    { title: task === "segmentation" ? "pixels" : "samples", kind: "number" as const },
-    { title: "before", kind: "number" as const },
-    { title: "after", kind: "number" as const },
-    { title: "change", kind: "number" as const },
-  ];
-  const table = (label: string, rows: readonly Class[]) =>
-    dataTable(label, columns, rows.map(rowOf));
-  const changeOf = ({ before, after }: Class) => (after ?? 0) - (before ?? 0);
+  const number = (title: string) => ({ title, kind: "number" as const });
   const hit = measured
     .filter((one) => one.before !== null && one.after !== null && changeOf(one) < 0)
     .sort((a, b) => changeOf(a) - changeOf(b));
-  const what = task === "segmentation" ? "Intersection over union" : "Share right";
-  const isLong = measured.length > mostClasses;
-  return {
-    id: "classes",
-    title: "Class by class",
-    body: html`<p>${what} of each class on the test data. An average can hide a class that
-suffered${hit.length === 0 && "; none did"}.</p>
-${isLong && hit.length > 0 && [html`<h3>Those that lost most</h3>`, table("Classes that lost most", hit.slice(0, 8))]}
-${isLong ? folded(`All ${measured.length} classes`, table("Classes", measured)) : table("Classes", measured)}`,
-  };
+  const worst = hit
+    .slice(0, mostNamed)
+    .map(
+      (one) =>
+        `${one.name === null ? "class " : ""}${nameFor(one)} (${signed(changeOf(one), words.difference)})`,
+    );
+  const what = metric === "agreement" ? words.name : task === "segmentation" ? "IoU" : "accuracy";
+  return html`<p>${
+    hit.length === 0
+      ? html`No class lost ${what} on the test data.`
+      : html`An average can hide a class that suffered: ${formatInteger(hit.length)} of ${counted(measured.length, "class", "classes")}
+lost ${what} on the test data, most of all ${worst.join(", ")}.`
+  }</p>
+${folded(
+  `${sentence(what).slice(0, -1)} of each class`,
+  dataTable(
+    "Classes",
+    [
+      { title: "class" },
+      number(task === "segmentation" ? "pixels" : "samples"),
+      ...[`${what} before`, "after", "change"].map(number),
+    ],
+    measured.map(rowOf),
+  ),
+)}`;
+}
+
+function changeOf({ before, after }: Class): number {
+  return (after ?? 0) - (before ?? 0);
 }
 
 /** Bins of fewer samples are luck, and only in the table. */
 const fewestSamples = 10;
 
+const ece = (value: number) => spaced(inPercent(value, 2));
+
 /** Accuracy against confidence. */
-export function calibrationOf({ calibration }: CompressReport): Section | undefined {
+function calibrationFigure({ calibration }: CompressReport): Html | undefined {
   if (calibration === null) return undefined;
   const { before, after } = calibration;
   const pointsOf = ({ bins }: Calibration["before"]): [number, number][] =>
@@ -62,11 +93,10 @@ export function calibrationOf({ calibration }: CompressReport): Section | undefi
       .filter(({ samples }) => samples >= fewestSamples)
       .map(({ confidence, accuracy }) => [100 * confidence, 100 * accuracy]);
   const percent = (value: number) => `${value} %`;
-  const ece = (value: number) => spaced(inPercent(value, 2));
   const chart = drawChart({
     ...{ id: "calibration-chart", span: "half" },
     label: `share right against confidence; calibration error ${ece(before.ece)} before, ${ece(after.ece)} after`,
-    height: () => 320,
+    height: () => 230,
     option: (canvas) => ({
       ...planeOf(
         { title: "confidence of the answer", write: percent, min: 0, max: 100, interval: 20 },
@@ -95,6 +125,21 @@ export function calibrationOf({ calibration }: CompressReport): Section | undefi
       ],
     }),
   });
+  return html`<figure>
+${keysOf([
+  { mark: "dot", color: "before", text: "before" },
+  { mark: "dot", color: "after", text: "after" },
+  { mark: "dashes", color: "muted", text: "as sure as right" },
+])}
+${chart}
+<figcaption>Calibration: below the dashed line a network is surer than it should be. Its mean distance from the line is
+${ece(before.ece)} before, ${ece(after.ece)} after.</figcaption>
+</figure>`;
+}
+
+function calibrationTable({ calibration }: CompressReport): Part {
+  if (calibration === null) return undefined;
+  const { before, after } = calibration;
   const rows = after.bins.map((bin, i): readonly Part[] => {
     const was = before.bins[i];
     const cell = ({ samples, confidence, accuracy }: typeof bin): readonly Part[] =>
@@ -104,33 +149,16 @@ export function calibrationOf({ calibration }: CompressReport): Section | undefi
     return [i + 1, ...(was === undefined ? ["—", "—", "—"] : cell(was)), ...cell(bin)];
   });
   const number = (title: string) => ({ title, kind: "number" as const });
-  return {
-    id: "calibration",
-    title: "Calibration",
-    body: html`<div class="pair"><figure>
-${keysOf([
-  { mark: "dot", color: "before", text: "before" },
-  { mark: "dot", color: "after", text: "after" },
-  { mark: "dashes", color: "muted", text: "as sure as right" },
-])}
-${chart}
-</figure>
-<div><p>Of the answers given with 80 % confidence, 80 % should be right: on the dashed line. Below it a network is
-surer than it should be.</p>
-<p>The expected calibration error is the mean distance from the line: <b>${ece(before.ece)}</b> before,
-<b>${ece(after.ece)}</b> after.</p>
-<p><small>Points stand for at least ${fewestSamples} samples.</small></p></div></div>
-${folded(
-  "Calibration as a table",
-  dataTable(
-    "Bins of confidence",
-    [
-      number("bin"),
-      ...["before: samples", "confidence", "right"].map(number),
-      ...["after: samples", "confidence", "right"].map(number),
-    ],
-    rows,
-  ),
-)}`,
-  };
+  return folded(
+    "Calibration as a table",
+    dataTable(
+      "Bins of confidence",
+      [
+        number("bin"),
+        ...["before: samples", "confidence", "right"].map(number),
+        ...["after: samples", "confidence", "right"].map(number),
+      ],
+      rows,
+    ),
+  );
 }

@@ -1,5 +1,6 @@
 /** @file What a reader must know besides the figures: what went wrong, and what to be careful about. */
 import type { CompressReport } from "../compress/compress-report.ts";
+import { speedOf } from "../measure/words.ts";
 import { formatDrop, metricWords, sentence } from "./figures.ts";
 import { html, type Part } from "./html.ts";
 import type { Section } from "./page.ts";
@@ -56,9 +57,9 @@ function limitsOf({ hasLabels, result, baseline, latency }: CompressReport): rea
     limits.push(
       "There are no test data, so no figure here is from data that had no part in the choice.",
     );
-  if (latency.ratio >= 1 && result.macs < baseline.macs)
+  if (speedOf(latency).verdict !== "faster" && result.macs < baseline.macs)
     limits.push(
-      "The network has fewer multiply-accumulates but is not faster on this machine: ONNX Runtime computes convolutions in blocks of channels, and widths that do not fill them cost as much. Widths that are multiples of 8 (--round-to 8) may help.",
+      "Fewer multiply-accumulates, but not shown to be faster on this machine: ONNX Runtime computes convolutions in blocks of channels, and widths that do not fill them cost as much. Widths that are multiples of 8 (--round-to 8) may help.",
     );
   return limits;
 }

@@ -1,27 +1,44 @@
-/** @file Everything that it takes to repeat a run, from what the run recorded of itself. */
-import { type Html, html, nameOf, type Part, plainName } from "./html.ts";
-import { factsOf, folded, type Section } from "./page.ts";
+/** @file Everything that it takes to repeat a run, and to go on from it. */
+import { html, nameOf, plainName } from "./html.ts";
+import { copyable, factsOf, folded, type Section } from "./page.ts";
 
 /** Facts shown one by one; deeper or longer configurations are only in the text below them. */
 const mostFacts = 60;
 
-/** The section: how to repeat it, the facts of `config`, and `config.json` as it stands. */
-export function reproductionOf(
-  config: unknown,
-  facts: readonly (readonly [string, string])[],
-  files: Part,
-): Section {
+/** What stands in the section besides the settings. */
+export interface Reproduction {
+  /** `config.json`, as it was read. */
+  readonly config: unknown;
+  readonly facts: readonly (readonly [string, string])[];
+  /** The command that makes the run again; `undefined` where no command does. */
+  readonly again: string | undefined;
+  /** Commands that go on from the result, and what they do. */
+  readonly onward: readonly (readonly [what: string, command: string])[];
+}
+
+/** The section: commands to copy, the facts of the run and its settings behind them. */
+export function reproductionOf({ config, facts, again, onward }: Reproduction): Section {
   const settings = flatten(config, "");
   const left = settings.length - mostFacts;
   return {
     id: "reproduction",
-    title: "To repeat it",
-    body: html`<p>The same version, data and settings give the same network on the same kind of machine. ${files}</p>
-${factsOf(facts.map(([name, fact]) => [name, nameOf(fact, 120)]))}
-<h3>Settings</h3>
-${factsOf(settings.slice(0, mostFacts).map(([name, value]) => [plainName(name, 60), nameOf(value, 200)]))}
-${left > 0 && html`<p><small>${left} more are in config.json.</small></p>`}
-${folded("config.json", jsonOf(config))}`,
+    title: "To repeat it, or go on",
+    body: html`<p>${
+      again === undefined
+        ? "A program began this run with parts of its own, so no command repeats it."
+        : html`From the folder that holds this run: the same version, data and settings give the same network on the same
+kind of machine.`
+    }</p>
+${again !== undefined && copyable(again)}
+${onward.map(([what, command]) => html`<p>${what}</p>\n${copyable(command)}`)}
+${folded("Settings, versions and digests", [
+  factsOf(facts.map(([name, fact]) => [name, nameOf(fact, 120)])),
+  html`<h3>config.json</h3>`,
+  factsOf(
+    settings.slice(0, mostFacts).map(([name, value]) => [plainName(name, 60), nameOf(value, 200)]),
+  ),
+  left > 0 && html`<p><small>${left} more are in config.json.</small></p>`,
+])}`,
   };
 }
 
@@ -34,13 +51,4 @@ function flatten(value: unknown, path: string): readonly (readonly [string, stri
       flatten(inner, path === "" ? key : `${path}.${key}`),
     );
   return path === "" ? [] : [[path, String(value)]];
-}
-
-/** Longer texts are cut. */
-const mostLines = 600;
-
-function jsonOf(value: unknown): Html {
-  const lines = (JSON.stringify(value, null, 2) ?? "null").split("\n");
-  const shown = lines.slice(0, mostLines).map((line) => html`${plainName(line, 400)}\n`);
-  return html`<pre>${shown}${lines.length > mostLines && "…"}</pre>`;
 }

@@ -29,8 +29,7 @@ export function sensitivityOf(report: CompressReport): Section | undefined {
   return {
     id: "sensitivity",
     title: "What the network can do without",
-    body: html`<p>Each group was thinned by itself, without fine-tuning. A steep curve is a group that the network
-needs; a flat one can go.</p>
+    body: html`<p>Each group thinned by itself, without fine-tuning: a steep curve is a group that the network needs.</p>
 <figure>
 ${keysOf([
   ...ranked.slice(0, styles.length).map(({ id }, i) => ({
@@ -59,7 +58,7 @@ function chartOf(
   return drawChart({
     ...{ id: "sensitivity-chart", span: "full" },
     label: `drop of ${words.name} against the share of a group that is removed; ${plainName(nameFor(colored[0].id), 40)} is the most sensitive group`,
-    height: ({ isNarrow }) => (isNarrow ? 270 : 320),
+    height: ({ isNarrow }) => (isNarrow ? 230 : 220),
     option: (canvas) => ({
       ...planeOf(
         {

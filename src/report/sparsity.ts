@@ -55,9 +55,8 @@ export function sparsityOf({ sparsity }: CompressReport, supports: Supports): Se
     id: "weights",
     title: "Weights, layer by layer",
     body: html`<p>Of ${formatInteger(before)} weights of the original's layers ${formatInteger(left)} are left
-(${formatShare(left / Math.max(1, before))}); the others are 0, or went with their channels. Those that are left stand in
-${counted(clusters, "cluster")} of ${lengthOf(left, clusters)} on average: runs along what comes into a neuron, input by
-input. The longer the clusters, the less it takes to tell where they are. ${magnitudeWords(sparsity)}</p>
+(${formatShare(left / Math.max(1, before))}), in ${counted(clusters, "cluster")} of ${lengthOf(left, clusters)} on average:
+runs along what comes into a neuron. Longer ones take fewer bytes. ${magnitudeWords(sparsity)}</p>
 ${tableOf(sparsity)}
 ${drawn.length > 0 && html`<p><small>In the pictures neurons are from top to bottom, and what comes into each is from left to right.</small></p>`}
 ${drawn.map((layer) => pictureOf(layer, supports))}
@@ -107,7 +106,7 @@ function tableOf(layers: readonly Layer[]): Part {
       formatInteger(after.empty),
     ]),
   );
-  return layers.length > 12 ? folded(`All ${layers.length} layers`, table) : table;
+  return layers.length > 8 ? folded(`All ${layers.length} layers`, table) : table;
 }
 
 function densityOf({ weights, nonZero }: Figures): number {

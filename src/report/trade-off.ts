@@ -32,12 +32,10 @@ export function tradeOffOf(report: CompressReport): Section {
 function introductionOf({ rounds, chosenRound, baseline, result, task }: CompressReport): Part {
   const attempts = rounds.reduce((sum, round) => sum + round.attempts.length, 0);
   const accepted = rounds.filter((round) => round.isAccepted).length;
-  return html`<p>${counted(rounds.length, "round")} with ${counted(attempts, "attempt")};
-${accepted === 0 ? "none was" : accepted === 1 ? "one was" : `${accepted} were`} accepted${
-    chosenRound > 0 && html`, and the result is the network after round ${chosenRound}`
-  }. These figures are from the ${counted(baseline.select.samples, imageNoun(task))} of the role
-<code>select</code>, on which the search decides: they flatter what it chose, and the bounds of their drops are a guide, not
-a claim${result.value !== null && "; the figures above are from data that it never saw"}.</p>`;
+  return html`<p>${counted(rounds.length, "round")}, ${counted(attempts, "attempt")}, ${accepted} accepted${
+    chosenRound > 0 && html`; the result is the network after round ${chosenRound}`
+  }. Measured on the ${counted(baseline.select.samples, imageNoun(task))} of <code>select</code>, by which the search
+decides${result.value !== null && ": they flatter what it chose, unlike the figures above"}.</p>`;
 }
 
 /** Whether the size of networks is told by their weights that are not 0, as multiply-accumulates do not tell it. */
@@ -118,28 +116,25 @@ function figureOf(report: CompressReport): Part {
   const chart = drawChart({
     ...{ id: "trade-off-chart", span: "full" },
     label: `${words.name} on select against the ${points.size === "MACs" ? "multiply-accumulates" : "weights"} that are left: from ${words.value(baseline.select.value)} at 100 % to ${words.value(last[1])} at ${last[0].toFixed(1)} %`,
-    height: ({ isNarrow }) => (isNarrow ? 280 : 340),
+    height: ({ isNarrow }) => (isNarrow ? 240 : 250),
     option: (canvas) => optionOf(canvas, points, scale, words, asked.maxDrop),
   });
   const { removed, rejected, searched } = points;
   return html`<figure>
 ${keysOf([
-  { mark: "dot", color: "after", text: "accepted, with a line down to the bound of its drop" },
+  { mark: "dot", color: "after", text: "accepted, down to the bound of its drop" },
   ...(rejected.length > 0
     ? [{ mark: "cross" as const, color: "bad", text: "tried and not accepted" }]
     : []),
   ...(removed.length > 0
-    ? [{ mark: "ring" as const, color: "muted", text: "right after removal, before fine-tuning" }]
+    ? [{ mark: "ring" as const, color: "muted", text: "right after removal" }]
     : []),
   ...(searched.length > 0
-    ? [{ mark: "speck" as const, color: "muted", text: "looked at in the search, no fine-tuning" }]
+    ? [{ mark: "speck" as const, color: "muted", text: "looked at, not tuned" }]
     : []),
 ])}
 ${chart}
-<figcaption>To the right the network gets smaller.${
-    below > 0 &&
-    ` ${sentence(`${counted(below, "point")} ${below === 1 ? "lies" : "lie"} below the scale, drawn at its lower edge as triangles`)}`
-  }</figcaption>
+${below > 0 && html`<figcaption>Triangles: ${counted(below, "point")} below the scale.</figcaption>`}
 </figure>`;
 }
 
@@ -281,7 +276,7 @@ function attemptsOf(report: CompressReport): Part {
     ],
     rows,
   );
-  return rows.length > 12 ? folded(`All ${rows.length} attempts`, table) : table;
+  return folded(rows.length === 1 ? "The attempt" : `All ${rows.length} attempts`, table);
 }
 
 function verdictOf({ isAccepted, reason }: Attempt): Part {

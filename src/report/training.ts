@@ -35,8 +35,9 @@ export function trainingOf({ rounds, metric }: CompressReport): Section | undefi
   return {
     id: "training",
     title: "Training",
-    body: html`<p>${counted(epochsOf(phases).length, "epoch")} in ${counted(phases.length, "part")}. Thin upright lines
-stand between the parts${learning && "; in the shaded ones the method learns which channels matter"}.</p>
+    body: html`<p>${counted(epochsOf(phases).length, "epoch")} in ${counted(phases.length, "part")}${
+      learning && "; in the shaded ones the method learns which channels matter"
+    }.</p>
 ${curvesOf(phases, metric)}`,
   };
 }
@@ -45,7 +46,10 @@ ${curvesOf(phases, metric)}`,
 export function curvesOf(phases: readonly Phase[], metric: string): Html {
   const epochs = epochsOf(phases);
   const scored = epochs.filter(({ select }) => select !== undefined);
-  const words = metricWords(scored[0]?.select?.metric ?? metric);
+  // Where there are no labels, what the network calls accuracy is how often it agrees with the original.
+  const words = metricWords(
+    metric === "agreement" ? metric : (scored[0]?.select?.metric ?? metric),
+  );
   const hasAccuracy = epochs.some(({ accuracy }) => accuracy !== undefined);
   return html`<div class="pair">
 ${lossFigure(phases, scored.length > 0)}
@@ -85,7 +89,7 @@ function lossFigure(phases: readonly Phase[], isScored: boolean): Html {
   const chart = drawChart({
     ...{ id: "loss-chart", span: "half" },
     label: "loss over the epochs",
-    height: () => 240,
+    height: () => 190,
     option: (canvas) =>
       curveOption(canvas, phases, "loss", (value) => String(Number(value.toPrecision(3))), [
         { color: "muted", pick: ({ loss }) => loss },
@@ -110,7 +114,7 @@ function metricFigure(
   const chart = drawChart({
     ...{ id: "metric-chart", span: "half" },
     label: `${words.name} over the epochs`,
-    height: () => 240,
+    height: () => 190,
     option: (canvas) =>
       curveOption(canvas, phases, isScored ? words.name : "accuracy", words.tick, [
         ...(hasAccuracy ? [{ color: "muted", pick: ({ accuracy }: Epoch) => accuracy }] : []),

@@ -5,40 +5,34 @@ import { inPercent } from "../measure/words.ts";
 import { drawChart, ink, planeOf, still } from "./chart.ts";
 import { counted, metricWords, minus, signed, signedInterval, spaced } from "./figures.ts";
 import { type Html, html, type Part } from "./html.ts";
-import { type Column, dataTable, keysOf, type Section } from "./page.ts";
+import { type Column, dataTable, folded, keysOf } from "./page.ts";
 
 type Uncertainty = NonNullable<CompressReport["uncertainty"]>;
 type Side = Uncertainty["before"];
 type Change = Uncertainty["change"];
 type Estimate = Side["nll"];
 
-/** Likelihood, Brier score, calibration, and accuracy against coverage. */
-export function uncertaintyOf(report: CompressReport): Section | undefined {
+/** Likelihood, Brier score and calibration of the test data, before and after, and of draws from a posterior. */
+export function uncertaintyTable(report: CompressReport): Html | undefined {
   const { uncertainty } = report;
   if (uncertainty === null) return undefined;
-  const { posterior, after } = uncertainty;
-  const draws = posterior === null ? "" : counted(posterior.draws, "draw");
-  return {
-    id: "uncertainty",
-    title: "How sure it may be",
-    body: html`<p>All figures are of the test data, changes of the same images, with 95 % intervals. The negative
-log-likelihood and the Brier score cost answers that are sure and wrong; lower is better. The area under the
-risk-coverage curve is small where a network is wrong only when it is unsure.</p>
-${
-  posterior !== null &&
-  html`<p>The method learnt a posterior: <b>drawn</b> is the mean of the probabilities of ${draws} from
-<code>posterior.onnx</code>, and its change that from the network of the means.</p>`
-}
-${tableOf(report, uncertainty)}
-${after.selective !== undefined && coverageFigure(uncertainty)}`,
-  };
+  const { posterior } = uncertainty;
+  return html`<p>On the test data, changes of the same images with 95 % intervals. Answers that are sure and wrong raise the
+negative log-likelihood and the Brier score.${
+    posterior !== null &&
+    html` <b>Drawn</b> is the mean of ${counted(posterior.draws, "draw")} from <code>posterior.onnx</code>; its change is that from
+the network of the means.`
+  }</p>
+${tableOf(report, uncertainty)}`;
 }
 
 function tableOf(
-  { task }: Pick<CompressReport, "task">,
+  { task, metric, drop }: Pick<CompressReport, "task" | "metric" | "drop">,
   { before, after, change, posterior }: Uncertainty,
 ): Html {
-  const words = metricWords(task === "segmentation" ? "miou" : "top1");
+  const words = metricWords(
+    metric === "agreement" ? metric : task === "segmentation" ? "miou" : "top1",
+  );
   const percent = (value: number) => spaced(inPercent(value, 2));
   const plain = (value: number) => minus(value.toFixed(4));
   const row = (
@@ -47,25 +41,26 @@ function tableOf(
     pick: (side: Side) => Estimate | undefined,
     pickChange: (of: Change) => Estimate | undefined,
     writeChange = write,
+    bare = writeChange,
   ): readonly Part[] => {
     const cell = (estimate: Estimate | undefined) => (estimate ? write(estimate.value) : "—");
     const changeCell = (estimate: Estimate | undefined) =>
       estimate
-        ? html`${signed(estimate.value, writeChange)}<br><small>${signedInterval(estimate.ci95, writeChange)}</small>`
+        ? html`${signed(estimate.value, writeChange)} <small>(${signedInterval(estimate.ci95, bare)})</small>`
         : "—";
     const drawn = posterior
       ? [cell(pick(posterior.figures)), changeCell(pickChange(posterior.change))]
       : [];
     return [name, cell(pick(before)), cell(pick(after)), changeCell(pickChange(change)), ...drawn];
   };
-  const coverages = after.selective?.coverage ?? [];
   const rows = [
     row(
       words.name,
       percent,
       ({ value }) => value,
-      ({ value }) => value,
+      (own) => (own === change ? (changeIn(drop) ?? own.value) : own.value),
       words.difference,
+      words.amount,
     ),
     row(
       "negative log-likelihood, nats",
@@ -85,6 +80,7 @@ function tableOf(
       ({ ece }) => ece,
       ({ ece }) => ece,
       words.difference,
+      words.amount,
     ),
     ...(after.selective === undefined
       ? []
@@ -96,23 +92,52 @@ function tableOf(
             ({ riskArea }) => riskArea,
           ),
         ]),
-    ...coverages
-      .filter(({ share }) => share < 1)
-      .map(({ share }) =>
-        row(
-          `right of the surest ${inPercent(share, 0)}`,
-          percent,
-          ({ selective }) => selective?.coverage.find((own) => own.share === share)?.accuracy,
-          () => undefined,
-        ),
-      ),
   ];
   const number = (title: string): Column => ({ title, kind: "number" });
   const columns = ["before", "after", "change", ...(posterior ? ["drawn", "its change"] : [])];
   return dataTable("Uncertainty", [{ title: "figure" }, ...columns.map(number)], rows);
 }
 
-function coverageFigure({ before, after, posterior }: Uncertainty): Html {
+/** The change of the metric is its drop, as it stands everywhere on the page. */
+function changeIn({ value, ci95 }: CompressReport["drop"]): Estimate | undefined {
+  return value === null || ci95 === null
+    ? undefined
+    : { value: -value, ci95: [-ci95[1], -ci95[0]] };
+}
+
+/** The figures of {@link coverageFigure}. */
+export function coverageTable({ uncertainty }: Pick<CompressReport, "uncertainty">): Part {
+  const coverage = uncertainty?.after.selective?.coverage;
+  if (uncertainty === null || coverage === undefined) return undefined;
+  const { before, after, posterior } = uncertainty;
+  const sides = [before, after, ...(posterior ? [posterior.figures] : [])];
+  const titles = ["before", "after", "drawn"].slice(0, sides.length);
+  const rightAt = ({ selective }: Side, share: number) => {
+    const found = selective?.coverage.find((own) => own.share === share);
+    return found === undefined ? "—" : spaced(inPercent(found.accuracy.value, 2));
+  };
+  return folded(
+    "Accuracy of the surest answers as a table",
+    dataTable(
+      "Accuracy of the surest answers",
+      [
+        { title: "share that is answered", kind: "number" },
+        ...titles.map((title): Column => ({ title, kind: "number" })),
+      ],
+      coverage.map(({ share }) => [
+        spaced(inPercent(share, 0)),
+        ...sides.map((side) => rightAt(side, share)),
+      ]),
+    ),
+  );
+}
+
+/** Accuracy of what a network is surest of. */
+export function coverageFigure({
+  uncertainty,
+}: Pick<CompressReport, "uncertainty">): Html | undefined {
+  if (uncertainty?.after.selective === undefined) return undefined;
+  const { before, after, posterior } = uncertainty;
   const curve = (side: Side, color: string, symbol: string): LineSeriesOption => ({
     ...{ type: "line", ...still, symbol, symbolSize: 6 },
     data: (side.selective?.coverage ?? []).map(({ share, accuracy }) => [
@@ -126,7 +151,7 @@ function coverageFigure({ before, after, posterior }: Uncertainty): Html {
   const chart = drawChart({
     ...{ id: "coverage-chart", span: "half" },
     label: "share right of the samples that a network is surest of, against how many these are",
-    height: () => 260,
+    height: () => 230,
     option: (canvas) => ({
       ...planeOf(
         { title: "share that is answered", write: percent, min: 50, max: 100, interval: 10 },
@@ -140,14 +165,14 @@ function coverageFigure({ before, after, posterior }: Uncertainty): Html {
       ],
     }),
   });
-  return html`<div class="pair"><figure>
+  return html`<figure>
 ${keysOf([
   { mark: "dot", color: "before", text: "before" },
   { mark: "dot", color: "after", text: "after" },
   ...(posterior ? [{ mark: "dot" as const, color: "s3", text: "drawn" }] : []),
 ])}
 ${chart}
-</figure>
-<p>Samples are taken in falling order of confidence. Where the curve rises to the left, the network is right about
-what it is sure of: it can leave the rest to others.</p></div>`;
+<figcaption>Answering only what it is surest of: where the curve rises to the left, the network is right about what it is
+sure of.</figcaption>
+</figure>`;
 }

@@ -1,4 +1,5 @@
 /** @file `report.html` of a run, drawn from what the run's folder holds. */
+import { basename, resolve } from "node:path";
 import { type CompressReport, compressReport } from "../compress/compress-report.ts";
 import { notOver, readConfig, readReport, runPaths } from "../compress/runs/run-folder.ts";
 import { trainReport } from "../compress/training/train-report.ts";
@@ -11,7 +12,8 @@ import {
   supportedWeights,
   supportOf,
 } from "../structure/supports.ts";
-import { drawReport } from "./draw.ts";
+import { commandAgain } from "./again.ts";
+import { drawReport, type Extras } from "./draw.ts";
 import { drawTrainReport } from "./draw-training.ts";
 import type { Examples } from "./examples.ts";
 import type { Supports } from "./sparsity.ts";
@@ -26,18 +28,25 @@ export async function writeReportHtml(run: string): Promise<string> {
   const written = await readReport(run);
   const { html: path, report: source } = runPaths(run);
   if (written === undefined) throw notOver(run);
+  const name = basename(resolve(run));
+  const again = commandAgain(config, name);
+  const common = { config, run: name, data: config.data.path, ...(again && { again }) };
   const page =
     config.command === "compress"
-      ? await compressionPage(run, config, parsed(compressReport.safeParse(written), source))
-      : drawTrainReport(parsed(trainReport.safeParse(written), source), { config });
+      ? await compressionPage(run, common, parsed(compressReport.safeParse(written), source))
+      : drawTrainReport(parsed(trainReport.safeParse(written), source), common);
   await writeAtomically(path, [new TextEncoder().encode(page)]);
   return path;
 }
 
-async function compressionPage(run: string, config: unknown, report: CompressReport) {
+async function compressionPage(run: string, common: Extras, report: CompressReport) {
   const sparse = report.sparsity.map(({ layer }) => layer);
   const supports = sparse.length > 0 ? await supportsIn(run, sparse) : undefined;
-  return drawReport(report, { config, ...(await examplesIn(run)), ...(supports && { supports }) });
+  return drawReport(report, {
+    ...common,
+    ...(await examplesIn(run)),
+    ...(supports && { supports }),
+  });
 }
 
 /** The supports of these layers in both networks of a run, and those that magnitude would have left. */

@@ -1,0 +1,47 @@
+/** @file What to do with a result: pack it, time it where it will run, check it; each as a command to copy. */
+import type { CompressReport } from "../compress/compress-report.ts";
+import { speedOf } from "../measure/words.ts";
+import { counted } from "./figures.ts";
+import { isUnchanged } from "./headline.ts";
+import { html } from "./html.ts";
+import { packedTables, packedWords } from "./packing.ts";
+import { copyable, type Section } from "./page.ts";
+import { shellPath } from "./shell.ts";
+
+/** Whether all that was asked for is there, and certain. */
+export function isSafe({ verification, outcome, drop, asked }: CompressReport): boolean {
+  return (
+    verification.passed && outcome.isReached && (drop.certified || asked.maxDrop === undefined)
+  );
+}
+
+/** The steps to the device; `run` is the name of the run's folder. */
+export function shipOf(report: CompressReport, run: string): Section {
+  const { latency } = report;
+  if (isUnchanged(report))
+    return {
+      id: "ship",
+      title: "What to do next",
+      body: html`<p>There is nothing new to ship. A larger <code>--max-drop</code>, more <code>--epochs</code> or more
+<code>--rounds</code> leave more room; <code>espalier sensitivity</code> shows which layers can spare what.</p>`,
+    };
+  const path = (file: string) => shellPath(`${run}/${file}`);
+  return {
+    id: "ship",
+    title: isSafe(report) ? "Ready to ship" : "Before you ship it",
+    body: html`${
+      !isSafe(report) &&
+      html`<p>Not all that was asked for is certain: read what is missing above, and decide whether it matters.</p>`
+    }
+<ol class="steps">
+<li><b>Pack it.</b> ${packedWords(report)}
+${copyable(`espalier pack ${shellPath(run)} -o ${shellPath(`${run}.esp`)}`)}</li>
+<li><b>Time it on its device.</b> On this machine, with ${counted(latency.threads, "thread")}, it
+${speedOf(latency).predicate()} (${speedOf(latency).interval}); another may differ.
+${copyable(`espalier bench ${path("original.onnx")} ${path("model.onnx")}`)}</li>
+<li><b>Check it.</b> Every figure of this page is computed again from the run's files.
+${copyable(`espalier verify ${shellPath(run)}`)}</li>
+</ol>
+${packedTables(report)}`,
+  };
+}
