@@ -23,6 +23,7 @@ import { withoutZeros } from "./kept-zeros.ts";
 import type { Objective } from "./objectives.ts";
 import type { Optimizer } from "./optimizers.ts";
 import {
+  frozen,
   ownStatistics,
   type Parameter,
   type ParameterGroup,
@@ -133,6 +134,18 @@ interface TrainedBundle extends BundleInput {
  * `DATA_MISMATCH` where targets or batch do not fit, `PATTERN_UNMATCHED`.
  */
 export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
+  const { step, unreached } = buildWith(graph, options);
+  if (unreached.length === 0) return step;
+  // An update without a gradient would still let a weight decay.
+  return buildWith(graph, { ...options, groups: [...frozen(unreached), ...(options.groups ?? [])] })
+    .step;
+}
+
+/** The step, and those of its parameters that the loss does not depend on. */
+function buildWith(
+  graph: Graph,
+  options: StepOptions,
+): { readonly step: TrainingStep; readonly unreached: readonly string[] } {
   const { optimizer, objective, clipNorm } = options;
   const { network, outputName, nodes, sizes, trained, statistics } = subjectOf(graph, options);
   const empty = emptyGraph(`${network.name} training step`);
@@ -179,7 +192,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
   const parts = { emit, prediction, form, target, teacher, parameters, values, scalars: fed };
   const loss = objective({ ...parts, tell });
   for (const value of [loss, ...terms.values()]) requireScalar(value);
-  const raw = bundleGradients(emit, bundles, loss);
+  const { raw, isReached } = bundleGradients(emit, bundles, loss);
   const { norm, gradients } = clipped(emit, raw, clipNorm);
   const guard = emitGuard(emit, [loss, norm]);
   for (const [i, { value: parameter, slots, decay, rateFactor }] of bundles.entries()) {
@@ -202,7 +215,8 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     { what: "the loss", value: loss },
     ...bundles.map(({ bundle }, i) => suspectGradient(bundle, raw[i])),
   ];
-  return {
+  const unreached = named.flatMap(([name, { name: part }]) => (isReached(part) ? [] : [name]));
+  const built: TrainingStep = {
     graph: step,
     target: target?.name,
     scalars: (at, rate) =>
@@ -225,6 +239,7 @@ export function buildStep(graph: Graph, options: StepOptions): TrainingStep {
     isNoisy,
     probe: () => emitProbe(emit, suspects),
   };
+  return { step: built, unreached };
 }
 
 /** What a step is built of: the network as it is fed, and what of it is trained. */
@@ -344,10 +359,10 @@ function bundleGradients(
   emit: GraphEmitter,
   bundles: readonly TrainedBundle[],
   loss: Value,
-): readonly Value[] {
+): { readonly raw: readonly Value[]; readonly isReached: (part: string) => boolean } {
   const names = bundles.flatMap(({ parts }) => parts.map(({ name }) => name));
   const gradients = emitGradients(emit, loss, names);
-  return bundles.map(({ bundle, parts, keepsZeros }) => {
+  const raw = bundles.map(({ bundle, parts, keepsZeros }) => {
     const values = parts.map((part) => {
       const gradient = gradients.get(part.name) ?? emit.filled(0, part.shape);
       return algebraOf(emit, loss).cast(gradient);
@@ -355,6 +370,7 @@ function bundleGradients(
     const gradient = emit.reshape(emitBundled(emit, values), bundle.shape);
     return keepsZeros ? withoutZeros(emit, bundle, gradient) : gradient;
   });
+  return { raw, isReached: (part) => gradients.has(part) };
 }
 
 function suspectGradient({ constants }: Bundle, value: Value): Suspect {

@@ -29,6 +29,7 @@ import {
 } from "./options.ts";
 import { emitStep } from "./provider-form.ts";
 import { buildStep, type TrainingStep } from "./step.ts";
+import { untrainedWarning, untrainedWeights } from "./unreached.ts";
 
 /** Steps that are posted before the first of them is waited for. */
 const depth = 2;
@@ -110,6 +111,7 @@ class Run {
       this.#best = saved.best;
     } else {
       if (rollsBack !== undefined) this.#best = this.#initialWeights();
+      this.#warnOfUntrained();
       await this.#checkMemorisation();
     }
     await this.#chooseBlock(saved !== undefined);
@@ -171,6 +173,15 @@ class Run {
       this.#plan.onWarning?.(warning);
     }
     position.block = block;
+  }
+
+  #warnOfUntrained(): void {
+    const { network, parameters } = this.#step;
+    const groups = this.#plan.groups ?? [];
+    const warning = untrainedWarning(untrainedWeights(network, groups, new Set(parameters)));
+    if (warning === undefined) return;
+    this.#position.warnings.push(warning);
+    this.#plan.onWarning?.(warning);
   }
 
   async #checkMemorisation(): Promise<void> {
