@@ -93,7 +93,7 @@ async function accuracyOf(
   const pruned = prune(model, {
     method,
     targets: { macs: budget },
-    rules: stream === "stream" ? {} : { except: ["stream"] },
+    rules: { roundTo: 1, except: stream === "stream" ? [] : ["stream"] },
     methodOptions: new Map(Object.entries(options)),
   });
   const { bytes } =

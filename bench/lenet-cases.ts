@@ -75,6 +75,7 @@ function targetCases(base: Base, seed: number): readonly Case[] {
     const settings: CompressSettingsInput = {
       ...{ ...planOf(method, learning, tuning, options[base.architecture]), rounds },
       ...{ tuning: { ...training, temperature: 2, seed }, finalEpochs: last },
+      rules: { roundTo: 1 },
     };
     return [
       caseOf(base, method, "inputs", {
@@ -96,6 +97,7 @@ function tolerantCases(base: Base, seed: number): readonly Case[] {
       caseOf(base, method, `drop-${maxDrop}`, {
         ...{ ...planOf(method, learning, tuning, tolerantOptions), rounds, maxDrop },
         ...{ tuning: { ...training, learningRate: 0.0005, augment, seed }, selectsInputs: true },
+        rules: { roundTo: 1 },
       }),
     ),
   );

@@ -56,7 +56,11 @@ async function main(): Promise<void> {
 async function measure(file: string): Promise<void> {
   const baseBytes = process.memoryUsage().rss;
   const network = await loadModel(file);
-  const pruned = prune(network, { method: "magnitude", targets: { macs: 0.5 } });
+  const pruned = prune(network, {
+    method: "magnitude",
+    targets: { macs: 0.5 },
+    rules: { roundTo: 1 },
+  });
   await saveModel(`${file}.small.onnx`, pruned.bytes);
   // Not `resourceUsage().maxRSS`: that counts what the parent held before it became this process.
   const status = readFileSync("/proc/self/status", "utf8");

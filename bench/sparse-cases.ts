@@ -169,5 +169,6 @@ function compressionOf(
       ...(learns && !isTurbo && { epochs: `${learning}` }),
     },
     ...{ tuning: trained, posteriorSamples: 0, benchSeconds: 1 },
+    rules: { roundTo: 1 },
   };
 }

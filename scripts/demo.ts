@@ -95,9 +95,7 @@ await saveModel(originalPath, original.bytes);
 
 progress.phase(`pruning to ${inPercent(share, 0)} of the MACs, without data`);
 const model = await loadModel(originalPath);
-// Widths that are multiples of 8 suit the vector units of most processors.
-const rules = { roundTo: 8 };
-const pruned = prune(model, { method: "bn", targets: { macs: share }, rules });
+const pruned = prune(model, { method: "bn", targets: { macs: share } });
 const prunedPath = join(folder, "mnist-pruned.onnx");
 
 progress.phase("verifying");

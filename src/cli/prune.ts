@@ -70,7 +70,7 @@ apply it again with --plan.
 
 Examples:
   espalier prune net.onnx -o small.onnx --macs 0.6
-  espalier prune net.onnx -o small.onnx --macs 0.5 --round-to 8
+  espalier prune net.onnx -o small.onnx --macs 0.5 --round-to 1
   espalier prune net.onnx -o small.onnx --latency 0.7 --method magnitude
   espalier prune net.onnx -o small.onnx --macs 0.5 --except stream
   espalier prune net.onnx -o sparse.onnx --density 0.2 --method magnitude \\

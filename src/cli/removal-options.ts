@@ -1,5 +1,6 @@
 /** @file What commands that remove have in common: what ranks channels, what may remain, what may go. */
 import { type Command, Option } from "commander";
+import type { Rounding } from "../structure/widths.ts";
 import { addPair, addText, integerFrom, shareValue } from "./values.ts";
 
 /** Flags of {@link addTargetOptions}: shares of the original that may remain, in (0, 1]. */
@@ -19,7 +20,7 @@ export interface GroupFlags {
 
 /** Flags of {@link addWidthOptions}. */
 export interface WidthFlags {
-  readonly roundTo?: number;
+  readonly roundTo?: Rounding;
   readonly minWidth?: number;
 }
 
@@ -57,9 +58,21 @@ export function addGroupOptions(command: Command): Command {
     );
 }
 
+/** Reads what widths are rounded to. */
+function roundingFrom(text: string): Rounding {
+  return text === "auto" ? text : integerFrom(1)(text);
+}
+
 /** Adds the flags of {@link WidthFlags}. */
 export function addWidthOptions(command: Command): Command {
   return command
-    .option("--round-to <n>", "widths become multiples of n", integerFrom(1))
+    .addOption(
+      new Option(
+        "--round-to <n>",
+        "widths become multiples of n; auto: of 4, 8 or 16, which engines compute fastest; 1: any width",
+      )
+        .argParser(roundingFrom)
+        .default(undefined, "auto"),
+    )
     .option("--min-width <n>", "no layer gets narrower", integerFrom(1));
 }

@@ -40,10 +40,10 @@ export const compressSettings = z.strictObject({
     .strictObject({
       only: z.array(z.string()).optional(),
       except: z.array(z.string()).optional(),
-      roundTo: count.optional(),
+      roundTo: z.union([count, z.literal("auto")]).default("auto"),
       minWidth: count.optional(),
     })
-    .default({}),
+    .prefault({}),
   /** Layers may select what they read of inputs and of flattened maps, by a Gather that costs no MACs. */
   selectsInputs: z.boolean().default(false),
   /** The original teaches, instead of labels; always so where there are none. */
@@ -118,7 +118,7 @@ export function rulesOf({ rules }: CompressSettings): SelectionRules {
   return {
     ...(only && { only }),
     ...(except && { except }),
-    ...(roundTo !== undefined && { roundTo }),
+    roundTo,
     ...(minWidth !== undefined && { minWidth }),
   };
 }

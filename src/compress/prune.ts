@@ -22,7 +22,7 @@ import {
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
-import { cutsInOrder, fewestMeeting } from "./rounds/cut-order.ts";
+import { cutsInOrder, leastMeeting } from "./rounds/cut-order.ts";
 import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
 
 /** Shares of the original that may remain, each in (0, 1]. */
@@ -122,7 +122,8 @@ export interface Choice {
 
 /** Scores and selects. */
 export function chooseUnits(structure: Structure, options: PruneOptions): Choice {
-  const { targets = {}, rules = {}, seed = 0, methodOptions = new Map() } = options;
+  const { targets = {}, seed = 0, methodOptions = new Map() } = options;
+  const rules: SelectionRules = { ...options.rules, roundTo: options.rules?.roundTo ?? "auto" };
   const method =
     typeof options.method === "object" ? options.method : methodNamed(options.method ?? "bn");
   const budgets = [...budgetsOf(structure, targets), ...(options.budgets?.(structure) ?? [])];
@@ -134,7 +135,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   requireCountable(structure, targets);
   const proposal = method.propose({ structure, seed, options: methodOptions, rules });
   const order = cutsInOrder(structure, proposal, rules);
-  const { removed, zeros, edits } = order.choose(fewestMeeting(order, budgets));
+  const { removed, zeros, edits } = leastMeeting(order, budgets);
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {
     const share = remaining(removed, zeros);
     if (share <= fraction) return [];

@@ -2,9 +2,10 @@
 import { expect, test } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
+import { randomOf } from "../tensor/random.ts";
 import { costModel, costOf } from "./cost.ts";
 import type { Removed } from "./removal.ts";
-import { type Budget, selectUnits, unscoredUnits } from "./select.ts";
+import { type Budget, removalsInOrder, selectUnits, unscoredUnits } from "./select.ts";
 import { removeUnits } from "./surgery.ts";
 import { type Structure, structureOf } from "./units.ts";
 
@@ -91,7 +92,67 @@ test.each([Number.POSITIVE_INFINITY, Number.NaN])("units that score %d stay", (u
   expect(unscoredUnits(structure, scores, { only: ["b"] })).toEqual([]);
 });
 
-test("widths come out as multiples of roundTo, rounded up", () => {
+test("auto rounds to 4 below 32 channels, to 8 from there on and to 16 from 128, convolutions only", () => {
+  const b = new GraphBuilder("net");
+  const weight = (name: string, shape: readonly number[]): string =>
+    b.constant(name, tensorOf("float32", shape, new Float32Array(sizeOf(shape))));
+  let value = b.input("x", "float32", ["N", 3, 1, 1]);
+  let inputs = 3;
+  for (const filters of [22, 90, 300]) {
+    [value] = b.node(
+      "Conv",
+      [value, weight(`w${filters}`, [filters, inputs, 1, 1])],
+      {},
+      { name: `c${filters}` },
+    );
+    inputs = filters;
+  }
+  [value] = b.node("Flatten", [value], { axis: 1 });
+  [value] = b.node("MatMul", [value, weight("hidden", [300, 50])], {}, { name: "hidden" });
+  [value] = b.node("MatMul", [value, weight("last", [50, 2])], {}, { name: "last" });
+  b.output(value, { dtype: "float32", shape: undefined });
+  const structure = structureOf(b.build());
+  for (const fraction of [0.9, 0.8, 0.65, 0.5, 0.35, 0.2]) {
+    const budget = macsBudget(structure, fraction);
+    const scores = randomOf(3, "scores").uniforms(structure.units.length);
+    const rules = { roundTo: "auto" } as const;
+    const { removed, isReached } = selectUnits(
+      structure,
+      Float64Array.from(scores),
+      [budget],
+      rules,
+    );
+    const { c22, c90, c300, hidden } = widths(structure, removed);
+    expect(isReached).toBe(true);
+    const isAllowed = (width: number, original: number) =>
+      width === original || width % (width >= 128 ? 16 : width >= 32 ? 8 : 4) === 0;
+    expect([isAllowed(c22, 22), isAllowed(c90, 90), isAllowed(c300, 300)]).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(hidden).toBeGreaterThan(0);
+  }
+});
+
+test("what rounding leaves under a target comes back, the highest scores first", () => {
+  const structure = network();
+  const scores = ascending(structure);
+  const rules = { roundTo: 4 };
+  for (const fraction of [0.9, 0.75, 0.6, 0.45, 0.3]) {
+    const budget = macsBudget(structure, fraction);
+    const { removed, isReached } = selectUnits(structure, scores, [budget], rules);
+    expect(isReached).toBe(true);
+    const { choose, giveBack, count } = removalsInOrder(structure, scores, rules);
+    // Nothing more fits: the outcome is its own.
+    const isMet = (of: Removed) => budget.remaining(of) <= fraction;
+    expect([...giveBack(removed, isMet)]).toEqual([...removed]);
+    const shortest = Array.from({ length: count + 1 }, (_, i) => choose(i)).find(isMet);
+    expect(budget.remaining(removed)).toBeGreaterThanOrEqual(budget.remaining(shortest ?? removed));
+  }
+});
+
+test("widths come out as multiples of roundTo", () => {
   const structure = network();
   const budget = macsBudget(structure, 0.5);
   const rules = { roundTo: 4 };

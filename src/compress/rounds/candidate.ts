@@ -107,6 +107,7 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
     order: {
       ...{ what: "units", least: 0, count: 0, steps: [] },
       choose: () => ({ removed: nothing, zeros: noZeros, edits: () => [] }),
+      giveBack: (cut) => cut,
     },
   };
 }

@@ -36,6 +36,8 @@ export interface CutOrder {
   readonly count: number;
   /** The cut after which so many are gone, in [0, count]; as far as the rules allow. */
   readonly choose: (count: number) => Cut;
+  /** A cut of less, where rounded widths leave room for it: what is allowed, and matters most, comes back. */
+  readonly giveBack: (cut: Cut, isAllowed: (cut: Cut) => boolean) => Cut;
   /** Counts that are worth a network each in a search, ascending from above `least` to `count`. */
   readonly steps: readonly number[];
 }
@@ -54,13 +56,19 @@ export function cutsInOrder(
 ): CutOrder {
   const { weightScores } = proposal;
   if (weightScores !== undefined) return weightsInOrder(structure, weightScores, rules, gone);
-  const { count, choose } = removalsInOrder(structure, scores, rules);
+  const { count, choose, giveBack } = removalsInOrder(structure, scores, rules);
+  const cutOf = (removed: Removed): Cut => ({
+    removed,
+    zeros: noZeros,
+    edits: () => proposal.edits(removed),
+  });
   return {
-    ...{ what: "units", least: 0, count },
-    choose(units) {
-      const removed = choose(units);
-      return { removed, zeros: noZeros, edits: () => proposal.edits(removed) };
-    },
+    what: "units",
+    least: 0,
+    count,
+    choose: (units) => cutOf(choose(units)),
+    giveBack: ({ removed }, isAllowed) =>
+      cutOf(giveBack(removed, (each) => isAllowed(cutOf(each)))),
     steps: Array.from({ length: count }, (_, i) => i + 1),
   };
 }
@@ -82,6 +90,13 @@ export function fewestMeeting(
     else low = middle + 1;
   }
   return high;
+}
+
+/** The cut that takes least, in this order, and meets all budgets; the most that may go where none does. */
+export function leastMeeting(order: CutOrder, budgets: readonly Budget[]): Cut {
+  const cut = order.choose(fewestMeeting(order, budgets));
+  if (!meets(cut, budgets)) return cut;
+  return order.giveBack(cut, (less) => meets(less, budgets));
 }
 
 /** Whether a cut leaves no more than the budgets allow. */
@@ -130,6 +145,7 @@ function weightsInOrder(
       if (last?.count !== count) last = { count, cut: cutAt(count) };
       return last.cut;
     },
+    giveBack: (cut) => cut,
     steps: stepsBetween(least, sorted.length),
   };
 }

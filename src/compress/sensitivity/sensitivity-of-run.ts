@@ -30,7 +30,11 @@ export async function sensitivityOfRun(
   return journal.once("sensitivity", curves, async () => {
     hooks.onPhase?.("measuring sensitivity");
     const { groups } = await sensitivity(original.model, dataset, {
-      ...{ ...session, ...scoring, seed: settings.tuning.seed, rules: rulesOf(settings) },
+      ...session,
+      ...scoring,
+      seed: settings.tuning.seed,
+      // Each share is looked at as it is.
+      rules: { ...rulesOf(settings), roundTo: 1 },
       selectsInputs: settings.selectsInputs,
       onProgress: ({ done, total }) => hooks.onTest?.({ done, total, unit: "networks" }),
     });

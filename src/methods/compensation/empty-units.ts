@@ -42,7 +42,8 @@ export function emptyUnits(structure: Structure, rules: SelectionRules = {}): Em
 
   const candidates = candidateUnits(structure, rules);
   let removed = removeNothing(structure);
-  const scores = new Float64Array(removed.length).fill(Number.MAX_VALUE);
+  // What is not empty is not to go, even where a narrower width were a rounder one.
+  const scores = new Float64Array(removed.length).fill(Number.POSITIVE_INFINITY);
   for (let step = 0; ; step++) {
     const isNeeded = neededUnits(readers, removed, fixed);
     const isEmpty = (unit: number): boolean =>
