@@ -4,4 +4,4 @@ import { expectSameAfterKills } from "./support/killed-compression.ts";
 
 it("is resumed to the same files", async () => {
   expect(await expectSameAfterKills("bn", 2)).toBeGreaterThan(0);
-}, 60_000);
+}, 240_000);

@@ -6,6 +6,7 @@ import { EspalierError } from "../errors.ts";
 import type { EvaluateOptions } from "../measure/evaluate.ts";
 import { describeMetric } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
+import { escapeForTerminal } from "../report/text.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
@@ -87,6 +88,7 @@ export function evaluateCommand(io: Io): Command {
 
 async function run(path: string, flags: Flags, io: Io): Promise<void> {
   const progress = newProgress(io);
+  const onNote = (note: string) => progress.note(escapeForTerminal(note));
   const options: EvaluateOptions = {
     ...{ split: flags.split, limit: flags.limit, batchSize: flags.batch },
     ...{ output: flags.output, threads: flags.threads, seed: flags.seed },
@@ -100,7 +102,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
       const { evaluateRun } = await import("../compress/runs/evaluate-run.ts");
       progress.phase("evaluating");
       const { data, posteriorSamples: draws } = flags;
-      const own = { ...options, draws, data, dataOptions: dataOptionsOf(flags) };
+      const own = { ...options, draws, data, dataOptions: dataOptionsOf(flags), onNote };
       const found = await evaluateRun(path, own);
       progress.end();
       if (flags.json) writeJson(io, figuresOfRun(found));
@@ -108,7 +110,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
       return;
     }
     progress.phase("reading");
-    const { model, dataset } = await readBoth(path, flags);
+    const { model, dataset } = await readBoth(path, flags, onNote);
     const { evaluate } = await import("../measure/evaluate.ts");
     const { writeModel } = await import("../onnx/write.ts");
     const { withSizes } = await import("../structure/bound-sizes.ts");
@@ -130,13 +132,15 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
 async function readBoth(
   path: string,
   flags: Flags,
+  onNote: (note: string) => void,
 ): Promise<{ readonly model: Model; readonly dataset: Dataset }> {
   const { data } = flags;
   if (await isFolder(path)) {
     const { resultOf } = await import("../compress/runs/run-folder.ts");
     const { openRunData } = await import("../compress/runs/evaluate-run.ts");
     const model = await load(await resultOf(path), flags);
-    return { model, dataset: await openRunData(path, { data, dataOptions: dataOptionsOf(flags) }) };
+    const dataOptions = dataOptionsOf(flags);
+    return { model, dataset: await openRunData(path, { data, dataOptions, onNote }) };
   }
   if (data === undefined)
     throw new EspalierError("USAGE", "no data set was named", { hint: "Give --data DIR." });

@@ -13,8 +13,8 @@ const stop = (): void => {
   controller.abort();
   setTimeout(() => process.exit(130), graceMs).unref();
 };
-process.on("SIGINT", stop);
-process.on("SIGTERM", stop);
+// SIGHUP: the terminal is closed.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
 // A reader that has seen enough (`| head`) is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit(error.code === "EPIPE" ? 0 : 1);

@@ -2,6 +2,7 @@
 import { access, constants, realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import { EspalierError } from "../errors.ts";
+import { fileError } from "../files/file-error.ts";
 import { isFolder } from "./model-options.ts";
 
 /** Fails with `USAGE` where a model would get a name that no model has. */
@@ -18,11 +19,8 @@ export async function requireWritable(input: string, output: string): Promise<vo
   try {
     await access(folder, constants.W_OK);
   } catch (cause) {
-    throw new EspalierError("FILE_UNREADABLE", `Cannot write into the folder ${folder}.`, {
-      hint: "Make the folder first, or choose another.",
-      data: { folder },
-      cause,
-    });
+    const hint = "Make the folder first, or choose another.";
+    throw fileError(`write into the folder ${folder}`, folder, cause, hint);
   }
   if (await isFolder(output))
     throw new EspalierError("USAGE", `the output ${output} is a folder`, {

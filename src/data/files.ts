@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { constants, gunzip, gunzipSync } from "node:zlib";
 import { EspalierError } from "../errors.ts";
+import { fileError, systemCode } from "../files/file-error.ts";
 import { invalid } from "./table.ts";
 
 /** No file, and no array out of a compressed one, may be larger. */
@@ -84,7 +85,7 @@ async function gunzipWhole(path: string, raw: Buffer, expected: number): Promise
   try {
     return await promisify(gunzip)(raw, { maxOutputLength: expected + 1 });
   } catch (cause) {
-    const isLonger = codeOf(cause) === "ERR_BUFFER_TOO_LARGE";
+    const isLonger = systemCode(cause) === "ERR_BUFFER_TOO_LARGE";
     const what = isLonger
       ? `inflates to more than the ${expected} bytes that its header says`
       : `cannot be decompressed (${reasonOf(cause)})`;
@@ -93,21 +94,15 @@ async function gunzipWhole(path: string, raw: Buffer, expected: number): Promise
 }
 
 function unreadable(path: string, cause: unknown): EspalierError {
-  const isMissing = codeOf(cause) === "ENOENT";
-  return new EspalierError(
-    isMissing ? "DATA_NOT_FOUND" : "FILE_UNREADABLE",
-    isMissing ? `${path}: no such file or folder` : `${path}: ${reasonOf(cause)}`,
-    { data: { file: path }, cause },
-  );
+  if (systemCode(cause) !== "ENOENT") return fileError(`read ${path}`, path, cause);
+  return new EspalierError("DATA_NOT_FOUND", `${path}: no such file or folder`, {
+    data: { file: path },
+    cause,
+  });
 }
 
 function tooLarge(path: string, size: number): EspalierError {
   return invalid(path, `is ${size} bytes long; the limit is ${maxFileBytes}`);
-}
-
-/** The `code` that Node puts on its errors. */
-function codeOf(cause: unknown): unknown {
-  return cause instanceof Error && "code" in cause ? cause.code : undefined;
 }
 
 /** The message of whatever was thrown. */

@@ -1,13 +1,24 @@
 /** @file One process at a time: a file that says who is at work. */
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
+import { fileError, systemCode } from "./file-error.ts";
+import { readPlainFile } from "./plain-file.ts";
 
 const holder = z.object({ pid: z.int().positive(), host: z.string() });
 
 /** Locks of this process. A file with its number in it may be of one that had the number before. */
 const held = new Set<string>();
+
+/** A process that is ended in the middle of its work (the second Ctrl-C, say) takes its locks along. */
+function releaseAll(): void {
+  for (const path of held) rmSync(path, { force: true });
+}
+
+/** No lock says more. */
+const largestLock = 4096;
 
 /**
  * Does `work` while the file at `path` says that this process does. One that a process left behind which is no
@@ -17,12 +28,15 @@ const held = new Set<string>();
  */
 export async function whileLocked<T>(path: string, work: () => Promise<T>): Promise<T> {
   await take(path);
+  if (held.size === 0) process.on("exit", releaseAll);
   held.add(path);
   try {
     return await work();
   } finally {
     held.delete(path);
-    await rm(path, { force: true });
+    if (held.size === 0) process.off("exit", releaseAll);
+    // One that cannot be taken away is taken over when this process is no more.
+    await rm(path, { force: true }).catch(() => undefined);
   }
 }
 
@@ -33,11 +47,7 @@ async function take(path: string): Promise<void> {
       await writeFile(path, content, { flag: "wx" });
       return;
     } catch (cause) {
-      if (!(cause instanceof Error && "code" in cause && cause.code === "EEXIST"))
-        throw new EspalierError("FILE_UNREADABLE", `Cannot write ${path}.`, {
-          data: { path },
-          cause,
-        });
+      if (systemCode(cause) !== "EEXIST") throw fileError(`write ${path}`, path, cause);
     }
     const other = await holderOf(path);
     if (isTakenOver || (other !== undefined && isAtWork(path, other)))
@@ -45,7 +55,9 @@ async function take(path: string): Promise<void> {
         hint: `Wait for it. If it is no more, delete ${path}.`,
         data: { path, ...other },
       });
-    await rm(path, { force: true });
+    await rm(path, { force: true }).catch((cause: unknown) => {
+      throw fileError(`remove ${path}`, path, cause);
+    });
   }
 }
 
@@ -53,7 +65,7 @@ type Holder = z.output<typeof holder>;
 
 async function holderOf(path: string): Promise<Holder | undefined> {
   try {
-    return holder.parse(JSON.parse(await readFile(path, "utf8")));
+    return holder.parse(JSON.parse(String(await readPlainFile(path, largestLock))));
   } catch {
     return undefined;
   }

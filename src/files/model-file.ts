@@ -7,6 +7,7 @@ import { defaultLimits, type Limits } from "../onnx/limits.ts";
 import { type Model, readModel } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { externalFiles } from "./external-files.ts";
+import { fileError } from "./file-error.ts";
 
 /** Systems move at most 2 GiB in one call. */
 const largestCall = 2 ** 30;
@@ -35,7 +36,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 /** Says what is at a path that is no `.onnx` file: nothing, a folder, or a file of another kind. */
 async function requireReadable(path: string): Promise<void> {
   const found = await stat(path).catch((cause: unknown) => {
-    throw unreadable("read", path, cause);
+    throw fileError(`read ${path}`, path, cause);
   });
   if (found.isDirectory())
     throw new EspalierError("FILE_UNREADABLE", `${path} is a folder, not an .onnx file.`, {
@@ -75,8 +76,7 @@ async function readWhole(path: string, maxBytes: number): Promise<Uint8Array> {
       await file.close();
     }
   } catch (cause) {
-    if (cause instanceof EspalierError) throw cause;
-    throw unreadable("read", path, cause);
+    throw fileError(`read ${path}`, path, cause);
   }
 }
 
@@ -127,7 +127,7 @@ export async function writeAtomically(path: string, chunks: readonly Uint8Array[
     await rename(temporary, path);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined); // the first error is the one to tell
-    throw unreadable("write", path, cause);
+    throw fileError(`write ${path}`, path, cause);
   }
 }
 
@@ -137,16 +137,4 @@ function requireOnnxName(path: string): void {
       hint: "Models are read and written as .onnx files; unpack or rename it first.",
       data: { path },
     });
-}
-
-function unreadable(verb: "read" | "write", path: string, cause: unknown): EspalierError {
-  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-  const why =
-    { ENOENT: "no such file or folder", EACCES: "permission denied", ENOSPC: "the disk is full" }[
-      code
-    ] ?? code;
-  return new EspalierError("FILE_UNREADABLE", `Cannot ${verb} ${path}: ${why}.`, {
-    data: { path, code },
-    cause,
-  });
 }

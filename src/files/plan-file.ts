@@ -6,6 +6,7 @@ import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import type { Plan } from "../structure/plan.ts";
+import { fileError } from "./file-error.ts";
 import { saveModel, writeAtomically } from "./model-file.ts";
 
 const largestPlan = 2 ** 29;
@@ -86,14 +87,8 @@ async function readText(path: string): Promise<string> {
       throw new EspalierError("PLAN_INVALID", `${path} has ${size} bytes; that is no plan`);
     return await readFile(path, "utf8");
   } catch (cause) {
-    if (cause instanceof EspalierError) throw cause;
-    const code = cause instanceof Error && "code" in cause ? cause.code : cause;
-    const why = code === "ENOENT" ? "no such file" : String(code);
-    throw new EspalierError("FILE_UNREADABLE", `Cannot read the plan ${path}: ${why}.`, {
-      hint: "Every pruned model has its plan beside it, as NAME.onnx.plan.json.",
-      data: { path },
-      cause,
-    });
+    const hint = "Every pruned model has its plan beside it, as NAME.onnx.plan.json.";
+    throw fileError(`read the plan ${path}`, path, cause, hint);
   }
 }
 
@@ -122,7 +117,6 @@ export async function savePruned(path: string, bytes: ModelBytes, plan: Plan): P
     await rename(staged, target);
   } catch (cause) {
     await rm(staged, { force: true }).catch(() => undefined); // the first error is the one to tell
-    if (cause instanceof EspalierError) throw cause;
-    throw new EspalierError("FILE_UNREADABLE", `Cannot write ${target}.`, { cause });
+    throw fileError(`write ${target}`, target, cause);
   }
 }

@@ -37,7 +37,7 @@ describe("a tensor file", () => {
     const length = Number(bytes.readBigUInt64LE(0));
     expect(length % 8).toBe(0);
     expect(JSON.parse(bytes.toString("utf8", 8, 8 + length))).toEqual({
-      __metadata__: { note: "" },
+      __metadata__: { note: "", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
       x: { dtype: "F32", shape: [1], data_offsets: [0, 4] },
     });
     expect(bytes.readFloatLE(8 + length)).toBe(2);
@@ -59,6 +59,37 @@ describe("a tensor file", () => {
       writeFileSync(path, text, "latin1");
       await expect(loadTensors(path)).rejects.toMatchObject({ code: "CHECKPOINT_INVALID" });
     }
+  });
+
+  it("tells every bit that is another", async () => {
+    const saved = { tensors, note: "straße" };
+    await saveTensors(path, saved);
+    const bytes = readFileSync(path);
+    for (const at of bytes.keys()) {
+      const changed = Buffer.from(bytes);
+      changed[at] ^= 1 << (at % 8);
+      writeFileSync(path, changed);
+      // A space between two words of JSON may become another one.
+      const found = await loadTensors(path).catch((error) => error.code);
+      if (found !== "CHECKPOINT_INVALID") expect(found, `byte ${at}`).toEqual(saved);
+    }
+  });
+
+  it("of version 0.1.0, without a digest of its own, is read", async () => {
+    await saveTensors(path, { tensors, note: "" });
+    const bytes = readFileSync(path);
+    const length = Number(bytes.readBigUInt64LE(0));
+    const { __metadata__, ...rest } = JSON.parse(bytes.toString("utf8", 8, 8 + length));
+    const header = Buffer.from(JSON.stringify({ __metadata__: { note: "" }, ...rest }));
+    const size = Buffer.alloc(8);
+    size.writeBigUInt64LE(BigInt(header.length));
+    writeFileSync(path, Buffer.concat([size, header, bytes.subarray(8 + length)]));
+    expect((await loadTensors(path))?.note).toBe("");
+    // One of a version that is not known yet is not.
+    const later = Buffer.from(JSON.stringify({ __metadata__: { note: "", sha512: "" }, ...rest }));
+    size.writeBigUInt64LE(BigInt(later.length));
+    writeFileSync(path, Buffer.concat([size, later, bytes.subarray(8 + length)]));
+    await expect(loadTensors(path)).rejects.toMatchObject({ code: "CHECKPOINT_INVALID" });
   });
 
   it("has a digest that one bit changes", () => {

@@ -3,13 +3,15 @@
  * (type, shape and place of every tensor), and the elements. Nothing in it can be executed.
  */
 import { createHash } from "node:crypto";
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { assert, EspalierError } from "../errors.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { allocate, bytesOf, type HostTensor, isStrings, sizeOf } from "../tensor/host-tensor.ts";
+import { fileError } from "./file-error.ts";
 import { writeAtomically } from "./model-file.ts";
+import { readPlainFile } from "./plain-file.ts";
 
 const codes: ReadonlyMap<string, DType> = new Map([
   ["F64", "float64"],
@@ -29,6 +31,16 @@ const entry = z.strictObject({
   data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
 });
 const metadataKey = "__metadata__";
+const metadata = z.strictObject({
+  note: z.string(),
+  /** SHA-256 of the header without it, and of the elements. Files of version 0.1.0 have none. */
+  sha256: z.string().optional(),
+});
+
+/** No header is larger. */
+const largestHeader = 2 ** 27;
+/** No file of tensors is larger: more cannot be read at once. */
+const largestFile = 2 ** 31 - 1;
 
 /** Tensors by name, and a text that goes with them. */
 export interface TensorFile {
@@ -41,19 +53,19 @@ export interface TensorFile {
  * Fails with `FILE_UNREADABLE`.
  */
 export async function saveTensors(path: string, { tensors, note }: TensorFile): Promise<void> {
-  const header: [string, unknown][] = [[metadataKey, { note }]];
+  const header = new Map<string, unknown>([[metadataKey, { note }]]);
   const chunks: Uint8Array[] = [];
   let at = 0;
   for (const [name, { dtype, shape, data }] of tensors) {
     const code = codeOf.get(dtype);
     assert(code !== undefined && !isStrings(data), `tensors of ${dtype} are not kept in files`);
     const bytes = bytesOf(data);
-    header.push([name, { dtype: code, shape, data_offsets: [at, at + bytes.length] }]);
+    header.set(name, { dtype: code, shape, data_offsets: [at, at + bytes.length] });
     chunks.push(bytes);
     at += bytes.length;
   }
-  const text = JSON.stringify(Object.fromEntries(header));
-  const bytes = new TextEncoder().encode(text);
+  header.set(metadataKey, { note, sha256: contentDigest(header, chunks) });
+  const bytes = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   // Spaces at its end bring the elements to a multiple of 8.
   const padded = new Uint8Array(Math.ceil(bytes.length / 8) * 8).fill(0x20);
   padded.set(bytes);
@@ -64,21 +76,35 @@ export async function saveTensors(path: string, { tensors, note }: TensorFile): 
 
 /**
  * Reads what {@link saveTensors} wrote; `undefined` where there is no such file.
- * Fails with `CHECKPOINT_INVALID` for a damaged file, `FILE_UNREADABLE`.
+ * Fails with `CHECKPOINT_INVALID` for a damaged file, also where only its digest tells, and `FILE_UNREADABLE`.
+ *
+ * @param hint What can be done about a damaged one.
  */
-export async function loadTensors(path: string): Promise<TensorFile | undefined> {
-  const bytes = await read(path);
+export async function loadTensors(
+  path: string,
+  hint = "Put the file back as it was.",
+): Promise<TensorFile | undefined> {
+  const bytes = await readPlainFile(path, largestFile);
   if (bytes === undefined) return undefined;
   const damaged = (what: string, cause?: unknown) =>
-    new EspalierError("CHECKPOINT_INVALID", `${path} ${what}`, { data: { path }, cause });
+    new EspalierError("CHECKPOINT_INVALID", `${path} ${what}`, {
+      hint,
+      data: { path },
+      cause,
+    });
   if (bytes.length < 8) throw damaged("ends within its first bytes");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const headerLength = view.getBigUint64(0, true);
   if (headerLength > BigInt(bytes.length - 8)) throw damaged("ends within its header");
+  if (headerLength > BigInt(largestHeader)) throw damaged("has a header that is none");
   const start = 8 + Number(headerLength);
   const header = parse(bytes.subarray(8, start), damaged);
-  const note = z.object({ note: z.string() }).safeParse(header.get(metadataKey));
-  if (!note.success) throw damaged("holds no note of what it is");
+  const about = metadata.safeParse(header.get(metadataKey));
+  if (!about.success) throw damaged("holds no note of what it is");
+  const { note, sha256 } = about.data;
+  header.set(metadataKey, { note });
+  if (sha256 !== undefined && sha256 !== contentDigest(header, [bytes.subarray(start)]))
+    throw damaged("is not as it was written: its digest is another");
   header.delete(metadataKey);
   const tensors = new Map<string, HostTensor>();
   for (const [name, value] of header) {
@@ -95,7 +121,16 @@ export async function loadTensors(path: string): Promise<TensorFile | undefined>
     bytesOf(data).set(bytes.subarray(from, to));
     tensors.set(name, { dtype, shape, data });
   }
-  return { tensors, note: note.data.note };
+  return { tensors, note };
+}
+
+function contentDigest(
+  header: ReadonlyMap<string, unknown>,
+  chunks: readonly Uint8Array[],
+): string {
+  const hash = createHash("sha256").update(JSON.stringify(Object.fromEntries(header)));
+  for (const chunk of chunks) hash.update(chunk);
+  return hash.digest("hex");
 }
 
 /** Removes what writers of this file or folder left behind when they were killed. */
@@ -104,7 +139,9 @@ export async function clearLeftovers(path: string): Promise<void> {
   const names = await readdir(folder).catch((): string[] => []);
   for (const name of names)
     if (name.startsWith(`.${basename(path)}.`) && name.endsWith(".tmp"))
-      await rm(join(folder, name), { recursive: true, force: true });
+      await rm(join(folder, name), { recursive: true, force: true }).catch((cause: unknown) => {
+        throw fileError(`remove ${join(folder, name)}`, path, cause);
+      });
 }
 
 /** A digest of tensors, their names and shapes: equal only for equal ones, for all that is practical. */
@@ -115,19 +152,6 @@ export function digestOf(tensors: ReadonlyMap<string, HostTensor>): string {
     hash.update(isStrings(data) ? JSON.stringify(data) : bytesOf(data));
   }
   return hash.digest("hex");
-}
-
-async function read(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "ENOENT") return undefined;
-    throw new EspalierError("FILE_UNREADABLE", `Cannot read ${path}: ${String(code)}.`, {
-      data: { path, code },
-      cause,
-    });
-  }
 }
 
 function parse(

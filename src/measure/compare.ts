@@ -6,6 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EspalierError } from "../errors.ts";
+import { fileError } from "../files/file-error.ts";
 import { saveModel } from "../files/model-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
@@ -359,7 +360,9 @@ async function withSource<T>(
   use: (source: ModelSource) => Promise<T>,
 ): Promise<T> {
   if (model.external === undefined) return use(model.chunks);
-  const folder = await mkdtemp(join(tmpdir(), "espalier-"));
+  const folder = await mkdtemp(join(tmpdir(), "espalier-")).catch((cause: unknown) => {
+    throw fileError(`make a folder in ${tmpdir()}`, tmpdir(), cause);
+  });
   try {
     const path = join(folder, "model.onnx");
     await saveModel(path, model);

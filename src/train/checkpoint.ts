@@ -48,7 +48,12 @@ const position = z.object({
   /** The channel blocks of its convolutions, where they are in blocked layout. */
   block: z.literal([8, 16]).optional(),
 });
-const note = z.object({ version: z.literal(1), run: z.string(), position });
+const note = z.object({
+  version: z.literal(1),
+  run: z.string(),
+  origin: z.string().optional(),
+  position,
+});
 
 /** How good a network is. */
 export type Score = Readonly<z.infer<typeof score>>;
@@ -61,36 +66,45 @@ export type Position = z.infer<typeof position>;
 export interface Checkpoint {
   /** What makes the run what it is; a checkpoint serves no other. */
   readonly run: string;
+  /** A digest of the files that the run began with, where it lies in a folder. */
+  readonly origin?: string;
   readonly position: Position;
   readonly state: ReadonlyMap<string, HostTensor>;
   /** The state inputs with weights, as they were after the best epoch. */
   readonly best: ReadonlyMap<string, HostTensor>;
 }
 
+const whatRemains =
+  "Put the file back as it was, or delete it: what it belongs to is then trained from its beginning, and all that was done before stays.";
 const statePrefix = "state/";
 const bestPrefix = "best/";
 
 /** Writes a checkpoint. The file appears whole or not at all. */
 export async function saveCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
-  const { run, position, state, best } = checkpoint;
+  const { run, origin, position, state, best } = checkpoint;
   const tensors = new Map([
     ...[...state].map(([name, tensor]) => [statePrefix + name, tensor] as const),
     ...[...best].map(([name, tensor]) => [bestPrefix + name, tensor] as const),
   ]);
-  await saveTensors(path, { tensors, note: JSON.stringify({ version: 1, run, position }) });
+  await saveTensors(path, { tensors, note: JSON.stringify({ version: 1, run, origin, position }) });
 }
 
 /**
  * Reads the checkpoint of a run; `undefined` where there is none.
- * Fails with `CHECKPOINT_INVALID` where it is damaged or belongs to another run.
+ * Fails with `CHECKPOINT_INVALID` where it is damaged, belongs to another run, or to one that began with other files.
  */
-export async function loadCheckpoint(path: string, run: string): Promise<Checkpoint | undefined> {
+export async function loadCheckpoint(
+  path: string,
+  run: string,
+  origin?: string,
+): Promise<Checkpoint | undefined> {
   await clearLeftovers(path);
-  const file = await loadTensors(path);
+  const file = await loadTensors(path, whatRemains);
   if (file === undefined) return undefined;
   const parsed = note.safeParse(jsonOf(file.note));
   if (!parsed.success)
     throw new EspalierError("CHECKPOINT_INVALID", `${path} holds no checkpoint`, {
+      hint: whatRemains,
       data: { path },
     });
   if (parsed.data.run !== run)
@@ -98,6 +112,15 @@ export async function loadCheckpoint(path: string, run: string): Promise<Checkpo
       hint: "Resume with the same network, data and options, or begin in another folder.",
       data: { path, expected: run, got: parsed.data.run },
     });
+  if ((parsed.data.origin ?? origin) !== origin)
+    throw new EspalierError(
+      "CHECKPOINT_INVALID",
+      `${path} was written when the run had another config.json or another network to begin with`,
+      {
+        hint: `Put them back as they were. Or delete the checkpoint: training then begins anew, with what is there now.`,
+        data: { path, expected: origin, got: parsed.data.origin },
+      },
+    );
   const under = (prefix: string) =>
     new Map(
       [...file.tensors].flatMap(([name, tensor]) =>

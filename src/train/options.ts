@@ -80,6 +80,8 @@ export interface CheckpointOptions {
   readonly everySteps?: number | undefined;
   /** Goes on from the file where there is one. Default false: such a file is overwritten. */
   readonly resumes?: boolean | undefined;
+  /** A digest of what the run began with, where the file goes with more than the options here. */
+  readonly origin?: string | undefined;
 }
 
 /** How far a run is. */

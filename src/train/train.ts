@@ -104,7 +104,7 @@ class Run {
   async go(): Promise<TrainResult> {
     const { checkpoint, clock, epochs, rollsBack } = this.#plan;
     const saved = checkpoint?.resumes
-      ? await loadCheckpoint(checkpoint.path, this.#name)
+      ? await loadCheckpoint(checkpoint.path, this.#name, checkpoint.origin)
       : undefined;
     if (saved !== undefined) {
       this.#position = saved.position;
@@ -356,9 +356,13 @@ class Run {
     if (checkpoint === undefined) return;
     this.#position.seconds = this.#elapsed();
     this.#since = clock();
-    const { path } = checkpoint;
+    const { path, origin } = checkpoint;
     await saveCheckpoint(path, {
-      ...{ run: this.#name, position: this.#position, state, best: this.#best },
+      run: this.#name,
+      ...(origin !== undefined && { origin }),
+      position: this.#position,
+      state,
+      best: this.#best,
     });
   }
 

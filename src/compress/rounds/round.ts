@@ -98,11 +98,17 @@ export async function runRound(
     )
       break;
     const name = `round ${round}/attempt ${tries + 1}`;
-    const attempt = await context.journal.once(name, attemptRecord, () =>
-      tryOut(context, candidate, {
-        ...{ round, name, count, epochs: settings.epochs, keepsZeros },
-        largestDrop,
-      }),
+    const { pruned, plan, tuned, memory: cut } = paths;
+    const attempt = await context.journal.once(
+      name,
+      attemptRecord,
+      () =>
+        tryOut(context, candidate, {
+          ...{ round, name, count, epochs: settings.epochs, keepsZeros },
+          largestDrop,
+        }),
+      // The files of one that is taken back are those of the next.
+      ({ isAccepted }) => (isAccepted ? [pruned, plan, tuned, cut] : []),
     );
     attempts.push(attempt);
     hooks.onNote?.(describeAttempt(round, attempt, context));

@@ -1,6 +1,7 @@
 /** @file The rounds of a compression, one after the other, until there is enough or nothing more to try. */
 import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { fileError } from "../../files/file-error.ts";
 import { type RoundRecord, roundRecord } from "../compress-report.ts";
 import { acceptedDropOf, type CompressSettings, hasTargets } from "../compress-settings.ts";
 import type { CompressContext } from "../context.ts";
@@ -52,13 +53,15 @@ async function recordRound(
   work: () => Promise<RoundRecord>,
 ): Promise<RoundRecord> {
   let isNew = false;
-  const recorded = await journal.once(`round ${round}`, roundRecord, async () => {
+  const once = async () => {
     const record = await work();
     const { isAccepted, remaining } = record;
     logEvent(run, "round", { round, isAccepted, remaining });
     isNew = true;
     return record;
-  });
+  };
+  const files = Object.values(roundPaths(run, round));
+  const recorded = await journal.once(`round ${round}`, roundRecord, once, () => files);
   // Those that lie there where the round was on record are of a later one, which goes on from them.
   if (isNew) await clearCheckpoints(run);
   return recorded;
@@ -66,8 +69,12 @@ async function recordRound(
 
 async function clearCheckpoints(run: string): Promise<void> {
   const folder = dirname(runPaths(run).journal);
-  for (const name of await readdir(folder))
-    if (name.endsWith(".safetensors")) await rm(join(folder, name), { force: true });
+  try {
+    for (const name of await readdir(folder))
+      if (name.endsWith(".safetensors")) await rm(join(folder, name), { force: true });
+  } catch (cause) {
+    throw fileError(`tidy up ${folder}`, folder, cause);
+  }
 }
 
 /** A round that removes a smaller share than this of what was there is not worth another. */

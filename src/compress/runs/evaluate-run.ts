@@ -20,6 +20,8 @@ export interface RunDataOptions {
   readonly data?: string | undefined;
   /** Default: as the run was told. */
   readonly dataOptions?: DatasetOptions | undefined;
+  /** Told where the data of the run lie, if it is those that are read. */
+  readonly onNote?: ((note: string) => void) | undefined;
 }
 
 /** What to draw, and on what. `draws` networks are averaged; a seed decides which. */
@@ -46,14 +48,14 @@ export interface RunEvaluation {
  */
 export async function evaluateRun(
   run: string,
-  { draws, data, dataOptions, ...options }: EvaluateRunOptions,
+  { draws, data, dataOptions, onNote, ...options }: EvaluateRunOptions,
 ): Promise<RunEvaluation> {
   const config = await readConfig(run);
   const paths = runPaths(run);
   const posterior = await loadModel(paths.posterior).catch((cause: unknown) => {
     throw withoutPosterior(run, config, cause);
   });
-  const dataset = await openData(config, { data, dataOptions });
+  const dataset = await openData(config, { data, dataOptions, onNote });
   const { seed = 0 } = options;
   const own = { ...options, seed };
   const mean = await evaluate(writeModel(await loadModel(paths.model)).chunks, dataset, own);
@@ -71,9 +73,15 @@ export async function openRunData(run: string, options: RunDataOptions): Promise
 
 async function openData(
   { data: own }: RunConfig,
-  { data = own.path, dataOptions }: RunDataOptions,
+  { data = own.path, dataOptions, onNote }: RunDataOptions,
 ): Promise<Dataset> {
+  if (data === own.path) onNote?.(dataNote(data));
   return openDataset(data, { ...own.options, ...dataOptions });
+}
+
+/** A run says where its data lie, which may be anywhere; nobody else has said so. */
+export function dataNote(path: string): string {
+  return `the data are those that the run names: ${path}`;
 }
 
 function outcomesOf({ predictions }: Evaluation): Outcomes {

@@ -41,7 +41,7 @@ it("adds up the seconds of all sessions", async () => {
   const path = await newPath();
   for (let session = 1; session <= 3; session++) {
     let now = 1e6;
-    const journal = await Journal.open(path, () => now);
+    const journal = await Journal.open(path, { clock: () => now });
     now += 2000;
     await journal.once(`session ${session}`, z.number(), () => 0);
     expect(journal.seconds).toBe(2 * session);

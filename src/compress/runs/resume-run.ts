@@ -10,6 +10,7 @@ import { continueCompression } from "../compress-run.ts";
 import type { CustomParts } from "../custom.ts";
 import { type TrainReport, trainReport } from "../training/train-report.ts";
 import { continueTraining } from "../training/train-run.ts";
+import { dataNote } from "./evaluate-run.ts";
 import {
   logEvent,
   makeFolder,
@@ -62,6 +63,7 @@ async function continueRun(
 ): Promise<RunReport> {
   options.onPhase?.("reading");
   const path = options.data ?? config.data.path;
+  if (options.data === undefined) options.onNote?.(dataNote(path));
   const dataset = await openDataset(path, config.data.options);
   if ((await dataset.digest()) !== config.data.digest)
     throw new EspalierError("DATA_MISMATCH", `${path} does not hold the data of this run`, {

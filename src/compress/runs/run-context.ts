@@ -26,8 +26,10 @@ export async function contextOf(
   { metric, objective }: CustomParts,
 ): Promise<CompressContext> {
   const { provider, threads } = settings.tuning;
+  const paths = runPaths(run);
+  const journal = await Journal.open(paths.journal, { origin: [paths.config, paths.original] });
   const session = sessionOptionsOf({ providers: [provider], threads, signal: hooks.signal });
-  const model = await loadModel(runPaths(run).original, { externalData });
+  const model = await loadModel(paths.original, { externalData });
   const { chunks } = writeModel(model);
   hooks.onPhase?.("measuring the baseline");
   const needsLabels = !hasLabels && metric === undefined;
@@ -54,7 +56,7 @@ export async function contextOf(
       ...(objective && { objective }),
       ...(metric && { evaluator: evaluatorBy(metric, dataset) }),
     },
-    journal: await Journal.open(runPaths(run).journal),
+    journal,
   };
 }
 

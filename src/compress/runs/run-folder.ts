@@ -16,26 +16,19 @@
  *     report.json        the result in figures; written last, so its presence says that the run is over
  */
 import { randomUUID } from "node:crypto";
-import { appendFileSync } from "node:fs";
-import {
-  access,
-  lstat,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  rmdir,
-  truncate,
-} from "node:fs/promises";
+import type { Dirent } from "node:fs";
+import { access, lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DatasetOptions, datasetOptions } from "../../data/options.ts";
 import { EspalierError } from "../../errors.ts";
+import { fileError, systemCode } from "../../files/file-error.ts";
 import { writeAtomically } from "../../files/model-file.ts";
+import { appendLine, dropHalfLine, readPlainFile } from "../../files/plain-file.ts";
 import { clearLeftovers } from "../../files/tensor-file.ts";
 import { compressSettings } from "../compress-settings.ts";
 import { trainSettings } from "../training/train-settings.ts";
+import { requireOwnFiles, runFolders } from "./own-files.ts";
 
 const common = {
   version: z.literal(1),
@@ -130,9 +123,9 @@ export function roundPaths(run: string, round: number) {
 /** Fails with `RUN_NOT_EMPTY` unless a run can begin at `run`: nothing is there, or an empty folder. */
 export async function requireFree(run: string): Promise<void> {
   const found = await readdir(run).catch((cause: unknown) => {
-    if (codeOf(cause) === "ENOENT") return [];
-    if (codeOf(cause) === "ENOTDIR") return [basename(run)];
-    throw unreadable(`make the run ${run}`, run, cause);
+    if (systemCode(cause) === "ENOENT") return [];
+    if (systemCode(cause) === "ENOTDIR") return [basename(run)];
+    throw fileError(`make the run ${run}`, run, cause);
   });
   if (found.length === 0) return;
   const isRun = found.includes(basename(runPaths(run).config));
@@ -168,7 +161,7 @@ export async function createRun(
     await rename(temporary, target);
   } catch (cause) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    throw cause instanceof EspalierError ? cause : unreadable(`make the run ${run}`, run, cause);
+    throw fileError(`make the run ${run}`, run, cause);
   }
 }
 
@@ -183,15 +176,23 @@ export async function hasCheckpoint(run: string): Promise<boolean> {
 /** Takes away a run that never got anywhere. */
 export async function discardRun(run: string): Promise<void> {
   const { config, original, teacher, checkpoint, events } = runPaths(run);
-  for (const path of [config, original, teacher, events]) await rm(path, { force: true });
-  await rm(dirname(checkpoint), { recursive: true, force: true });
+  // What ended the run is the error to tell, not what could not be removed.
+  for (const path of [config, original, teacher, events, dirname(checkpoint)])
+    await rm(path, { recursive: true, force: true }).catch(() => undefined);
   await rmdir(run).catch(() => undefined); // what others put there stays
 }
 
-/** What a run is. Fails with `RUN_INVALID`. */
+/** What a run is. Fails with `RUN_INVALID`, also where parts of it are links or no files at all. */
 export async function readConfig(run: string): Promise<RunConfig> {
   const { config } = runPaths(run);
-  const parsed = runConfig.safeParse(await readJson(config));
+  await requireOwnFiles(run, filesOf(run));
+  const written = await readJson(config);
+  if (written === undefined)
+    throw new EspalierError("RUN_INVALID", `${run} holds no run`, {
+      hint: "Give the folder that `train` or `compress` made with -o RUN.",
+      data: { path: config },
+    });
+  const parsed = runConfig.safeParse(written);
   if (parsed.success) return parsed.data;
   throw new EspalierError("RUN_INVALID", `${config} does not describe a run`, {
     hint: "It was changed, or written by another version.",
@@ -214,15 +215,17 @@ export async function isInRun(folder: string): Promise<boolean> {
   return parent === resolve(folder) ? false : isInRun(parent);
 }
 
-/** The report of a run that is over; `undefined` before. */
+/** The report of a run that is over; `undefined` before. Fails with `RUN_INVALID`. */
 export async function readReport(run: string): Promise<unknown> {
   const { report } = runPaths(run);
-  try {
-    return JSON.parse(await readFile(report, "utf8"));
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return undefined;
-    throw damaged(report, cause);
-  }
+  await requireOwnFiles(run, filesOf(run));
+  return readJson(report);
+}
+
+/** The files of a run that lie in no folder of it. */
+function filesOf(run: string): readonly string[] {
+  const { predictions, checkpoint, journal, lock, ...files } = runPaths(run);
+  return Object.values(files);
 }
 
 /** Where the result of a run lies. Fails with `RUN_INVALID` where there is no run, or one that is not over. */
@@ -251,13 +254,8 @@ export function logEvent(
   event: string,
   facts: Readonly<Record<string, unknown>> = {},
 ): void {
-  const { events } = runPaths(run);
   const line = JSON.stringify({ at: new Date().toISOString(), event, ...facts });
-  try {
-    appendFileSync(events, `${line}\n`);
-  } catch (cause) {
-    throw unreadable(`write ${events}`, events, cause);
-  }
+  appendLine(runPaths(run).events, line);
 }
 
 /** Notes why a run ends early, where that can be written: the reason itself is what is to be told. */
@@ -272,32 +270,48 @@ export function logEnd(run: string, event: "stopped" | "failed", error: unknown)
 /** Makes a folder in a run, if it is not there. Fails with `FILE_UNREADABLE`. */
 export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch((cause: unknown) => {
-    throw unreadable(`make the folder ${path}`, path, cause);
+    throw fileError(`make the folder ${path}`, path, cause);
   });
 }
 
-/** Removes what a sudden end left half-written: temporary files, and the end of an event. */
+/**
+ * Removes what a sudden end left half-written: temporary files, and the end of an event.
+ * Fails with `FILE_UNREADABLE`.
+ */
 export async function mendRun(run: string): Promise<void> {
-  const entries = await readdir(run, { recursive: true, withFileTypes: true });
-  for (const entry of entries)
-    if (entry.isFile() && entry.name.startsWith(".") && entry.name.endsWith(".tmp"))
-      await rm(join(entry.parentPath, entry.name), { force: true });
-  const { events } = runPaths(run);
-  const lines = await readFile(events).catch(() => undefined);
-  const whole = lines === undefined ? 0 : lines.lastIndexOf("\n") + 1;
-  if (lines !== undefined && whole < lines.length) await truncate(events, whole);
+  try {
+    const places = [run, ...runFolders.map((name) => join(run, name))];
+    for (const [i, place] of places.entries())
+      for (const entry of await entriesOf(place, i > 0))
+        if (entry.isFile() && /^\..*\.tmp$/.test(entry.name))
+          await rm(join(entry.parentPath, entry.name), { force: true });
+  } catch (cause) {
+    throw fileError(`tidy up ${run}`, run, cause);
+  }
+  await dropHalfLine(runPaths(run).events);
 }
 
-async function readJson(path: string): Promise<unknown> {
+/** What lies in a folder, and under it; nothing where there is no folder. */
+async function entriesOf(folder: string, recursive: boolean): Promise<readonly Dirent[]> {
   try {
-    return JSON.parse(await readFile(path, "utf8"));
+    return await readdir(folder, { recursive, withFileTypes: true });
   } catch (cause) {
-    if (codeOf(cause) !== "ENOENT" && codeOf(cause) !== "ENOTDIR") throw damaged(path, cause);
-    throw new EspalierError("RUN_INVALID", `${dirname(path)} holds no run`, {
-      hint: "Give the folder that `train` or `compress` made with -o RUN.",
-      data: { path },
-      cause,
-    });
+    if (systemCode(cause) === "ENOENT") return [];
+    throw cause;
+  }
+}
+
+/** No JSON file of a run is larger. */
+const largestJson = 2 ** 26;
+
+/** What a JSON file of a run holds; `undefined` where there is no such file. */
+async function readJson(path: string): Promise<unknown> {
+  const bytes = await readPlainFile(path, largestJson);
+  if (bytes === undefined) return undefined;
+  try {
+    return JSON.parse(bytes.toString());
+  } catch (cause) {
+    throw damaged(path, cause);
   }
 }
 
@@ -307,17 +321,4 @@ async function writeJson(path: string, value: unknown): Promise<void> {
 
 function damaged(path: string, cause: unknown): EspalierError {
   return new EspalierError("RUN_INVALID", `${path} cannot be read`, { data: { path }, cause });
-}
-
-function unreadable(what: string, path: string, cause: unknown): EspalierError {
-  const code = codeOf(cause);
-  return new EspalierError("FILE_UNREADABLE", `Cannot ${what}: ${String(code)}.`, {
-    data: { path, code },
-    cause,
-  });
-}
-
-/** The `code` that Node puts on its errors. */
-function codeOf(cause: unknown): unknown {
-  return cause instanceof Error && "code" in cause ? cause.code : undefined;
 }

@@ -1,9 +1,11 @@
 /** @file Training in a folder that can be resumed: the `train` and `resume` of the command line. */
 
+import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import type { DatasetOptions } from "../../data/options.ts";
 import { EspalierError } from "../../errors.ts";
+import { fileDigest } from "../../files/file-digest.ts";
 import { whileLocked } from "../../files/lock.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import { evaluate } from "../../measure/evaluate.ts";
@@ -135,20 +137,26 @@ export async function continueTraining(
 
 async function trained(
   run: string,
-  { settings, network }: TrainConfig,
+  { settings, network, hasTeacher }: TrainConfig,
   model: Model,
   dataset: Dataset,
   options: TrainOptions,
   { onPhase, onProgress, onEpoch, onWarning }: RunHooks,
 ): Promise<TrainResult> {
   onPhase?.("training");
+  const paths = runPaths(run);
   return train(model, dataset, {
     ...options,
     ...{ onProgress, onWarning },
     checkpoint: {
-      path: runPaths(run).checkpoint,
+      path: paths.checkpoint,
       everySteps: settings.checkpointEvery,
       resumes: true,
+      origin: await originOf([
+        paths.config,
+        paths.original,
+        ...(hasTeacher ? [paths.teacher] : []),
+      ]),
     },
     // A network from nothing has seen nothing.
     checksMemorisation: isModelFile(network),
@@ -157,6 +165,13 @@ async function trained(
       onEpoch?.(record, isBest);
     },
   });
+}
+
+/** A digest of files. */
+async function originOf(paths: readonly string[]): Promise<string> {
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(await fileDigest(path));
+  return hash.digest("hex");
 }
 
 /** Statistics of batch normalization measured anew, in the form of a run without epochs. */

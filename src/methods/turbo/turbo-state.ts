@@ -5,6 +5,7 @@
 import { rm } from "node:fs/promises";
 import { z } from "zod";
 import { EspalierError } from "../../errors.ts";
+import { fileError } from "../../files/file-error.ts";
 import { clearLeftovers, loadTensors, saveTensors } from "../../files/tensor-file.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { type EpochRecord, epochRecord } from "../../train/checkpoint.ts";
@@ -90,7 +91,10 @@ export function turboStates(
       const text = { version: 1, run, round, history };
       const learnt = beliefs.map((own) => own.transitions);
       await saveTensors(path, { tensors, note: JSON.stringify({ ...text, transitions: learnt }) });
-      if (roundCheckpoint !== undefined) await rm(roundCheckpoint, { force: true });
+      if (roundCheckpoint === undefined) return;
+      await rm(roundCheckpoint, { force: true }).catch((cause: unknown) => {
+        throw fileError(`remove ${roundCheckpoint}`, roundCheckpoint, cause);
+      });
     },
   };
 }

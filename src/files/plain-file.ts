@@ -1,0 +1,105 @@
+/**
+ * @file Plain files: regular ones that are no symbolic links and have no second name. Whatever else bears the
+ * name (a link, a pipe, a device, a folder) is refused when it is opened, so that nothing outside its folder is
+ * read or written through it, and nothing waits for it.
+ */
+import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { EspalierError } from "../errors.ts";
+import { fileError, systemCode } from "./file-error.ts";
+
+// Windows has neither.
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
+
+/** What makes a file a plain one. */
+interface Kind {
+  isFile(): boolean;
+  readonly nlink: number;
+}
+
+/** Fails with `FILE_UNREADABLE` unless what was found at `path` is a plain file. */
+export function requirePlain(path: string, found: Kind): void {
+  const what = !found.isFile()
+    ? "is no regular file"
+    : found.nlink > 1
+      ? "has a second name elsewhere (a hard link)"
+      : undefined;
+  if (what === undefined) return;
+  throw new EspalierError("FILE_UNREADABLE", `${path} ${what}`, {
+    hint: "Copy its folder (cp -rL), and use the copy.",
+    data: { path },
+  });
+}
+
+/**
+ * The bytes of a plain file; `undefined` where there is none. Fails with `FILE_UNREADABLE`, also where there are
+ * more than `maxBytes`.
+ */
+export async function readPlainFile(path: string, maxBytes: number): Promise<Buffer | undefined> {
+  return withFile(path, constants.O_RDONLY, async (file, size) => {
+    if (size > maxBytes)
+      throw new EspalierError(
+        "FILE_UNREADABLE",
+        `${path} has ${size} bytes; at most ${maxBytes} are read.`,
+        { data: { path, size } },
+      );
+    return file.readFile();
+  });
+}
+
+/** Adds a line to a plain file, which is made where there is none. Fails with `FILE_UNREADABLE`. */
+export function appendLine(path: string, line: string): void {
+  const { O_WRONLY, O_APPEND, O_CREAT } = constants;
+  let file: number | undefined;
+  try {
+    file = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0o666);
+    requirePlain(path, fstatSync(file));
+    writeSync(file, `${line}\n`);
+  } catch (cause) {
+    throw fileError(`write ${path}`, path, cause);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+const chunkBytes = 2 ** 16;
+
+/** Cuts off what stands behind the last line end of a plain file, if there is one. Fails with `FILE_UNREADABLE`. */
+export async function dropHalfLine(path: string): Promise<void> {
+  await withFile(path, constants.O_RDWR, async (file, size) => {
+    const whole = await endOfLastLine(file, size);
+    if (whole < size) await file.truncate(whole);
+  });
+}
+
+/** The number of bytes up to and with the last line end. */
+async function endOfLastLine(file: FileHandle, size: number): Promise<number> {
+  for (let end = size; end > 0; ) {
+    const start = Math.max(0, end - chunkBytes);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
+    const at = buffer.subarray(0, bytesRead).lastIndexOf("\n");
+    if (at >= 0) return start + at + 1;
+    end = start;
+  }
+  return 0;
+}
+
+/** Opens a plain file for the length of `use`; `undefined` where there is none. */
+async function withFile<T>(
+  path: string,
+  flags: number,
+  use: (file: FileHandle, size: number) => Promise<T>,
+): Promise<T | undefined> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, flags | O_NOFOLLOW | O_NONBLOCK);
+    const found = await file.stat();
+    requirePlain(path, found);
+    return await use(file, found.size);
+  } catch (cause) {
+    if (["ENOENT", "ENOTDIR"].includes(systemCode(cause) ?? "")) return undefined;
+    throw fileError(`read ${path}`, path, cause);
+  } finally {
+    await file?.close();
+  }
+}
