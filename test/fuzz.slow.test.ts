@@ -5,15 +5,22 @@
  * ESPALIER_FUZZ_SEED is the first seed (default 0), ESPALIER_FUZZ_COUNT replaces the counts; so one
  * seed is looked at again with `ESPALIER_FUZZ_SEED=123 ESPALIER_FUZZ_COUNT=1`.
  */
-import { expect, it } from "vitest";
+
+import { rmSync } from "node:fs";
+import { afterAll, expect, it } from "vitest";
 import { runFuzz } from "./support/fuzz/harness.ts";
+import { baseFolder } from "./support/fuzz/run-bases.ts";
 
 const { ESPALIER_FUZZ_SEED = "0", ESPALIER_FUZZ_COUNT } = process.env;
+
+afterAll(() => rmSync(baseFolder(process.pid), { recursive: true, force: true }));
 
 it.each([
   { what: "mutated models through read, inspect and prune", module: "models.ts", count: 30_000 },
   { what: "damaged data sets, opened and read", module: "data-sets.ts", count: 5_000 },
   { what: "mutated plans, loaded and applied", module: "plans.ts", count: 2_000 },
+  { what: "mutated models through ONNX Runtime in a process", module: "runtime.ts", count: 3_000 },
+  { what: "damaged and forged folders of runs", module: "runs.ts", count: 1_000 },
 ])("$count $what", async ({ what, module, count }) => {
   const firstSeed = Number(ESPALIER_FUZZ_SEED);
   const seeds = Number(ESPALIER_FUZZ_COUNT ?? count);

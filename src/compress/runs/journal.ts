@@ -166,15 +166,18 @@ export class Journal {
       origin: this.#origin,
       files: Object.fromEntries(this.#files),
     };
-    const value: z.output<typeof stored> = { version: 2, ...contents, sha256: digestOf(contents) };
-    await writeAtomically(this.#path, [
-      new TextEncoder().encode(`${JSON.stringify(value, null, 1)}\n`),
-    ]);
+    await writeAtomically(this.#path, [new TextEncoder().encode(journalText(contents))]);
   }
 }
 
+/** The text of a journal with its digest. */
+export function journalText(contents: Contents): string {
+  const value = { version: 2, ...contents, sha256: digestOf(contents) };
+  return `${JSON.stringify(value, null, 1)}\n`;
+}
+
 /** What a journal holds, whatever its version. */
-interface Contents {
+export interface Contents {
   readonly seconds: number;
   readonly entries: Readonly<Record<string, unknown>>;
   readonly origin: Digests;
