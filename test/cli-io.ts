@@ -14,23 +14,34 @@ export interface Ran {
   readonly err: string;
 }
 
+/** An outside without a terminal, which drops what it is told. */
+export const plainIo: Io = {
+  out: () => {},
+  err: () => {},
+  signal: new AbortController().signal,
+  columns: 80,
+  errorColumns: Number.POSITIVE_INFINITY,
+  hasColor: false,
+  hasErrorColor: false,
+  isLive: false,
+  spinner: undefined,
+  verbosity: "normal",
+  folder: tmpdir(),
+  now: () => performance.now(),
+};
+
 /** Runs `espalier` with these arguments. */
 export async function espalier(argv: readonly string[], io: Partial<Io> = {}): Promise<Ran> {
   let out = "";
   let err = "";
   const exitCode = await main(argv, {
+    ...plainIo,
     out: (text) => {
       out += text;
     },
     err: (text) => {
       err += text;
     },
-    signal: new AbortController().signal,
-    columns: 80,
-    hasColor: false,
-    isLive: false,
-    folder: tmpdir(),
-    now: () => performance.now(),
     ...io,
   });
   return { exitCode, out, err };

@@ -17,17 +17,28 @@ import { workplace } from "./support/small-cnn.ts";
 /** Methods whose posterior is one of single weights. */
 const tellsWeights = new Set(["snr", "turbo-vbi"]);
 
+/** The gated layers of the network, in the order in which rbp trains them. */
+const rbpStages = ["conv1 (1 of 2)", "conv2 (2 of 2)"];
+
 describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
   it("keeps its posterior and draws from it", async () => {
     const { net, data, run } = await workplace();
-    const report = await compressRun({
-      ...{ network: net, data, run },
-      settings: {
-        ...{ method, methodOptions: { epochs: "2" }, targets: { macs: 0.6 }, rounds: 1 },
-        ...{ epochs: 1, finalEpochs: 1, benchSeconds: 0.05, posteriorSamples: 6 },
-        tuning: { batchSize: 20, threads: 1 },
+    const stages = new Set<string>();
+    const report = await compressRun(
+      {
+        ...{ network: net, data, run },
+        settings: {
+          ...{ method, methodOptions: { epochs: "2" }, targets: { macs: 0.6 }, rounds: 1 },
+          ...{ epochs: 1, finalEpochs: 1, benchSeconds: 0.05, posteriorSamples: 6 },
+          tuning: { batchSize: 20, threads: 1 },
+        },
       },
-    });
+      { onProgress: ({ stage }) => stage !== undefined && stages.add(stage) },
+    );
+    // What trains one part after the other says which.
+    if (method === "rbp") expect([...stages]).toEqual(rbpStages);
+    else if (method === "turbo-vbi") expect([...stages][0]).toMatch(/^round \(1 of \d+\)$/);
+    else expect(stages.size).toBe(0);
     expect(report.chosenRound).toBeGreaterThan(0);
     const { model, posterior, predictions } = runPaths(run);
 

@@ -342,6 +342,7 @@ describe("prune", () => {
       ["prune", net, "-o", small, "--latency", "0.5", ...magnitude, "--json"],
       {
         signal: controller.signal,
+        verbosity: "verbose",
         err: (text) => {
           if (text.includes("timing the layers")) controller.abort();
         },
@@ -456,16 +457,6 @@ describe("methods", () => {
 });
 
 describe("espalier", () => {
-  it.each(["inspect", "prune", "verify", "evaluate", "bench", "sensitivity", "methods"])(
-    "explains %s with examples, in 80 columns",
-    async (command) => {
-      const { exitCode, out, err } = await espalier([command, "--help"]);
-      expect([exitCode, err]).toEqual([0, ""]);
-      expect(out).toContain(`Examples:\n  espalier ${command}`);
-      expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
-    },
-  );
-
   it("tells its version, and explains itself without arguments", async () => {
     expect((await espalier(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(await espalier([])).toMatchObject({
@@ -489,7 +480,8 @@ describe("espalier", () => {
 
   it("ends with 130 on Ctrl-C, as a process", async () => {
     const { folder, net, small } = await workplace(residualNetwork({ width: 32, side: 32 }));
-    const child = startEspalier(["prune", net, "-o", small, "--latency", "0.5", ...magnitude]);
+    const argv = ["prune", net, "-o", small, "--latency", "0.5", ...magnitude, "--verbose"];
+    const child = startEspalier(argv);
     child.stderr.on("data", (text) => {
       if (String(text).includes("timing the layers")) child.kill("SIGINT");
     });

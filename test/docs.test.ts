@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { generatedDocs } from "../scripts/docs.ts";
 import { main } from "../src/cli/program.ts";
+import { plainIo } from "./cli-io.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const written = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
@@ -39,16 +40,10 @@ describe.each(written)("%s", (file) => {
     for (const [line, command, rest] of lines) {
       let help = "";
       await main([command, "--help"], {
+        ...plainIo,
         out: (part) => {
           help += part;
         },
-        err: () => {},
-        signal: new AbortController().signal,
-        columns: 80,
-        hasColor: false,
-        isLive: false,
-        folder: root,
-        now: () => 0,
       });
       for (const [flag] of rest.matchAll(/(?<=\s|^)--?[a-z][a-z-]*/g))
         expect(help, `${flag} in: ${line}`).toMatch(new RegExp(`${flag}[ ,]`));

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import type { BenchResult } from "../measure/bench.ts";
 import { counted, speedOf } from "../measure/words.ts";
 import { escapeForTerminal, formatMs, wrap } from "../report/text.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -48,7 +49,7 @@ export function benchCommand(io: Io): Command {
     .option("--seconds <s>", "time for all runs together", positiveValue)
     .option("--batch <n>", "samples per run (default 1)", integerFrom(1))
     .option("--provider <name>", "ONNX Runtime's execution provider (default cpu)")
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return command.action((path: string, other: string | undefined, flags: Flags) =>
     inHost(flags, () => run(other === undefined ? [path] : [path, other], flags, io), io.signal),

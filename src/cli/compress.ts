@@ -8,6 +8,7 @@ import { describePlan } from "./compress-plan.ts";
 import { describeCompression, exitCodeOf } from "./compress-report.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
 import { follow } from "./follow.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags } from "./isolation.ts";
 import { addJsonOption, addThreadsOption } from "./model-options.ts";
@@ -138,7 +139,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
   })
     .optionsGroup("Options:")
     .option("--external-data", "allow weights in other files of the model's folder")
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addIsolateOption(addThreadsOption(command)));
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
     if (flags.dryRun) return plan(network, flags, io);

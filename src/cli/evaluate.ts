@@ -10,6 +10,7 @@ import { escapeForTerminal } from "../report/text.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -79,7 +80,7 @@ export function evaluateCommand(io: Io): Command {
     .option("--per-class", "show the accuracy of each class too")
     .option("--posterior-samples <n>", "draws from the posterior of a run", integerFrom(1))
     .option("--seed <n>", "of draws and resampling (default 0)", integerFrom(0))
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action((path: string, flags: Flags) =>
     inHost(flags, () => run(path, flags, io), io.signal),

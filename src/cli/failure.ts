@@ -4,6 +4,7 @@ import { EspalierError } from "../errors.ts";
 import { escapeForTerminal } from "../report/text.ts";
 import { version } from "../runtime/versions.ts";
 import { type Io, writeJson } from "./io.ts";
+import { tell } from "./messages.ts";
 
 /** What the process ends with. */
 export const exitCodes = {
@@ -30,7 +31,7 @@ export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
   }
   if (io.signal.aborted) {
     const stopped = stoppedError(error);
-    io.err(`stopped; ${stopped.hint ?? nothingWritten}\n`);
+    io.err(`stopped; ${escapeForTerminal(stopped.hint ?? nothingWritten)}\n`);
     if (isJson) writeError(io, stopped);
     return exitCodes.stopped;
   }
@@ -39,8 +40,8 @@ export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
     return exitCodes.ourBug;
   }
   const { message, hint } = error;
-  io.err(`error: ${escapeForTerminal(message)}\n`);
-  if (hint !== undefined) io.err(`hint: ${escapeForTerminal(hint)}\n`);
+  tell(io, "error", message);
+  if (hint !== undefined) tell(io, "hint", hint);
   if (isJson) writeError(io, error);
   return exitCodeOf(error);
 }
@@ -78,6 +79,7 @@ function bugReport(error: unknown): string {
   );
 }
 
-function environment(): string {
+/** What this runs on, in a line. */
+export function environment(): string {
   return `espalier ${version()}, Node ${process.version}, ${process.platform} ${process.arch}`;
 }

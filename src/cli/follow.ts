@@ -16,12 +16,18 @@ export async function follow<Report>(
 ): Promise<Report> {
   const progress = newProgress(io);
   let epochs = 0;
+  let phase = "";
   try {
     const hooks: RunHooks = {
       signal: io.signal,
-      onPhase: progress.phase,
+      onPhase(name) {
+        phase = name;
+        progress.phase(name);
+      },
       onProgress(training) {
         epochs = training.epochs;
+        const { stage } = training;
+        if (stage !== undefined) progress.phase(`${phase}, ${escapeForTerminal(stage)}`);
         progress.step(stepOf(training));
       },
       onEpoch: (record, isBest) => progress.note(describeEpoch(record, epochs, isBest)),

@@ -11,8 +11,10 @@ import {
 } from "../report/text.ts";
 import type { GroupSummary, Inspection, Port } from "../structure/inspect.ts";
 import { isSparse } from "../structure/supports.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
+import { newProgress } from "./progress.ts";
 import { drawFacts, drawTable, type TableOptions } from "./table.ts";
 
 /** Flags of `espalier inspect`, as they are read. */
@@ -47,16 +49,25 @@ export function inspectCommand(io: Io): Command {
     .description("Shows what a model is, what each layer costs, and what can be pruned.")
     .option("--layers", "show all layers, not only the costliest")
     .option("--select-inputs", "with pixels and flattened features that layers may leave out")
-    .addHelpText("after", explanation)
+    .addHelpText("after", explained(explanation, io))
     .action(async (path: string, flags: Flags) => {
-      const model = await load(path, flags);
-      const { inspect } = await import("../structure/inspect.ts");
-      const inspection = inspect(model, {
-        ...{ dims: flags.dims, selectsInputs: flags.selectInputs ?? false },
-      });
+      const inspection = await inspected(path, flags, io);
       if (flags.json) writeJson(io, inspection);
       else io.out(describe(inspection, flags.layers ?? false, io));
     });
+}
+
+async function inspected(path: string, flags: Flags, io: Io): Promise<Inspection> {
+  const progress = newProgress(io);
+  try {
+    progress.phase("reading");
+    const model = await load(path, flags);
+    const { inspect } = await import("../structure/inspect.ts");
+    progress.phase("inspecting");
+    return inspect(model, { dims: flags.dims, selectsInputs: flags.selectInputs ?? false });
+  } finally {
+    progress.end();
+  }
 }
 
 function describe(inspection: Inspection, showsAll: boolean, io: TableOptions): string {

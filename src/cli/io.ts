@@ -1,4 +1,9 @@
 /** @file What a command talks to: two streams, a signal, and what the terminal can show. */
+import { newSpinner, type Spinner } from "./spinner.ts";
+import { showsColor } from "./style.ts";
+
+/** How much is told: results and errors; with progress, warnings and notes; or also what was decided, and times. */
+export type Verbosity = "quiet" | "normal" | "verbose";
 
 /** The outside of a command. Tests give their own. */
 export interface Io {
@@ -10,10 +15,17 @@ export interface Io {
   readonly signal: AbortSignal;
   /** Columns of the terminal, or 80. */
   readonly columns: number;
+  /** Columns of the terminal that shows `err`; without one it is infinite, and a message is one line. */
+  readonly errorColumns: number;
   /** Whether results may carry colour. */
   readonly hasColor: boolean;
+  /** Whether messages may. */
+  readonly hasErrorColor: boolean;
   /** Whether a live progress line can be drawn on `err`. */
   readonly isLive: boolean;
+  /** Keeps a live line moving while this thread is busy; `undefined` where nobody would see it. */
+  readonly spinner: Spinner | undefined;
+  readonly verbosity: Verbosity;
   /** Where a configuration file is looked for. */
   readonly folder: string;
   /** Milliseconds; for rates and times left. */
@@ -24,22 +36,29 @@ const defaultColumns = 80;
 const fewestColumns = 40;
 const mostColumns = 120;
 
-/** The streams of this process. Colour and a live line only on a terminal, no colour with NO_COLOR. */
+/** The streams of this process. A live line only on a terminal; colour as {@link showsColor} says. */
 export function processIo(signal: AbortSignal): Io {
   const { stdout, stderr, env } = process;
-  const isDumb = env.TERM === "dumb";
+  const isLive = stderr.isTTY === true && env.TERM !== "dumb";
   return {
     out: (text) => stdout.write(text),
     err: (text) => stderr.write(text),
     signal,
-    columns: stdout.isTTY
-      ? Math.min(mostColumns, Math.max(fewestColumns, stdout.columns || defaultColumns))
-      : defaultColumns,
-    hasColor: stdout.isTTY === true && !isDumb && !env.NO_COLOR,
-    isLive: stderr.isTTY === true && !isDumb,
+    columns: stdout.isTTY ? columnsOf(stdout) : defaultColumns,
+    errorColumns: stderr.isTTY ? columnsOf(stderr) : Number.POSITIVE_INFINITY,
+    hasColor: showsColor(stdout.isTTY === true, env),
+    hasErrorColor: showsColor(stderr.isTTY === true, env),
+    isLive,
+    spinner: isLive ? newSpinner() : undefined,
+    verbosity: "normal",
     folder: process.cwd(),
     now: () => performance.now(),
   };
+}
+
+/** What a terminal shows in a line, within reason. */
+function columnsOf({ columns }: { readonly columns: number }): number {
+  return Math.min(mostColumns, Math.max(fewestColumns, columns || defaultColumns));
 }
 
 /** Writes one JSON document. Characters that a terminal would obey are written as escapes. */

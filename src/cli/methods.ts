@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import type { AnyMethod } from "../methods/learned-method.ts";
 import { wrap } from "../report/text.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
 
@@ -21,7 +22,7 @@ Examples:
 export function methodsCommand(io: Io): Command {
   return addJsonOption(new Command("methods"))
     .description("Lists the pruning methods: what each does, needs and can be told.")
-    .addHelpText("after", examples)
+    .addHelpText("after", explained(examples, io))
     .action(async ({ json }: Flags) => {
       const { allMethods } = await import("../methods/learned-registry.ts");
       if (json) {

@@ -4,6 +4,7 @@ import { EspalierError } from "../errors.ts";
 import type { PackOptions } from "../pack/contents.ts";
 import type { Packed } from "../pack/pack.ts";
 import { addDataOptions, type DataFlags, givenDataFlags } from "./data-options.ts";
+import { explained } from "./help.ts";
 import type { Io } from "./io.ts";
 import { writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
@@ -93,7 +94,9 @@ export function packCommand(io: Io): Command {
     .option("--data <DIR>", "the data set, for --max-drop and --tune-epochs")
     .option("--limit <n>", "only the first n samples of a split", integerFrom(1))
     .option("--batch <n>", "samples per run (default 128), and per step (64)", integerFrom(1));
-  addTuningOptions(command).optionsGroup("Options:").addHelpText("after", explanation);
+  addTuningOptions(command)
+    .optionsGroup("Options:")
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action((path: string, flags: Flags) =>
     inHost(flags, () => run(path, flags, io), io.signal),

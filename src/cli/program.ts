@@ -6,18 +6,23 @@ import { benchCommand } from "./bench.ts";
 import { compressCommand } from "./compress.ts";
 import { applyConfig } from "./config-file.ts";
 import { evaluateCommand } from "./evaluate.ts";
-import { exitCodes, helpHint, reportFailure } from "./failure.ts";
+import { environment, exitCodes, helpHint, reportFailure } from "./failure.ts";
+import { explained } from "./help.ts";
 import { inspectCommand } from "./inspect.ts";
 import type { Io } from "./io.ts";
+import { tell } from "./messages.ts";
 import { methodsCommand } from "./methods.ts";
+import { addOutputOptions, ioAsAsked } from "./output-options.ts";
 import { packCommand } from "./pack.ts";
 import { pruneCommand } from "./prune.ts";
 import { reportCommand } from "./report.ts";
 import { resumeCommand } from "./resume.ts";
 import { sensitivityCommand } from "./sensitivity.ts";
+import { styled } from "./style.ts";
 import { trainCommand } from "./train.ts";
 import { unpackCommand } from "./unpack.ts";
 import { verifyCommand } from "./verify.ts";
+import { versionCommand } from "./version.ts";
 
 const overview = `
 Exit codes: 0 done; 1 a bug of ours; 2 the input or the command line is at fault;
@@ -42,11 +47,15 @@ Examples:
 
 \`espalier help <command>\` explains a command.`;
 
+/** Columns of a description below which it is not wrapped. */
+const narrowestHelp = 16;
+
 /**
  * Runs a command line (without the program's own name) and returns its exit code. Never throws and
  * never ends the process.
  */
-export async function main(argv: readonly string[], io: Io): Promise<number> {
+export async function main(argv: readonly string[], outside: Io): Promise<number> {
+  const io = ioAsAsked(outside, argv);
   let exitCode: number = exitCodes.done;
   const end = (code: number): void => {
     exitCode = code;
@@ -56,26 +65,41 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
     .version(version(), "-v, --version", "print the version")
     .option("--config <FILE>", "read flags from this file, which may be code")
     .option("--no-config", "read flags from no file")
-    .helpOption("-h, --help", "explain the command")
-    .addHelpText("after", overview);
+    .addHelpText("after", explained(overview, io));
   const isHelp = argv.includes("-h") || argv.includes("--help");
+  addOutputOptions(program);
   // Before the flags of the command itself are read, and only if there is a command.
   program.hook("preSubcommand", async (_, command) => {
     if (isHelp) return;
     const { config: named } = program.opts<{ readonly config?: string | false }>();
-    const onNote = (note: string) => io.err(`note: ${escapeForTerminal(note)}\n`);
+    const onNote = (note: string) => tell(io, "note", note);
     await applyConfig(program, command, { named, folder: io.folder, onNote });
+  });
+  program.hook("preAction", (_, command) => {
+    if (io.verbosity === "verbose") io.err(describeCommand(command));
   });
   for (const define of commands) program.addCommand(define(io, end));
   for (const command of [program, ...program.commands])
     command
       .exitOverride()
-      .showHelpAfterError(`hint: ${helpHint}`)
+      .helpOption("-h, --help", "explain the command")
+      .configureHelp({
+        showGlobalOptions: true,
+        minWidthToWrap: narrowestHelp,
+        styleTitle: (title) => styled(title, "heading", io.hasColor),
+      })
       .configureOutput({
         writeOut: io.out,
-        writeErr: io.err,
+        // The parser's own words begin with `error:`.
+        outputError: (text) => {
+          const [message, suggestion] = text.trim().split("\n");
+          tell(io, "error", message.replace(/^error: /, ""));
+          const hints = [suggestion?.replace(/^\((.*)\)$/, "$1"), helpHint];
+          tell(io, "hint", hints.filter((hint) => hint !== undefined).join(" "));
+        },
         getOutHelpWidth: () => io.columns,
         getErrHelpWidth: () => io.columns,
+        getOutHasColors: () => io.hasColor,
       });
   try {
     if (argv.length === 0) {
@@ -87,6 +111,20 @@ export async function main(argv: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     return reportFailure(error, io, wantsJson(program, argv));
   }
+}
+
+/** What runs, on what, and the flags that were given by whatever way. */
+function describeCommand(command: Command): string {
+  const given = command.options.flatMap((option) => {
+    const name = option.attributeName();
+    const source = command.getOptionValueSource(name);
+    if (source !== "cli" && source !== "config") return [];
+    const value = command.getOptionValue(name);
+    const shown = value === true ? "" : ` ${value instanceof Map ? [...value].join(" ") : value}`;
+    return [`${option.long}${shown}${source === "config" ? " (from the configuration)" : ""}`];
+  });
+  const words = [...command.args, ...given].map(escapeForTerminal).join(" ");
+  return `${environment()}\n${command.name()}: ${words}\n`;
 }
 
 /** Whether the command line or the configuration asks for JSON, though the parser may not have got that far. */
@@ -109,4 +147,5 @@ const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[
   benchCommand,
   sensitivityCommand,
   methodsCommand,
+  versionCommand,
 ];

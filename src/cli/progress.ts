@@ -1,7 +1,9 @@
 /** @file Progress on stderr: one live line on a terminal, one plain line per phase otherwise. */
 
-import { displayWidth, formatDuration, shorten } from "../report/text.ts";
+import { displayWidth, formatDuration, shorten, wrap } from "../report/text.ts";
 import type { Io } from "./io.ts";
+import { tell } from "./messages.ts";
+import { spinnerColumns } from "./spinner.ts";
 
 /** How far a phase is. */
 export interface Step {
@@ -24,6 +26,8 @@ export interface Progress {
   step(step: Step): void;
   /** A line of its own, above the live line. */
   note(text: string): void;
+  /** The same for those who asked for it by `--verbose`: what was decided. */
+  detail(text: string): void;
   /** A warning, above the live line. */
   warn(text: string): void;
   /** Ends the last phase and takes the live line away. */
@@ -34,39 +38,72 @@ const redrawMs = 100;
 /** A phase that lasts is mentioned again so often where there is no live line. */
 const repeatMs = 30_000;
 const barWidth = 12;
+/** Takes away what stands in the line. */
+const clearLine = "\r\x1b[2K";
 
-/** Progress for a command. */
+/** Progress for a command. With `--quiet` there is none. */
 export function newProgress(io: Io): Progress {
+  return io.verbosity === "quiet" ? silence : shown(io);
+}
+
+const silence: Progress = {
+  phase: () => {},
+  step: () => {},
+  note: () => {},
+  detail: () => {},
+  warn: () => {},
+  end: () => {},
+};
+
+function shown(io: Io): Progress {
+  const isVerbose = io.verbosity === "verbose";
+  const begunAt = io.now();
+  let phases = 0;
   let name: string | undefined;
   let startedAt = 0;
   let shownAt = 0;
   let last: Step | undefined;
 
-  const clear = (): void => {
-    if (io.isLive) io.err("\r\x1b[2K");
+  /** Writes where the live line is, of which nothing is left then. */
+  const replace = (text: string): void => {
+    const write = () => io.err(io.isLive ? `${clearLine}${text}` : text);
+    if (io.isLive && io.spinner !== undefined) io.spinner.draw(write);
+    else if (io.isLive || text !== "") write();
   };
   const draw = (): void => {
     if (name === undefined) return;
     shownAt = io.now();
-    const seconds = (shownAt - startedAt) / 1000;
-    if (io.isLive) io.err(`\r\x1b[2K${liveLine(name, last, seconds, io.columns - 1)}`);
-    else io.err(`${plainLine(name, last, seconds)}\n`);
+    const elapsedMs = shownAt - startedAt;
+    const seconds = elapsedMs / 1000;
+    if (!io.isLive) {
+      io.err(`${plainLine(name, last, seconds)}\n`);
+      return;
+    }
+    const columns = io.columns - 1 - (io.spinner === undefined ? 0 : spinnerColumns);
+    const text = liveLine(name, last, seconds, columns);
+    const write = () => io.err(`${clearLine}${text}`);
+    if (io.spinner === undefined) write();
+    else io.spinner.draw(write, { text, elapsedMs });
   };
   const finish = (): void => {
     if (name === undefined) return;
-    clear();
     const seconds = (io.now() - startedAt) / 1000;
     // Quick phases are no news.
-    if (!io.isLive || seconds >= 1) io.err(`${name}: ${seconds.toFixed(1)} s\n`);
+    const isNews = isVerbose || seconds >= 1;
+    replace(isNews ? `${name}: ${seconds.toFixed(isVerbose ? 2 : 1)} s\n` : "");
     name = undefined;
+    phases++;
   };
-  const note = (text: string): void => {
-    clear();
-    io.err(`${text}\n`);
+  const above = (write: () => void): void => {
+    replace("");
+    write();
     if (io.isLive) draw();
   };
+  const note = (text: string): void =>
+    above(() => io.err(`${wrap(text, io.errorColumns, "  ")}\n`));
   return {
     phase(next) {
+      if (next === name) return;
       finish();
       name = next;
       last = undefined;
@@ -79,8 +116,15 @@ export function newProgress(io: Io): Progress {
       if (io.now() - shownAt >= (io.isLive ? redrawMs : repeatMs)) draw();
     },
     note,
-    warn: (text) => note(`warning: ${text}`),
-    end: finish,
+    detail(text) {
+      if (isVerbose) note(text);
+    },
+    warn: (text) => above(() => tell(io, "warning", text)),
+    end() {
+      finish();
+      if (isVerbose && phases > 1) io.err(`total: ${((io.now() - begunAt) / 1000).toFixed(2)} s\n`);
+      phases = 0;
+    },
   };
 }
 

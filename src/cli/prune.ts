@@ -11,6 +11,7 @@ import { escapeForTerminal } from "../report/text.ts";
 import { countWeights } from "../structure/layer-weights.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -121,7 +122,7 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
       "largest error allowed when verifying, as a share of the range of values (default 1e-4; 2e-2 for float16 and quantised networks)",
       positiveValue,
     )
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(async (path: string, flags: Flags) =>
     end(await run(path, flags, io)),

@@ -1,8 +1,10 @@
 /** @file `espalier report`: draws the page of a run. */
 import { Command } from "commander";
 import { escapeForTerminal } from "../report/text.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
+import { newProgress } from "./progress.ts";
 
 /** Flags of `espalier report`, as they are read. */
 export interface Flags {
@@ -25,10 +27,12 @@ export function reportCommand(io: Io): Command {
   const command = new Command("report")
     .argument("<RUN>", "folder of the run")
     .description("Draws report.html of a run, and prints its path.")
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   return addJsonOption(command).action(async (run: string, { json }: Flags) => {
     const { writeReportHtml } = await import("../report/write.ts");
-    const path = await writeReportHtml(run);
+    const progress = newProgress(io);
+    progress.phase("drawing");
+    const path = await writeReportHtml(run).finally(progress.end);
     if (json) writeJson(io, { path });
     else io.out(`${escapeForTerminal(path)}\n`);
   });

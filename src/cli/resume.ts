@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { describeCompression, exitCodeOf } from "./compress-report.ts";
 import { follow } from "./follow.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags } from "./isolation.ts";
 import { addJsonOption } from "./model-options.ts";
@@ -31,7 +32,7 @@ export function resumeCommand(io: Io, end: (exitCode: number) => void): Command 
     .argument("<RUN>", "folder of the run")
     .description("Goes on with a run that was stopped.")
     .option("--data <DIR>", "where the data lie now, if they were moved")
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addIsolateOption(command));
   return command.action(async (run: string, flags: Flags) => {
     const { data, json } = flags;

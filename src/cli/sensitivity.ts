@@ -4,6 +4,7 @@ import type { Sensitivity } from "../compress/sensitivity/sensitivity.ts";
 import type { Role } from "../data/splits.ts";
 import { escapeForTerminal } from "../report/text.ts";
 import { addDataOptions, type DataFlags, open, roleOption } from "./data-options.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -63,7 +64,7 @@ export function sensitivityCommand(io: Io): Command {
     .option("--seed <n>", "of a method that is random (default 0)", integerFrom(0))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
     .option("--output <name>", "the output to measure")
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(async (path: string, flags: Flags) => {
     const measured = await inHost(flags, () => run(path, flags, io), io.signal);

@@ -1,5 +1,7 @@
 /** @file Tables of text that fit a terminal. */
+
 import { displayWidth, escapeForTerminal, shorten, wrap } from "../report/text.ts";
+import { styled } from "./style.ts";
 
 /** A column. */
 export interface Column {
@@ -39,7 +41,7 @@ export function drawTable(
       .join(gap)
       .trimEnd();
   const heading = line(columns.map(({ title }) => title));
-  const shown = hasColor ? `\x1b[1m${heading}\x1b[22m` : heading;
+  const shown = styled(heading, "heading", hasColor);
   return `${[shown, ...safe.map(line)].join("\n")}\n`;
 }
 

@@ -4,6 +4,7 @@ import type { TrainRunRequest } from "../compress/training/train-run.ts";
 import type { TrainSettingsInput } from "../compress/training/train-settings.ts";
 import { addDataOptions, type DataFlags, dataOptionsOf } from "./data-options.ts";
 import { follow } from "./follow.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags } from "./isolation.ts";
 import { addJsonOption, addThreadsOption } from "./model-options.ts";
@@ -91,7 +92,7 @@ export function trainCommand(io: Io): Command {
     .option("--base-width <n>", "channels of the first level (unet, ternausnet)", integerFrom(1))
     .optionsGroup("Options:")
     .option("--external-data", "allow weights in other files of the model's folder")
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addIsolateOption(addThreadsOption(command)));
   return addDataOptions(command).action(async (network: string, flags: Flags) => {
     const { trainRun } = await import("../compress/training/train-run.ts");

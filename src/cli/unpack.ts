@@ -1,6 +1,7 @@
 /** @file `espalier unpack`: the ONNX file of a pack. */
 import { Command } from "commander";
 import { formatBytes } from "../report/text.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption } from "./model-options.ts";
 import { requireModelName, requireWritable } from "./output-place.ts";
@@ -28,7 +29,7 @@ export function unpackCommand(io: Io): Command {
     .description("Gives back the ONNX file of a pack.")
     .requiredOption("-o, --output <MODEL>", "the ONNX file to write")
     .option("--max-bytes <n>", "refuse packs of larger models (default 2 GiB)", integerFrom(1))
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   return addJsonOption(command).action((path: string, flags: Flags) => run(path, flags, io));
 }
 

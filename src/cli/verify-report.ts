@@ -3,6 +3,7 @@ import type { RunVerification } from "../compress/verify/verify-run.ts";
 import { problemsOf, type Verification } from "../measure/compare.ts";
 import type { Finding } from "../measure/judgement.ts";
 import { escapeForTerminal, formatInteger, formatScientific } from "../report/text.ts";
+import { styled } from "./style.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 
 /** Each check with its figures; where one failed, what is wrong. */
@@ -16,9 +17,10 @@ export function describeRunVerification(
     io,
   );
   const failed = checks.filter((check) => !check.passed);
-  if (passed) return `${table}\nverified: all ${checks.length} checks passed\n`;
+  if (passed)
+    return `${table}\n${styled("verified", "success", io.hasColor)}: all ${checks.length} checks passed\n`;
   const heading = "VERIFICATION FAILED";
-  const shown = io.hasColor ? `\x1b[31m${heading}\x1b[39m` : heading;
+  const shown = styled(heading, "error", io.hasColor);
   const lines = failed.map(
     ({ name, problem = "" }) => `  ${escapeForTerminal(name)}: ${escapeForTerminal(problem)}\n`,
   );
@@ -58,13 +60,13 @@ export function describeVerification(verification: Verification, io: TableOption
     innerTensors === 0 ? "" : `, ${innerTensors} inner ${tensors(innerTensors)} included`;
   const summary = `largest error ${formatScientific(maxError)} of the values' range (allowed ${formatScientific(tolerance)}), ${samples} ${samples === 1 ? "input" : "inputs"}${inner}`;
   const notes = `${littleProof(verification)}${runtimeDifference(verification)}`;
-  if (passed) return `verified: ${summary}\n${notes}`;
+  if (passed) return `${styled("verified", "success", io.hasColor)}: ${summary}\n${notes}`;
   const problems = problemsOf(verification);
   const shown = problems.slice(0, listedProblems).map((line) => `  ${escapeForTerminal(line)}\n`);
   const rest = problems.length - shown.length;
   const more = rest > 0 ? `  and ${rest} more\n` : "";
   const heading = "VERIFICATION FAILED";
-  const colored = io.hasColor ? `\x1b[31m${heading}\x1b[39m` : heading;
+  const colored = styled(heading, "error", io.hasColor);
   return `${colored}: ${summary}\n${shown.join("")}${more}${notes}`;
 }
 

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { EspalierError } from "../errors.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
+import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -69,7 +70,7 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
       positiveValue,
     )
     .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
-    .addHelpText("after", explanation);
+    .addHelpText("after", explained(explanation, io));
   addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
   return addDataOptions(command).action(
     async (first: string, small: string | undefined, flags: Flags) => {

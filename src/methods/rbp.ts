@@ -78,7 +78,8 @@ export const rbp: LearnedMethod = {
       const coupled = weights(gate).map(
         (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
       );
-      const place = stageOf(context, settings.epochs, i, gates.length);
+      const layer = structure.groups[gate.group].id;
+      const place = stageOf(context, settings.epochs, i, gates.length, layer);
       const trained = await trainGates({ structure: stage.structure, dataset }, settings, {
         ...{ graph: stage.structure.analysis.graph, gates: stage.gates },
         ...{ weights: stage.select(coupled), seed: place.seed, training: place.training },
@@ -89,7 +90,7 @@ export const rbp: LearnedMethod = {
       const posterior = stage.posteriorOf(trained.posteriors);
       const dying = dyingUnits(context, gate, posterior, settings.threshold);
       if (dying === "all") {
-        rolledBack.push(structure.groups[gate.group].id);
+        rolledBack.push(layer);
         continue;
       }
       posteriors.set(gate, posterior);

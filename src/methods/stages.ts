@@ -5,13 +5,15 @@ import type { LearningContext } from "./learned-method.ts";
 
 /**
  * A stage's own seed, checkpoint and share of the time, and its place in the whole: stages are alike, and
- * follow one another. `shifted` takes what a stage tells of itself to the place in the whole.
+ * follow one another. `shifted` takes what a stage tells of itself to the place in the whole; its progress says
+ * which `part` of the network it trains.
  */
 export function stageOf(
   { dataset, training, seed }: LearningContext,
   epochs: number,
   stage: number,
   stages: number,
+  part: string,
 ) {
   const { stepsPerEpoch } = planOf(dataset, { ...training, epochs });
   const { checkpoint, onEpoch, onProgress, timeBudgetSeconds: seconds } = training;
@@ -32,7 +34,14 @@ export function stageOf(
         path: checkpoint.path.replace(/(\.[^./\\]*)?$/, `.stage-${stage + 1}$1`),
       },
       onEpoch: onEpoch && ((record, isBest) => onEpoch(shifted(record), isBest)),
-      onProgress: onProgress && ((progress) => onProgress({ ...shifted(progress), ...whole })),
+      onProgress:
+        onProgress &&
+        ((progress) =>
+          onProgress({
+            ...shifted(progress),
+            ...whole,
+            stage: `${part} (${stage + 1} of ${stages})`,
+          })),
     } satisfies LearningContext["training"],
   };
 }

@@ -121,7 +121,7 @@ async function nextRound(
   { round, weights, beliefs, history }: TurboState,
 ): Promise<TurboState> {
   const { context, settings, layers, noisy } = run;
-  const place = stageOf(context, settings.epochs, round, settings.rounds);
+  const place = stageOf(context, settings.epochs, round, settings.rounds, "round");
   const priors = new Map(
     layers.map((layer, i) => [layer.weight, aroundZero(priorDeviations(layer, beliefs[i]))]),
   );

@@ -59,12 +59,14 @@ export function shorten(text: string, width: number): string {
   return `${head.join("")}…${tail.join("")}`;
 }
 
-/** Breaks a sentence into lines of at most `width` columns, the later ones indented. */
+/**
+ * Breaks a sentence into lines of at most `width` columns, the later ones indented. A word that is longer, such as a
+ * path, stays whole.
+ */
 export function wrap(text: string, width: number, indent = ""): string {
   const lines: string[] = [];
   let line = "";
-  for (const long of text.split(" ")) {
-    const word = shorten(long, width - displayWidth(indent));
+  for (const word of text.split(" ")) {
     const longer = line === "" ? word : `${line} ${word}`;
     const room = width - (lines.length > 0 ? displayWidth(indent) : 0);
     if (line !== "" && displayWidth(longer) > room) {

@@ -102,6 +102,8 @@ export interface TrainProgress {
   readonly secondsLeft: number;
   /** The last score on `select`. */
   readonly select: Score | undefined;
+  /** Of a method that trains one part of a network after the other: which part it is at. */
+  readonly stage?: string;
 }
 
 /** What came of a run. */

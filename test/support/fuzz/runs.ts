@@ -25,6 +25,7 @@ import { journalText } from "../../../src/compress/runs/journal.ts";
 import { trainRun } from "../../../src/compress/training/train-run.ts";
 import { loadTensors, saveTensors } from "../../../src/files/tensor-file.ts";
 import { writeReportHtml } from "../../../src/report/write.ts";
+import { plainIo } from "../../cli-io.ts";
 import { writeQuadrants } from "../quadrants.ts";
 import { smallCnn } from "../small-cnn.ts";
 import type { Fuzz, Pick } from "./fuzz.ts";
@@ -110,18 +111,14 @@ function codeIn(out: string): string {
 async function espalier(argv: readonly string[], folder: string) {
   let [out, err] = ["", ""];
   const exitCode = await main(argv, {
+    ...plainIo,
     out: (text) => {
       out += text;
     },
     err: (text) => {
       err += text;
     },
-    signal: new AbortController().signal,
-    columns: 80,
-    hasColor: false,
-    isLive: false,
     folder,
-    now: () => performance.now(),
   });
   return { exitCode, out, err };
 }
