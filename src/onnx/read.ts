@@ -1,13 +1,18 @@
 /** @file `readModel`: the bytes of an ONNX file as a model. */
 import { EspalierError } from "../errors.ts";
-import type { Graph } from "../ir/graph.ts";
+import { bodyContents, type Graph } from "../ir/graph.ts";
+import { withComputedWeights } from "../ops/weight-arithmetic.ts";
+import { withoutChoices } from "./branches.ts";
 import { freeNames, scanNode } from "./captures.ts";
 import type { ExternalDataSource } from "./external.ts";
+import { functionsOf, withoutCalls } from "./functions.ts";
 import type { Lift } from "./lift.ts";
 import { defaultLimits, type Limits } from "./limits.ts";
-import { readGraph } from "./read-graph.ts";
+import { type GraphRead, readGraph } from "./read-graph.ts";
+import { fieldOf, joined, patchMessage } from "./rope.ts";
 import { decode, functionProto, modelProto, opsetId, stringEntry, trainingInfo } from "./schema.ts";
 import { storedBytes, type TensorContext } from "./tensor-proto.ts";
+import { concatBytes, writeModel } from "./write.ts";
 
 /** A model as it was read. Passes work on `graph`; everything else stays in the bytes. */
 export interface Model {
@@ -28,7 +33,10 @@ export interface Model {
 
 /** The file behind a model. */
 export interface ModelFile {
+  /** With functions and choices written out; the original where it has none. */
   readonly bytes: Uint8Array;
+  /** As it was read. */
+  readonly original: Uint8Array;
   readonly lifts: ReadonlyMap<number, Lift>;
   /** Constants whose elements lie in other files. */
   readonly external: ReadonlySet<string>;
@@ -54,6 +62,17 @@ const oldestOpset = 7;
  * when a constant is read. Whatever is wrong with the file is an `EspalierError`.
  */
 export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Model {
+  const model = readAsIs(bytes, options);
+  if (model.file.external.size > 0) return model;
+  const graph = withComputedWeights(model.graph);
+  if (graph === model.graph) return model;
+  const written = readAsIs(concatBytes(writeModel(model, graph)), options);
+  const file = { ...written.file, original: bytes };
+  return { ...written, sizeBytes: model.sizeBytes, file };
+}
+
+/** The model with weights that its nodes compute left to them. */
+function readAsIs(bytes: Uint8Array, options: ReadOptions): Model {
   const limits = { ...defaultLimits, ...options.limits };
   if (bytes.length > limits.maxBytes)
     throw new EspalierError(
@@ -84,7 +103,8 @@ export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Model {
       },
     );
   checkUnreadParts(proto.functions, proto.trainingInfo, context);
-  const { graph, lifts, external, denseCount } = readGraph(proto.graph, opset, context);
+  const { read, isRewritten, body } = readWritten(proto.graph, proto.functions, opsets, context);
+  const { graph, external } = read;
   let sizeBytes = bytes.length;
   for (const name of external) sizeBytes += bytesOfConstant(graph, name);
   return {
@@ -100,8 +120,50 @@ export function readModel(bytes: Uint8Array, options: ReadOptions = {}): Model {
       }),
     ),
     sizeBytes,
-    file: { bytes, lifts, external, denseCount },
+    file: {
+      ...read,
+      bytes: isRewritten ? withGraph(bytes, body, needsFunctions(graph)) : bytes,
+      original: bytes,
+    },
   };
+}
+
+/** The ModelProto with another graph, and without its functions where nothing calls them any more. */
+function withGraph(model: Uint8Array, graph: Uint8Array, keepsFunctions: boolean): Uint8Array {
+  return joined(
+    patchMessage(model, (field) => {
+      if (field.holds(25) && !keepsFunctions) return "drop";
+      return field.holds(7) ? fieldOf(7, graph) : "keep";
+    }),
+  );
+}
+
+/** Whether a node may call a function: by its domain, or inside a body. */
+function needsFunctions({ nodes }: Graph): boolean {
+  return nodes.some((node) => node.domain !== "" || bodyContents(node).nodes > 0);
+}
+
+/**
+ * The graph, written out: calls of functions, and choices that are always the same, give way to what they
+ * come to.
+ */
+function readWritten(
+  given: Uint8Array,
+  functions: readonly Uint8Array[],
+  opsets: ReadonlyMap<string, number>,
+  context: TensorContext,
+): { readonly read: GraphRead; readonly body: Uint8Array; readonly isRewritten: boolean } {
+  const opset = opsets.get("") ?? 0;
+  let body =
+    functions.length === 0
+      ? given
+      : withoutCalls(given, functionsOf(functions, opsets, context), context);
+  let read = readGraph(body, opset, context);
+  for (let next = withoutChoices(body, read.graph); next; next = withoutChoices(body, read.graph)) {
+    body = joined(next);
+    read = readGraph(body, opset, context);
+  }
+  return { read, body, isRewritten: body !== given };
 }
 
 function readOpsets(

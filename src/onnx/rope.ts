@@ -83,3 +83,15 @@ export function patchMessage(bytes: Uint8Array, edit: (field: FieldCursor) => Fi
 export function fieldOf(number: number, content: Rope | Uint8Array): Rope {
   return new Rope().field(number, content);
 }
+
+/** The bytes of a rope as one array: its only chunk, or a copy. */
+export function joined({ chunks, byteLength }: Rope): Uint8Array<ArrayBuffer> {
+  if (chunks.length === 1) return chunks[0];
+  const out = new Uint8Array(byteLength);
+  let at = 0;
+  for (const chunk of chunks) {
+    out.set(chunk, at);
+    at += chunk.length;
+  }
+  return out;
+}

@@ -82,7 +82,16 @@ export const graphProto = message("GraphProto", {
   valueInfo: [13, "messages"],
   sparseInitializer: [15, "messages"],
 });
-export const functionProto = message("FunctionProto", { node: [7, "messages"] });
+export const functionProto = message("FunctionProto", {
+  name: [1, "name"],
+  input: [4, "names"],
+  output: [5, "names"],
+  node: [7, "messages"],
+  opsetImport: [9, "messages"],
+  domain: [10, "name"],
+  defaults: [11, "messages"],
+  overload: [13, "name"],
+});
 export const trainingInfo = message("TrainingInfoProto", {
   initialization: [1, "message"],
   algorithm: [2, "message"],

@@ -69,6 +69,10 @@ export function writeModel(
   options: WriteOptions = {},
 ): ModelBytes {
   assert(!graph.nodes.some(staysHere), "a graph in blocked layout stays on its machine");
+  const { original, external: elsewhere } = model.file;
+  const isUntouched = graph === model.graph && elsewhere.size === 0 && !options.externalData;
+  if (isUntouched && (options.metadata?.size ?? 0) === 0)
+    return modelBytes(new Rope().push(original), undefined);
   const external = externalSink(graph, options);
   const metadata = new Map(options.metadata ?? []);
   const isCut = changesShapes(model, graph);

@@ -90,7 +90,13 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
     return bound;
   };
   for (const node of graph.nodes) {
-    const inferred = inferNode(node, types, values, unknownDim, folded < maxFoldedInAll);
+    const inferred = inferNode(
+      node,
+      types,
+      values,
+      unknownDim,
+      folded < maxFoldedInAll ? undefined : 0,
+    );
     if (inferred === undefined) unknown.push(node);
     const guess = types.get(node.inputs[0])?.dtype ?? "float32";
     for (const [i, name] of node.outputs.entries()) {
@@ -144,15 +150,15 @@ export interface InferredNode {
 }
 
 /**
- * Types and known values of a node's outputs; `undefined` where there is no rule. Values are left out
- * without `isFolding`.
+ * Types and known values of a node's outputs; `undefined` where there is no rule. Only values of
+ * at most `mostElements` elements are computed.
  */
 export function inferNode(
   node: Node,
   types: ReadonlyMap<string, TensorType>,
   values: ReadonlyMap<string, HostTensor>,
   unknownDim: () => Dim,
-  isFolding = true,
+  mostElements = maxFoldedElements,
 ): InferredNode | undefined {
   const bound = operatorOf(node);
   if (bound === undefined) return undefined;
@@ -186,7 +192,7 @@ export function inferNode(
       const fault = shape && shapeFault(shape);
       if (fault) refuse(fault.code, `output ${i} ${fault.problem}`);
     }
-    if (!isFolding || typeof operator.fold !== "function" || !outputs.every(isSmall))
+    if (typeof operator.fold !== "function" || !outputs.every((one) => isSmall(one, mostElements)))
       return { types: outputs, values: undefined };
     const folded = operator.fold(
       inputs.map((input) => input?.value),
@@ -202,7 +208,7 @@ export function inferNode(
 }
 
 /** Whether all sizes are known and few enough elements come out. */
-function isSmall({ shape }: TensorType): boolean {
+function isSmall({ shape }: TensorType, mostElements: number): boolean {
   const sizes = numericShape(shape);
-  return sizes !== undefined && sizeOf(sizes) <= maxFoldedElements;
+  return sizes !== undefined && sizeOf(sizes) <= mostElements;
 }

@@ -76,10 +76,13 @@ function toFactors({ x, dy, sum, prod, add, mul, div, equals }: Reduced): Value 
 const table: readonly Reduction[] = [
   { op: "ReduceSum", is: "Σ x", dx: ({ dy }) => dy, fold: { float: total, whole: wholeTotal },
     moments: ({ mean, variance }, count) => ({ mean: mean.map((m) => m * count), variance: variance.map((v) => v * count) }) },
-  { op: "ReduceL1", is: "Σ |x|", dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)) },
+  { op: "ReduceL1", is: "Σ |x|", dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)),
+    fold: { float: (x) => total(x.map(Math.abs)) } },
   // Where all is 0, so is the gradient.
-  { op: "ReduceL2", is: "√(Σ x²)", dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))) },
-  { op: "ReduceSumSquare", is: "Σ x²", dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)) },
+  { op: "ReduceL2", is: "√(Σ x²)", dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))),
+    fold: { float: (x) => Math.sqrt(total(x.map((v) => v * v))) } },
+  { op: "ReduceSumSquare", is: "Σ x²", dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)),
+    fold: { float: (x) => total(x.map((v) => v * v)) } },
   { op: "ReduceLogSum", is: "ln(Σ x)", revives: true, dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
   { op: "ReduceLogSumExp", is: "ln(Σ e^x)", revives: true, barrier: "summed up as e^x, which is not 0 for a removed channel",
     dx: ({ x, y, dy, mul, sub, apply }) => mul(dy, apply("Exp", sub(x, y))) },

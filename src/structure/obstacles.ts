@@ -17,7 +17,7 @@ export function outputShapes(
 ): readonly (readonly number[] | undefined)[] {
   const { types, values } = inference;
   const inferred = node.outputs.includes("")
-    ? inferNode(node, types, values, () => "?", false)?.types
+    ? inferNode(node, types, values, () => "?", 0)?.types
     : undefined;
   return node.outputs.map((name, i) => {
     if (name !== "") return knownShape(inference, name);
