@@ -1,5 +1,4 @@
 /** @file `espalier bench`: the latency of networks on this machine. */
-import { basename } from "node:path";
 import { Command } from "commander";
 import type { BenchResult } from "../measure/bench.ts";
 import { counted, speedOf } from "../measure/words.ts";
@@ -101,6 +100,7 @@ function summary({ models, ratios, threads, provider, blocks }: BenchResult) {
 }
 
 function describe({ models, ratios, threads, provider }: BenchResult, io: Io): string {
+  const names = endingsOf(models.map(({ name }) => name));
   const table = drawTable(
     [
       { title: "model", isFlexible: true },
@@ -108,18 +108,18 @@ function describe({ models, ratios, threads, provider }: BenchResult, io: Io): s
       { title: "95 % interval", align: "right" },
       { title: "runs", align: "right" },
     ],
-    models.map(({ name, medianMs, ci95, runs }) => [
-      basename(name),
+    models.map(({ medianMs, ci95, runs }, i) => [
+      names[i],
       formatMs(medianMs),
       `${formatMs(ci95[0])} to ${formatMs(ci95[1])}`,
       String(runs),
     ]),
     io,
   );
-  const plain = (name: string) => escapeForTerminal(basename(name));
-  const ratio = ratios.map(({ name, ratio, ci95 }) => {
+  const [first, ...others] = names.map(escapeForTerminal);
+  const ratio = ratios.map(({ ratio, ci95 }, i) => {
     const speed = speedOf({ ratio, ci95 });
-    const says = `${plain(name)} ${speed.predicate(plain(models[0].name))} (${speed.interval})`;
+    const says = `${others[i]} ${speed.predicate(first)} (${speed.interval})`;
     return (
       `ratio ${ratio.toFixed(3)}, 95 % interval ${ci95[0].toFixed(3)} to ${ci95[1].toFixed(3)}\n` +
       `${wrap(says, io.columns, "  ")}\n`
@@ -127,4 +127,15 @@ function describe({ models, ratios, threads, provider }: BenchResult, io: Io): s
   });
   const inputs = [...models[0].inputs].map(([, shape]) => shape.join(" x ")).join(", ");
   return `${table}${ratio.join("")}input ${inputs}, ${counted(threads, "thread")}, ${provider}\n`;
+}
+
+/** The shortest endings of paths that tell them apart: `model.onnx` of two runs with the run's name. */
+export function endingsOf(paths: readonly string[]): readonly string[] {
+  const parts = paths.map((path) => path.split(/[/\\]+/).filter((part) => part !== ""));
+  const deepest = Math.max(...parts.map((own) => own.length));
+  for (let length = 1; length <= deepest; length++) {
+    const endings = parts.map((own) => own.slice(-length).join("/"));
+    if (new Set(endings).size === paths.length) return endings;
+  }
+  return paths.map((path, i) => (paths.indexOf(path) < i ? `${path} (again)` : path));
 }

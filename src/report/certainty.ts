@@ -20,10 +20,9 @@ function guardOf({ looks, asked, samples, metric, task }: CompressReport): Part 
   const words = metricWords(metric);
   if (asked.maxDrop === undefined)
     return html`<p>No largest drop was asked for, so nothing was tested against one.</p>`;
-  const why = html`<p>A search that may try often finds luck. So the tolerance of ${words.shortDifference(asked.maxDrop)} of
-${words.name} was tested on ${counted(samples.certify, imageNoun(task))} of <code>certify</code>, which the search never
-sees, in an order that was fixed beforehand, until a test fails. What is certified breaks the tolerance with a chance of
-${inPercent(1 - asked.confidence, 0)} at most.</p>`;
+  const why = html`<p>The tolerance of ${words.shortDifference(asked.maxDrop)} of ${words.name} was tested on
+${counted(samples.certify, imageNoun(task))} of <code>certify</code>, which the search never sees, in an order fixed beforehand.
+A certificate is wrong with a chance of ${inPercent(1 - asked.confidence, 0)} at most.</p>`;
   if (looks.length === 0) return [why, html`<p>The guard was never asked.</p>`];
   return [
     why,
@@ -64,9 +63,9 @@ function removalsOf({ verification, rounds }: CompressReport): Part {
     ]),
   );
   return html`<p><b class="${passed ? "good" : "bad"}">Removal ${passed ? "is exact" : "failed"}.</b> Before fine-tuning, each
-smaller network computed what the one before it computes with the same channels silenced${
+smaller network computes what the one before it does with the same channels silenced${
     samples > 0 &&
-    html`: on ${counted(samples, "sample")} within <b>${formatScientific(maxError)}</b> of the output's range`
+    html`: within <b>${formatScientific(maxError)}</b> of the output's range on ${counted(samples, "sample")}`
   }.</p>
 ${
   rows.length > 0 &&

@@ -41,8 +41,7 @@ export function drawReport(report: CompressReport, extras: Extras): string {
       ? [shipOf(report, run), remarksOf(report)]
       : [remarksOf(report), shipOf(report, run)]),
     tradeOffOf(report),
-    examplesOf(report, examples),
-    ...(isUnchanged(report) ? [] : [layersOf(report)]),
+    ...(isUnchanged(report) ? [] : [examplesOf(report, examples), layersOf(report)]),
     sparsityOf(report, supports),
     ...(isUnchanged(report) ? [] : [qualityOf(report)]),
     posteriorOf(report),

@@ -43,11 +43,10 @@ export function layersOf(report: CompressReport): Section | undefined {
     title: "Layer by layer",
     body: html`<p>${
       report.groups.length > 0 &&
-      html`${formatInteger(cut)} of ${counted(report.groups.length, "group")} of channels lost some; layers of one group
-can only lose them together. `
+      html`${formatInteger(cut)} of ${counted(report.groups.length, "group")} of channels lost some. `
     }${
       total > 0 &&
-      html`${nameOf(dearest.name)} is the dearest layer now, with ${formatShare(after(dearest) / total)} of all MACs. `
+      html`${nameOf(dearest.name)} has most MACs now: ${formatShare(after(dearest) / total)}. `
     }${shown.length < costly.length && "Layers without MACs are left out."}</p>
 ${keysOf([
   { mark: "bar", color: "before", text: "before" },

@@ -14,8 +14,8 @@ export function packedWords({ packing, result }: Pick<CompressReport, "packing" 
   if ("skipped" in packing) return html`What it takes was not counted: ${packing.skipped}.`;
   const { bytes, bitsPerWeight } = packing;
   return html`It takes <b>${spaced(formatBytes(bytes))}</b>, ${timesOf(result.sizeBytes, bytes)} times less than
-<code>model.onnx</code>: ${bitsPerWeight.toFixed(2)} bits a weight, zeros included. Steps of about 8 bits cost a little
-that is not measured here; with <code>--data</code> and <code>--max-drop</code> it is.`;
+<code>model.onnx</code>: ${bitsPerWeight.toFixed(2)} bits a weight. What rounding to about 8 bits loses is not measured here;
+<code>--data</code> and <code>--max-drop</code> measure it.`;
 }
 
 /** What the bytes are for, by part and by layer, to be unfolded; nothing where they were not counted. */

@@ -60,8 +60,7 @@ ${body}
 </section>
 `,
 )}</main>
-<footer><p>Drawn by Espalier from <code>report.json</code> beside it, which holds all figures. This page is complete in
-itself: it loads nothing, and its one script copies commands.</p></footer>
+<footer><p>Drawn by Espalier from <code>report.json</code>. This page loads nothing; its one script copies commands.</p></footer>
 <script>${trusted(copyScript)}</script>
 </body>
 </html>

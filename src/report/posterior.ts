@@ -95,7 +95,7 @@ function figureOf(
   const chart = drawChart({
     ...{ id: `${id}-chart`, span: "half" },
     label: `${title} over the epochs of learning`,
-    height: () => 190,
+    height: () => 170,
     option: (canvas) => curveOption(canvas, phases, title, write, curves),
   });
   return html`<figure>

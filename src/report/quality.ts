@@ -96,7 +96,7 @@ function calibrationFigure({ calibration }: CompressReport): Html | undefined {
   const chart = drawChart({
     ...{ id: "calibration-chart", span: "half" },
     label: `share right against confidence; calibration error ${ece(before.ece)} before, ${ece(after.ece)} after`,
-    height: () => 230,
+    height: () => 200,
     option: (canvas) => ({
       ...planeOf(
         { title: "confidence of the answer", write: percent, min: 0, max: 100, interval: 20 },
@@ -132,8 +132,8 @@ ${keysOf([
   { mark: "dashes", color: "muted", text: "as sure as right" },
 ])}
 ${chart}
-<figcaption>Calibration: below the dashed line a network is surer than it should be. Its mean distance from the line is
-${ece(before.ece)} before, ${ece(after.ece)} after.</figcaption>
+<figcaption>Calibration: below the dashed line a network is surer than it should be; off it by ${ece(before.ece)} before,
+${ece(after.ece)} after.</figcaption>
 </figure>`;
 }
 

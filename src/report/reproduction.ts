@@ -26,8 +26,7 @@ export function reproductionOf({ config, facts, again, onward }: Reproduction): 
     body: html`<p>${
       again === undefined
         ? "A program began this run with parts of its own, so no command repeats it."
-        : html`From the folder that holds this run: the same version, data and settings give the same network on the same
-kind of machine.`
+        : "From the folder that holds this run; the same version, data and settings give the same network:"
     }</p>
 ${again !== undefined && copyable(again)}
 ${onward.map(([what, command]) => html`<p>${what}</p>\n${copyable(command)}`)}

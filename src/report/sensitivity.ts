@@ -58,7 +58,7 @@ function chartOf(
   return drawChart({
     ...{ id: "sensitivity-chart", span: "full" },
     label: `drop of ${words.name} against the share of a group that is removed; ${plainName(nameFor(colored[0].id), 40)} is the most sensitive group`,
-    height: ({ isNarrow }) => (isNarrow ? 230 : 220),
+    height: ({ isNarrow }) => (isNarrow ? 220 : 200),
     option: (canvas) => ({
       ...planeOf(
         {

@@ -36,10 +36,10 @@ export function shipOf(report: CompressReport, run: string): Section {
 <ol class="steps">
 <li><b>Pack it.</b> ${packedWords(report)}
 ${copyable(`espalier pack ${shellPath(run)} -o ${shellPath(`${run}.esp`)}`)}</li>
-<li><b>Time it on its device.</b> On this machine, with ${counted(latency.threads, "thread")}, it
-${speedOf(latency).predicate()} (${speedOf(latency).interval}); another may differ.
+<li><b>Time it on its device.</b> Here, with ${counted(latency.threads, "thread")}, it ${speedOf(latency).predicate()}
+(${speedOf(latency).interval}).
 ${copyable(`espalier bench ${path("original.onnx")} ${path("model.onnx")}`)}</li>
-<li><b>Check it.</b> Every figure of this page is computed again from the run's files.
+<li><b>Check it.</b> Every figure of this page is computed again.
 ${copyable(`espalier verify ${shellPath(run)}`)}</li>
 </ol>
 ${packedTables(report)}`,

@@ -31,7 +31,7 @@ a { color: var(--link); }
 h1 { font-size: clamp(1.5rem, 5vw, 2.1rem); line-height: 1.2; letter-spacing: -.015em; margin: .1rem 0 .5rem; }
 h2 { font-size: 1.2rem; line-height: 1.3; letter-spacing: -.01em; margin: 0 0 .3rem; }
 h3 { font-size: 1rem; margin: .9rem 0 .2rem; }
-section { margin-top: 1.4rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+section { margin-top: 1.1rem; padding-top: .8rem; border-top: 1px solid var(--line); }
 code { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "Liberation Mono", monospace; }
 code { overflow-wrap: anywhere; }
 small, .muted, figcaption { color: var(--muted); }
@@ -50,7 +50,7 @@ b.good { color: var(--good); }
 b.bad { color: var(--bad); }
 nav { margin: .8rem 0 0; font-size: .9rem; }
 nav ul { display: flex; flex-wrap: wrap; gap: .15rem 1.1rem; margin: 0; padding: 0; list-style: none; }
-nav a { display: inline-block; padding: .3rem 0; text-decoration: none; }
+nav a { display: inline-block; padding: .2rem 0; text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(10.4rem, 1fr)); gap: .7rem; margin: .8rem 0 0;
   padding: 0; }

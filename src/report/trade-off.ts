@@ -29,13 +29,13 @@ export function tradeOffOf(report: CompressReport): Section {
   return { id: "trade-off", title: "What each step cost", body };
 }
 
-function introductionOf({ rounds, chosenRound, baseline, result, task }: CompressReport): Part {
+function introductionOf({ rounds, chosenRound, baseline, task }: CompressReport): Part {
   const attempts = rounds.reduce((sum, round) => sum + round.attempts.length, 0);
   const accepted = rounds.filter((round) => round.isAccepted).length;
   return html`<p>${counted(rounds.length, "round")}, ${counted(attempts, "attempt")}, ${accepted} accepted${
-    chosenRound > 0 && html`; the result is the network after round ${chosenRound}`
-  }. Measured on the ${counted(baseline.select.samples, imageNoun(task))} of <code>select</code>, by which the search
-decides${result.value !== null && ": they flatter what it chose, unlike the figures above"}.</p>`;
+    chosenRound > 0 && html`; the result is that of round ${chosenRound}`
+  }. On the ${counted(baseline.select.samples, imageNoun(task))} of <code>select</code>, which flatter what was chosen by
+them.</p>`;
 }
 
 /** Whether the size of networks is told by their weights that are not 0, as multiply-accumulates do not tell it. */
@@ -116,7 +116,7 @@ function figureOf(report: CompressReport): Part {
   const chart = drawChart({
     ...{ id: "trade-off-chart", span: "full" },
     label: `${words.name} on select against the ${points.size === "MACs" ? "multiply-accumulates" : "weights"} that are left: from ${words.value(baseline.select.value)} at 100 % to ${words.value(last[1])} at ${last[0].toFixed(1)} %`,
-    height: ({ isNarrow }) => (isNarrow ? 240 : 250),
+    height: ({ isNarrow }) => (isNarrow ? 230 : 220),
     option: (canvas) => optionOf(canvas, points, scale, words, asked.maxDrop),
   });
   const { removed, rejected, searched } = points;

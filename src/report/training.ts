@@ -89,7 +89,7 @@ function lossFigure(phases: readonly Phase[], isScored: boolean): Html {
   const chart = drawChart({
     ...{ id: "loss-chart", span: "half" },
     label: "loss over the epochs",
-    height: () => 190,
+    height: () => 170,
     option: (canvas) =>
       curveOption(canvas, phases, "loss", (value) => String(Number(value.toPrecision(3))), [
         { color: "muted", pick: ({ loss }) => loss },
@@ -114,7 +114,7 @@ function metricFigure(
   const chart = drawChart({
     ...{ id: "metric-chart", span: "half" },
     label: `${words.name} over the epochs`,
-    height: () => 190,
+    height: () => 170,
     option: (canvas) =>
       curveOption(canvas, phases, isScored ? words.name : "accuracy", words.tick, [
         ...(hasAccuracy ? [{ color: "muted", pick: ({ accuracy }: Epoch) => accuracy }] : []),

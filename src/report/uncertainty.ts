@@ -17,11 +17,10 @@ export function uncertaintyTable(report: CompressReport): Html | undefined {
   const { uncertainty } = report;
   if (uncertainty === null) return undefined;
   const { posterior } = uncertainty;
-  return html`<p>On the test data, changes of the same images with 95 % intervals. Answers that are sure and wrong raise the
-negative log-likelihood and the Brier score.${
+  return html`<p>Test data; changes are of the same images, with 95 % intervals.${
     posterior !== null &&
-    html` <b>Drawn</b> is the mean of ${counted(posterior.draws, "draw")} from <code>posterior.onnx</code>; its change is that from
-the network of the means.`
+    html` <b>Drawn</b> is the mean of ${counted(posterior.draws, "draw")} from <code>posterior.onnx</code>, compared with the network
+of the means.`
   }</p>
 ${tableOf(report, uncertainty)}`;
 }
@@ -151,7 +150,7 @@ export function coverageFigure({
   const chart = drawChart({
     ...{ id: "coverage-chart", span: "half" },
     label: "share right of the samples that a network is surest of, against how many these are",
-    height: () => 230,
+    height: () => 200,
     option: (canvas) => ({
       ...planeOf(
         { title: "share that is answered", write: percent, min: 50, max: 100, interval: 10 },
@@ -172,7 +171,6 @@ ${keysOf([
   ...(posterior ? [{ mark: "dot" as const, color: "s3", text: "drawn" }] : []),
 ])}
 ${chart}
-<figcaption>Answering only what it is surest of: where the curve rises to the left, the network is right about what it is
-sure of.</figcaption>
+<figcaption>Accuracy of the answers that a network is surest of.</figcaption>
 </figure>`;
 }

@@ -117,7 +117,8 @@ export function describeLook(
 ): string {
   const { name, amount, difference } = metricWords(metric);
   return (
-    `certify, round ${round}: ${name} drops by ${amount(observed)}, at most ${difference(upper)}: ` +
+    `certify, round ${round}: ${name} ${observed < 0 ? "rises" : "drops"} by ${amount(Math.abs(observed))}, ` +
+    `a drop of at most ${difference(upper)}: ` +
     `${passed ? "passed" : "failed"}`
   );
 }

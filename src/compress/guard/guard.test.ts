@@ -117,6 +117,20 @@ describe("words", () => {
     expect(result).toMatchObject({ verdict, words });
   });
 
+  it.each([
+    [
+      -0.002,
+      0.004,
+      2000,
+      "(a gain of 0.2 points observed on 2,000 images of certify, up to 0.4 points)",
+    ],
+    [-0.0005, 0.02, 300, "Not certified: a gain of accuracy of 0.05 points observed on 300 images"],
+    [0, 0.004, 2000, "(0 points observed on 2,000 images of certify, up to 0.4 points)"],
+  ])("call a drop of %d a gain where it is one", async (drop, upper, samples, part) => {
+    const look = async () => ({ drop, upper, samples });
+    expect((await climb(ladderOf("+"), { ...options, look })).words).toContain(part);
+  });
+
   it("say that nothing held on select", async () => {
     const { verdict, words, decisive } = await climb(ladderOf(""), options);
     expect({ verdict, decisive }).toEqual({ verdict: "nothing-to-certify", decisive: undefined });

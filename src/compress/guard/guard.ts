@@ -127,13 +127,14 @@ function explain(
       samplesNeeded,
       words:
         `Certified with ${percent(confidence)} confidence: the drop of ${name} is at most ${tolerance} ` +
-        `(${amount(look.drop)} observed ${onImages(look)}, up to ${amount(look.upper)}).` +
+        `(${look.drop < 0 ? `a gain of ${amount(-look.drop)}` : amount(look.drop)} observed ${onImages(look)}, up to ${amount(look.upper)}).` +
         `${limit}${caveatOf(look, isShare ? maxDrop : undefined)}`,
     };
   }
   const [look] = looks;
   const { drop, upper, samples, level } = look;
-  const observed = `Not certified: a drop of ${name} of ${amount(drop)} observed ${onImages(look)}`;
+  const change = drop < 0 ? "gain" : "drop";
+  const observed = `Not certified: a ${change} of ${name} of ${amount(Math.abs(drop))} observed ${onImages(look)}`;
   if (drop > maxDrop || (drop === maxDrop && upper > maxDrop))
     return {
       verdict: "drop-too-large",
