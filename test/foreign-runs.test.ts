@@ -190,6 +190,22 @@ function changeByte(path: string): void {
   writeFileSync(path, bytes);
 }
 
+it("a result that is not that of its run is neither packed nor evaluated by the name of the run", async () => {
+  const { own } = await copy(made.run);
+  cpSync(join(own, "original.onnx"), join(own, "model.onnx"));
+  for (const argv of [
+    ["pack", own, "-o", join(own, "..", "net.esp")],
+    ["evaluate", own, "--threads", "1"],
+  ]) {
+    const { exitCode, out } = await espalier([...argv, "--json"]);
+    expect(exitCode).toBe(2);
+    expect(JSON.parse(out).error).toMatchObject({
+      code: "RUN_INVALID",
+      message: expect.stringContaining("is not the network that the run ended with"),
+    });
+  }
+});
+
 describe("a run that was stopped is not resumed from", () => {
   it.each([
     ["a byte of the journal", "checkpoint/journal.json", changeByte],

@@ -17,11 +17,12 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Dirent } from "node:fs";
-import { access, lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { type DatasetOptions, datasetOptions } from "../../data/options.ts";
 import { EspalierError } from "../../errors.ts";
+import { fileDigest } from "../../files/file-digest.ts";
 import { fileError, systemCode } from "../../files/file-error.ts";
 import { writeAtomically } from "../../files/model-file.ts";
 import { appendLine, dropHalfLine, readPlainFile } from "../../files/plain-file.ts";
@@ -122,9 +123,11 @@ export function roundPaths(run: string, round: number) {
 
 /** Fails with `RUN_NOT_EMPTY` unless a run can begin at `run`: nothing is there, or an empty folder. */
 export async function requireFree(run: string): Promise<void> {
-  const found = await readdir(run).catch((cause: unknown) => {
+  const found = await readdir(run).catch(async (cause: unknown) => {
     if (systemCode(cause) === "ENOENT") return [];
-    if (systemCode(cause) === "ENOTDIR") return [basename(run)];
+    // A file of this name, or one that is a part of the path.
+    const isFile = systemCode(cause) === "ENOTDIR" && (await isThere(run));
+    if (isFile) return [basename(run)];
     throw fileError(`make the run ${run}`, run, cause);
   });
   if (found.length === 0) return;
@@ -167,10 +170,7 @@ export async function createRun(
 
 /** Whether a run got as far as a checkpoint. */
 export async function hasCheckpoint(run: string): Promise<boolean> {
-  return access(runPaths(run).checkpoint).then(
-    () => true,
-    () => false,
-  );
+  return isThere(runPaths(run).checkpoint);
 }
 
 /** Takes away a run that never got anywhere. */
@@ -200,14 +200,16 @@ export async function readConfig(run: string): Promise<RunConfig> {
   });
 }
 
+async function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Whether a folder is that of a run, or lies in one: it holds what only a run holds. */
 export async function isInRun(folder: string): Promise<boolean> {
   const { config, original, events, checkpoint } = runPaths(folder);
-  const isThere = (path: string) =>
-    lstat(path).then(
-      () => true,
-      () => false,
-    );
   if (await isThere(config))
     for (const path of [original, events, dirname(checkpoint)])
       if (await isThere(path)) return true;
@@ -228,11 +230,26 @@ function filesOf(run: string): readonly string[] {
   return Object.values(files);
 }
 
-/** Where the result of a run lies. Fails with `RUN_INVALID` where there is no run, or one that is not over. */
+const withDigests = z.object({ digests: z.object({ model: z.string() }) });
+
+/**
+ * Where the result of a run lies. Fails with `RUN_INVALID` where there is no run, one that is not over, or one
+ * whose result is not the network that its report is about.
+ */
 export async function resultOf(run: string): Promise<string> {
-  if ((await readReport(run)) !== undefined) return runPaths(run).model;
-  await readConfig(run);
-  throw notOver(run);
+  const { model } = runPaths(run);
+  const report = await readReport(run);
+  if (report === undefined) {
+    await readConfig(run);
+    throw notOver(run);
+  }
+  const { data } = withDigests.safeParse(report);
+  if (data !== undefined && (await fileDigest(model)) !== data.digests.model)
+    throw new EspalierError("RUN_INVALID", `${model} is not the network that the run ended with`, {
+      hint: `\`espalier verify ${run}\` says what else has changed. If you mean this file, name it instead of its folder.`,
+      data: { path: model },
+    });
+  return model;
 }
 
 /** What to say where a run should be over. */
