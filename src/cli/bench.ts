@@ -60,9 +60,11 @@ async function run(paths: readonly string[], flags: Flags, io: Io): Promise<void
   try {
     progress.phase("reading");
     const { writeModel } = await import("../onnx/write.ts");
+    const { requireRunnable } = await import("../measure/run-size.ts");
     const models = await Promise.all(
       paths.map(async (path) => {
         const model = await load(path, flags);
+        requireRunnable(model.graph, flags.dims);
         return { name: path, model: writeModel(model).chunks };
       }),
     );

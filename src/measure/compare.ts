@@ -19,6 +19,7 @@ import { isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, takeGrid, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomFeeds } from "./feeds.ts";
 import { type Finding, findingWhenOptimised, type Judgement, judge } from "./judgement.ts";
+import { requireRunnable } from "./run-size.ts";
 
 /** One comparison. */
 export interface VerificationCheck {
@@ -100,7 +101,7 @@ type Feeds = ReadonlyMap<string, HostTensor>;
  * Runs two networks with the original's inputs and outputs and compares what comes out. Where `places` are
  * given, what comes before saturating ends is compared as well, and what layers compute where outputs prove
  * little.
- * Errors: `RUNTIME_FAILED` when onnxruntime refuses one of them.
+ * Errors: `RUNTIME_FAILED` when onnxruntime refuses one of them, `MODEL_TOO_LARGE`.
  */
 export async function compareModels(
   original: Model,
@@ -111,6 +112,7 @@ export async function compareModels(
   places: Places = { ends: new Map(), layers: [] },
 ): Promise<Verification> {
   const { graph } = original;
+  requireRunnable(graph, dims);
   const { tolerance = defaultTolerance(graph) } = options;
   const feeds = feedsFor(graph, dims, options);
   const comparison = new Comparison({ reference, small, feeds, tolerance, options });

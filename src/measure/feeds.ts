@@ -4,6 +4,7 @@ import type { Dim, Shape, TensorType } from "../ir/graph.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { allocate, type HostTensor, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
+import { requireFeedable } from "./run-size.ts";
 
 /** What free sizes are to be, and from which seed the values come. */
 export interface FeedOptions {
@@ -21,7 +22,7 @@ const defaultSide = 224;
 /**
  * Standard normal values for float inputs; zeros (empty text) for all others, which are indices or
  * flags more often than not. The values depend on seed, input name and shape alone.
- * @throws EspalierError `DATA_MISMATCH` where a size cannot be known.
+ * @throws EspalierError `DATA_MISMATCH` where a size cannot be known, `MODEL_TOO_LARGE` for too many elements.
  */
 export function randomFeeds(
   inputs: readonly (TensorType & { readonly name: string })[],
@@ -55,7 +56,9 @@ function bindShape(
       hint: "Export the network with the shapes of its inputs.",
       data: { input: name },
     });
-  return shape.map((dim, axis) => bindDim(name, shape, dim, axis, options));
+  const bound = shape.map((dim, axis) => bindDim(name, shape, dim, axis, options));
+  requireFeedable(name, bound, shape);
+  return bound;
 }
 
 function bindDim(name: string, shape: Shape, dim: Dim, axis: number, options: FeedOptions): number {
