@@ -1,5 +1,5 @@
 /** @file Data files that are damaged, hostile or at odds: each a typed error that names the file. */
-import { deflateRawSync, gzipSync } from "node:zlib";
+import { crc32, deflateRawSync, gzipSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { cifarFile, folderOf, idxFile, npyFile, zipFile } from "../../test/data-files.ts";
@@ -50,6 +50,15 @@ const gray = await sharp(new Uint8Array(256), { raw: { width: 16, height: 16, ch
   .png()
   .toBuffer();
 const zeros = new Uint8Array(70 * 2 ** 20);
+
+/** A PNG whose header says that it is of this size. */
+function largePng(width: number, height: number): Uint8Array {
+  const bytes = Buffer.from(png);
+  bytes.writeUInt32BE(width, 16);
+  bytes.writeUInt32BE(height, 20);
+  bytes.writeUInt32BE(crc32(bytes.subarray(12, 29)), 29);
+  return bytes;
+}
 
 const cases: Readonly<Record<string, Case>> = {
   "an empty folder": {
@@ -281,6 +290,40 @@ const cases: Readonly<Record<string, Case>> = {
     options: { resize: [8, 8] },
     message: /a.png: is 16x16, its image 20x16/,
   },
+  "a resize beyond all memory": {
+    files: { [images]: idxFile([1, 2, 2]), "dataset.json": '{"resize": [100000, 100000]}' },
+    code: "DATA_MISMATCH",
+    message: /would be 100000x100000x1 when it is resized/,
+  },
+  "a resize of the shorter side whose longer one is beyond all memory": {
+    files: { [images]: idxFile([1, 1, 200]), "dataset.json": '{"resize": 20000}' },
+    code: "DATA_MISMATCH",
+    message: /would be 4000000x20000x1 when it is resized/,
+  },
+  "a resize to one row, whose first pass is beyond all memory": {
+    files: { [images]: idxFile([1, 200, 2]), "dataset.json": '{"resize": [90000000, 1]}' },
+    code: "DATA_MISMATCH",
+    message: /would be 90000000x200x1 when it is resized/,
+  },
+  "a pad beyond all memory": {
+    files: { "test_batch.bin": cifarFile([[1]]), "dataset.json": '{"pad": 1000000}' },
+    code: "DATA_MISMATCH",
+    message: /would be 2000032x2000032x3 when it is padded/,
+  },
+  "IDX: more images than there is memory, of no pixels": {
+    files: { [images]: Buffer.from([0, 0, 8, 3, 255, 255, 255, 255, ...new Array(8).fill(0)]) },
+    message: /samples of shape \[0,0\] hold nothing/,
+  },
+  "npz: a billion samples of nothing": {
+    files: {
+      "a.npz": zipFile([{ name: "x.npy", content: npyFile("|u1", [1e9, 0], new Uint8Array(0)) }]),
+    },
+    message: /samples of shape \[0\] hold nothing/,
+  },
+  "a PNG of 4 x 10^9 pixels in 33 bytes": {
+    files: { "cat/a.png": largePng(65_535, 65_535) },
+    message: /a.png: cannot be decoded/,
+  },
   "a crop larger than the image": {
     files: { [images]: idxFile([1, 2, 2]) },
     options: { crop: [3, 2] },
@@ -323,6 +366,17 @@ describe("a typed error for", () => {
     const failure = await failureOf(files, options);
     expect(failure.message).toMatch(message);
     expect(failure.code).toBe(code ?? "DATA_INVALID");
+  });
+
+  it("a batch beyond all memory", async () => {
+    const path = await folderOf({ [images]: idxFile([80, 2, 2]) });
+    const dataset = await openDataset(path, { pad: 2499 });
+    await expect(
+      dataset.batches("fit", { batchSize: 64 })[Symbol.asyncIterator]().next(),
+    ).rejects.toMatchObject({
+      code: "DATA_MISMATCH",
+      message: expect.stringMatching(/a batch of \d+ samples \[1, 5000, 5000\] has more/),
+    });
   });
 
   it("a folder that does not exist", async () => {

@@ -56,6 +56,7 @@ export function arrayStore(
     throw invalid(file, `samples have shape [${shape}]; expected [N, D], [N, H, W] or 4 axes`);
   const [count, ...sample] = shape;
   const stride = sample.reduce((product, dim) => product * dim, 1);
+  if (count > 0 && stride === 0) throw invalid(file, `samples of shape [${sample}] hold nothing`);
   const order = sample.length === 3 ? channelOrder(sample, preferred) : "hwc";
   const [height, width, channels] =
     sample.length === 1

@@ -118,12 +118,15 @@ function arrange(
   fill: number,
   resizer: (raster: Raster, height: number, width: number) => Raster,
 ): Raster {
+  const { channels } = raster;
+  requireRoom(file, "padded", raster.height + 2 * pad, raster.width + 2 * pad, channels);
   let image = padWith(raster, pad, fill);
-  if (typeof resize === "number") {
-    const shorter = Math.min(image.height, image.width);
-    const scaled = (side: number) => Math.trunc((side * resize) / shorter);
-    image = resizer(image, scaled(image.height), scaled(image.width));
-  } else if (resize !== undefined) image = resizer(image, resize[1], resize[0]);
+  if (resize !== undefined) {
+    const [width, height] = resizedTo(image, resize);
+    // A bilinear resize first changes the width alone.
+    requireRoom(file, "resized", Math.max(height, image.height), width, channels);
+    image = resizer(image, height, width);
+  }
   if (crop === undefined) return image;
   const [width, height] = crop;
   if (width > image.width || height > image.height)
@@ -133,6 +136,25 @@ function arrange(
       "Resize first: --resize WxH, or a smaller --crop.",
     );
   return cropCenter(image, height, width);
+}
+
+function resizedTo({ height, width }: Raster, resize: ImageSize | number): ImageSize {
+  if (typeof resize !== "number") return resize;
+  const shorter = Math.min(height, width);
+  const scaled = (side: number) => Math.trunc((side * resize) / shorter);
+  return [scaled(width), scaled(height)];
+}
+
+/** Elements of an image on its way to a network. */
+const mostElements = 2 ** 27;
+
+function requireRoom(file: string, how: string, height: number, width: number, channels: number) {
+  if (height * width * channels <= mostElements) return;
+  throw mismatch(
+    file,
+    `would be ${width}x${height}x${channels} when it is ${how}; at most ${mostElements} elements are made`,
+    "Say a smaller resize or pad, on the command line or in dataset.json.",
+  );
 }
 
 /** (scale * x - mean) / std of every element, per channel. */

@@ -141,6 +141,7 @@ async function load(source: Source, indices: Int32Array, moves: Moves): Promise<
   await setImmediate();
   const { samples, sampleShape, height, width } = source;
   const { labels, labelMaps } = samples;
+  requireBatch(indices.length, sampleShape);
   const input = new Float32Array(indices.length * sizeOf(sampleShape));
   const maps =
     labelMaps === undefined ? undefined : new Int32Array(indices.length * height * width);
@@ -172,6 +173,18 @@ async function load(source: Source, indices: Int32Array, moves: Moves): Promise<
         : { dtype: "int32", shape: [count, height, width], data: maps },
     indices,
   };
+}
+
+/** Elements of one batch of inputs: 2 GiB of float32. */
+const mostBatchElements = 2 ** 29;
+
+function requireBatch(samples: number, sampleShape: readonly number[]): void {
+  if (samples * sizeOf(sampleShape) <= mostBatchElements) return;
+  throw new EspalierError(
+    "DATA_MISMATCH",
+    `a batch of ${samples} samples [${sampleShape.join(", ")}] has more than ${mostBatchElements} elements`,
+    { hint: "Take smaller batches or smaller images.", data: { samples, sampleShape } },
+  );
 }
 
 function otherSize(file: string, map: Raster, image: Raster): EspalierError {

@@ -16,7 +16,7 @@ export const fuzz: Fuzz = {
     inspect(model);
     const { bytes, isReached } = prune(model, {
       method: "magnitude",
-      targets: { macs: 0.7 },
+      targets: pick.onceIn(2) ? { macs: 0.7 } : { params: 0.7 },
       selectsInputs: pick.onceIn(3),
     });
     verifyGraph(readModel(concatBytes(bytes)).graph);
