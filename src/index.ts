@@ -81,6 +81,7 @@ export { type LoadOptions, loadModel, saveModel } from "./files/model-file.ts";
 export { loadPlan, planPathFor, savePruned } from "./files/plan-file.ts";
 /** Losses as graph functions, for objectives of one's own. */
 export * as losses from "./grad/losses.ts";
+export type { AnswerOptions } from "./measure/answers.ts";
 export {
   type BenchModel,
   type BenchOptions,
@@ -99,6 +100,7 @@ export {
   evaluate,
   evaluateClasses,
   evaluateMaps,
+  type LabelledEvaluation,
 } from "./measure/evaluate.ts";
 export { uncertaintyChange, uncertaintyOf } from "./measure/outcome-uncertainty.ts";
 export {
@@ -112,11 +114,17 @@ export {
 } from "./measure/outcomes.ts";
 export { loadOutcomes, saveOutcomes } from "./measure/outcomes-file.ts";
 export { type LabellingOptions, withLabelsFrom } from "./measure/pseudo-labels.ts";
+export { withAnswersFrom } from "./measure/pseudo-outputs.ts";
 export type {
   ClassOverlap,
   MapPredictions,
   SegmentationEvaluation,
 } from "./measure/segmentation.ts";
+export type {
+  OutputErrors,
+  OutputSimilarity,
+  SimilarityEvaluation,
+} from "./measure/similarity.ts";
 export type { Estimate, Interval } from "./measure/statistics.ts";
 export type { ClassCount, ClassificationEvaluation, Predictions } from "./measure/tally.ts";
 export type {

@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { GraphBuilder } from "../src/ir/builder.ts";
-import { tensorOf } from "../src/tensor/host-tensor.ts";
+import { int64Vector, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { npyFile, zipFile } from "./data-files.ts";
@@ -118,6 +118,102 @@ const ends = [
     },
   },
 ];
+
+/**
+ * A detector of one class in 16 places of 8 x 8 images: the chance that something is there, and a box. Its file
+ * fixes the batch at 1, and shapes in which it takes part, as exporters write them.
+ */
+async function detector(folder: string): Promise<string> {
+  const random = randomOf(3, "detector");
+  const pieces = modelOf((b) => {
+    b.input("x", "float32", [1, 3, 8, 8]);
+    const conv = (input: string, name: string, dims: readonly number[], stride = 1) => {
+      const count = dims.reduce((product, dim) => product * dim, 1);
+      const deviation = Math.sqrt(2 / (count / dims[0]));
+      const w = b.constant(
+        `${name}.w`,
+        tensorOf(
+          "float32",
+          dims,
+          random.normals(count).map((v) => v * deviation),
+        ),
+      );
+      const c = b.constant(`${name}.b`, tensorOf("float32", [dims[0]], Array(dims[0]).fill(0.1)));
+      const pads = dims[2] === 3 ? [1, 1, 1, 1] : [0, 0, 0, 0];
+      return b.node("Conv", [input, w, c], { pads, strides: [stride, stride] }, { name })[0];
+    };
+    const relu = (input: string) => b.node("Relu", [input])[0];
+    const first = relu(conv("x", "conv1", [12, 3, 3, 3], 2));
+    const body = relu(conv(first, "conv2", [16, 12, 3, 3]));
+    const head = (name: string, channels: number) => {
+      const [rows] = b.node("Transpose", [conv(body, name, [channels, 16, 1, 1])], {
+        perm: [0, 2, 3, 1],
+      });
+      return b.node("Reshape", [rows, b.constant(`${name}.s`, int64Vector([1, -1, channels]))])[0];
+    };
+    b.node("Sigmoid", [head("cls", 1)], {}, { outputs: ["scores"] });
+    b.node("Identity", [head("box", 4)], {}, { outputs: ["boxes"] });
+    b.output("scores", { dtype: "float32", shape: [1, 16, 1] });
+    b.output("boxes", { dtype: "float32", shape: [1, 16, 4] });
+  });
+  const path = join(folder, "detector.onnx");
+  await writeFile(path, Buffer.concat(pieces));
+  return path;
+}
+
+/** The same images without their classes. */
+async function unlabelled(folder: string): Promise<string> {
+  const [count, pixels] = [160, 3 * 8 * 8];
+  const random = randomOf(1, "unlabelled");
+  const x = Uint8Array.from({ length: count * pixels }, () => random.integer(256));
+  const content = npyFile("|u1", [count, 3, 8, 8], x);
+  const path = join(folder, "images.npz");
+  await writeFile(path, zipFile([{ name: "x.npy", content }]));
+  return path;
+}
+
+describe("a detector without labels", () => {
+  it("is compressed by the similarity of all of its outputs, which tuning raises", async () => {
+    const folder = await emptyFolder();
+    const data = await unlabelled(folder);
+    const model = await detector(folder);
+    const run = join(folder, "run");
+    const { out, err } = await espalier([
+      ...["compress", model, "--data", data, "-o", run, "--macs", "0.6", "--rounds", "1"],
+      ...["--epochs", "20", "--lr", "0.01", "--threads", "1", "--bench-seconds", "0.1", "--json"],
+    ]);
+    expect(err).not.toContain("error");
+    const report = JSON.parse(out);
+    expect(report).toMatchObject({ metric: "similarity", task: "outputs", hasLabels: false });
+    expect(report.baseline.select.value).toBe(1);
+    const [{ removed, tuned }] = report.rounds[0].attempts;
+    expect(tuned.value).toBeGreaterThan(removed.value + 0.02);
+    const small = join(run, "model.onnx");
+
+    const against = ["--data", data, "--against", model, "--json"];
+    const evaluated = JSON.parse((await espalier(["evaluate", small, ...against])).out);
+    expect(evaluated).toMatchObject({ metric: "similarity", against: model });
+    expect(evaluated.value).toBeCloseTo(report.result.value, 9);
+    expect(evaluated.outputs.map(({ output }: { output: string }) => output)).toEqual([
+      "scores",
+      "boxes",
+    ]);
+    // The run knows its original.
+    const ofRun = JSON.parse((await espalier(["evaluate", run, "--json"])).out);
+    expect(ofRun.value).toBe(evaluated.value);
+    expect((await espalier(["verify", run])).exitCode).toBe(0);
+  });
+
+  it("is not taken for a classifier of its places", async () => {
+    const folder = await emptyFolder();
+    const { exitCode, err } = await espalier([
+      ...["evaluate", await detector(folder), "--data", await brightness(folder)],
+    ]);
+    expect(exitCode).not.toBe(0);
+    expect(err).toContain("no output of shape [N, classes]; it has scores [1, 16, 1]");
+    expect(err).toContain("--output-name");
+  });
+});
 
 describe("a classifier that ends in", () => {
   it.each(ends)("$what is trained and evaluated", async ({ shape, kind, end }) => {

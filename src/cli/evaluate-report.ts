@@ -1,6 +1,7 @@
 /** @file What `evaluate` shows a person. */
 import type { Evaluation } from "../measure/evaluate.ts";
 import type { SegmentationEvaluation } from "../measure/segmentation.ts";
+import type { SimilarityEvaluation } from "../measure/similarity.ts";
 import type { Estimate } from "../measure/statistics.ts";
 import type { ClassificationEvaluation } from "../measure/tally.ts";
 import { inPercent, metricWords } from "../measure/words.ts";
@@ -8,28 +9,88 @@ import { formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
-/** The figures as tables; those of single classes where they are asked for. */
-export function describeEvaluation(evaluation: Evaluation, showsClasses: boolean, io: Io): string {
-  const { samples, split, output, classes, outputKind } = evaluation;
-  const isMaps = evaluation.metric === "miou";
+/** What to show of an evaluation, besides its figures. */
+export interface EvaluationView {
+  /** Whether single classes are shown, too. */
+  readonly showsClasses: boolean;
+  /** The network whose answers stand in for labels. */
+  readonly against: string | undefined;
+}
+
+/** The figures as tables. */
+export function describeEvaluation(
+  evaluation: Evaluation,
+  { showsClasses, against }: EvaluationView,
+  io: Io,
+): string {
+  const { samples, split } = evaluation;
   const table = drawTable(
     [
-      { title: "metric" },
+      { title: "metric", isFlexible: true },
       { title: "value", align: "right" },
       { title: "95 % interval", align: "right" },
     ],
-    isMaps ? mapRows(evaluation) : classRows(evaluation),
+    rowsOf(evaluation, against !== undefined),
     io,
   );
   const facts = drawFacts(
     [
-      [isMaps ? "images" : "samples", `${formatInteger(samples)} (${split})`],
-      ["output", `${output}, ${classes} classes, ${outputKind}`],
+      [evaluation.metric === "miou" ? "images" : "samples", `${formatInteger(samples)} (${split})`],
+      ...(against === undefined ? [] : [["against", against] as const]),
+      ["output", describeOutput(evaluation)],
     ],
     io.columns,
   );
-  if (isMaps) return [table, facts, describeOverlaps(evaluation, io)].join("\n");
-  return [table, facts, ...(showsClasses ? [describeClasses(evaluation, io)] : [])].join("\n");
+  if (evaluation.metric === "miou")
+    return [table, facts, describeOverlaps(evaluation, io)].join("\n");
+  const isClassifier = evaluation.metric === "top1" && showsClasses;
+  return [table, facts, ...(isClassifier ? [describeClasses(evaluation, io)] : [])].join("\n");
+}
+
+function describeOutput(evaluation: Evaluation): string {
+  if (evaluation.metric === "similarity")
+    return evaluation.outputs.length === 1
+      ? evaluation.outputs[0].output
+      : `${evaluation.outputs.length} outputs`;
+  const { output, classes, outputKind } = evaluation;
+  return `${output}, ${classes} classes, ${outputKind}`;
+}
+
+function rowsOf(evaluation: Evaluation, isAgreement: boolean): string[][] {
+  switch (evaluation.metric) {
+    case "miou":
+      return isAgreement ? mapAgreementRows(evaluation) : mapRows(evaluation);
+    case "top1":
+      return isAgreement ? agreementRows(evaluation) : classRows(evaluation);
+    case "similarity":
+      return similarityRows(evaluation);
+    default:
+      return evaluation satisfies never;
+  }
+}
+
+/** The answers of another network are no truth: losses and calibration against them say nothing. */
+function agreementRows({ top1, top5, classes }: ClassificationEvaluation): string[][] {
+  return [
+    ["agreement", ...share(top1)],
+    ...(classes > 5 ? [["its answer among the five surest", ...share(top5)]] : []),
+  ];
+}
+
+function mapAgreementRows({ miou, pixelAccuracy }: SegmentationEvaluation): string[][] {
+  return [
+    ["agreement (mean IoU)", ...share(miou)],
+    ["pixels that agree", ...share(pixelAccuracy)],
+  ];
+}
+
+function similarityRows({ value, ci95, outputs }: SimilarityEvaluation): string[][] {
+  return [
+    ["similarity of all outputs", ...share({ value, ci95 })],
+    ...(outputs.length > 1
+      ? outputs.map(({ output, ...own }) => [`similarity of ${output}`, ...share(own)])
+      : []),
+  ];
 }
 
 function classRows(evaluation: ClassificationEvaluation): string[][] {

@@ -1,6 +1,6 @@
 /** @file What `evaluate RUN --posterior-samples` shows. */
 import type { RunEvaluation } from "../compress/runs/evaluate-run.ts";
-import type { Evaluation } from "../measure/evaluate.ts";
+import type { LabelledEvaluation } from "../measure/evaluate.ts";
 import type { Estimate } from "../measure/statistics.ts";
 import { inPercent, inPoints, metricWords } from "../measure/words.ts";
 import { formatInteger } from "../report/text.ts";
@@ -9,7 +9,7 @@ import { drawFacts, drawTable } from "./table.ts";
 
 /** The JSON document: both evaluations without what was said of each sample. */
 export function figuresOfRun({ mean, posterior, ...rest }: RunEvaluation): unknown {
-  const figuresOf = ({ predictions, ...figures }: Evaluation) => figures;
+  const figuresOf = ({ predictions, ...figures }: LabelledEvaluation) => figures;
   return { ...rest, mean: figuresOf(mean), posterior: figuresOf(posterior) };
 }
 
@@ -75,7 +75,7 @@ export function describeRunEvaluation(found: RunEvaluation, showsClasses: boolea
 }
 
 /** Of label maps the IoU of each class, else the share that is right. */
-function describeClasses(mean: Evaluation, posterior: Evaluation, io: Io): string {
+function describeClasses(mean: LabelledEvaluation, posterior: LabelledEvaluation, io: Io): string {
   const [first, second] = [classesOf(mean), classesOf(posterior)];
   return drawTable(
     [
@@ -100,7 +100,7 @@ interface ClassFigure {
   readonly value: number | null;
 }
 
-function classesOf(evaluation: Evaluation): readonly ClassFigure[] {
+function classesOf(evaluation: LabelledEvaluation): readonly ClassFigure[] {
   const nameOf = (of: { readonly name: string | undefined; readonly label: number }) =>
     of.name ?? String(of.label);
   if (evaluation.metric === "miou")

@@ -3,7 +3,7 @@ import { Command } from "commander";
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
-import type { EvaluateOptions } from "../measure/evaluate.ts";
+import type { EvaluateOptions, Evaluation } from "../measure/evaluate.ts";
 import { describeMetric } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
 import { escapeForTerminal } from "../report/text.ts";
@@ -16,23 +16,26 @@ import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
+  addOutputNameOption,
   addThreadsOption,
   isFolder,
   load,
   type ModelFlags,
+  type OutputFlags,
+  outputNameOf,
 } from "./model-options.ts";
-import { newProgress } from "./progress.ts";
+import { newProgress, type Progress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
 
 /** Flags of `espalier evaluate`, as they are read. */
-export interface Flags extends DataFlags, IsolationFlags, ModelFlags {
+export interface Flags extends DataFlags, IsolationFlags, ModelFlags, OutputFlags {
   readonly data?: string;
   readonly split: Role;
   readonly posteriorSamples?: number;
   readonly seed?: number;
   readonly limit?: number;
   readonly batch?: number;
-  readonly output?: string;
+  readonly against?: string;
   readonly threads?: number;
   readonly perClass?: true;
   readonly json?: true;
@@ -44,6 +47,12 @@ the classes that occur, Dice and pixel accuracy, with intervals over images, and
 IoU and Dice of each class. A network with a single output channel tells two
 classes apart.
 
+With --against, another network stands in for labels. A classifier is measured
+by how often it gives the same answer, a network that segments by mean IoU with
+the other's maps, and every other one, such as a detector, by the similarity of
+each output: 1 - squared error / variance of the other's output over images, at
+least 0 for each image. 100 % is the same, 0 % no better than one answer for all.
+
 What lies in DIR is recognised: IDX files (MNIST and kin, and images with label
 maps), CIFAR binary batches, class folders of images, images/ beside masks/, npz
 files with x and y. A file dataset.json beside the data may hold the data flags.
@@ -52,6 +61,7 @@ dataset.json; flags win over both.
 
 MODEL may be the folder of a run that is over, for its result. The data are
 those of the run unless --data names others, and are read as the run read them.
+Without labels it is measured against the original of the run.
 
 With --posterior-samples, MODEL is the folder of a finished run of compress by a
 method that learns a posterior: its result at the means of the weights, beside
@@ -64,6 +74,7 @@ Examples:
   espalier evaluate net.onnx --data photos --resize 256 --crop 224x224 --json
   espalier evaluate net.onnx --data pixels --scale 1 --layout nhwc --limit 1000
   espalier evaluate unet.onnx --data camvid --ignore-label 11
+  espalier evaluate small.onnx --data photos --against net.onnx
   espalier evaluate run --per-class
   espalier evaluate run --posterior-samples 20 --json`;
 
@@ -76,12 +87,12 @@ export function evaluateCommand(io: Io): Command {
     .addOption(roleOption("test"))
     .option("--limit <n>", "only the first n samples of the split", integerFrom(1))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
-    .option("--output <name>", "the output to measure")
+    .option("--against <MODEL>", "measure agreement with this network; needs no labels")
     .option("--per-class", "show the accuracy of each class too")
     .option("--posterior-samples <n>", "draws from the posterior of a run", integerFrom(1))
     .option("--seed <n>", "of draws and resampling (default 0)", integerFrom(0))
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(addOutputNameOption(command)))));
   return addDataOptions(command).action((path: string, flags: Flags) =>
     inHost(flags, () => run(path, flags, io), io.signal),
   );
@@ -92,10 +103,11 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   const onNote = (note: string) => progress.note(escapeForTerminal(note));
   const options: EvaluateOptions = {
     ...{ split: flags.split, limit: flags.limit, batchSize: flags.batch },
-    ...{ output: flags.output, threads: flags.threads, seed: flags.seed },
+    ...{ output: outputNameOf(flags), threads: flags.threads, seed: flags.seed },
     signal: io.signal,
     onProgress({ done, total, metric, value }) {
-      progress.step({ done, total, unit: "samples", note: describeMetric(metric, value) });
+      const told = flags.against === undefined || metric === "similarity" ? metric : "agreement";
+      progress.step({ done, total, unit: "samples", note: describeMetric(told, value) });
     },
   };
   try {
@@ -111,7 +123,8 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
       return;
     }
     progress.phase("reading");
-    const { model, dataset } = await readBoth(path, flags, onNote);
+    const how = { options, progress, onNote };
+    const { model, dataset, against } = await readBoth(path, flags, how);
     const { evaluate } = await import("../measure/evaluate.ts");
     const { writeModel } = await import("../onnx/write.ts");
     const { withSizes } = await import("../structure/bound-sizes.ts");
@@ -122,29 +135,79 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     progress.end();
     if (flags.json) {
       const { predictions, ...figures } = evaluation;
-      writeJson(io, figures);
-    } else io.out(describeEvaluation(evaluation, flags.perClass ?? false, io));
+      writeJson(
+        io,
+        against === undefined ? figures : { ...figures, ...agreement(figures, against) },
+      );
+    } else {
+      const view = { showsClasses: flags.perClass ?? false, against };
+      io.out(describeEvaluation(evaluation, view, io));
+    }
   } finally {
     progress.end();
   }
 }
 
+/** The metric where answers of a network stand in for labels, and whose they are. */
+function agreement(
+  { metric }: Pick<Evaluation, "metric">,
+  against: string,
+): { readonly metric: string; readonly against: string } {
+  return { metric: metric === "similarity" ? metric : "agreement", against };
+}
+
+/** What is evaluated, on what. */
+interface Subject {
+  readonly model: Model;
+  readonly dataset: Dataset;
+  /** The network whose answers stand in for labels. */
+  readonly against: string | undefined;
+}
+
+/** How networks are run, and what is said on the way. */
+interface Reading {
+  readonly options: EvaluateOptions;
+  readonly progress: Progress;
+  readonly onNote: (note: string) => void;
+}
+
 /** The network and its data: of a file, or of a run, which knows its own. */
-async function readBoth(
-  path: string,
-  flags: Flags,
-  onNote: (note: string) => void,
-): Promise<{ readonly model: Model; readonly dataset: Dataset }> {
-  const { data } = flags;
+async function readBoth(path: string, flags: Flags, how: Reading): Promise<Subject> {
+  const { data, against } = flags;
   if (await isFolder(path)) {
-    const { resultOf } = await import("../compress/runs/run-folder.ts");
+    const { resultOf, runPaths } = await import("../compress/runs/run-folder.ts");
     const { openRunData } = await import("../compress/runs/evaluate-run.ts");
     const model = await load(await resultOf(path), flags);
+    const { onNote } = how;
     const dataOptions = dataOptionsOf(flags);
-    return { model, dataset: await openRunData(path, { data, dataOptions, onNote }) };
+    const dataset = await openRunData(path, { data, dataOptions, onNote });
+    const original = dataset.labelKind === "none" ? runPaths(path).original : undefined;
+    return measuredAgainst(against ?? original, { model, dataset }, flags, how);
   }
   if (data === undefined)
     throw new EspalierError("USAGE", "no data set was named", { hint: "Give --data DIR." });
   const model = await load(path, flags);
-  return { model, dataset: await open(data, flags, model) };
+  const dataset = await open(data, flags, model);
+  return measuredAgainst(against, { model, dataset }, flags, how);
+}
+
+/** With the answers of another network in the place of labels, where one was named. */
+async function measuredAgainst(
+  against: string | undefined,
+  { model, dataset }: Pick<Subject, "model" | "dataset">,
+  flags: Flags,
+  { options: { output, threads, signal }, progress }: Reading,
+): Promise<Subject> {
+  if (against === undefined) return { model, dataset, against };
+  progress.phase("running the network to compare with");
+  const { withAnswersFrom } = await import("../measure/pseudo-outputs.ts");
+  const { writeModel } = await import("../onnx/write.ts");
+  const { sessionOptionsOf } = await import("../runtime/session.ts");
+  const other = await load(against, flags);
+  const session = sessionOptionsOf({ threads, signal });
+  return {
+    model,
+    dataset: await withAnswersFrom(dataset, writeModel(other).chunks, { ...session, output }),
+    against,
+  };
 }

@@ -31,6 +31,25 @@ export function addThreadsOption(command: Command): Command {
   return command.option("--threads <n>", "threads inside an operator", integerFrom(1));
 }
 
+/** Flags that name the output to measure. */
+export interface OutputFlags {
+  readonly outputName?: string;
+  /** What version 0.1 called it, where no folder is written. */
+  readonly output?: string;
+}
+
+/** Adds `--output-name`, and its former name `--output`, which elsewhere is the place of the result. */
+export function addOutputNameOption(command: Command): Command {
+  return command
+    .option("--output-name <name>", "the output to measure (default: by its shape)")
+    .addOption(new Option("--output <name>", "the former name of --output-name").hideHelp());
+}
+
+/** The output that the flags name. */
+export function outputNameOf({ outputName, output }: OutputFlags): string | undefined {
+  return outputName ?? output;
+}
+
 /** Adds `--json`. */
 export function addJsonOption(command: Command): Command {
   return command.option("--json", "print one JSON document instead of text");

@@ -47,7 +47,7 @@ export function addTuningOptions(command: Command): Command {
 }
 
 /** What tuning has in common with measuring. */
-const shared = new Set(["batchSize", "limit", "threads", "provider"]);
+const shared = new Set(["batchSize", "limit", "threads", "provider", "outputName"]);
 
 /** Whether flags were given that only tuning reads. */
 export function isTuningGiven(flags: TuningFlags): boolean {
@@ -66,14 +66,24 @@ export async function measured(
   progress: Progress,
 ): Promise<PackedWithin | PackedTuned | undefined> {
   const { data, maxDrop, tuneEpochs, limit, batch: batchSize, threads, provider } = flags;
+  const { outputName: output } = flags;
   if (data === undefined) return undefined;
-  const dataset = await open(data, flags, model);
-  const examineOptions = {
+  const { withLabelsOrAnswers } = await import("../measure/pseudo-outputs.ts");
+  const { sessionOptionsOf } = await import("../runtime/session.ts");
+  const { writeModel } = await import("../onnx/write.ts");
+  const session = sessionOptionsOf({
     signal: io.signal,
+    threads,
+    providers: provider === undefined ? undefined : [provider],
+  });
+  const samples = await open(data, flags, model);
+  const { chunks } = writeModel(model);
+  const dataset = await withLabelsOrAnswers(samples, chunks, { ...session, output });
+  const examineOptions = {
+    ...session,
     ...(limit !== undefined && { limit }),
     ...(batchSize !== undefined && { batchSize }),
-    ...(threads !== undefined && { threads }),
-    ...(provider !== undefined && { providers: [provider] }),
+    ...(output !== undefined && { output }),
     pack: options,
   };
   const tuning = tuneEpochs === undefined ? undefined : await tuningOf(model, dataset, flags);

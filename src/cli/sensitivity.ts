@@ -10,9 +10,12 @@ import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
   addJsonOption,
   addModelOptions,
+  addOutputNameOption,
   addThreadsOption,
   load,
   type ModelFlags,
+  type OutputFlags,
+  outputNameOf,
 } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
 import { addGroupOptions, type GroupFlags } from "./removal-options.ts";
@@ -20,13 +23,12 @@ import { describeSensitivity } from "./sensitivity-report.ts";
 import { integerFrom } from "./values.ts";
 
 /** Flags of `espalier sensitivity`, as they are read. */
-export interface Flags extends DataFlags, GroupFlags, IsolationFlags, ModelFlags {
+export interface Flags extends DataFlags, GroupFlags, IsolationFlags, ModelFlags, OutputFlags {
   readonly data: string;
   readonly method?: string;
   readonly split: Role;
   readonly limit?: number;
   readonly batch?: number;
-  readonly output?: string;
   readonly points?: number;
   readonly seed?: number;
   readonly threads?: number;
@@ -39,7 +41,8 @@ without fine-tuning, and the network is measured: one run over the samples for
 each group and share. Five points are 10, 30, 50, 70 and 90 % of what may go. A
 drop is the original's metric minus the thinned network's, on the same samples;
 --json gives its interval, and the share of the MACs that is left. Images
-without labels will do: the drop is then one of agreement with the original.
+without labels will do: the drop is then one of agreement with the original, or
+of the similarity of its outputs where they tell no classes apart.
 
 A group whose drop stays small is wider than it need be; one whose drop is large
 from the start is best left alone (\`compress --except GROUP\`).
@@ -63,9 +66,8 @@ export function sensitivityCommand(io: Io): Command {
   addGroupOptions(command)
     .option("--seed <n>", "of a method that is random (default 0)", integerFrom(0))
     .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
-    .option("--output <name>", "the output to measure")
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(addOutputNameOption(command)))));
   return addDataOptions(command).action(async (path: string, flags: Flags) => {
     const measured = await inHost(flags, () => run(path, flags, io), io.signal);
     if (flags.json) writeJson(io, measured);
@@ -74,8 +76,9 @@ export function sensitivityCommand(io: Io): Command {
 }
 
 async function run(path: string, flags: Flags, io: Io): Promise<Sensitivity> {
-  const { split, limit, batch: batchSize, output, threads, points, method, seed, dims } = flags;
+  const { split, limit, batch: batchSize, threads, points, method, seed, dims } = flags;
   const { only, except } = flags;
+  const output = outputNameOf(flags);
   const progress = newProgress(io);
   try {
     progress.phase("reading");

@@ -27,6 +27,7 @@ export interface TrainingFlags {
   readonly decay?: number;
   readonly clip?: number;
   readonly keepZeros?: true;
+  readonly outputName?: string;
   readonly loss?: TrainSettingsInput["loss"];
   readonly labelSmoothing?: number;
   readonly augment?: TrainSettingsInput["augment"];
@@ -93,6 +94,7 @@ export function addLearningOptions(
     .option("--decay <number>", "weight decay (default 0; adamw 0.01)", nonNegativeValue)
     .option("--clip <norm>", "largest norm of all gradients together", positiveValue)
     .optionsGroup("What is learnt")
+    .option("--output-name <name>", "the output that counts (default: by its shape)")
     .addOption(
       new Option("--loss <name>", "of labels (default ce)")
         .choices([...lossNames])
@@ -116,10 +118,12 @@ export function addLearningOptions(
 export function trainingSettingsOf(flags: TrainingFlags): Omit<TrainSettingsInput, "epochs"> {
   const { schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit } = flags;
   const { epochSamples } = flags;
+  const { outputName } = flags;
   const { loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery } = flags;
   const given = {
     ...{ schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit },
     epochSamples,
+    outputName,
     ...{ loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery },
     ...{ batchSize: flags.batch, learningRate: flags.lr, clipNorm: flags.clip },
     keepsZeros: flags.keepZeros,

@@ -18,7 +18,10 @@ const remaining = z.object({
 });
 const figures = { macs: z.number(), params: z.number(), sizeBytes: z.number() };
 
-/** A metric on a role: `top1`, `miou`, `agreement` with the original, or the user's own. */
+/**
+ * A metric on a role: `top1`, `miou`, `agreement` with the original, `similarity` of its outputs to the
+ * original's, or the user's own.
+ */
 export const measured = z.object({
   value: z.number(),
   ci95: interval,
@@ -137,7 +140,8 @@ export const compressReport = z.object({
   method: z.string(),
   methodOptions: z.record(z.string(), z.string()),
   seed: z.number(),
-  task: z.enum(["classification", "segmentation", "custom"]),
+  /** `outputs`: what else a network may be for; its outputs are compared with the original's. */
+  task: z.enum(["classification", "segmentation", "outputs", "custom"]),
   metric: z.string(),
   /** False where the metric is agreement with the original, as there are no labels. */
   hasLabels: z.boolean(),

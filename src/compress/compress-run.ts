@@ -21,7 +21,7 @@ import { structureOf } from "../structure/units.ts";
 import { baselineWarnings } from "./baseline-warnings.ts";
 import type { CompressReport } from "./compress-report.ts";
 import { type CompressSettingsInput, compressSettingsOf } from "./compress-settings.ts";
-import type { CompressContext } from "./context.ts";
+import { type CompressContext, judgedBy } from "./context.ts";
 import { type CustomParts, customConfig, requireSameParts } from "./custom.ts";
 import { requireFeasible } from "./feasible.ts";
 import { finish } from "./finish.ts";
@@ -74,11 +74,13 @@ export async function compressRun(
   requireOptions(anyMethodNamed(settings.method), new Map(Object.entries(settings.methodOptions)));
   await requireFree(run);
   hooks.onPhase?.("reading");
-  const { model, dataset, options } = await readRequest(request);
-  requireFeasible(structureOf(model.graph, settings), dataset, settings, custom);
+  const { model, dataset: samples, options } = await readRequest(request);
+  const hasLabels = samples.labelKind !== "none";
+  const dataset = await judgedBy(model, samples, settings, custom, hooks.signal);
+  requireFeasible(structureOf(model.graph, settings), dataset, settings, custom, hasLabels);
   const config: CompressConfig = {
     ...{ version: 1, command: "compress", versions: { ...versions() } },
-    ...{ network, externalData, hasLabels: dataset.labelKind !== "none" },
+    ...{ network, externalData, hasLabels },
     custom: customConfig(custom),
     data: { path: resolve(request.data), digest: await dataset.digest(), options },
     settings,

@@ -3,16 +3,18 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Outcomes } from "../measure/outcomes.ts";
+import { withLabelsOrAnswers } from "../measure/pseudo-outputs.ts";
 import type { AnyMethod } from "../methods/learned-method.ts";
 import type { MethodContext } from "../methods/method.ts";
 import { type Model, readModel } from "../onnx/read.ts";
-import { concatBytes, type ModelBytes } from "../onnx/write.ts";
-import type { ModelSource, SessionOptions } from "../runtime/session.ts";
+import { concatBytes, type ModelBytes, writeModel } from "../onnx/write.ts";
+import { type ModelSource, type SessionOptions, sessionOptionsOf } from "../runtime/session.ts";
 import type { Cost } from "../structure/cost.ts";
 import { countWeights } from "../structure/layer-weights.ts";
 import type { Structure } from "../structure/units.ts";
 import type { TrainOptions } from "../train/options.ts";
 import { type CompressSettings, rulesOf } from "./compress-settings.ts";
+import type { CustomParts } from "./custom.ts";
 import type { Journal } from "./runs/journal.ts";
 import type { RunHooks } from "./runs/run-hooks.ts";
 import { trainOptionsOf } from "./training/train-settings.ts";
@@ -67,7 +69,10 @@ export function methodContextOf(structure: Structure, settings: CompressSettings
   return { structure, seed: settings.tuning.seed, options, rules: rulesOf(settings) };
 }
 
-/** How a network is tuned in a round. The original teaches where that is asked for, or nobody has labelled the data. */
+/**
+ * How a network is tuned in a round. The original teaches where that is asked for, or nobody has labelled the
+ * data; what it teaches is its answers where the data hold them.
+ */
 export function tuningOf(
   settings: CompressSettings,
   dataset: Dataset,
@@ -77,6 +82,22 @@ export function tuningOf(
   const teacher = settings.distills || !hasLabels ? original : undefined;
   const tuning = { ...settings.tuning, epochs: Math.max(1, settings.epochs) };
   return trainOptionsOf(tuning, dataset, teacher);
+}
+
+/**
+ * The samples, with the answers of the original where nobody has labelled them and no metric of the caller's
+ * judges. Fails as `withAnswersFrom`.
+ */
+export async function judgedBy(
+  original: Model,
+  samples: Dataset,
+  { tuning: { outputName: output, provider, threads } }: CompressSettings,
+  { metric }: CustomParts,
+  signal: AbortSignal | undefined,
+): Promise<Dataset> {
+  if (metric !== undefined) return samples;
+  const session = sessionOptionsOf({ providers: [provider], threads, signal });
+  return withLabelsOrAnswers(samples, writeModel(original).chunks, { ...session, output });
 }
 
 /** A model that was written just now. */

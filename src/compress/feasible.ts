@@ -16,6 +16,7 @@ import { requireCountable } from "./unknown-costs.ts";
  * Makes sure that the method can score the network with its options, that the settings name layers that there are,
  * and that the network can be trained as they say, where it is trained at all. Fails as `compressRun`.
  *
+ * @param hasLabels Of the user; what `dataset` has may be the original's answers.
  * @returns What a method that needs no training proposes; one that trains has to learn first.
  */
 export function requireFeasible(
@@ -23,6 +24,7 @@ export function requireFeasible(
   dataset: Dataset,
   settings: CompressSettings,
   { objective }: CustomParts = {},
+  hasLabels = dataset.labelKind !== "none",
 ): Proposal | undefined {
   const { graph } = structure.analysis;
   requireCountable(structure, settings.targets);
@@ -31,7 +33,6 @@ export function requireFeasible(
   const method = anyMethodNamed(settings.method);
   if (isLearned(method)) method.learningEpochs(context);
   const proposal = isLearned(method) ? undefined : method.propose(context);
-  const hasLabels = dataset.labelKind !== "none";
   requireObjectiveFits(settings.tuning, settings.distills || !hasLabels);
   if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return proposal;
   const tuning = tuningOf(settings, dataset, graph, hasLabels);

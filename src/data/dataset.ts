@@ -26,12 +26,26 @@ import {
   splitNames,
 } from "./table.ts";
 
+/** One output of a network, as it is known for each sample. */
+export interface Answer {
+  readonly output: string;
+  /** Numbers for each sample. */
+  readonly size: number;
+  /**
+   * By how much one of them differs from image to image: the root of the mean, over all numbers, of their
+   * variances. More than 0.
+   */
+  readonly spread: number;
+}
+
 /** Samples on disk, with everything that is known about them. */
 export interface Dataset {
   /** The folder or file that was opened. */
   readonly path: string;
   readonly format: DataFormat;
   readonly labelKind: LabelKind;
+  /** Of the kind `outputs`: what a network gives for each sample, in the order in which batches hold it. */
+  readonly answers?: readonly Answer[] | undefined;
   /** Number of classes; 0 where there are no labels, or label maps and nobody said it. */
   readonly classes: number;
   readonly classNames: readonly string[] | undefined;

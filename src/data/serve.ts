@@ -23,6 +23,8 @@ export interface Batch {
   readonly labels: Int32Array | undefined;
   /** int32 [N, H, W], the class of every pixel; `undefined` where the samples have none. */
   readonly labelMaps: (HostTensor & { readonly data: Int32Array }) | undefined;
+  /** float32 [N, numbers] that a network gave for each sample: see `Dataset.answers`. */
+  readonly outputs?: (HostTensor & { readonly data: Float32Array }) | undefined;
   /** [N] the numbers of the samples in the data set: the same sample has the same number in every run. */
   readonly indices: Int32Array;
 }

@@ -22,8 +22,11 @@ export interface RasterStore {
   fileOf(index: number): string;
 }
 
-/** What a sample is labelled with. */
-export type LabelKind = "classes" | "maps" | "none";
+/**
+ * What a sample is labelled with: a class, a map of classes, nothing, or what a network gave for it. Files
+ * hold no such outputs.
+ */
+export type LabelKind = "classes" | "maps" | "none" | "outputs";
 
 /** The samples of one file, pair of files or folder. */
 export interface SampleTable {

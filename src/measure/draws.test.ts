@@ -10,7 +10,10 @@ function value(name: string) {
 /** The mean of runs that give these tensors, one after the other. */
 async function meanOf(draws: Draws, outputs: readonly HostTensor[]): Promise<readonly number[]> {
   let run = 0;
-  const rows = await meanOfDraws(async () => [{ from: 0, to: 1, tensor: outputs[run++] }], draws);
+  const rows = await meanOfDraws(async () => {
+    const tensor = outputs[run++];
+    return [{ from: 0, to: 1, tensor, tensors: [tensor] }];
+  }, draws);
   expect(run).toBe(draws.count);
   expect(rows[0].tensor.shape).toEqual(outputs[0].shape);
   return [...rows[0].tensor.data].map(Number);

@@ -61,10 +61,10 @@ export async function meanOfDraws(
       const { total } = sums[part];
       for (let i = 0; i < own.length; i++) total[i] += own[i] / count;
     }
-  return sums.map(({ rows, total }) => ({
-    ...rows,
-    tensor: { dtype: "float64", shape: rows.tensor.shape, data: total },
-  }));
+  return sums.map(({ rows, total }) => {
+    const tensor = { dtype: "float64", shape: rows.tensor.shape, data: total } as const;
+    return { ...rows, tensor, tensors: [tensor] };
+  });
 }
 
 /** Over the second axis of [N, channels, ...]. */

@@ -21,6 +21,7 @@ import {
   type SegmentationEvaluation,
   summarizeMaps,
 } from "./segmentation.ts";
+import { compareOutputs, type SimilarityEvaluation, summarizeOutputs } from "./similarity.ts";
 import {
   type ClassificationEvaluation,
   newTally,
@@ -30,8 +31,11 @@ import {
   withoutLabels,
 } from "./tally.ts";
 
-/** How good a network is: `metric` tells which of the two it is. */
-export type Evaluation = ClassificationEvaluation | SegmentationEvaluation;
+/** How good a network is: `metric` tells which of them it is. */
+export type Evaluation = LabelledEvaluation | SimilarityEvaluation;
+
+/** How good a network is by classes. */
+export type LabelledEvaluation = ClassificationEvaluation | SegmentationEvaluation;
 
 /** Which samples to run a network on, and how. */
 export interface ExamineOptions extends SessionOptions {
@@ -39,7 +43,7 @@ export interface ExamineOptions extends SessionOptions {
   readonly split?: Role;
   /** Only the first so many samples of the split. */
   readonly limit?: number;
-  /** Samples per run, where the network's shape leaves it open. Default 128; 16 with label maps. */
+  /** Samples per run, where the network's shape leaves it open. Default 128; 16 with label maps or outputs. */
   readonly batchSize?: number;
   /**
    * The output to measure. Default: the first of shape [N, C] or [N, C, 1, 1]; with label maps the
@@ -76,7 +80,8 @@ const defaultBatchSize = { classes: 128, maps: 16 } as const;
 
 /**
  * Evaluates a network on one split of a data set: a classifier where samples have a class each, a
- * network that segments where they have label maps.
+ * network that segments where they have label maps, and where they have the outputs of another
+ * (`withAnswersFrom`) by how similar its own are.
  * @throws EspalierError `DATA_MISMATCH` where samples or labels do not fit the network, `DATA_INVALID`,
  * `DATA_NOT_FOUND`, `RUNTIME_FAILED`, `PROVIDER_MISSING`, `ABORTED`.
  */
@@ -85,9 +90,32 @@ export async function evaluate(
   dataset: Dataset,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
+  return dataset.labelKind === "outputs"
+    ? evaluateOutputs(model, dataset, options)
+    : evaluateLabelled(model, dataset, options);
+}
+
+/** As {@link evaluate}; fails with `DATA_INVALID` where samples have neither classes nor maps of them. */
+export async function evaluateLabelled(
+  model: ModelSource,
+  dataset: Dataset,
+  options: EvaluateOptions = {},
+): Promise<LabelledEvaluation> {
   return dataset.labelKind === "maps"
     ? evaluateMaps(model, dataset, options)
     : evaluateClasses(model, dataset, options);
+}
+
+/** As {@link evaluate}, of samples that hold the outputs of a network. */
+async function evaluateOutputs(
+  model: ModelSource,
+  dataset: Dataset,
+  options: EvaluateOptions,
+): Promise<SimilarityEvaluation> {
+  return withSession(model, options, async (session) => {
+    const errors = await compareOutputs(session, dataset, options);
+    return summarizeOutputs(errors, options.split ?? "test", options.seed ?? 0);
+  });
 }
 
 /** As {@link evaluate}; fails with `DATA_INVALID` where samples do not have a class each. */
@@ -129,10 +157,11 @@ export async function tallyClasses(
   const draws = options.draws === undefined ? undefined : drawsOf(options.draws, output, declared);
   const tally = newTally(total, output, dataset, {
     keepsOutputs: options.keepOutputs ?? false,
+    isNamed: options.output !== undefined,
     declared: draws ? "probabilities" : declared,
   });
   await passOver(session, dataset, {
-    ...{ split, limit, batchSize, signal, draws, output: output.name },
+    ...{ split, limit, batchSize, signal, draws, outputs: [output.name] },
     record: (batch, rows) => record(tally, batch, rows),
     onBatch() {
       const { done, correct } = tally;
@@ -157,7 +186,7 @@ export async function tallyMaps(
   const draws = options.draws === undefined ? undefined : drawsOf(options.draws, output, declared);
   const tally = newMapTally(total, output, dataset, draws ? "probabilities" : declared);
   await passOver(session, dataset, {
-    ...{ split, limit, batchSize, signal, draws, output: output.name },
+    ...{ split, limit, batchSize, signal, draws, outputs: [output.name] },
     record: (batch, rows) => recordMaps(tally, batch, rows),
     onBatch: () =>
       onProgress?.({ done: tally.done, total, metric: "miou", value: miouSoFar(tally) }),

@@ -28,6 +28,7 @@ export function uncertaintyOf(outcomes: Outcomes, seed = 0): Uncertainty | undef
       const { briers, gaps, ...rest } = outcomes;
       return briers && gaps && mapUncertainty({ ...rest, briers, gaps }, seed);
     }
+    case "outputs":
     case "values":
       return undefined;
     default:
@@ -68,7 +69,7 @@ export function uncertaintyChange(
 }
 
 function outcomeFigures(outcomes: Outcomes): SampleFigures | undefined {
-  if (outcomes.kind === "values") return undefined;
+  if (outcomes.kind === "values" || outcomes.kind === "outputs") return undefined;
   if (outcomes.kind === "classes") {
     const { briers, ...rest } = outcomes.predictions;
     return briers && classFigures({ ...rest, briers });

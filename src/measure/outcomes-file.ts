@@ -10,6 +10,7 @@ import type { Outcomes } from "./outcomes.ts";
 const note = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("classes") }),
   z.object({ kind: z.literal("maps"), classes: z.int().positive() }),
+  z.object({ kind: z.literal("outputs"), outputs: z.array(z.string()).min(1) }),
   z.object({ kind: z.literal("values"), metric: z.string() }),
 ]);
 
@@ -41,6 +42,14 @@ export async function saveOutcomes(path: string, outcomes: Outcomes): Promise<vo
         ...(gaps ? [["gaps", vector("float64", gaps)] as const] : []),
       ]);
       return saveTensors(path, { tensors, note: JSON.stringify({ kind: "maps", classes }) });
+    }
+    case "outputs": {
+      const { indices, errors, outputs } = outcomes;
+      const tensors = new Map([
+        ["indices", vector("int32", indices)],
+        ["errors", vector("float64", errors)],
+      ]);
+      return saveTensors(path, { tensors, note: JSON.stringify({ kind: "outputs", outputs }) });
     }
     case "values": {
       const { indices, values, metric } = outcomes;
@@ -105,6 +114,12 @@ export async function loadOutcomes(path: string): Promise<Outcomes> {
       if (briers) requireLength([briers.length]);
       if (gaps) requireLength([gaps.length], samples * calibrationBins);
       return { kind: "maps", classes, confusions, losses, briers, gaps, indices };
+    }
+    case "outputs": {
+      const { outputs } = kept;
+      const errors = get("errors", isFloat64);
+      requireLength([errors.length], samples * outputs.length);
+      return { kind: "outputs", outputs, errors, indices };
     }
     case "values": {
       const values = get("values", isFloat64);

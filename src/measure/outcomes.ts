@@ -12,13 +12,13 @@ import { type ExamineOptions, tallyClasses, tallyMaps } from "./evaluate.ts";
 import { comparePaired } from "./paired.ts";
 import { mapPredictionsOf } from "./segmentation.ts";
 import {
-  bootstrapSeries,
-  type Interval,
-  percentileInterval,
-  quantile,
-  resamplesFor,
-  wilsonInterval,
-} from "./statistics.ts";
+  compareOutputs,
+  meanError,
+  meanOf,
+  type OutputErrors,
+  similarities,
+} from "./similarity.ts";
+import { type Interval, quantile, wilsonInterval } from "./statistics.ts";
 import { errorOf, studentized, type WithError } from "./studentized.ts";
 import { type Predictions, predictionsOf } from "./tally.ts";
 
@@ -45,16 +45,24 @@ export interface ValueOutcomes {
   readonly indices: Int32Array;
 }
 
+/** How far its outputs are from another network's on every sample; the metric is `similarity`. */
+export interface OutputOutcomes extends OutputErrors {
+  readonly kind: "outputs";
+}
+
 /** What a network did on each sample of a role. */
-export type Outcomes = ClassOutcomes | MapOutcomes | ValueOutcomes;
+export type Outcomes = ClassOutcomes | MapOutcomes | OutputOutcomes | ValueOutcomes;
 
 /** A metric of a role, with how sure it is. */
 export interface MeasuredMetric {
-  /** `top1`, `miou`, or what the values are called. */
+  /** `top1`, `miou`, `similarity`, or what the values are called. */
   readonly metric: string;
   readonly value: number;
   readonly ci95: Interval;
-  /** Mean cross-entropy in nats, of a sample or, for maps, of a pixel; values have none. */
+  /**
+   * Mean cross-entropy in nats, of a sample or, for maps, of a pixel; of outputs the mean relative squared
+   * error; values have none.
+   */
   readonly loss?: number;
 }
 
@@ -67,6 +75,8 @@ export async function examine(
   options: ExamineOptions = {},
 ): Promise<Outcomes> {
   return withSession(model, options, async (session) => {
+    if (dataset.labelKind === "outputs")
+      return { kind: "outputs", ...(await compareOutputs(session, dataset, options)) };
     if (dataset.labelKind !== "maps")
       return {
         kind: "classes",
@@ -84,7 +94,8 @@ export function samplesOf(outcomes: Outcomes): number {
 
 /**
  * The metric: of classes the share of right ones (Wilson interval), of maps the mean IoU (percentile
- * bootstrap over images), of values the mean (the same; Wilson where all are 0 or 1).
+ * bootstrap over images), of outputs the mean similarity and of values the mean (the same; Wilson where all
+ * values are 0 or 1).
  * Fails with `DATA_NOT_FOUND` where there are no samples.
  */
 export function metricOf(outcomes: Outcomes, seed = 0): MeasuredMetric {
@@ -99,13 +110,16 @@ export function metricOf(outcomes: Outcomes, seed = 0): MeasuredMetric {
       const { miou, loss } = estimateMaps(overlapsOf(outcomes), seed);
       return { metric: "miou", ...miou, loss: loss.value };
     }
+    case "outputs":
+      return {
+        metric: "similarity",
+        ...meanOf(similarities(outcomes), seed),
+        loss: meanError(outcomes),
+      };
     case "values": {
       const { metric, values } = outcomes;
       if (values.every(isBit)) return { metric, ...proportionOf(values) };
-      const mean = (indices: Int32Array) => [meanAt(values, indices)];
-      const resamples = resamplesFor(values.length);
-      const [series] = bootstrapSeries(values.length, 1, mean, { seed, resamples });
-      return { metric, value: sumOf(values) / values.length, ci95: percentileInterval(series) };
+      return { metric, ...meanOf(values, seed) };
     }
     default:
       return outcomes satisfies never;
@@ -160,6 +174,10 @@ export function pairedDrop(original: Outcomes, other: Outcomes, options: DropOpt
   if (original.kind === "maps" && other.kind === "maps") return mapDrop(original, other, options);
   if (original.kind === "values" && other.kind === "values")
     return valueDrop(original, other, options);
+  if (original.kind === "outputs" && other.kind === "outputs") {
+    if (original.outputs.join() !== other.outputs.join()) throw mismatch("compare other outputs");
+    return valueDrop(asValues(original), asValues(other), options);
+  }
   throw mismatch(`are ${original.kind} and ${other.kind}`);
 }
 
@@ -235,6 +253,11 @@ function valueDrop(
   // A mean is no larger than the largest of all; the largest seen stands for that.
   const limits: Interval = [quantile(differences, 0), quantile(differences, 1)];
   return bootstrapDrop(count, drop, limits, options);
+}
+
+function asValues(outcomes: OutputOutcomes): ValueOutcomes {
+  const { indices } = outcomes;
+  return { kind: "values", metric: "similarity", values: similarities(outcomes), indices };
 }
 
 function bootstrapDrop(

@@ -2,7 +2,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Batch } from "../data/serve.ts";
 import type { Role } from "../data/splits.ts";
-import { EspalierError } from "../errors.ts";
+import { assert, EspalierError } from "../errors.ts";
 import type { Session } from "../runtime/session.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import { type Draws, meanOfDraws } from "./draws.ts";
@@ -12,7 +12,10 @@ import { fitInput, type InputFit } from "./fit-input.ts";
 export interface Rows {
   readonly from: number;
   readonly to: number;
+  /** The first output that was asked for. */
   readonly tensor: HostTensor;
+  /** All of them, in that order. */
+  readonly tensors: readonly HostTensor[];
 }
 
 /** Which samples, and what becomes of them. */
@@ -21,7 +24,8 @@ export interface Pass {
   readonly limit: number | undefined;
   /** Samples per run where the network leaves it open. */
   readonly batchSize: number;
-  readonly output: string;
+  /** Their names. */
+  readonly outputs: readonly string[];
   readonly signal: AbortSignal | undefined;
   /** Of a random network: how often each batch is run, and what its outputs are. */
   readonly draws?: Draws | undefined;
@@ -47,12 +51,12 @@ export function samplesIn(
 export async function passOver(session: Session, dataset: Dataset, pass: Pass): Promise<void> {
   const input = fitInput(session.inputs, dataset);
   const { fixedBatch } = input;
-  const { split, limit, signal, batchSize: wanted, output, draws, record, onBatch } = pass;
+  const { split, limit, signal, batchSize: wanted, outputs, draws, record, onBatch } = pass;
   // A fixed batch is run at its size, but loaded in larger pieces.
   const batchSize = fixedBatch === undefined ? wanted : Math.ceil(wanted / fixedBatch) * fixedBatch;
   let waiting: Promise<() => void> | undefined;
   for await (const batch of dataset.batches(split, { batchSize, limit, signal })) {
-    const run = () => runBatch(session, input, output, batch);
+    const run = () => runBatch(session, input, outputs, batch);
     const ready = (draws === undefined ? run() : meanOfDraws(run, draws)).then((rows) => () => {
       for (const part of rows) record(batch, part);
       onBatch();
@@ -69,7 +73,7 @@ export async function passOver(session: Session, dataset: Dataset, pass: Pass): 
 export async function runBatch(
   session: Session,
   input: InputFit,
-  output: string,
+  outputs: readonly string[],
   batch: Batch,
 ): Promise<readonly Rows[]> {
   const count = batch.indices.length;
@@ -78,8 +82,13 @@ export async function runBatch(
   for (let from = 0; from < count; from += step) {
     const to = Math.min(count, from + step);
     const feeds = new Map([[input.name, input.tensor(batch, from, to)]]);
-    const tensor = (await session.run(feeds, [output])).get(output);
-    if (tensor !== undefined) rows.push({ from, to, tensor });
+    const results = await session.run(feeds, outputs);
+    const tensors = outputs.map((name) => {
+      const tensor = results.get(name);
+      assert(tensor !== undefined, `a session gives the output ${name} that was asked for`);
+      return tensor;
+    });
+    rows.push({ from, to, tensor: tensors[0], tensors });
   }
   return rows;
 }

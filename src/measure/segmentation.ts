@@ -186,7 +186,7 @@ function channelsOf(
       "DATA_MISMATCH",
       `the network's output ${name} has shape [${shape.join(", ")}] for ${atLeast} images; ` +
         `expected [N, classes, ${height}, ${width}]`,
-      { hint: "Name the output that holds the maps: --output NAME.", data },
+      { hint: "Name the output that holds the maps: --output-name NAME.", data },
     );
   if (size[0] !== height || size[1] !== width)
     throw new EspalierError(

@@ -7,6 +7,7 @@ import type { SessionValue } from "../runtime/session.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { type OutputKind, rowOfOne, scoreRow } from "./classification.ts";
+import { otherTasks } from "./outputs.ts";
 import type { Rows } from "./pass.ts";
 import { outputKindOf } from "./pixels.ts";
 import { type Estimate, type Interval, wilsonInterval } from "./statistics.ts";
@@ -79,6 +80,8 @@ export interface Tally {
   readonly dataset: Dataset;
   done: number;
   correct: number;
+  /** Whether the user named the output, so that [N, C, 1] holds classes, too. */
+  readonly isNamed: boolean;
   /** What the graph tells of a single score per sample; of several the values do. */
   readonly declared: OutputKind | undefined;
   /** Scores per sample, and the classes that they tell apart: known from the first batch on. */
@@ -102,13 +105,14 @@ export function newTally(
   total: number,
   output: SessionValue,
   dataset: Dataset,
-  { keepsOutputs, declared }: Pick<Tally, "keepsOutputs" | "declared">,
+  { keepsOutputs, declared, isNamed }: Pick<Tally, "keepsOutputs" | "declared" | "isNamed">,
 ): Tally {
   return {
     output,
     dataset,
     keepsOutputs,
     declared,
+    isNamed,
     done: 0,
     correct: 0,
     channels: 0,
@@ -128,7 +132,7 @@ export function newTally(
 
 /** Scores the outputs of some samples of a batch. */
 export function record(tally: Tally, batch: Batch, { from, to, tensor }: Rows): void {
-  const channels = channelsOf(tally.output, tensor, to - from);
+  const channels = channelsOf(tally, tensor, to - from);
   const values = toNumbers(tensor);
   if (tally.done === 0) begin(tally, channels, values.subarray(0, (to - from) * channels));
   const { labels } = batch;
@@ -161,7 +165,7 @@ function begin(tally: Tally, channels: number, rows: Float64Array): void {
       `the network's output ${output.name} tells ${classes} classes apart, ` +
         `the labels name ${dataset.classes}`,
       {
-        hint: "Choose another output with --output, or the data that the network was trained on.",
+        hint: "Choose another output with --output-name, or the data that the network was trained on.",
         data: { output: output.name, expected: classes, got: dataset.classes },
       },
     );
@@ -224,16 +228,16 @@ function countByClass(tally: Tally, { classNames }: Dataset): readonly ClassCoun
   }));
 }
 
-/** The C of [N, C], [N, C, 1, 1] and the like. */
-function channelsOf(output: SessionValue, { shape }: HostTensor, atLeast: number): number {
+/** The C of [N, C] and [N, C, 1, 1]. Three axes are as likely places as classes: those of a detector. */
+function channelsOf({ output, isNamed }: Tally, { shape }: HostTensor, atLeast: number): number {
   const [rows, channels, ...rest] = shape;
-  if (shape.length >= 2 && rows >= atLeast && channels > 0 && rest.every((dim) => dim === 1))
-    return channels;
+  const isPlace = rest.every((dim) => dim === 1) && (shape.length !== 3 || isNamed);
+  if (shape.length >= 2 && rows >= atLeast && channels > 0 && isPlace) return channels;
   throw new EspalierError(
     "DATA_MISMATCH",
     `the network's output ${output.name} has shape [${shape.join(", ")}] for ${atLeast} samples; ` +
       "expected [N, classes]",
-    { hint: "Name the output that holds the classes: --output NAME.", data: { got: shape } },
+    { hint: otherTasks, data: { got: shape } },
   );
 }
 
@@ -245,7 +249,9 @@ export function withoutLabels(dataset: Dataset, needed: "classes" | "maps"): Esp
       ? "the samples have no labels"
       : labelKind === "maps"
         ? "the labels are maps of classes, not one class per sample"
-        : "the labels are one class per sample, not maps of classes";
+        : labelKind === "outputs"
+          ? "the samples have the outputs of a network, not classes"
+          : "the labels are one class per sample, not maps of classes";
   const hint =
     needed === "classes"
       ? "Accuracy needs a class for every sample."

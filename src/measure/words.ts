@@ -35,6 +35,7 @@ const shares: ReadonlyMap<string, string> = new Map([
   ["miou", "mean IoU"],
   ["dice", "Dice"],
   ["agreement", "agreement with the original"],
+  ["similarity", "similarity to the original's outputs"],
 ]);
 
 /** How a metric reads. Names of metrics that a user made are as they are: whoever shows them escapes them. */

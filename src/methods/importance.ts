@@ -42,7 +42,8 @@ const options: readonly MethodOption[] = [
     name: "epochs",
     values: [],
     default: "2",
-    description: "epochs in which factors are trained; 0: none",
+    description:
+      "epochs in which factors are trained; 0: none, as by default where the original's outputs are followed, from which training could only lead away",
   },
   {
     name: "rate",
@@ -91,8 +92,9 @@ export const importance: LearnedMethod = {
   options,
   learningEpochs: (context) => settingsOf(context).epochs,
   async learn(context) {
-    const settings = settingsOf(context);
-    const { structure, seed } = context;
+    const { structure, seed, dataset, options: given } = context;
+    const isAtBest = dataset.answers !== undefined && !given.has("epochs");
+    const settings = { ...settingsOf(context), ...(isAtBest && { epochs: 0 }) };
     const gates = gatesOf(structure);
     if (gates.length === 0)
       throw new EspalierError(

@@ -9,7 +9,7 @@ import type { Budget } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
-import type { TrainOptions } from "../train/options.ts";
+import { outputsRead, type TrainOptions } from "../train/options.ts";
 import type { Method, MethodContext, Proposal } from "./method.ts";
 import type { PosteriorFacts } from "./posterior/posterior-facts.ts";
 
@@ -48,6 +48,15 @@ export interface LearningContext extends MethodContext {
   readonly memory?: Graph | undefined;
   /** How far the network is to shrink, where that is known beforehand. */
   readonly budgets?: readonly Budget[];
+}
+
+/** The outputs of the network that are trained. */
+export function outputsTrained({
+  structure,
+  dataset,
+  training,
+}: Pick<LearningContext, "structure" | "dataset" | "training">): readonly string[] {
+  return outputsRead(structure.analysis.graph, dataset, training.output);
 }
 
 /** What a method that learns answers. */

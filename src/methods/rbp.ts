@@ -20,7 +20,7 @@ import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-score
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
 import { trainGates } from "./gates/gate-training.ts";
 import { rbpStage } from "./gates/rbp-stage.ts";
-import type { LearnedMethod, LearningContext } from "./learned-method.ts";
+import { type LearnedMethod, type LearningContext, outputsTrained } from "./learned-method.ts";
 import { type MethodOption, optionOf } from "./method.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior/posterior-network.ts";
@@ -63,7 +63,7 @@ export const rbp: LearnedMethod = {
     const settings = gateSettings(method, context);
     const isCoupled = optionOf(method, context, "coupling") === "on";
     const { structure, dataset } = context;
-    const gates = randomGates(context, settings, context.training.output);
+    const gates = randomGates(context, settings, outputsTrained(context));
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const posteriors = new Map<Gate, GatePosterior>();
     const history: EpochRecord[] = [];

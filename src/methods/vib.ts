@@ -8,7 +8,7 @@ import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
 import { trainGates } from "./gates/gate-training.ts";
-import type { LearnedMethod } from "./learned-method.ts";
+import { type LearnedMethod, outputsTrained } from "./learned-method.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior/posterior-network.ts";
 
@@ -32,7 +32,7 @@ export const vib: LearnedMethod = {
   async learn(context) {
     const settings = gateSettings({ name, options }, context);
     const { structure, seed, training } = context;
-    const gates = randomGates(context, settings, training.output);
+    const gates = randomGates(context, settings, outputsTrained(context));
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const { graph, posteriors, history } = await trainGates(context, settings, {
       ...{ graph: structure.analysis.graph, gates, weights, seed, training },

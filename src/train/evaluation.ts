@@ -13,6 +13,7 @@ import { feedNetwork } from "./fed-network.ts";
 import { type Feeding, feedingOf } from "./feeding.ts";
 import type { TrainedNetwork } from "./network.ts";
 import type { Objective } from "./objectives.ts";
+import { outputsRead } from "./options.ts";
 import { parametersOf } from "./parameters.ts";
 import { emitFor, modelFor } from "./provider-form.ts";
 import { outputOf, requireScalar, teacherScores } from "./step-parts.ts";
@@ -30,7 +31,7 @@ export interface EvaluationOptions extends SessionOptions {
 
 /**
  * The evaluator for a data set. With one class per sample it is accuracy (`top1`), with label maps the
- * mean IoU (`miou`); without labels the objective alone, whose negative is the value.
+ * mean IoU (`miou`), with the outputs of another network the similarity; without labels the objective alone, whose negative is the value.
  */
 export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evaluator {
   const { objective, batchSize, output, teacher, ...session } = options;
@@ -64,7 +65,8 @@ async function scoreObjective(
   const score = async (skip: number, count: number, batchSize: number): Promise<void> => {
     if (count === 0) return;
     const feeding = feedingOf(graph, dataset, batchSize);
-    const step = emitEvaluation(graph, feeding, options);
+    const [output] = outputsRead(graph, dataset, options.output);
+    const step = emitEvaluation(graph, feeding, { ...options, output });
     await withSession(emitFor(step, options), options, async (session) => {
       const batches = { batchSize, skip, limit: skip + count, signal: options.signal };
       for await (const batch of dataset.batches(role, batches)) {
@@ -81,11 +83,16 @@ async function scoreObjective(
   return { metric: "objective", value: -loss, loss };
 }
 
+/** The output that is read. */
+interface OutputName {
+  readonly output: string;
+}
+
 /** The network at inference with its loss, for one size of batch. */
 function emitEvaluation(
   graph: Graph,
   { inputShapes }: Feeding,
-  { objective, output: outputName = graph.outputs[0], teacher: teacherGraph }: EvaluationOptions,
+  { objective, output: outputName, teacher: teacherGraph }: EvaluationOptions & OutputName,
 ): Graph {
   const { emit, inputs, values, ...fed } = feedNetwork("evaluation", graph, inputShapes);
   const nodes = nodesBehind(fed.nodes, [outputName]);
@@ -97,7 +104,7 @@ function emitEvaluation(
       return value === undefined ? [] : [[name, value] as const];
     }),
   );
-  const teacher = teacherScores(emit, teacherGraph, inputs);
+  const teacher = teacherScores(emit, teacherGraph, inputs, outputName);
   const target = undefined;
   const scalars = new Map<string, Value>();
   const loss = objective({ emit, prediction, form, target, teacher, parameters, values, scalars });

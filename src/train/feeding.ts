@@ -9,7 +9,10 @@ import type { TargetType } from "./step.ts";
 /** How batches of one size reach a step. */
 export interface Feeding {
   readonly inputShapes: ReadonlyMap<string, readonly number[]>;
-  /** Labels are int32 [N], or [N, H, W] for maps; `undefined` where samples have none. */
+  /**
+   * Labels are int32 [N], or [N, H, W] for maps; what another network gave is float32 [N, numbers]; `undefined`
+   * where samples have none.
+   */
   readonly target: TargetType | undefined;
   /** A full batch as feeds; `targetName` is what the step calls its target. */
   feeds(batch: Batch, targetName: string | undefined): Map<string, HostTensor>;
@@ -30,8 +33,9 @@ export function feedingOf(graph: Graph, dataset: Dataset, batchSize: number): Fe
     target: targetOf(dataset, batchSize),
     feeds(batch, targetName) {
       const feeds = new Map([[input.name, input.tensor(batch, 0, batch.indices.length)]]);
-      const { labels, labelMaps } = batch;
+      const { labels, labelMaps, outputs } = batch;
       const target =
+        outputs ??
         labelMaps ??
         (labels && ({ dtype: "int32", shape: [labels.length], data: labels } as const));
       if (target !== undefined && targetName !== undefined) feeds.set(targetName, target);
@@ -42,6 +46,11 @@ export function feedingOf(graph: Graph, dataset: Dataset, batchSize: number): Fe
 
 function targetOf(dataset: Dataset, batchSize: number): TargetType | undefined {
   if (dataset.labelKind === "none") return undefined;
+  const { answers } = dataset;
+  if (answers !== undefined) {
+    const width = answers.reduce((sum, { size }) => sum + size, 0);
+    return { dtype: "float32", shape: [batchSize, width] };
+  }
   if (dataset.labelKind === "classes") return { dtype: "int32", shape: [batchSize] };
   const { layout } = dataset.preprocessing;
   const [a, b, c] = dataset.sampleShape;

@@ -1,4 +1,5 @@
 /** @file What a step minimises: losses bound to what a training step has at hand. */
+import type { Answer } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import type { GraphEmitter } from "../grad/emitter.ts";
 import { logitsOf } from "../grad/head.ts";
@@ -14,6 +15,8 @@ import {
 } from "../grad/losses.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
+import { sizeOf } from "../tensor/host-tensor.ts";
+import { type RandomKey, randomOf } from "../tensor/random.ts";
 
 /** What an objective may use. */
 export interface ObjectiveContext {
@@ -79,6 +82,59 @@ export function teacher({ temperature = 4 }: TeacherOptions = {}): Objective {
         hint: "Give the original network as the teacher.",
       });
     return distillation(emit, logitsOf(emit, { prediction, form }), teacher, { temperature });
+  };
+}
+
+/**
+ * The outputs of another network, number by number: the mean over outputs and samples of the squared error,
+ * relative to the square of the output's spread. The targets are those of a data set with such outputs.
+ *
+ * With a seed, noise as wide as the spread of each output is added to the targets. Around the network that is
+ * followed the gradient is 0 otherwise; the square of a noisy one tells what outputs depend on (the Fisher
+ * information of normal outputs).
+ */
+export function followOutputs(answers: readonly Answer[], noiseSeed?: RandomKey): Objective {
+  return ({ emit, values, target: given }) => {
+    if (given === undefined) throw withoutTargets();
+    const [batch, width] = given.shape;
+    const t = algebraOf(emit, given);
+    const perNumber = (numberFor: (answer: Answer) => number) => {
+      const data = new Float32Array(width);
+      let at = 0;
+      for (const answer of answers) {
+        data.fill(numberFor(answer), at, at + answer.size);
+        at += answer.size;
+      }
+      return emit.constant({ dtype: "float32", shape: [1, width], data });
+    };
+    const noisy = (seed: RandomKey) => {
+      const own = { kind: "float", value: randomOf(seed, "outputs").integer(2 ** 24) } as const;
+      const noise = emit.op("RandomNormalLike", [given], { seed: own });
+      return t.add(
+        given,
+        t.mul(
+          noise,
+          perNumber(({ spread }) => spread),
+        ),
+      );
+    };
+    const target = noiseSeed === undefined ? given : noisy(noiseSeed);
+    const outputs = answers.map(({ output, size }) => {
+      const value = values.get(output);
+      if (value === undefined || sizeOf(value.shape) !== batch * size)
+        throw new EspalierError(
+          "DATA_MISMATCH",
+          `the network's output ${output} is not that of the network to follow: it has ` +
+            `${value === undefined ? "none" : `the shape [${value.shape.join(", ")}]`}, expected ${size} ` +
+            `numbers for each of ${batch} samples`,
+          { data: { output, expected: size } },
+        );
+      return t.cast(emit.reshape(value, [batch, size]));
+    });
+    const all = outputs.length === 1 ? outputs[0] : emit.op("Concat", outputs, { axis: 1 });
+    const scale = perNumber(({ size, spread }) => 1 / (spread * Math.sqrt(size * answers.length)));
+    const errors = t.mul(t.sub(all, target), scale);
+    return t.mul(emit.op("ReduceSumSquare", [errors], { keepdims: 0 }), 1 / batch);
   };
 }
 

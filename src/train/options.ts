@@ -3,11 +3,12 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
+import { trainedOutput } from "../measure/outputs.ts";
 import type { SessionOptions } from "../runtime/session.ts";
 import type { EpochRecord, Position, Score } from "./checkpoint.ts";
 import type { Evaluator } from "./evaluation.ts";
 import type { TrainedNetwork } from "./network.ts";
-import { labels, type Objective, teacher } from "./objectives.ts";
+import { followOutputs, labels, type Objective, teacher } from "./objectives.ts";
 import { type Optimizer, sgd } from "./optimizers.ts";
 import type { ParameterGroup } from "./parameters.ts";
 import { constant, type Schedule } from "./schedules.ts";
@@ -27,7 +28,7 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly objective?: Objective | undefined;
   /** A network with the same input, to learn from. */
   readonly teacher?: Graph | undefined;
-  /** The output to train; default the first. */
+  /** The output to train. Default: the first of the form that labels ask for, [N, C] or [N, C, H, W], else the first. */
   readonly output?: string | undefined;
   /** Decides the order of samples, augmentation and noise. Default 0. */
   readonly seed?: number | undefined;
@@ -158,12 +159,25 @@ export function planOf(dataset: Dataset, options: TrainOptions): TrainPlan {
   };
 }
 
+/**
+ * The outputs that an objective reads: all that the samples hold answers for, else the one that is trained;
+ * the first of them is the one that holds its prediction.
+ */
+export function outputsRead(
+  graph: Graph,
+  { answers, labelKind }: Pick<Dataset, "answers" | "labelKind">,
+  output: string | undefined,
+): readonly string[] {
+  return answers?.map((answer) => answer.output) ?? [output ?? trainedOutput(graph, labelKind)];
+}
+
 /** What a run minimises: its objective, or what follows from teacher and labels. */
 export function objectiveFor(
-  { labelKind, ignoreLabel }: Pick<Dataset, "labelKind" | "ignoreLabel">,
+  { labelKind, ignoreLabel, answers }: Pick<Dataset, "labelKind" | "ignoreLabel" | "answers">,
   options: Pick<TrainOptions, "objective" | "teacher">,
 ): Objective {
   if (options.objective !== undefined) return options.objective;
+  if (answers !== undefined) return followOutputs(answers);
   if (options.teacher !== undefined) return teacher();
   return labels(labelKind === "maps" ? { ignoreIndex: ignoreLabel } : {});
 }

@@ -4,11 +4,13 @@ import type { GraphEmitter } from "../grad/emitter.ts";
 import { type Head, headOf, logitsOf } from "../grad/head.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind } from "../ir/live.ts";
+import { trainedOutput } from "../measure/outputs.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
 import { isInteger } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { embedNodes } from "./embed.ts";
+import { rebatch } from "./rebatch.ts";
 
 /** A graph to emit into. */
 export function emptyGraph(name: string): Graph {
@@ -44,18 +46,27 @@ export function unknownOutput(network: Graph, name: string): EspalierError {
 }
 
 /**
- * What `teacher` predicts of these inputs in their order, as logits; `undefined` without one.
- * Fails as `embedNodes`.
+ * What `teacher` predicts of these inputs in their order, as logits, by its output of the name that the
+ * pupil's has, else by the one that holds classes or maps; `undefined` without a teacher.
+ * Fails as `embedNodes` and `rebatch`.
  */
 export function teacherScores(
   emit: GraphEmitter,
   teacher: Graph | undefined,
   inputs: readonly Value[],
+  pupilOutput: string,
 ): Value | undefined {
   if (teacher === undefined) return undefined;
   const values = new Map(inputs.map((value, i) => [teacher.inputs[i] ?? value.name, value]));
-  const [output] = teacher.outputs;
-  embedNodes(emit, teacher, nodesBehind(teacher.nodes, [output]), values);
+  const output = teacher.outputs.includes(pupilOutput)
+    ? pupilOutput
+    : trainedOutput(teacher, "none");
+  const { nodes, sizes } = rebatch(
+    teacher,
+    new Map([...values].map(([name, { shape }]) => [name, shape])),
+  );
+  for (const [name, own] of sizes) values.set(name, emit.ints(own));
+  embedNodes(emit, teacher, nodesBehind(nodes, [output]), values);
   const scores = values.get(output);
   return scores && logitsOf(emit, headOf(emit, scores));
 }

@@ -61,8 +61,10 @@ export interface StepOptions {
   readonly target: TargetType | undefined;
   readonly objective: Objective;
   readonly optimizer: Optimizer;
-  /** The output that the objective reads; default the first. */
+  /** The output whose scores are the objective's prediction; default the first. */
   readonly output?: string | undefined;
+  /** All outputs that the objective reads. Default: that one. */
+  readonly outputs?: readonly string[] | undefined;
   /** A network that takes the same inputs, whose scores the objective may read. */
   readonly teacher?: Graph | undefined;
   readonly groups?: readonly ParameterGroup[] | undefined;
@@ -185,7 +187,7 @@ function buildWith(
     bundle.constants.map(({ name }, i) => [name, parts[i]] as const),
   );
   const parameters = new Map(named);
-  const teacher = teacherScores(emit, options.teacher, inputs);
+  const teacher = teacherScores(emit, options.teacher, inputs, outputName);
   const fed = new Map(optimizer.scalars.map((name, i) => [name, scalars[i]]));
   const terms = new Map<string, Value>();
   const tell = (name: string, part: Value) => void terms.set(name, part);
@@ -257,13 +259,14 @@ interface Subject {
 }
 
 function subjectOf(graph: Graph, options: StepOptions): Subject {
-  const outputName = options.output ?? graph.outputs[0];
-  if (!graph.nodes.some(({ outputs }) => outputs.includes(outputName)))
-    throw unknownOutput(graph, outputName);
+  const { outputs = [options.output ?? graph.outputs[0]] } = options;
+  const [outputName] = outputs;
+  for (const name of outputs)
+    if (!graph.nodes.some((node) => node.outputs.includes(name))) throw unknownOutput(graph, name);
   const inference = inferTypes(graph);
   const network = ownStatistics(graph, (name) => inference.values.get(name));
   const asFed = rebatch(network, options.inputShapes);
-  const nodes = nodesBehind(asFed.nodes, [outputName]);
+  const nodes = nodesBehind(asFed.nodes, outputs);
   requireUnderstood(nodes);
   const trained = parametersOf(network, nodes, options.groups);
   if (trained.length === 0)

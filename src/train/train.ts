@@ -21,6 +21,7 @@ import { type Feeding, feedingOf } from "./feeding.ts";
 import { memorisationWarning } from "./memorisation.ts";
 import { graphOf, type TrainedNetwork, type TrainSource, trainedNetwork } from "./network.ts";
 import {
+  outputsRead,
   planOf,
   type TrainOptions,
   type TrainPlan,
@@ -137,8 +138,10 @@ class Run {
     const { inputShapes, target } = this.#feeding;
     const { objective, optimizer, output, teacher, groups, clipNorm, statistics } = this.#plan;
     const { keepsZeros, weightSteps, seed } = this.#plan;
-    return buildStep(graphOf(this.#source), {
-      ...{ inputShapes, target, objective, optimizer, output, teacher, groups, clipNorm },
+    const graph = graphOf(this.#source);
+    return buildStep(graph, {
+      ...{ inputShapes, target, objective, optimizer, teacher, groups, clipNorm },
+      outputs: outputsRead(graph, this.#dataset, output),
       ...{ statistics, keepsZeros, weightSteps, noiseSeed: `${seed} ${step}` },
       ignoreLabel: this.#dataset.labelKind === "maps" ? this.#dataset.ignoreLabel : undefined,
     });

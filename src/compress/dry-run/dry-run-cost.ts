@@ -93,7 +93,7 @@ export async function timeOf(
   cost: RunCost,
   { signal, clock = () => performance.now() }: RunHooks & { readonly clock?: () => number },
 ): Promise<RunTime> {
-  const batchSize = dataset.labelKind === "maps" ? 16 : 128;
+  const batchSize = dataset.labelKind === "classes" ? 128 : 16;
   const reading = stopwatch(clock);
   await examine(writeModel(model).chunks, dataset, {
     ...{ split: "select", batchSize, limit: triedBatches * batchSize },

@@ -1,5 +1,12 @@
 /** @file What speaks against a planned compression. */
-import { counted, formatInteger, inPercent, inShortPoints } from "../../measure/words.ts";
+import type { LabelKind } from "../../data/table.ts";
+import {
+  counted,
+  formatInteger,
+  inPercent,
+  inShortPoints,
+  metricWords,
+} from "../../measure/words.ts";
 import { isFew, samplesToSee } from "../guard/guard.ts";
 import type { CompressionPlan } from "./dry-run.ts";
 
@@ -11,14 +18,22 @@ export interface PlanFacts {
   readonly canShrink: boolean;
   /** What is not known of the network, one sentence each. */
   readonly unknowns: readonly string[];
+  /** What judges: the user's labels, or what the original says. */
+  readonly judgedBy: LabelKind;
 }
 
 /** One sentence each. */
 export function warningsFor(
   plan: Omit<CompressionPlan, "warnings">,
-  { isOurs, canShrink, unknowns }: PlanFacts,
+  { isOurs, canShrink, unknowns, judgedBy }: PlanFacts,
 ): string[] {
-  return [...unknowns, ...ofNetwork(plan, canShrink), ...ofData(plan, isOurs), ...ofGuard(plan)];
+  const { name } = metricWords(judgedBy === "outputs" ? "similarity" : "agreement");
+  return [
+    ...unknowns,
+    ...ofNetwork(plan, canShrink),
+    ...ofData(plan, isOurs, name),
+    ...ofGuard(plan),
+  ];
 }
 
 function ofNetwork(
@@ -36,11 +51,15 @@ function ofNetwork(
   });
 }
 
-function ofData({ data }: Omit<CompressionPlan, "warnings">, isOurs: boolean): string[] {
+function ofData(
+  { data }: Omit<CompressionPlan, "warnings">,
+  isOurs: boolean,
+  metric: string,
+): string[] {
   const { samples, labelKind, isHeldOut } = data;
   return [
     ...(labelKind === "none"
-      ? ["There are no labels: the metric is agreement with the original, which also teaches."]
+      ? [`There are no labels: the metric is ${metric}, which also teaches.`]
       : []),
     ...(samples.test === 0 ? ["No images serve as `test`: the result has no final figures."] : []),
     ...(isHeldOut || isOurs || labelKind === "none"

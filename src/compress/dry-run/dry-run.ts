@@ -1,13 +1,10 @@
 /** @file A compression that is only planned: what it would do with what it is given, and what that costs. */
 import type { Dataset } from "../../data/dataset.ts";
 import { preprocessingKey } from "../../data/stored-preprocessing.ts";
-import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
 import { type AnyMethod, isLearned } from "../../methods/learned-method.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
 import type { Proposal } from "../../methods/method.ts";
 import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
-import { sessionOptionsOf } from "../../runtime/session.ts";
 import { costModel } from "../../structure/cost.ts";
 import { candidateUnits, removalsInOrder, unscoredUnits } from "../../structure/select.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
@@ -20,7 +17,7 @@ import {
   roundDropOf,
   rulesOf,
 } from "../compress-settings.ts";
-import { tuningOf } from "../context.ts";
+import { judgedBy, tuningOf } from "../context.ts";
 import { requireFeasible } from "../feasible.ts";
 import { canShrink } from "../rounds/candidate.ts";
 import { requireFree } from "../runs/run-folder.ts";
@@ -102,16 +99,12 @@ export async function planCompression(
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
   const structure = structureOf(model.graph, settings);
-  const proposal = requireFeasible(structure, dataset, settings);
+  const hasLabels = dataset.labelKind !== "none";
+  const labelled = await judgedBy(model, dataset, settings, {}, hooks.signal);
+  const proposal = requireFeasible(structure, labelled, settings, {}, hasLabels);
   const network = networkOf(request.network, model, structure, settings, proposal);
 
   hooks.onPhase?.("trying");
-  const { provider, threads } = settings.tuning;
-  const session = sessionOptionsOf({ providers: [provider], threads, signal: hooks.signal });
-  const hasLabels = dataset.labelKind !== "none";
-  const labelled = hasLabels
-    ? dataset
-    : await withLabelsFrom(dataset, writeModel(model).chunks, session);
   const tuning = tuningOf(settings, labelled, model.graph, hasLabels);
   const { prunableUnits, prunableGroups: groups } = network;
   const cost = costOfRun(settings, method, labelled, tuning, { structure, prunableUnits, groups });
@@ -144,6 +137,7 @@ export async function planCompression(
       ...unknownsOf(structure),
       ...unclaimable(structureCost(structure), settings.targets),
     ],
+    judgedBy: labelled.labelKind,
   };
   return { ...plan, warnings: warningsFor(plan, facts) };
 }

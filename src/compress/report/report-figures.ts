@@ -85,6 +85,8 @@ export function kindOf(
       return { metric: labelled("top1"), task: "classification" };
     case "maps":
       return { metric: labelled("miou"), task: "segmentation" };
+    case "outputs":
+      return { metric: "similarity", task: "outputs" };
     case "values":
       return { metric: outcomes.metric, task: "custom" };
     default:
@@ -281,7 +283,7 @@ export function classesOf(
 function perClass(
   outcomes: Outcomes,
 ): readonly { readonly samples: number; readonly value: number | null }[] {
-  if (outcomes.kind === "values") return [];
+  if (outcomes.kind === "values" || outcomes.kind === "outputs") return [];
   if (outcomes.kind === "maps") {
     const overlaps = overlapsOf(outcomes);
     const sum = sumOfRows(

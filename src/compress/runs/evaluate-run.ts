@@ -4,7 +4,11 @@ import type { DatasetOptions } from "../../data/options.ts";
 import { assert, EspalierError } from "../../errors.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { withSeeds } from "../../measure/draws.ts";
-import { type EvaluateOptions, type Evaluation, evaluate } from "../../measure/evaluate.ts";
+import {
+  type EvaluateOptions,
+  evaluateLabelled,
+  type LabelledEvaluation,
+} from "../../measure/evaluate.ts";
 import { uncertaintyChange } from "../../measure/outcome-uncertainty.ts";
 import type { Outcomes } from "../../measure/outcomes.ts";
 import type { UncertaintyChange } from "../../measure/uncertainty.ts";
@@ -31,13 +35,13 @@ export interface EvaluateRunOptions extends EvaluateOptions, RunDataOptions {
 
 /** The result of a run, and the mean of draws from its posterior, on the same samples. */
 export interface RunEvaluation {
-  readonly split: Evaluation["split"];
+  readonly split: LabelledEvaluation["split"];
   readonly draws: number;
   readonly seed: number;
   /** `model.onnx`: the network of the means. */
-  readonly mean: Evaluation;
+  readonly mean: LabelledEvaluation;
   /** The mean of the probabilities of `draws` draws. */
-  readonly posterior: Evaluation;
+  readonly posterior: LabelledEvaluation;
   /** `posterior` minus `mean`, paired. */
   readonly change: UncertaintyChange;
 }
@@ -58,9 +62,13 @@ export async function evaluateRun(
   const dataset = await openData(config, { data, dataOptions, onNote });
   const { seed = 0 } = options;
   const own = { ...options, seed };
-  const mean = await evaluate(writeModel(await loadModel(paths.model)).chunks, dataset, own);
+  const mean = await evaluateLabelled(
+    writeModel(await loadModel(paths.model)).chunks,
+    dataset,
+    own,
+  );
   const { chunks } = emitModel(withSeeds(posterior.graph, seed));
-  const drawn = await evaluate(chunks, dataset, { ...own, draws });
+  const drawn = await evaluateLabelled(chunks, dataset, { ...own, draws });
   const change = uncertaintyChange(outcomesOf(mean), outcomesOf(drawn), seed);
   assert(change !== undefined, "an evaluation tells how sure the network was");
   return { split: mean.split, draws, seed, mean, posterior: drawn, change };
@@ -84,7 +92,7 @@ export function dataNote(path: string): string {
   return `the data are those that the run names: ${path}`;
 }
 
-function outcomesOf({ predictions }: Evaluation): Outcomes {
+function outcomesOf({ predictions }: LabelledEvaluation): Outcomes {
   return "confusions" in predictions
     ? { kind: "maps", ...predictions }
     : { kind: "classes", predictions };

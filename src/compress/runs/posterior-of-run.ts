@@ -70,12 +70,19 @@ export async function samplePosterior(
   if (bytes === undefined) return undefined;
   const paths = runPaths(run);
   await saveModel(paths.posterior, bytes);
-  if (labelled === undefined || labelled.kind === "values" || draws === 0) return undefined;
+  const isOfClasses = labelled?.kind === "classes" || labelled?.kind === "maps";
+  if (!isOfClasses || draws === 0) return undefined;
   if (await isTimeSpent(context, "time before the posterior")) return undefined;
   hooks.onPhase?.("drawing from the posterior");
   const { graph } = await loadModel(paths.posterior);
   const { chunks } = emitModel(withSeeds(graph, settings.tuning.seed));
-  const outcomes = await examine(chunks, dataset, { ...session, split: "test", draws });
+  const { outputName: output } = settings.tuning;
+  const outcomes = await examine(chunks, dataset, {
+    ...session,
+    split: "test",
+    draws,
+    ...(output !== undefined && { output }),
+  });
   await makeFolder(dirname(paths.predictions.posterior));
   await saveOutcomes(paths.predictions.posterior, outcomes);
   return { draws, outcomes };

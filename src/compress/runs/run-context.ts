@@ -2,7 +2,6 @@
 import type { Dataset } from "../../data/dataset.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { examine, metricOf } from "../../measure/outcomes.ts";
-import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
@@ -10,7 +9,7 @@ import { costOf } from "../../structure/cost.ts";
 import { weightTotal } from "../../structure/layer-weights.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { Evaluator } from "../../train/evaluation.ts";
-import { type CompressContext, type Original, tuningOf } from "../context.ts";
+import { type CompressContext, judgedBy, type Original, tuningOf } from "../context.ts";
 import { type CustomMetric, type CustomParts, measureBy } from "../custom.ts";
 import { kindOf } from "../report/report-figures.ts";
 import { Journal } from "./journal.ts";
@@ -32,12 +31,12 @@ export async function contextOf(
   const model = await loadModel(paths.original, { externalData });
   const { chunks } = writeModel(model);
   hooks.onPhase?.("measuring the baseline");
-  const needsLabels = !hasLabels && metric === undefined;
-  const dataset = needsLabels ? await withLabelsFrom(data, chunks, session) : data;
+  const { outputName: output } = settings.tuning;
+  const dataset = await judgedBy(model, data, settings, { metric }, hooks.signal);
   const structure = structureOf(model.graph, settings);
   const examineOn: CompressContext["examine"] = (network, split) =>
     metric === undefined
-      ? examine(network, dataset, { ...session, split })
+      ? examine(network, dataset, { ...session, split, ...(output !== undefined && { output }) })
       : measureBy(metric, network, dataset, split);
   const original: Original = {
     ...{ model, structure, cost: costOf(model.graph, structure.analysis.dims) },
@@ -48,7 +47,7 @@ export async function contextOf(
   return {
     ...{ run, settings, dataset, original, session, examine: examineOn },
     metric: name,
-    hooks: needsLabels ? tellingAs(name, hooks) : hooks,
+    hooks: hasLabels || metric !== undefined ? hooks : tellingAs(name, hooks),
     method: anyMethodNamed(settings.method),
     tuning: {
       ...tuningOf(settings, dataset, model.graph, hasLabels),

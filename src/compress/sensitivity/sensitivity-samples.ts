@@ -28,7 +28,8 @@ export function readOnce(dataset: Dataset): Dataset {
     const own: Batch[] = [];
     let bytes = 0;
     for await (const batch of dataset.batches(role, options)) {
-      bytes += batch.input.data.byteLength + (batch.labelMaps?.data.byteLength ?? 0);
+      const { input, labelMaps, outputs } = batch;
+      for (const part of [input, labelMaps, outputs]) bytes += part?.data.byteLength ?? 0;
       if (bytes <= freeBytes) own.push(batch);
       else own.length = 0;
       yield batch;

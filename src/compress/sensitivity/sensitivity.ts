@@ -8,7 +8,7 @@ import type { Role } from "../../data/splits.ts";
 import { EspalierError } from "../../errors.ts";
 import type { ExamineOptions } from "../../measure/evaluate.ts";
 import { examine, metricOf, type Outcomes, pairedDrop, samplesOf } from "../../measure/outcomes.ts";
-import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
+import { withLabelsOrAnswers } from "../../measure/pseudo-outputs.ts";
 import type { Interval } from "../../measure/statistics.ts";
 import { isLearned } from "../../methods/learned-method.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
@@ -91,7 +91,10 @@ export interface GroupSensitivity {
 export interface Sensitivity {
   /** The method that says which units go first. */
   readonly method: string;
-  /** `top1`, `miou`, or `agreement` with the original where the samples have no labels. */
+  /**
+   * `top1` or `miou`; where the samples have no labels, `agreement` with the original, or `similarity` of all
+   * outputs to its own.
+   */
   readonly metric: string;
   readonly split: Role;
   readonly samples: number;
@@ -176,7 +179,7 @@ export async function sensitivity(
   const { metric, value } = metricOf(original);
   return {
     method: method.name,
-    metric: dataset.labelKind === "none" ? "agreement" : metric,
+    metric: dataset.labelKind === "none" && metric !== "similarity" ? "agreement" : metric,
     ...{ split, samples: samplesOf(original), value, groups: measured },
     notes: [...(proposal.warnings ?? []), ...proposal.notes, ...unknownsOf(structure)],
   };
@@ -207,10 +210,7 @@ async function examinerOf(
     ...sessionOptionsOf(options),
     ...(output !== undefined && { output }),
   };
-  const labelled =
-    dataset.labelKind === "none"
-      ? await withLabelsFrom(dataset, writeModel(model).chunks, session)
-      : dataset;
+  const labelled = await withLabelsOrAnswers(dataset, writeModel(model).chunks, session);
   const samples = readOnce(labelled);
   return (network) =>
     examine(network, samples, {

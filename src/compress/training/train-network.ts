@@ -4,6 +4,7 @@ import type { DatasetOptions } from "../../data/options.ts";
 import { storedPreprocessing } from "../../data/stored-preprocessing.ts";
 import { EspalierError } from "../../errors.ts";
 import { loadModel } from "../../files/model-file.ts";
+import { outputNamed, outputsOf, trainedOutput } from "../../measure/outputs.ts";
 import type { NetworkOptions } from "../../models/architecture.ts";
 import { architectureNamed, buildNetwork } from "../../models/registry.ts";
 import { emitModel } from "../../onnx/emit.ts";
@@ -22,6 +23,8 @@ export interface NetworkRequest {
   readonly width?: number | undefined;
   readonly data: string;
   readonly dataOptions?: DatasetOptions;
+  /** The output that is trained. Default: told by its shape. */
+  readonly outputName?: string | undefined;
 }
 
 /** A network as a file, and the data as it takes them. */
@@ -63,7 +66,10 @@ export async function networkFor(
   const model = await loadModel(network, { externalData });
   const dataOptions = { ...taught, ...storedPreprocessing(model.metadata), ...request.dataOptions };
   const dataset = await openDataset(data, dataOptions);
-  await requireClasses(network, classesOf(model), dataset);
+  const { labelKind } = dataset;
+  const output = request.outputName ?? trainedOutput(model.graph, labelKind);
+  outputNamed(outputsOf(model.graph), output);
+  await requireClasses(network, classesOf(model, output), dataset);
   return { original: writeModel(model), dataset, dataOptions };
 }
 
@@ -82,7 +88,8 @@ async function networkOptions(
     );
   const [channels, height, across] = sampleShape;
   const counted = wanted === undefined ? await dataset.countClasses() : 0;
-  const classes = wanted ?? (counted > 0 ? counted : teacher && classesOf(teacher));
+  const taught = teacher && classesOf(teacher, trainedOutput(teacher.graph, "none"));
+  const classes = wanted ?? (counted > 0 ? counted : taught);
   await requireClasses(network, classes, dataset);
   return {
     ...{ channels, size: [height, across], seed },
@@ -91,10 +98,11 @@ async function networkOptions(
   };
 }
 
-/** How many classes the first output tells apart, where its shape says so. */
-function classesOf({ graph }: Model): number | undefined {
-  const classes = graph.types.get(graph.outputs[0])?.shape?.[1];
-  return typeof classes === "number" ? classes : undefined;
+/** How many classes an output tells apart, where its shape says so. */
+function classesOf({ graph }: Model, output: string): number | undefined {
+  const shape = outputNamed(outputsOf(graph), output).shape;
+  const isOfClasses = shape.length === 2 || shape.length === 4;
+  return isOfClasses && typeof shape[1] === "number" ? shape[1] : undefined;
 }
 
 async function requireClasses(

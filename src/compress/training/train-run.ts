@@ -8,7 +8,9 @@ import { EspalierError } from "../../errors.ts";
 import { fileDigest } from "../../files/file-digest.ts";
 import { whileLocked } from "../../files/lock.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
+import { findTask } from "../../measure/answers.ts";
 import { evaluate } from "../../measure/evaluate.ts";
+import { withAnswersFrom } from "../../measure/pseudo-outputs.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
@@ -37,6 +39,7 @@ import type { TrainReport } from "./train-report.ts";
 import {
   requireObjectiveFits,
   settingsOf,
+  type TrainSettings,
   type TrainSettingsInput,
   trainOptionsOf,
 } from "./train-settings.ts";
@@ -69,7 +72,11 @@ export async function trainRun(
   await requireFree(run);
   hooks.onPhase?.("reading");
   const teacher = request.teacher === undefined ? undefined : await loadModel(request.teacher);
-  const { original, dataset, dataOptions } = await networkFor(request, teacher, settings.seed);
+  const { original, dataset, dataOptions } = await networkFor(
+    { ...request, outputName: settings.outputName },
+    teacher,
+    settings.seed,
+  );
   const config: TrainConfig = {
     version: 1,
     command: "train",
@@ -102,15 +109,16 @@ export async function trainRun(
 export async function continueTraining(
   run: string,
   config: TrainConfig,
-  dataset: Dataset,
+  samples: Dataset,
   hooks: RunHooks,
 ): Promise<TrainReport> {
   const paths = runPaths(run);
   const { settings, externalData } = config;
   try {
     const model = await loadModel(paths.original, { externalData });
-    const teacher = config.hasTeacher ? (await loadModel(paths.teacher)).graph : undefined;
-    const base = trainOptionsOf(settings, dataset, teacher);
+    const teacher = config.hasTeacher ? await loadModel(paths.teacher) : undefined;
+    const dataset = await taughtBy(teacher, samples, settings, hooks.signal);
+    const base = trainOptionsOf(settings, dataset, teacher?.graph);
     const options: TrainOptions = { ...base, ...(hooks.signal && { signal: hooks.signal }) };
     const result = settings.recalibrateOnly
       ? await recalibrated(model, dataset, options, hooks)
@@ -133,6 +141,23 @@ export async function continueTraining(
       });
     throw error;
   }
+}
+
+/**
+ * Samples without labels, with the answers of a teacher that tells no classes apart: all of its outputs are to
+ * be followed, and similarity is measured.
+ */
+async function taughtBy(
+  teacher: Model | undefined,
+  samples: Dataset,
+  { provider, threads, outputName: output }: TrainSettings,
+  signal: AbortSignal | undefined,
+): Promise<Dataset> {
+  if (teacher === undefined || samples.labelKind !== "none") return samples;
+  const { chunks } = writeModel(teacher);
+  const options = { ...sessionOptionsOf({ providers: [provider], threads, signal }), output };
+  const { task } = await findTask(samples, chunks, options);
+  return task.kind === "outputs" ? withAnswersFrom(samples, chunks, options) : samples;
 }
 
 async function trained(
@@ -201,16 +226,17 @@ async function test(
   { onTest }: RunHooks,
 ): Promise<TrainReport["final"]> {
   const samples = dataset.size("test");
-  const { teacher, objective = labels(), batchSize = 64 } = options;
+  const { teacher, objective = labels(), batchSize = 64, output } = options;
   const isMeasurable = dataset.labelKind !== "none" || teacher !== undefined;
   if (samples === 0 || !isMeasurable) return null;
   const session = sessionOptionsOf(options);
   if (dataset.labelKind === "none") {
-    const evaluator = evaluatorOf(dataset, { ...session, objective, teacher, batchSize });
+    const evaluator = evaluatorOf(dataset, { ...session, objective, teacher, batchSize, output });
     return { split: "test", ...(await evaluator(network, "test")), samples };
   }
   const { metric, value, loss, ci95 } = await evaluate(modelFor(network, session), dataset, {
     ...session,
+    ...(output !== undefined && { output }),
     ...(onTest && { onProgress: onTest }),
   });
   return { split: "test", metric, value, loss, samples, ci95: [ci95[0], ci95[1]] };

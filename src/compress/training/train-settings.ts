@@ -4,7 +4,14 @@ import { z } from "zod";
 import type { Dataset } from "../../data/dataset.ts";
 import { EspalierError } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { labels, type Objective, overlap, sumOf, teacher } from "../../train/objectives.ts";
+import {
+  followOutputs,
+  labels,
+  type Objective,
+  overlap,
+  sumOf,
+  teacher,
+} from "../../train/objectives.ts";
 import { adam, adamW, type Optimizer, sgd } from "../../train/optimizers.ts";
 import type { TrainOptions } from "../../train/options.ts";
 import { frozen } from "../../train/parameters.ts";
@@ -37,13 +44,15 @@ const count = z.int().positive();
 /** The border at which settings are checked: those of a caller, and those of a run's `config.json`. */
 export const trainSettings = z.strictObject({
   epochs: count.default(10),
-  batchSize: count.default(64),
+  /** Default 64; 16 where the outputs of another network are followed. */
+  batchSize: count.optional(),
   /** Default 0.01 for SGD, 0.001 for Adam and AdamW. */
   learningRate: positive.optional(),
   schedule: z.enum(scheduleNames).default("cosine"),
   /** Share of the run over which the learning rate rises. */
   warmUp: z.number().min(0).max(1).default(0),
-  optimizer: z.enum(optimizerNames).default("sgd"),
+  /** Default `sgd`; `adam` where the outputs of another network are followed. */
+  optimizer: z.enum(optimizerNames).optional(),
   decay: z.number().nonnegative().optional(),
   momentum: z.number().min(0).lt(1).optional(),
   nesterov: z.boolean().default(false),
@@ -55,6 +64,8 @@ export const trainSettings = z.strictObject({
   limit: count.optional(),
   /** So many samples make an epoch, drawn anew each time. */
   epochSamples: count.optional(),
+  /** The output that is trained and measured. Default: told by its shape and by the labels. */
+  outputName: z.string().optional(),
   /** What labels are learnt by. Default `ce`. */
   loss: z.enum(lossNames).optional(),
   /** Of the cross-entropy in it. */
@@ -97,7 +108,7 @@ export function settingsOf(input: TrainSettingsInput): TrainSettings {
 
 /** Fails with `USAGE` where the optimizer would not read what it was given. */
 export function requireOptimizerFits({
-  optimizer,
+  optimizer = "sgd",
   momentum,
   nesterov,
 }: Pick<TrainSettings, "optimizer" | "momentum" | "nesterov">): void {
@@ -143,21 +154,22 @@ export function trainOptionsOf(
   dataset: Dataset,
   teacherGraph: Graph | undefined,
 ): TrainOptions {
-  const { epochs, batchSize, clipNorm, seed, limit, augment, patience, timeBudgetSeconds } =
-    settings;
-  const { epochSamples, temperature, provider, threads, keepsZeros } = settings;
+  const { epochs, clipNorm, seed, limit, augment, patience, timeBudgetSeconds } = settings;
+  const followsOutputs = dataset.answers !== undefined;
+  const { batchSize = followsOutputs ? 16 : 64 } = settings;
+  const optimizer = optimizerFor(settings, followsOutputs);
+  const { epochSamples, provider, threads, keepsZeros, outputName: output } = settings;
   return {
     ...{ epochs, batchSize, clipNorm, seed, limit, epochSamples, augment, patience },
     timeBudgetSeconds,
+    output,
     ...(keepsZeros && { keepsZeros }),
-    learningRate: settings.learningRate ?? (settings.optimizer === "sgd" ? 0.01 : 0.001),
+    learningRate: settings.learningRate ?? (optimizer === "sgd" ? 0.01 : 0.001),
     schedule: scheduleOf(settings),
-    optimizer: optimizerOf(settings),
-    teacher: teacherGraph,
-    objective:
-      teacherGraph === undefined
-        ? objectiveOf(settings, dataset)
-        : teacher(temperature === undefined ? {} : { temperature }),
+    optimizer: optimizerOf(settings, optimizer),
+    // Outputs that are followed are those that the samples hold.
+    teacher: dataset.answers === undefined ? teacherGraph : undefined,
+    objective: objectiveOf(settings, dataset, teacherGraph !== undefined),
     groups: [
       ...frozen(settings.freeze),
       ...settings.rateFactors.map(([match, rateFactor]) => ({ match, rateFactor })),
@@ -167,8 +179,10 @@ export function trainOptionsOf(
   };
 }
 
-function objectiveOf(settings: TrainSettings, dataset: Dataset): Objective {
-  const { loss = "ce", labelSmoothing: smoothing } = settings;
+function objectiveOf(settings: TrainSettings, dataset: Dataset, hasTeacher: boolean): Objective {
+  const { loss = "ce", labelSmoothing: smoothing, temperature } = settings;
+  if (dataset.answers !== undefined) return followOutputs(dataset.answers);
+  if (hasTeacher) return teacher(temperature === undefined ? {} : { temperature });
   const ignored = dataset.labelKind === "maps" ? { ignoreIndex: dataset.ignoreLabel } : {};
   const ce = labels({ smoothing, ...ignored });
   const bce: Objective = (context) => {
@@ -210,7 +224,22 @@ function scheduleOf({ schedule, warmUp: share }: TrainSettings): Schedule {
   return share > 0 ? warmUp(share, then) : then;
 }
 
-function optimizerOf({ optimizer, decay, momentum, nesterov }: TrainSettings): Optimizer {
+/**
+ * The optimizer by name. How steep the error of outputs is differs from network to network by orders of
+ * magnitude, which Adam makes up for; momentum is asked of SGD alone.
+ */
+function optimizerFor(
+  { optimizer, momentum, nesterov }: TrainSettings,
+  followsOutputs: boolean,
+): (typeof optimizerNames)[number] {
+  if (optimizer !== undefined) return optimizer;
+  return followsOutputs && momentum === undefined && !nesterov ? "adam" : "sgd";
+}
+
+function optimizerOf(
+  { decay, momentum, nesterov }: TrainSettings,
+  optimizer: (typeof optimizerNames)[number],
+): Optimizer {
   const own = decay === undefined ? {} : { decay };
   if (optimizer === "adam") return adam(own);
   if (optimizer === "adamw") return adamW(own);

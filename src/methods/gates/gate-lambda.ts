@@ -14,7 +14,7 @@ import type { Structure } from "../../structure/units.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { labels, type Objective } from "../../train/objectives.ts";
-import { planOf } from "../../train/options.ts";
+import { outputsRead, planOf } from "../../train/options.ts";
 import { taylorScores } from "../importance/importance-taylor.ts";
 import type { LearningContext } from "../learned-method.ts";
 import type { Gate } from "./filter-gates-sites.ts";
@@ -80,7 +80,8 @@ export async function evidenceOf(
   const fisher = await taylorScores(graph, gates, dataset, {
     ...{ training: { ...training, objective }, images, seed },
   });
-  const positions = positionsOf(structure, training.output ?? graph.outputs[0]);
+  const [output] = outputsRead(graph, dataset, training.output);
+  const positions = positionsOf(structure, output);
   const evidence = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
   for (const gate of gates)
     for (const [i, unit] of gate.units.entries()) {

@@ -118,17 +118,17 @@ export function gateSettings(
 }
 
 /**
- * Where random gates stand: behind all layers whose filters may go and on which the output that is trained
- * depends (the first without `output`), in graph order.
+ * Where random gates stand: behind all layers whose filters may go and on which an output that is trained
+ * depends, in graph order.
  * Fails with `MODEL_UNSUPPORTED` where there is no such place.
  */
 export function randomGates(
   { structure, rules }: Pick<LearningContext, "structure" | "rules">,
   { hasStreams }: Pick<GateSettings, "hasStreams">,
-  output?: string,
+  outputs: readonly string[] = structure.analysis.graph.outputs.slice(0, 1),
 ): readonly Gate[] {
-  const { nodes, outputs } = structure.analysis.graph;
-  const behind = nodesBehind(nodes, [output ?? outputs[0]]);
+  const { nodes } = structure.analysis.graph;
+  const behind = nodesBehind(nodes, outputs);
   const computed = new Set(behind.flatMap((node) => [...node.inputs, ...node.outputs]));
   const candidates = new Set(candidateUnits(structure, rules));
   const all = randomizable(gatesOf(structure), structure)

@@ -16,7 +16,8 @@ import { toNumbers } from "../../tensor/host-tensor.ts";
 import { embedNodes } from "../../train/embed.ts";
 import { feedNetwork } from "../../train/fed-network.ts";
 import { type Feeding, feedingOf } from "../../train/feeding.ts";
-import { objectiveFor } from "../../train/options.ts";
+import { followOutputs } from "../../train/objectives.ts";
+import { objectiveFor, outputsRead } from "../../train/options.ts";
 import { outputOf, requireScalar, teacherScores } from "../../train/step-parts.ts";
 import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
 import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
@@ -29,7 +30,8 @@ export interface TaylorOptions extends SampleOptions {
 
 /**
  * E[(a dL/da)²] over examples, one value for each unit of each gate. What a unit computes in several
- * layers adds up before it is squared. Batch normalization keeps its statistics.
+ * layers adds up before it is squared. Batch normalization keeps its statistics. Where the outputs of the
+ * original are followed, noise is added to them: at the original itself no loss has a gradient.
  *
  * Fails as `train` does.
  */
@@ -39,9 +41,12 @@ export async function taylorScores(
   dataset: Dataset,
   options: TaylorOptions,
 ): Promise<ReadonlyMap<Gate, Float64Array>> {
-  const { training } = options;
   const { batchSize, count, batches } = fixedSampleOf(dataset, options);
   const feeding = feedingOf(graph, dataset, batchSize);
+  const { answers } = dataset;
+  const training: LearningOptions = answers
+    ? { ...options.training, objective: followOutputs(answers, options.seed) }
+    : options.training;
   const { emitted, target, products } = emitProducts(graph, gates, feeding, dataset, training);
   const sums = new Map(gates.map((gate) => [gate, new Float64Array(gate.units.length)]));
   await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
@@ -77,10 +82,11 @@ function emitProducts(
 ) {
   const { emit, inputs, values, nodes } = feedNetwork("importance", graph, inputShapes);
   const target = targetType && emit.input("target", targetType.dtype, targetType.shape);
-  const { output: outputName = graph.outputs[0] } = training;
-  embedNodes(emit, graph, nodesBehind(nodes, [outputName]), values);
+  const read = outputsRead(graph, dataset, training.output);
+  const [outputName] = read;
+  embedNodes(emit, graph, nodesBehind(nodes, read), values);
   const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
-  const teacher = teacherScores(emit, training.teacher, inputs);
+  const teacher = teacherScores(emit, training.teacher, inputs, outputName);
   const objective = objectiveFor(dataset, training);
   const loss = objective({
     ...{ emit, prediction, form, target, teacher, values },
