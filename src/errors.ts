@@ -31,13 +31,15 @@ export const errorCodes = {
   DATA_NOT_FOUND: "The folder holds no data set that can be recognised.",
   DATA_INVALID: "A data file is damaged, or disagrees with another.",
   DATA_MISMATCH: "The samples do not fit the network's input.",
-  RUNTIME_FAILED: "ONNX Runtime refused the model or failed while running it.",
+  RUNTIME_FAILED: "ONNX Runtime refused the model, failed while running it, or crashed.",
   PROVIDER_MISSING: "The execution provider is not available on this machine.",
   TRAINING_DIVERGED: "A loss, weight or gradient is no longer a finite number.",
-  CHECKPOINT_INVALID: "The checkpoint is damaged, or belongs to another run.",
+  CHECKPOINT_INVALID:
+    "A checkpoint, the journal of a run or a file on record there is not as it was written, or is of another run.",
   RUN_NOT_EMPTY: "The folder for a new run is not empty.",
   RUN_BUSY: "Another process is at work on the run.",
-  RUN_INVALID: "The folder holds no run that could be resumed, or a damaged one.",
+  RUN_INVALID:
+    "The folder holds no run that could be resumed, a damaged one, or one with links that lead elsewhere.",
   VERIFY_FAILED: "The smaller network does not compute what it must.",
   USAGE: "The command line is wrong.",
   CONFIG_INVALID: "The configuration file cannot be read, or gives what no command takes.",

@@ -1,6 +1,7 @@
 /** @file Flags from a configuration file: they count, the command line wins, and mistakes are named. */
-import { existsSync } from "node:fs";
-import { cp, mkdir, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -195,6 +196,18 @@ describe("other forms of a configuration:", () => {
     expect(
       (await espalier(["bench", net, "--runs", "1", "--no-config"], { folder })).exitCode,
     ).toBe(0);
+  });
+
+  it.skipIf(process.platform === "win32")("a pipe or a folder is an error", async () => {
+    const { folder, net } = await workplace({});
+    for (const make of [(path: string) => execFileSync("mkfifo", [path]), mkdirSync]) {
+      const path = join(folder, "espalier.config.json");
+      await rm(path, { recursive: true });
+      make(path);
+      const { exitCode, err } = await espalier(["bench", net], { folder });
+      expect(exitCode).toBe(2);
+      expect(err).toContain("espalier.config.json cannot be read: it is no regular file");
+    }
   });
 
   it("a file that is named and not there is an error", async () => {

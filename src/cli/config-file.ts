@@ -5,7 +5,7 @@
  * read only for commands that it can speak of, code only for those that make something of the user's own files,
  * and nothing from the folder of a run.
  */
-import { access, readFile } from "node:fs/promises";
+import { access, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Command, InvalidArgumentError, type Option } from "commander";
@@ -126,6 +126,8 @@ async function firstThere(folder: string, names: readonly string[]): Promise<str
 
 async function readConfig(file: string): Promise<unknown> {
   try {
+    // A pipe would be waited for.
+    if (!(await stat(file)).isFile()) throw new Error("it is no regular file");
     if (file.endsWith(".json")) return JSON.parse(await readFile(file, "utf8"));
     const { default: config } = await import(pathToFileURL(file).href);
     return config;

@@ -66,10 +66,12 @@ const chunkBytes = 2 ** 16;
 
 /** Cuts off what stands behind the last line end of a plain file, if there is one. Fails with `FILE_UNREADABLE`. */
 export async function dropHalfLine(path: string): Promise<void> {
-  await withFile(path, constants.O_RDWR, async (file, size) => {
+  const cutAt = await withFile(path, constants.O_RDONLY, async (file, size) => {
     const whole = await endOfLastLine(file, size);
-    if (whole < size) await file.truncate(whole);
+    return whole < size ? whole : undefined;
   });
+  // A file that is whole need not be one that can be written to.
+  if (cutAt !== undefined) await withFile(path, constants.O_RDWR, (file) => file.truncate(cutAt));
 }
 
 /** The number of bytes up to and with the last line end. */
