@@ -307,7 +307,8 @@ export function uncertifiedReport(): CompressReport {
     chosenRound: 2,
     outcome: {
       ...{ isReached: false, isTimeSpent: true },
-      words: "The time budget was spent. The target for macs was missed: 23.8 % are left.",
+      words:
+        "The time budget was spent. The target for multiply-accumulates was missed: 23.8 % are left.",
     },
     groups: names.map((name, i) => ({
       ...{

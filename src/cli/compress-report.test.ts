@@ -24,6 +24,32 @@ describe("the end of a compression", () => {
     for (const line of said.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  it.each([
+    ["top1", "accuracy (test) ", "0.20 points on 1,500 test samples (95 %: -0.53 to 0.93)"],
+    ["miou", "mean IoU (test) ", "0.20 points on 1,500 test samples (95 %: -0.53 to 0.93)"],
+    ["agreement", "agreement with the original (test) ", "0.20 points on 1,500"],
+    ["PSNR", "PSNR (test) ", "drop 0.002 on 1,500 test samples (95 %: -0.0053 to 0.0093)"],
+  ])("names %s, and counts it as it is counted", (metric, name, drop) => {
+    const text = describeCompression("run", { ...certifiedReport(), metric }, shown);
+    expect(text).toContain(`\n${name}`);
+    expect(text.replace(/\s+/g, " ")).toContain(drop);
+  });
+
+  it.each([
+    [0.527, [0.518, 0.536], "1.90 times as fast (95 %: 1.87 to 1.93), 2 threads"],
+    [1.3, [1.2, 1.4], "slower, 1.30 times as long (95 %: 1.20 to 1.40), 2 threads"],
+    [0.95, [0.88, 1.02], "no difference shown (95 %: 0.98 to 1.14 times as fast), 2 threads"],
+  ] as const)("tells a ratio of %d in %j as far as it goes", (ratio, ci95, words) => {
+    const report = certifiedReport();
+    const latency = {
+      ...report.latency,
+      ratio,
+      ci95: [ci95[0], ci95[1]] satisfies [number, number],
+    };
+    const text = describeCompression("run", { ...report, latency }, shown);
+    expect(text.replace(/\s+/g, " ")).toContain(`latency ${words}`);
+  });
+
   it("says nothing of packs where none was made", () => {
     expect(describeCompression("run", uncertifiedReport(), shown)).not.toContain("packed");
   });

@@ -11,7 +11,7 @@ import {
   wrap,
 } from "../report/text.ts";
 import { exitCodes } from "./failure.ts";
-import { drawFacts, drawTable, type TableOptions } from "./table.ts";
+import { drawFacts, drawTable, type Fact, type TableOptions } from "./table.ts";
 
 /** 0, or 3 where a target or the tolerance was not reached though there was time. */
 export function exitCodeOf({ outcome }: CompressReport): number {
@@ -51,18 +51,24 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     ],
     io,
   );
-  const facts: [string, string][] = [];
+  const facts: Fact[] = [];
   if (drop.value !== null && drop.ci95 !== null)
     facts.push([
       "drop",
-      `${words.difference(drop.value)} on ${counted(result.samples, "test sample")} ` +
-        `(95 %: ${drop.ci95.map(words.amount).join(" to ")})`,
+      {
+        prose:
+          `${words.difference(drop.value)} on ${counted(result.samples, "test sample")} ` +
+          `(95 %: ${drop.ci95.map(words.amount).join(" to ")})`,
+      },
     ]);
   for (const { layer, before, after } of report.selected)
     facts.push(["selected", `${escapeForTerminal(layer)} reads ${after} of ${before} features`]);
   const speed = speedOf(latency);
   facts.push(
-    ["latency", `${speed.words} (${speed.interval}), ${counted(latency.threads, "thread")}`],
+    [
+      "latency",
+      { prose: `${speed.words} (${speed.interval}), ${counted(latency.threads, "thread")}` },
+    ],
     [
       "verified",
       `${verification.passed ? "exact removal" : "FAILED"}, error ${formatScientific(verification.maxError)} of the range`,

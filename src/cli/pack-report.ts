@@ -5,7 +5,7 @@ import { counted, inPercent, metricWords } from "../measure/words.ts";
 import type { Packed } from "../pack/pack.ts";
 import { formatBytes, formatInteger } from "../report/text.ts";
 import type { Io } from "./io.ts";
-import { drawFacts, drawTable } from "./table.ts";
+import { drawFacts, drawTable, type Fact } from "./table.ts";
 
 /** A pack that was measured on data. */
 type Measured = PackedWithin | PackedTuned;
@@ -28,7 +28,7 @@ export function describePacked(
   { columns, hasColor }: Io,
 ): string {
   const { bytesBefore, bytesAfter, ratio, bitsPerWeight } = packed;
-  const facts: (readonly [string, string])[] = [
+  const facts: Fact[] = [
     [
       "size",
       `${formatBytes(bytesBefore)} -> ${formatBytes(bytesAfter)}, ${ratio.toFixed(1)} times smaller`,
@@ -54,8 +54,6 @@ const names: ReadonlyMap<string, string> = new Map([
   ["framing", "framing: header and checksums"],
 ]);
 
-type Fact = readonly [string, string];
-
 function howFact(measured: Measured): Fact {
   if ("training" in measured) {
     const epochs = measured.training.history.length;
@@ -73,7 +71,10 @@ function lossFact({ baseline, result, drop }: Measured): Fact {
   const { name, value, difference, amount } = metricWords(baseline.metric);
   return [
     `${name} on test`,
-    `${value(baseline.value)} -> ${value(result.value)}: a drop of ${difference(drop.drop)} ` +
-      `(95 %: ${drop.ci95.map(amount).join(" to ")}), ${counted(drop.samples, "sample")}`,
+    {
+      prose:
+        `${value(baseline.value)} -> ${value(result.value)}: a drop of ${difference(drop.drop)} ` +
+        `(95 %: ${drop.ci95.map(amount).join(" to ")}), ${counted(drop.samples, "sample")}`,
+    },
   ];
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { TrainReport } from "../compress/training/train-report.ts";
 import { counted, describeMetric, metricWords } from "../measure/words.ts";
 import { formatBytes } from "../report/text.ts";
-import { drawFacts } from "./table.ts";
+import { drawFacts, type Fact } from "./table.ts";
 
 const ends = {
   completed: "",
@@ -15,19 +15,24 @@ const ends = {
 /** What came of a run. */
 export function describeTraining(run: string, report: TrainReport, columns: number): string {
   const { epochs, steps, end, best, final, sizeBytes } = report;
-  const facts: [string, string][] = [];
+  const facts: Fact[] = [];
   if (steps > 0)
-    facts.push(["trained", `${counted(epochs, "epoch")}, ${counted(steps, "step")}${ends[end]}`]);
+    facts.push([
+      "trained",
+      { prose: `${counted(epochs, "epoch")}, ${counted(steps, "step")}${ends[end]}` },
+    ]);
   if (best !== null) {
     const { metric, value, epoch } = best;
-    facts.push(["best", `${describeMetric(metric, value)} on select, epoch ${epoch}`]);
+    facts.push(["best", { prose: `${describeMetric(metric, value)} on select, epoch ${epoch}` }]);
   }
   if (final !== null) {
     const { metric, value, ci95, samples, loss } = final;
     const interval = ci95 ? ` (95 %: ${ci95.map(metricWords(metric).value).join(" to ")})` : "";
     facts.push([
       "test",
-      `${describeMetric(metric, value)}${interval}, loss ${loss.toFixed(4)}, ${counted(samples, "sample")}`,
+      {
+        prose: `${describeMetric(metric, value)}${interval}, loss ${loss.toFixed(4)}, ${counted(samples, "sample")}`,
+      },
     ]);
   }
   facts.push(["model", `${join(run, "model.onnx")}, ${formatBytes(sizeBytes)}`]);

@@ -234,7 +234,9 @@ function optionOf(
           ...{ color: "none", borderColor: ink("after"), borderWidth: 1.5 },
         }),
         label: {
-          ...{ show: true, formatter: "result", position: "top", color: ink("ink"), fontSize: 12 },
+          // Above the original stands the title of the axis.
+          ...{ show: true, formatter: "result", color: ink("ink"), fontSize: 12 },
+          position: points.chosen[0] > 95 ? "right" : "top",
           ...{ textBorderWidth: 3, textBorderColor: ink("page") },
         },
       },

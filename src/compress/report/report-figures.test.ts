@@ -10,8 +10,8 @@ it.each([
   [0.5, undefined, true, "All targets are met."],
   [0.5, true, true, `All targets are met. ${claim}`],
   [0.5, false, false, `The targets are met, the tolerance is not certain. ${claim}`],
-  [0.2, true, false, `The target for macs was missed: 40.0 % are left. ${claim}`],
-  [0.2, false, false, `The target for macs was missed: 40.0 % are left. ${claim}`],
+  [0.2, true, false, `The target for multiply-accumulates was missed: 40.0 % are left. ${claim}`],
+  [0.2, false, false, `The target for multiply-accumulates was missed: 40.0 % are left. ${claim}`],
   [undefined, true, true, claim],
   [undefined, false, false, claim],
 ])("target %s, certified %s: reached %s", (macs, isCertified, isReached, words) => {

@@ -120,6 +120,14 @@ export function sharesLeft(
 /** Shares of the original that are left, by target; bytes are those of the parameters, as targets have them. */
 export type SharesLeft = Readonly<Record<keyof CompressSettings["targets"], number>>;
 
+/** What targets are called in sentences. */
+const targetNames: ReadonlyMap<string, string> = new Map([
+  ["macs", "multiply-accumulates"],
+  ["params", "parameters"],
+  ["bytes", "bytes of parameters"],
+  ["density", "weights that are not 0"],
+]);
+
 /** Whether targets and tolerance are met, in a sentence. */
 export function outcomeOf(
   settings: CompressSettings,
@@ -148,7 +156,8 @@ export function outcomeOf(
       ? [metWords(isKept)]
       : []),
     ...missed.map(
-      ([name, share]) => `The target for ${name} was missed: ${inPercent(share)} are left.`,
+      ([name, share]) =>
+        `The target for ${targetNames.get(name) ?? name} was missed: ${inPercent(share)} are left.`,
     ),
     ...unclaimable({ uncounted }, settings.targets),
     ...(settings.maxDrop === undefined ? [] : [claim]),
