@@ -1,6 +1,6 @@
 /** @file One-shot pruning without training: score, select under targets, compensate, remove. */
 import { EspalierError } from "../errors.ts";
-import type { Graph } from "../ir/graph.ts";
+import { type Graph, isDefault } from "../ir/graph.ts";
 import { magnitude } from "../methods/magnitude.ts";
 import type { Method, Proposal } from "../methods/method.ts";
 import { methodNamed } from "../methods/registry.ts";
@@ -221,8 +221,10 @@ export function finishPruning(model: Model, structure: Structure, choice: Choice
   const bytes = writeModel(model, graph);
   const cost = (of: Graph) => costOf(of, dims);
   const [before, after] = [cost(model.graph), cost(graph)];
+  const changed = changedDefaults(model.graph, graph);
   return {
     ...{ ...choice, zeros, graph, bytes },
+    notes: [...choice.notes.filter((note) => !changed.includes(note)), ...changed],
     plan: planOf(structure, removed, choice.method, edits, zeros),
     before: { params: before.params, macs: before.macs, sizeBytes: model.sizeBytes },
     after: {
@@ -238,6 +240,22 @@ export function finishPruning(model: Model, structure: Structure, choice: Choice
     selected: selectedInputs(structure, removed),
     structure,
   };
+}
+
+/** That weights which a caller may feed have another shape now; none where there are none. */
+function changedDefaults(before: Graph, after: Graph): readonly string[] {
+  const names = [...before.constants.values()].flatMap((constant) => {
+    const { name, shape } = constant;
+    const now = after.constants.get(name);
+    return isDefault(constant) && now?.shape.join() !== shape.join() ? [name] : [];
+  });
+  if (names.length === 0) return [];
+  const shown = names.slice(0, 3).map((name) => `"${name}"`);
+  const rest = names.length - shown.length;
+  return [
+    `${names.length === 1 ? "1 weight is" : `${names.length} weights are`} listed as inputs, too, and narrower now ` +
+      `(${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}): feed no values of the old shapes for them.`,
+  ];
 }
 
 /** What layers read before and after a removal, where they may select it, in graph order. */

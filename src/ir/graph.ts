@@ -74,13 +74,23 @@ export interface Node {
 
 /** Where a constant stands in the file, so that a changed one is written back to the same place. */
 export type ConstantOrigin =
-  | { readonly kind: "initializer"; readonly index: number }
+  | {
+      readonly kind: "initializer";
+      readonly index: number;
+      /** Whether it is an input, too: the caller may feed another value. */
+      readonly isDefault: boolean;
+    }
   /** The value of a `Constant` node. */
   | { readonly kind: "constant-node"; readonly node: number }
   /** An attribute of an older opset that the canonical form has as an input. */
   | { readonly kind: "attribute"; readonly node: number; readonly attribute: string }
   /** Made by a pass, or implied by an old operator form that had no such attribute. */
   | { readonly kind: "new" };
+
+/** Whether a constant is only what an input is where the caller feeds nothing. */
+export function isDefault({ origin }: Constant): boolean {
+  return origin.kind === "initializer" && origin.isDefault;
+}
 
 /** A value known before the network runs. */
 export interface Constant {

@@ -7,7 +7,7 @@ import { capturesOf } from "./captures.ts";
 import { checkNames, sortNodes } from "./check-graph.ts";
 import { constantOfNode } from "./constant-node.ts";
 import { type Lift, liftNodes } from "./lift.ts";
-import { decode, graphProto, type MessageOf, nodeProto } from "./schema.ts";
+import { decode, graphProto, type MessageOf, nodeProto, valueInfoProto } from "./schema.ts";
 import { sparseConstant, sparseName } from "./sparse.ts";
 import { readTensor, type TensorContext } from "./tensor-proto.ts";
 import { readValueInfo } from "./types.ts";
@@ -25,21 +25,38 @@ export interface GraphRead {
 
 type NodeMessage = MessageOf<typeof nodeProto.fields>;
 
-/** Reads a GraphProto whose default-domain nodes are of `opset`. */
-export function readGraph(bytes: Uint8Array, opset: number, context: TensorContext): GraphRead {
+/** What a model says of itself, and its graph is to be read by. */
+export interface Versions {
+  /** Of the standard operator set. */
+  readonly opset: number;
+  readonly irVersion: number;
+}
+
+/** Reads a GraphProto. */
+export function readGraph(
+  bytes: Uint8Array,
+  { opset, irVersion }: Versions,
+  context: TensorContext,
+): GraphRead {
   const proto = decode(graphProto, bytes, context.budget);
+  const listed = new Set(
+    proto.input.map((info) => decode(valueInfoProto, info, context.budget).name),
+  );
+  // Until IR version 4 every initialiser had to be listed as an input, and none could be fed.
+  const isDefault = (name: string) => irVersion >= 4 && listed.has(name);
   const external = new Set<string>();
   const constants: Constant[] = [];
   for (const [index, tensorBytes] of proto.initializer.entries()) {
-    const origin = { kind: "initializer", index } as const;
     const tensor = readTensor(tensorBytes, context, `initializer ${index}`);
     const { name, dtype, shape, read } = tensor;
+    const origin = { kind: "initializer", index, isDefault: isDefault(name) } as const;
     if (tensor.external) external.add(name);
     constants.push({ name, dtype, shape, read, origin });
   }
   for (const [k, sparseBytes] of proto.sparseInitializer.entries()) {
-    const origin = { kind: "initializer", index: proto.initializer.length + k } as const;
     const name = sparseName(sparseBytes, context);
+    const index = proto.initializer.length + k;
+    const origin = { kind: "initializer", index, isDefault: isDefault(name) } as const;
     constants.push(sparseConstant(name, sparseBytes, origin, context));
   }
 

@@ -103,7 +103,7 @@ function readAsIs(bytes: Uint8Array, options: ReadOptions): Model {
       },
     );
   checkUnreadParts(proto.functions, proto.trainingInfo, context);
-  const { read, isRewritten, body } = readWritten(proto.graph, proto.functions, opsets, context);
+  const { read, isRewritten, body } = readWritten(proto.graph, proto, opsets, context);
   const { graph, external } = read;
   let sizeBytes = bytes.length;
   for (const name of external) sizeBytes += bytesOfConstant(graph, name);
@@ -149,19 +149,22 @@ function needsFunctions({ nodes }: Graph): boolean {
  */
 function readWritten(
   given: Uint8Array,
-  functions: readonly Uint8Array[],
+  {
+    functions,
+    irVersion,
+  }: { readonly functions: readonly Uint8Array[]; readonly irVersion: number },
   opsets: ReadonlyMap<string, number>,
   context: TensorContext,
 ): { readonly read: GraphRead; readonly body: Uint8Array; readonly isRewritten: boolean } {
-  const opset = opsets.get("") ?? 0;
+  const versions = { opset: opsets.get("") ?? 0, irVersion };
   let body =
     functions.length === 0
       ? given
       : withoutCalls(given, functionsOf(functions, opsets, context), context);
-  let read = readGraph(body, opset, context);
+  let read = readGraph(body, versions, context);
   for (let next = withoutChoices(body, read.graph); next; next = withoutChoices(body, read.graph)) {
     body = joined(next);
-    read = readGraph(body, opset, context);
+    read = readGraph(body, versions, context);
   }
   return { read, body, isRewritten: body !== given };
 }

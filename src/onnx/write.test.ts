@@ -106,7 +106,11 @@ describe("a changed constant", () => {
     const bytes = bytesOf(withConstant(model.graph, "w", tensor));
     const again = readModel(bytes);
     expect(again.graph.constants.get("w")?.read()).toEqual(tensor);
-    expect(again.graph.constants.get("w")?.origin).toEqual({ kind: "initializer", index: 0 });
+    expect(again.graph.constants.get("w")?.origin).toEqual({
+      kind: "initializer",
+      index: 0,
+      isDefault: false,
+    });
     expect(count(bytes, "weights")).toBe(1);
     expect(count(bytes, "kept")).toBe(count(file, "kept"));
     // Its declaration as an input follows: [3, 2] appears as a type no more.

@@ -1,7 +1,8 @@
 /** @file Walks a graph and finds the type of every value, and the elements of the small known ones. */
 import { type ErrorCode, EspalierError } from "../errors.ts";
-import type { Dim, Graph, Node, TensorType } from "../ir/graph.ts";
+import { type Dim, type Graph, isDefault, type Node, type TensorType } from "../ir/graph.ts";
 import { shapeFault } from "../ir/sizes.ts";
+import { isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { operatorOf } from "./index.ts";
 import { numericShape } from "./known.ts";
@@ -77,9 +78,12 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
     requireSizes(name, bound, "Input");
     types.set(name, bound);
   }
-  for (const { name, dtype, shape, read } of graph.constants.values()) {
+  for (const constant of graph.constants.values()) {
+    const { name, dtype, shape, read } = constant;
     types.set(name, { dtype, shape });
-    if (sizeOf(shape) <= maxFoldedElements) values.set(name, read());
+    // Sizes, indices and conditions that a caller may feed instead are not known.
+    const isKnown = isFloat(dtype) || !isDefault(constant);
+    if (isKnown && sizeOf(shape) <= maxFoldedElements) values.set(name, read());
   }
 
   const declaredType = (name: string): TensorType | undefined => {

@@ -2,7 +2,7 @@
  * @file Weights that a network computes from its parameters alone: weight normalisation left in the graph
  * (g v / ‖v‖), spectral normalisation with its norm, weight standardisation.
  */
-import { constantOf, type Graph, type Node, type TensorType } from "../ir/graph.ts";
+import { constantOf, type Graph, isDefault, type Node, type TensorType } from "../ir/graph.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { multiplies } from "./index.ts";
@@ -65,7 +65,10 @@ function constantNodes(graph: Graph): ReadonlyMap<string, Node> {
   for (const node of graph.nodes) {
     if (node.captures.length > 0 || node.outputs.length !== 1) continue;
     const named = node.inputs.filter((name) => name !== "");
-    const isConstant = named.every((name) => graph.constants.has(name) || makers.has(name));
+    const isConstant = named.every((name) => {
+      const constant = graph.constants.get(name);
+      return constant === undefined ? makers.has(name) : !isDefault(constant);
+    });
     if (named.length > 0 && isConstant) makers.set(node.outputs[0], node);
   }
   return makers;
