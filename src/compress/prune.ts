@@ -133,7 +133,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
     });
   requireShares(budgets);
   requireCountable(structure, targets);
-  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
+  const proposal = method.propose({ structure, seed, options: methodOptions, rules, budgets });
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastMeeting(order, budgets);
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {

@@ -7,8 +7,8 @@
  * at hand, so the plausible forms are modes:
  *
  * - `mean`, `rms`, `std`: |E y|, √E y², √Var y of what the unit's readers see, over the layer's mean;
- * - `next`: the expected square of the change in what the readers compute, with their own batch
- *   normalization's scale, after compensation (`removal-order.ts`).
+ * - `next`: the expected square of the change in what the readers compute, after compensation, as a share of what the
+ *   network answers (`removal-order.ts`, `output-shares.ts`), over what the removal saves of what the targets limit.
  *
  * What goes is made up for in the readers' parameters (`compensation.ts`). Defaults, and the constants
  * of the model, were chosen by the accuracy of two CIFAR-10 residual networks on the first 5,000 test
@@ -17,14 +17,18 @@
 import { EspalierError } from "../errors.ts";
 import type { Moments } from "../ops/operator.ts";
 import { roleOf } from "../ops/roles.ts";
-import { candidateUnits, isScored } from "../structure/select.ts";
+import { costModel } from "../structure/cost.ts";
+import { savingOfKind } from "../structure/per-saving.ts";
+import type { Removed } from "../structure/removal.ts";
+import { type Budget, candidateUnits, isScored } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import { hypot } from "../tensor/elementary.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";
 import { correlationsOf } from "./compensation/correlations.ts";
+import { outputShares } from "./compensation/output-shares.ts";
 import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./compensation/readers.ts";
-import { damageModel, type OtherDamage, removalOrder } from "./compensation/removal-order.ts";
+import { damageModel, removalOrder } from "./compensation/removal-order.ts";
 import { momentsOf } from "./compensation/statistics.ts";
 import {
   type Method,
@@ -103,6 +107,7 @@ export const bn: Method = {
     const unknown = unknownUnits(structure, [...readers, ...others], moments);
     const score = mode === "next" ? damageScores : activationScores(mode);
     const scores = score(context, {
+      readers,
       sources: isCompensated ? sources : sources.map(asPowers),
       others,
       moments,
@@ -124,6 +129,7 @@ export const bn: Method = {
 
 /** What scoring may look at. */
 interface Evidence {
+  readonly readers: readonly Reader[];
   readonly sources: readonly Source[];
   readonly others: readonly OtherRead[];
   readonly moments: ReadonlyMap<string, Moments>;
@@ -131,23 +137,30 @@ interface Evidence {
   readonly isSequential: boolean;
 }
 
-/** `next`: the position in the order of least damage, or the damage itself. */
-function damageScores({ structure, rules }: MethodContext, evidence: Evidence): Float64Array {
-  const { sources, others, moments, unknown, isSequential } = evidence;
+/** `next`: the position in the order of least damage for what is saved, or that ratio itself. */
+function damageScores(
+  { structure, rules, budgets = [] }: MethodContext,
+  evidence: Evidence,
+): Float64Array {
   const count = structure.units.length;
-  const model = damageModel(
-    count,
-    sources,
-    others.map((read): OtherDamage => {
-      const squares = moments.get(read.source)?.variance;
-      return { read, squares: squares ?? new Float64Array(read.sourceUnits.length) };
-    }),
-  );
+  const { readers, sources, others, moments, unknown, isSequential } = evidence;
+  const shares = outputShares(structure, readers, moments);
+  const model = damageModel(count, sources, others, shares);
+  const savingOf = savingOfKind(structure, figureOf(structure, budgets));
   if (!isSequential)
-    return Float64Array.from(structure.units, ({ index }) => model.damageOf(index));
+    return Float64Array.from(structure.units, ({ index }) =>
+      structure.units[index].reason === undefined ? model.damageOf(index) / savingOf(index) : 0,
+    );
   const without = new Set([...unknown, ...structure.carriers]);
   const candidates = candidateUnits(structure, rules).filter((unit) => !without.has(unit));
-  return removalOrder(model, count, candidates);
+  return removalOrder(model, count, candidates, savingOf);
+}
+
+/** What is to be saved: the sum of what the budgets limit, or multiply-accumulates where there are none. */
+function figureOf(structure: Structure, budgets: readonly Budget[]): (removed: Removed) => number {
+  const cost = costModel(structure);
+  if (budgets.length === 0) return (removed) => cost(removed).macs;
+  return (removed) => budgets.reduce((sum, { remaining }) => sum + remaining(removed), 0);
 }
 
 /** `mean`, `rms`, `std`: the statistic of each channel that is read, over the layer's mean. */

@@ -5,7 +5,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
-import type { Budget } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
@@ -46,8 +45,6 @@ export interface LearningContext extends MethodContext {
   readonly training: LearningOptions;
   /** The proposal's `memory` of the round before, from which the same was removed as from the network. */
   readonly memory?: Graph | undefined;
-  /** How far the network is to shrink, where that is known beforehand. */
-  readonly budgets?: readonly Budget[];
 }
 
 /** The outputs of the network that are trained. */

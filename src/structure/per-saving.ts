@@ -28,6 +28,24 @@ export function perSaving(
   );
 }
 
+/**
+ * {@link savingAlone} that looks at one unit of each kind: those with filters of the same layers count as alike. At
+ * least 1e-12, so that losses can be divided by it.
+ */
+export function savingOfKind(
+  structure: Structure,
+  figureOf: (removed: Removed) => number,
+): (unit: number) => number {
+  const savingOf = savingAlone(structure, figureOf);
+  const known = new Map<string, number>();
+  return (unit) => {
+    const kind = structure.units[unit].filters.map(({ axis }) => axis).join();
+    const saving = known.get(kind) ?? Math.max(savingOf(unit), leastSaving);
+    known.set(kind, saving);
+    return saving;
+  };
+}
+
 /** By how much a figure of the network falls when a unit goes alone. */
 export function savingAlone(
   structure: Structure,

@@ -44,6 +44,11 @@ function source(between: Float64Array | undefined): Source {
   return { name: "h", units, mean: new Float64Array(width), ...channels, readers };
 }
 
+/** What the network answers of each result of the second convolution. */
+const shares = Float64Array.of(0.1, 0.4, 0.2, 0.3);
+const [{ result }] = readersOf(structure).filter((reader) => reader.source === "h");
+const answers = new Map([[result, shares]]);
+
 /** Σ over outputs and taps of gain · w_R (C_RR - C_RK C_KK⁻¹ C_KR) w_Rᵀ. */
 function expectedDamage({ readers, deviation }: Source, between: Float64Array, gone: number[]) {
   const kept = [...Array(width).keys()].filter((c) => !gone.includes(c));
@@ -58,8 +63,7 @@ function expectedDamage({ readers, deviation }: Source, between: Float64Array, g
   );
   const untold = subMatrix(between, width, gone, gone).map((x, i) => x - told[i]);
   const [reader] = readers;
-  const scales = reader.batchNorm?.scale ?? new Float64Array();
-  const gains = scales.map((scale, o) => scale ** 2 / (reader.resultVariance[o] + 1e-5));
+  const gains = shares.map((share, o) => share / (reader.resultVariance[o] + 1e-5));
   let damage = 0;
   for (const tap of normalizedWeights(reader, deviation))
     for (const [o, gain] of gains.entries())
@@ -74,7 +78,7 @@ describe("the damage model", () => {
 
   it("gives the damage of one removal, and step by step that of several", () => {
     const of = source(between);
-    const model = damageModel(structure.units.length, [of], []);
+    const model = damageModel(structure.units.length, [of], [], answers);
     const total = expectedDamage(of, between, [0, 1, 2, 3, 4, 5]);
     let sum = 0;
     const gone: number[] = [];
@@ -89,7 +93,7 @@ describe("the damage model", () => {
 
   it("without correlations counts each channel alone, relative to what is left", () => {
     const of = source(undefined);
-    const model = damageModel(structure.units.length, [of], []);
+    const model = damageModel(structure.units.length, [of], [], answers);
     const identity = between.map((_, i) => Number(i % (width + 1) === 0));
     const before = model.damageOf(of.units[2]);
     expect(before).toBeCloseTo(expectedDamage(of, identity, [2]), 10);
@@ -99,42 +103,53 @@ describe("the damage model", () => {
     expect(model.damageOf(of.units[2])).toBeCloseTo(before / left ** 2, 10);
   });
 
-  it("knows no units of measure where nothing normalizes, and more of last layers", () => {
-    const unnormalized = (scale: number, isLast: boolean): Source => {
-      const of = source(between);
-      const readers = of.readers.map((reader) => {
+  it("knows no units of measure where nothing normalizes, and counts a layer by its share", () => {
+    const damagesOf = (scale: number, of = answers) => {
+      const original = source(between);
+      const readers = original.readers.map((reader) => {
         const { weight } = reader;
         const values = weight.values.map((value) => scale * value);
-        const variance = resultVariance(reader, of, values);
+        const variance = resultVariance(reader, original, values);
         const changed = { weight: { ...weight, values }, batchNorm: undefined };
-        return { ...reader, ...changed, isLast, resultVariance: variance };
+        return { ...reader, ...changed, resultVariance: variance };
       });
-      return { ...of, readers };
+      const { units } = original;
+      const model = damageModel(structure.units.length, [{ ...original, readers }], [], of);
+      return [...units].map((unit) => model.damageOf(unit));
     };
-    const damagesOf = (of: Source) => {
-      const model = damageModel(structure.units.length, [of], []);
-      return [...of.units].map((unit) => model.damageOf(unit));
-    };
-    const [small, large] = [
-      damagesOf(unnormalized(1, false)),
-      damagesOf(unnormalized(1000, false)),
-    ];
-    const last = damagesOf(unnormalized(1, true));
+    const [small, large] = [damagesOf(1), damagesOf(1000)];
+    const half = damagesOf(1, new Map([[result, shares.map((share) => share / 2)]]));
     for (const [i, damage] of small.entries()) {
       expect(large[i] / damage).toBeCloseTo(1, 10);
-      expect(last[i] / damage).toBeGreaterThan(1);
+      expect(half[i] / damage).toBeCloseTo(0.5, 10);
     }
   });
 
-  it("orders the candidates so that each step does the least damage", () => {
+  it("counts what is read otherwise by the share of its channels", () => {
+    const { units } = source(between);
+    const read = { source: "h", axis: 1, sourceUnits: units };
+    const own = Float64Array.of(0.5, 0.1, 0.1, 0.1, 0.1, 0.1);
+    const model = damageModel(structure.units.length, [], [read], new Map([["h", own]]));
+    expect([...units].map((unit) => model.damageOf(unit))).toEqual([...own]);
+  });
+
+  it("orders the candidates so that each step does the least damage for what it saves", () => {
     const of = source(between);
     const count = structure.units.length;
     const candidates = [...of.units];
-    const order = removalOrder(damageModel(count, [of], []), count, candidates);
+    const model = damageModel(count, [of], [], answers);
+    const savings = [1, 2, 0.5, 1, 3, 1];
+    const savingOf = (unit: number) => savings[of.units.indexOf(unit)];
+    const order = removalOrder(model, count, candidates, savingOf);
+    const total = expectedDamage(of, between, [0, 1, 2, 3, 4, 5]);
     const open = [...Array(width).keys()];
     const gone: number[] = [];
     for (let step = 0; step < width - 1; step++) {
-      const damages = open.map((channel) => expectedDamage(of, between, [...gone, channel]));
+      const before = gone.length === 0 ? 0 : expectedDamage(of, between, gone);
+      const damages = open.map((channel) => {
+        const more = expectedDamage(of, between, [...gone, channel]) - before;
+        return more / (1 - before / total) ** 2 / savings[channel];
+      });
       const best = open[damages.indexOf(Math.min(...damages))];
       expect(order[of.units[best]]).toBe(step);
       gone.push(best);

@@ -1,10 +1,12 @@
 /**
- * @file Expected damage of removing a unit, and the order in which the least damage is done.
+ * @file Expected damage of removing a unit, and the order in which the least damage is done for what is saved.
  *
  * A reader computes z_o = Σ w_oc x_c. When channel c goes, and what kept channels tell about it is
  * added to their weights, z_o loses w_oc times the part of x_c that no kept channel tells: with the
  * normalized weights' Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of
- * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. That is the step of
+ * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. The gain of a result is the
+ * share of the network's answers that comes from it (`output-shares.ts`) over the variance that the model explains, so
+ * that damage in all layers is a share of the answers. That is the step of
  * Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in place of a Hessian of data.
  * After each step the weights, and so H, are those that the removal leaves; and since the running
  * variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which
@@ -15,17 +17,11 @@ import { channelOf } from "../../ops/roles.ts";
 import { square } from "../../tensor/elementary.ts";
 import { choleskySolve, gramMatrix, identity } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
+import type { OutputShares } from "./output-shares.ts";
 import type { OtherRead } from "./readers.ts";
 
 /** A layer counts no more than (1 / this)² times as much, however little is left of it. */
 const leastRemaining = 0.01;
-
-/**
- * How much more the results of last layers count. A plain network for MNIST at half of its
- * multiply-accumulates keeps 56.2 % accuracy with 1, 96.6 with 10, 97.7 with 30 and 100; a VGG-16 at 30 % keeps
- * 83.4 with 10; the ResNets' answers are the same with any.
- */
-const lastPower = 30;
 
 /**
  * One value with what removing its channels costs. The matrices are symmetric: their lower halves are kept
@@ -50,33 +46,27 @@ interface Ledger {
 
 /** The expected damage of each unit, kept up to date while units are removed. */
 export interface DamageModel {
-  /** Expected squared change of what the unit's readers compute. */
+  /** Expected squared change of what the unit's readers compute, as a share of the network's answers. */
   damageOf(unit: number): number;
   /** Removes a unit; the damage of the units returned has changed. */
   remove(unit: number): ReadonlySet<number>;
 }
 
-/** What other reads know of their channels: the expected square of each. */
-export interface OtherDamage {
-  readonly read: OtherRead;
-  /** [C] */
-  readonly squares: Float64Array;
-}
-
-/** A damage model over the sources and the reads that are no linear layers. */
+/** A damage model over the sources, and over reads that are no linear layers, where all of a channel is lost. */
 export function damageModel(
   unitCount: number,
   sources: readonly Source[],
-  others: readonly OtherDamage[],
+  others: readonly OtherRead[],
+  shares: OutputShares,
 ): DamageModel {
-  const ledgers = sources.map(ledgerOf);
+  const ledgers = sources.map((source) => ledgerOf(source, shares));
   const places = Array.from({ length: unitCount }, (): (readonly [number, number])[] => []);
   for (const [s, { units }] of sources.entries())
     for (const [channel, unit] of units.entries()) if (unit >= 0) places[unit].push([s, channel]);
   const elsewhere = new Float64Array(unitCount);
-  for (const { read, squares } of others)
-    for (const [channel, unit] of read.sourceUnits.entries())
-      if (unit >= 0) elsewhere[unit] += squares[channel];
+  for (const { source, sourceUnits } of others)
+    for (const [channel, unit] of sourceUnits.entries())
+      if (unit >= 0) elsewhere[unit] += shares.get(source)?.[channel] ?? 0;
 
   return {
     damageOf(unit) {
@@ -96,52 +86,57 @@ export function damageModel(
 }
 
 /**
- * The order in which removing one candidate after the other does the least damage each time: position
- * per unit, infinite for units that are no candidates.
+ * The order in which removing one candidate after the other does the least damage each time, over what its removal
+ * saves: position per unit, infinite for units that are no candidates.
  */
 export function removalOrder(
   model: DamageModel,
   unitCount: number,
   candidates: readonly number[],
+  savingOf: (unit: number) => number,
 ): Float64Array {
   const order = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
   const damage = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
   const open = new Set(candidates);
-  for (const unit of open) damage[unit] = model.damageOf(unit);
+  const savings = new Map(candidates.map((unit) => [unit, savingOf(unit)]));
+  const costOf = (unit: number) => model.damageOf(unit) / (savings.get(unit) ?? 1);
+  for (const unit of open) damage[unit] = costOf(unit);
   for (let position = 0; open.size > 0; position++) {
     let least: number | undefined;
     for (const unit of open) if (least === undefined || damage[unit] < damage[least]) least = unit;
     if (least === undefined) break;
     open.delete(least);
     order[least] = position;
-    for (const unit of model.remove(least)) if (open.has(unit)) damage[unit] = model.damageOf(unit);
+    for (const unit of model.remove(least)) if (open.has(unit)) damage[unit] = costOf(unit);
   }
   return order;
 }
 
 /**
- * How strongly each result counts. Behind batch normalization its power is scale², whatever its
- * variance: the modelled variance takes the place of the running one, which also holds what the model
- * does not know, so that damage is a share of what the model explains. Without normalization the power
- * counts as 1, so that damage is a share as well; but what the last layers lose, nothing behind them averages
- * out or normalizes away, and it counts for more.
+ * How strongly each result counts: its share of the network's answers, over its variance. The modelled variance takes
+ * the place of the running one, which also holds what the model does not know, so that damage is a share of what the
+ * model explains.
  */
-function gainsOf({ batchNorm, isLast, resultVariance }: ModelledReader): Float64Array {
-  const power = isLast ? lastPower : 1;
-  if (batchNorm === undefined) return resultVariance.map((v) => (v > 0 ? power / v : 0));
-  return batchNorm.scale.map((s, o) => {
-    const variance = resultVariance[o] + batchNorm.role.epsilon;
-    return (s * s) / variance;
-  });
+function gainsOf(
+  { result, batchNorm, resultVariance }: ModelledReader,
+  shares: OutputShares,
+): Float64Array {
+  const own = shares.get(result);
+  const least = batchNorm?.role.epsilon ?? 0;
+  return resultVariance.map((v, o) => (v > 0 ? (own?.[o] ?? 0) / (v + least) : 0));
 }
 
-function ledgerOf({ units, deviation, correlations, factor, readers }: Source): Ledger {
+function ledgerOf(
+  { units, deviation, correlations, factor, readers }: Source,
+  shares: OutputShares,
+): Ledger {
   const width = units.length;
   const alone = new Float64Array(width);
   const gram = new Float64Array(correlations ? width * width : width);
   for (const reader of readers) {
-    if (reader.weight.group > 1) addOwnSquares(reader, deviation, alone);
-    else addGram(reader, deviation, gram, correlations !== undefined);
+    const gains = gainsOf(reader, shares);
+    if (reader.weight.group > 1) addOwnSquares(reader, gains, deviation, alone);
+    else addGram(reader, gains, deviation, gram, correlations !== undefined);
   }
   let total = 0;
   for (let i = 0; i < gram.length; i++) total += gram[i] * (correlations?.[i] ?? 1);
@@ -160,8 +155,12 @@ function ledgerOf({ units, deviation, correlations, factor, readers }: Source): 
 }
 
 /** Squares of the weights of each channel, but for outputs that go together with the channel. */
-function addOwnSquares(reader: ModelledReader, deviation: Float64Array, out: Float64Array): void {
-  const gains = gainsOf(reader);
+function addOwnSquares(
+  reader: ModelledReader,
+  gains: Float64Array,
+  deviation: Float64Array,
+  out: Float64Array,
+): void {
   const { weight, sourceUnits, resultUnits } = reader;
   const { outputs, inputs } = weight;
   for (const tap of normalizedWeights(reader, deviation))
@@ -175,22 +174,23 @@ function addOwnSquares(reader: ModelledReader, deviation: Float64Array, out: Flo
 
 function addGram(
   reader: ModelledReader,
+  gains: Float64Array,
   deviation: Float64Array,
   out: Float64Array,
   isMatrix: boolean,
 ): void {
-  const gains = gainsOf(reader).map(Math.sqrt);
+  const roots = gains.map(Math.sqrt);
   const { outputs, inputs } = reader.weight;
   for (const tap of normalizedWeights(reader, deviation)) {
     if (isMatrix) {
       const columns = new Float64Array(tap.length);
       for (let o = 0; o < outputs; o++)
-        for (let i = 0; i < inputs; i++) columns[i * outputs + o] = gains[o] * tap[o * inputs + i];
+        for (let i = 0; i < inputs; i++) columns[i * outputs + o] = roots[o] * tap[o * inputs + i];
       const gram = gramMatrix(columns, inputs, outputs);
       for (let i = 0; i < gram.length; i++) out[i] += gram[i];
     } else
       for (let o = 0; o < outputs; o++)
-        for (let i = 0; i < inputs; i++) out[i] += square(gains[o] * tap[o * inputs + i]);
+        for (let i = 0; i < inputs; i++) out[i] += gains[o] * square(tap[o * inputs + i]);
   }
 }
 

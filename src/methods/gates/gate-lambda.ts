@@ -8,7 +8,7 @@
  */
 import { algebraOf } from "../../ops/algebra.ts";
 import { costModel } from "../../structure/cost.ts";
-import { savingAlone } from "../../structure/per-saving.ts";
+import { savingOfKind } from "../../structure/per-saving.ts";
 import { candidateUnits, selectUnits } from "../../structure/select.ts";
 import type { Structure } from "../../structure/units.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
@@ -142,17 +142,8 @@ export function unitShares(
   return new Map(gates.map((gate, i) => [gate, raw[i].map((value) => value / (mean || 1))]));
 }
 
-/** The MACs that a unit takes with it; units with filters of the same layers are alike. */
+/** The MACs that a unit takes with it. */
 function unitMacs(structure: Structure): (unit: number) => number {
   const cost = costModel(structure);
-  const savingOf = savingAlone(structure, (removed) => cost(removed).macs);
-  const known = new Map<string, number>();
-  return (unit) => {
-    const key = structure.units[unit].filters.map(({ axis }) => axis).join();
-    const old = known.get(key);
-    if (old !== undefined) return old;
-    const macs = savingOf(unit);
-    known.set(key, macs);
-    return macs;
-  };
+  return savingOfKind(structure, (removed) => cost(removed).macs);
 }
