@@ -2,23 +2,17 @@
  * @file Two networks on the same inputs: do they compute the same? At two optimisation levels of
  * ONNX Runtime, because its fusions have been wrong before, and before whatever may hide a difference.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { EspalierError } from "../errors.ts";
-import { fileError } from "../files/file-error.ts";
-import { saveModel } from "../files/model-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
-import { withOutputs } from "../onnx/with-outputs.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { isQuantised } from "../ops/ends.ts";
-import { type ModelSource, type Optimization, withSession } from "../runtime/session.ts";
 import type { Place, Places } from "../structure/places.ts";
 import { isFloat } from "../tensor/dtype.ts";
-import { type HostTensor, takeGrid, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { Comparison, type Feeds } from "./comparison.ts";
 import { randomFeeds } from "./feeds.ts";
-import { type Finding, findingWhenOptimised, type Judgement, judge } from "./judgement.ts";
+import { type Finding, findingWhenOptimised, type Judgement } from "./judgement.ts";
 import { requireRunnable } from "./run-size.ts";
 
 /** One comparison. */
@@ -30,7 +24,7 @@ export interface VerificationCheck {
    * explains it.
    */
   readonly maxError: number;
-  /** What rounding alone moves in the reference, as a share of that range. */
+  /** What rounding alone moves in the reference, as a share of that range; 0 where nothing asked for it. */
   readonly noise: number;
   /**
    * What the comparison shows. "runtime": at this level ONNX Runtime computes the quantised network with
@@ -92,10 +86,8 @@ export interface VerifyOptions {
  */
 const scales = [1, 16, 255];
 
-/** Elements of inner tensors that are compared at most on one input, and their number. */
-const innerLimits = { elements: 2 ** 25, tensors: 64 };
-
-type Feeds = ReadonlyMap<string, HostTensor>;
+/** Elements of inner tensors that are fetched at most at a time, on one input. */
+const innerElements = 2 ** 25;
 
 /**
  * Runs two networks with the original's inputs and outputs and compares what comes out. Where `places` are
@@ -116,40 +108,35 @@ export async function compareModels(
   const { tolerance = defaultTolerance(graph) } = options;
   const feeds = feedsFor(graph, dims, options);
   const comparison = new Comparison({ reference, small, feeds, tolerance, options });
-  const outputs = graph.outputs.map((name) => ({ name, kept: [] }));
   const ends = [...new Set([...places.ends.values()].flat())];
 
-  const strict = await comparison.at("disabled", outputs, ends);
-  const fused = await comparison.at("all", outputs, []);
-  const judged = await comparison.judge(strict, fused);
+  const { exact, fused, inner: beforeEnds } = await comparison.judge(graph.outputs, ends);
   const isWhole = graph.nodes.some(isQuantised);
-  const ofOutputs = judged.outputs.flatMap(({ name, levels: [exact, other] }) => [
-    check(`optimization disabled, output "${name}"`, exact),
-    check(`optimization all, output "${name}"`, {
-      ...other,
-      finding: findingWhenOptimised(exact.finding, other.finding, isWhole),
-    }),
-  ]);
+  const ofOutputs = exact.flatMap(({ name, judgement }, i) => {
+    const optimised = fused[i].judgement;
+    const finding = findingWhenOptimised(judgement.finding, optimised.finding, isWhole);
+    return [
+      check(`optimization disabled, output "${name}"`, judgement),
+      check(`optimization all, output "${name}"`, { ...optimised, finding }),
+    ];
+  });
   const nameInner = (name: string) => `optimization disabled, inner tensor "${name}"`;
-  const ofEnds = judged.inner.map(({ name, judgement }) => check(nameInner(name), judgement));
+  const ofEnds = beforeEnds.map(({ name, judgement }) => check(nameInner(name), judgement));
 
-  const isEqual = new Map(judged.inner.map(({ name, judgement }) => [name, judgement.finding]));
-  const little = judged.outputs
-    .map(({ name, levels: [{ finding }] }) => ({ output: name, finding }))
+  const findings = new Map(beforeEnds.map(({ name, judgement }) => [name, judgement.finding]));
+  const little = exact
+    .map(({ name, judgement: { finding } }) => ({ output: name, finding }))
     .filter(({ finding }) => finding !== "equal" && finding !== "different");
   const isBacked = ({ output }: { readonly output: string }) =>
-    (places.ends.get(output) ?? []).some(({ name }) => isEqual.get(name) === "equal");
+    (places.ends.get(output) ?? []).some(({ name }) => findings.get(name) === "equal");
   const needsLayers = !little.every(isBacked);
   const compared = new Set(ends);
   const others = places.layers.filter((place) => !compared.has(place));
-  const layers = needsLayers ? withinLimits(others) : [];
-  const ofLayers = (await comparison.inner(layers)).map(({ name, judgement }) =>
-    check(nameInner(name), judgement),
-  );
+  const ofLayers = needsLayers ? await judgedLayers(comparison, others, nameInner) : [];
   const checks = [...ofOutputs, ...ofEnds, ...ofLayers];
   const inner = [...ofEnds, ...ofLayers];
   // Where no layer at all depends on the inputs, the network is constant, and so is the smaller one.
-  const isWholeNetwork = layers.length > 0 && layers.length === others.length;
+  const isWholeNetwork = ofLayers.length > 0 && ofLayers.length === others.length;
   const isShown =
     !needsLayers || isWholeNetwork || inner.some(({ finding }) => finding === "equal");
   return {
@@ -172,206 +159,26 @@ function check(
   return { name, maxError, noise, finding, passed: finding !== "different" };
 }
 
-/** The last layers' places, as many as memory is for. */
-function withinLimits(layers: readonly Place[]): readonly Place[] {
-  let elements = 0;
-  return layers
-    .toReversed()
-    .filter(({ size }, i) => {
-      elements += size;
-      return i < innerLimits.tensors && elements <= innerLimits.elements;
-    })
-    .toReversed();
-}
-
-/** Values by name on every input. */
-type Results = readonly Feeds[];
-
-/** A value to compare, and what the smaller network has of it. */
-type Compared = Pick<Place, "name" | "kept">;
-
-/** What both networks computed at one level. */
-interface Level {
-  readonly outputs: readonly Compared[];
-  readonly ends: readonly Place[];
-  readonly expected: Results;
-  readonly actual: Results;
-}
-
-interface Subjects {
-  readonly reference: ModelBytes;
-  readonly small: ModelBytes;
-  readonly feeds: readonly Feeds[];
-  readonly tolerance: number;
-  readonly options: VerifyOptions;
-}
-
-/** Both networks, run as often as the judgement needs. */
-class Comparison {
-  readonly #subjects: Subjects;
-
-  constructor(subjects: Subjects) {
-    this.#subjects = subjects;
+/**
+ * What layers compute, from the end of the network back until something depends on the inputs. As many
+ * at a time as memory is for.
+ */
+async function judgedLayers(
+  comparison: Comparison,
+  layers: readonly Place[],
+  nameOf: (tensor: string) => string,
+): Promise<readonly VerificationCheck[]> {
+  const checks: VerificationCheck[] = [];
+  for (let end = layers.length; end > 0; ) {
+    let [start, elements] = [end - 1, layers[end - 1].size];
+    while (start > 0 && elements + layers[start - 1].size <= innerElements)
+      elements += layers[--start].size;
+    const judged = await comparison.judgeInner(layers.slice(start, end));
+    checks.unshift(...judged.map(({ name, judgement }) => check(nameOf(name), judgement)));
+    if (checks.some(({ finding }) => finding === "equal" || finding === "different")) break;
+    end = start;
   }
-
-  /** Both networks at one level. */
-  async at(
-    level: Optimization,
-    outputs: readonly Compared[],
-    ends: readonly Place[],
-  ): Promise<Level> {
-    const { reference, small, feeds, options } = this.#subjects;
-    const expected = await outputsOf(withOutputs(reference, ends), feeds, level, options);
-    const actual = await outputsOf(withOutputs(small, ends), feeds, level, options);
-    return { outputs, ends, expected, actual };
-  }
-
-  /** Every output at both levels, and what was compared before ends. */
-  async judge(strict: Level, fused: Level) {
-    const { tolerance } = this.#subjects;
-    const judgeAll = (moved: readonly Results[]) => ({
-      outputs: strict.outputs.map(({ name }) => {
-        const of = (results: Results) => results.map((values) => values.get(name));
-        const [exact, other] = [of(strict.expected), of(fused.expected)];
-        const shifts = moved.map(of);
-        return {
-          name,
-          levels: [
-            judge(
-              { expected: exact, actual: of(strict.actual), again: [other, ...shifts] },
-              tolerance,
-            ),
-            // Steps of the inputs move the exact level, so they are compared there.
-            judge(
-              { expected: other, actual: of(fused.actual), again: [exact, ...shifts] },
-              tolerance,
-            ),
-          ] as const,
-        };
-      }),
-      inner: this.#inner(strict.ends, strict, moved),
-    });
-    const first = judgeAll([]);
-    const isSettled =
-      first.outputs.every(({ levels }) => levels.every(isCalm)) &&
-      first.inner.every(({ judgement }) => isCalm(judgement));
-    return isSettled ? first : judgeAll([await this.#moved(strict.ends)]);
-  }
-
-  /** Inner tensors at the exact level. */
-  async inner(places: readonly Place[]) {
-    if (places.length === 0) return [];
-    const level = await this.at("disabled", [], places);
-    const first = this.#inner(places, level, []);
-    if (first.every(({ judgement }) => isCalm(judgement))) return first;
-    return this.#inner(places, level, [await this.#moved(places)]);
-  }
-
-  #inner(places: readonly Place[], { expected, actual }: Level, moved: readonly Results[]) {
-    return places.map(({ name, kept }) => {
-      const of = (results: Results) => results.map((values) => cut(values.get(name), kept));
-      const series = {
-        expected: of(expected),
-        actual: actual.map((values) => values.get(name)),
-        again: moved.map(of),
-      };
-      return { name, judgement: judge(series, this.#subjects.tolerance) };
-    });
-  }
-
-  /** The reference on inputs that are one step of their number format away. */
-  #moved(places: readonly Place[]): Promise<Results> {
-    const { reference, feeds, options } = this.#subjects;
-    return outputsOf(withOutputs(reference, places), feeds.map(stepped), "disabled", options);
-  }
-}
-
-/** Whether a judgement needs no look at rounding. */
-function isCalm({ finding }: Judgement): boolean {
-  return finding !== "different" && finding !== "rounding";
-}
-
-function cut(tensor: HostTensor | undefined, kept: Place["kept"]): HostTensor | undefined {
-  const isCut = tensor?.shape.length === kept.length && kept.some((list) => list !== undefined);
-  return isCut ? takeGrid(tensor, kept) : tensor;
-}
-
-/** Inputs whose numbers are one step of their format larger or smaller in magnitude, by turns. */
-function stepped(feeds: Feeds): Feeds {
-  return new Map(
-    [...feeds].map(([name, tensor]) => {
-      if (!isFloat(tensor.dtype)) return [name, tensor];
-      const step = tensor.dtype.includes("16") ? 2 ** -10 : 2 ** -23;
-      const values = toNumbers(tensor).map(
-        (value, i) => value * (1 + (Math.imul(i, 0x9e3779b1) < 0 ? step : -step)),
-      );
-      return [name, tensorOf(tensor.dtype, tensor.shape, values)];
-    }),
-  );
-}
-
-/** The random inputs, and those that were given. */
-function feedsFor(
-  graph: Graph,
-  dims: ReadonlyMap<string, number>,
-  { samples = 3, seed = 0, feeds = [] }: VerifyOptions,
-): readonly Feeds[] {
-  const inputs = graph.inputs.map((name) => {
-    const type = graph.types.get(name);
-    if (type === undefined)
-      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
-    return { name, ...type };
-  });
-  const random = Array.from({ length: samples }, (_, i) =>
-    scaled(randomFeeds(inputs, { dims, seed: seed + i }), scales[i % scales.length]),
-  );
-  return [...random, ...feeds];
-}
-
-function scaled(feeds: Feeds, scale: number): Feeds {
-  return new Map(
-    [...feeds].map(([name, tensor]) => {
-      if (!isFloat(tensor.dtype)) return [name, tensor];
-      const values = toNumbers(tensor).map((value) => value * scale);
-      return [name, tensorOf(tensor.dtype, tensor.shape, values)];
-    }),
-  );
-}
-
-async function outputsOf(
-  model: ModelBytes,
-  feeds: readonly ReadonlyMap<string, HostTensor>[],
-  optimization: Optimization,
-  { threads, signal }: VerifyOptions,
-): Promise<ReadonlyMap<string, HostTensor>[]> {
-  return withSource(model, (source) =>
-    withSession(source, { optimization, threads, signal }, async (session) => {
-      const results: ReadonlyMap<string, HostTensor>[] = [];
-      for (const feed of feeds) {
-        signal?.throwIfAborted();
-        results.push(await session.run(feed));
-      }
-      return results;
-    }),
-  );
-}
-
-/** A model in two files must be on disk for onnxruntime to load it. */
-async function withSource<T>(
-  model: ModelBytes,
-  use: (source: ModelSource) => Promise<T>,
-): Promise<T> {
-  if (model.external === undefined) return use(model.chunks);
-  const folder = await mkdtemp(join(tmpdir(), "espalier-")).catch((cause: unknown) => {
-    throw fileError(`make a folder in ${tmpdir()}`, tmpdir(), cause);
-  });
-  try {
-    const path = join(folder, "model.onnx");
-    await saveModel(path, model);
-    return await use({ path });
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  return checks;
 }
 
 /** How far two series of tensors are apart. */
@@ -416,4 +223,32 @@ function defaultTolerance(graph: Graph): number {
       shape.length > 0 && (isFloat(dtype) ? dtype.includes("16") : dtype.endsWith("int8")),
   );
   return isCoarse ? 2e-2 : 1e-4;
+}
+
+/** The random inputs, and those that were given. */
+function feedsFor(
+  graph: Graph,
+  dims: ReadonlyMap<string, number>,
+  { samples = 3, seed = 0, feeds = [] }: VerifyOptions,
+): readonly Feeds[] {
+  const inputs = graph.inputs.map((name) => {
+    const type = graph.types.get(name);
+    if (type === undefined)
+      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
+    return { name, ...type };
+  });
+  const random = Array.from({ length: samples }, (_, i) =>
+    scaled(randomFeeds(inputs, { dims, seed: seed + i }), scales[i % scales.length]),
+  );
+  return [...random, ...feeds];
+}
+
+function scaled(feeds: Feeds, scale: number): Feeds {
+  return new Map(
+    [...feeds].map(([name, tensor]) => {
+      if (!isFloat(tensor.dtype)) return [name, tensor];
+      const values = toNumbers(tensor).map((value) => value * scale);
+      return [name, tensorOf(tensor.dtype, tensor.shape, values)];
+    }),
+  );
 }

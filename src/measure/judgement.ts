@@ -105,7 +105,7 @@ function distance(a: HostTensor | undefined, b: HostTensor | undefined): number 
   if (!a || !b || a.shape.join() !== b.shape.join()) return Number.POSITIVE_INFINITY;
   if (isStrings(a.data) || isStrings(b.data))
     return a.data.every((text, i) => text === b.data[i]) ? 0 : Number.POSITIVE_INFINITY;
-  const [x, y] = [toNumbers(a), toNumbers(b)];
+  const [x, y] = [numbersOf(a), numbersOf(b)];
   let largest = 0;
   for (let k = 0; k < x.length; k++) {
     if (x[k] === y[k]) continue;
@@ -116,12 +116,14 @@ function distance(a: HostTensor | undefined, b: HostTensor | undefined): number 
   return largest;
 }
 
-function numbersOf(tensor: HostTensor | undefined): Float64Array {
-  return tensor === undefined || isStrings(tensor.data) ? new Float64Array() : toNumbers(tensor);
+/** The elements, without a copy where they are numbers already. */
+function numbersOf(tensor: HostTensor | undefined): Float32Array | Float64Array {
+  if (tensor === undefined || isStrings(tensor.data)) return new Float64Array();
+  return tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
 }
 
 /** Range of the finite values; their magnitude where they are all the same. */
-function spanOf(values: Float64Array): { readonly range: number } {
+function spanOf(values: Float32Array | Float64Array): { readonly range: number } {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const value of values) {
@@ -139,7 +141,7 @@ function spanOf(values: Float64Array): { readonly range: number } {
  */
 function dependsOnInput(
   tensors: readonly (HostTensor | undefined)[],
-  values: readonly Float64Array[],
+  values: readonly (Float32Array | Float64Array)[],
   jitter: readonly number[],
 ): boolean {
   const [first, ...others] = values;

@@ -3,14 +3,14 @@
  * read. A smaller network is right when it computes the same as this one.
  *
  * Nothing here leans on what surgery assumes of sums and counts. All widths and all nodes stay, and a
- * zero stands only where a number was that goes: in front of the weights that read a removed channel,
- * and, where no weights read it but a node adds channels up as they are (a mean over channels, say), in
- * the parameters that make it. What such a channel then holds, the network itself computes.
+ * zero stands only where a number was that goes: in the weights that read a removed channel (in front of
+ * them where they are computed), and, where no weights read it but a node adds channels up as they are (a
+ * mean over channels, say), in the parameters that make it. What such a channel then holds, the network itself computes.
  */
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
 import { type DType, isFloat } from "../tensor/dtype.ts";
-import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
+import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import type { Operands, Read } from "./analysis.ts";
 import type { Removed } from "./removal.ts";
 import { goesWith } from "./revival.ts";
@@ -29,6 +29,8 @@ class Masking {
   readonly #constants: Map<string, Constant>;
   /** Products with zeros and ones by what they mask and how. */
   readonly #masked = new Map<string, string>();
+  /** Axes of parameters that make channels, by node. */
+  readonly #filterAxes = new Map<Node, readonly Read[]>();
   /** Inputs as they are masked so far, and the products that make them. */
   readonly #changes = new Map<Node, { readonly inputs: string[]; readonly before: Node[] }>();
 
@@ -38,6 +40,12 @@ class Masking {
     this.#graph = structure.analysis.graph;
     this.#fresh = freshNames(this.#graph);
     this.#constants = new Map(this.#graph.constants);
+    for (const producer of structure.analysis.producers)
+      if (!producer.isSelection)
+        this.#filterAxes.set(producer.node, [
+          ...(this.#filterAxes.get(producer.node) ?? []),
+          producer,
+        ]);
   }
 
   run(): Graph {
@@ -46,8 +54,15 @@ class Masking {
     for (const read of analysis.reads) {
       const operands = analysis.operands.get(read.node);
       if (operands === undefined) continue;
-      if (this.#hasWeight(read, operands)) this.#mask(read, operands, () => true);
-      else for (const unit of this.#removedAlong(read, operands)) added.add(unit);
+      const units = this.#removedAlong(read, operands);
+      if (units.size === 0) continue;
+      const weights = this.#weightsOf(read, operands, units);
+      if (weights.length === 0) for (const unit of units) added.add(unit);
+      // Filters that go with what they read, as depthwise ones do, read nothing for the others.
+      const columns = weights.filter((weight) => !this.#isFilterAxis(weight));
+      const areStored = columns.every((weight) => this.#isStored(weight, operands));
+      if (columns.length > 0 && !areStored) this.#mask(read, operands, () => true);
+      else for (const weight of columns) this.#mask(weight, operands, (unit) => units.has(unit));
     }
     if (added.size > 0) this.#silence(added);
     const nodes = this.#graph.nodes.flatMap((node) => {
@@ -57,15 +72,27 @@ class Masking {
     return { ...this.#graph, nodes, constants: this.#constants };
   }
 
-  /** Whether a parameter of the node goes with some of the channels that it reads. */
-  #hasWeight(read: Read, operands: Operands): boolean {
-    const units = this.#removedAlong(read, operands);
-    return operands.inputs.some(
-      (tensor, input) =>
-        tensor?.isParameter &&
-        tensor.shape.some((_, axis) =>
-          [...this.#removedAlong({ ...read, input, axis }, operands)].some((u) => units.has(u)),
-        ),
+  /** The axes of a node's parameters that go with some of the channels that it reads. */
+  #weightsOf(read: Read, operands: Operands, units: ReadonlySet<number>): readonly Read[] {
+    return operands.inputs.flatMap((tensor, input) =>
+      tensor?.isParameter
+        ? [...tensor.shape.keys()]
+            .map((axis): Read => ({ node: read.node, input, axis }))
+            .filter((weight) => [...this.#removedAlong(weight, operands)].some((u) => units.has(u)))
+        : [],
+    );
+  }
+
+  #isFilterAxis({ node, input, axis }: Read): boolean {
+    const axes = this.#filterAxes.get(node) ?? [];
+    return axes.some((own) => own.input === input && own.axis === axis);
+  }
+
+  /** Whether the input is a constant of real numbers, rather than computed from such. */
+  #isStored({ node, input }: Read, { inputs }: Operands): boolean {
+    const tensor = inputs[input];
+    return (
+      tensor !== undefined && isFloat(tensor.dtype) && this.#graph.constants.has(node.inputs[input])
     );
   }
 
@@ -145,9 +172,12 @@ function multiplied(
   flags: readonly number[],
 ): HostTensor {
   const axis = mask.findIndex((size) => size > 1);
-  const inner = tensor.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
-  const values = toNumbers(tensor);
-  for (let i = 0; i < values.length; i++)
-    values[i] *= flags[axis < 0 ? 0 : Math.floor(i / inner) % flags.length];
-  return tensorOf(tensor.dtype, tensor.shape, values);
+  const inner = axis < 0 ? sizeOf(tensor.shape) : sizeOf(tensor.shape.slice(axis + 1));
+  const isFloat32 = tensor.data instanceof Float32Array;
+  const values = isFloat32 ? new Float32Array(tensor.data) : toNumbers(tensor);
+  for (let start = 0; start < values.length; start += inner)
+    if (flags[(start / inner) % flags.length] === 0) values.fill(0, start, start + inner);
+  return values instanceof Float32Array
+    ? { ...tensor, data: values }
+    : tensorOf(tensor.dtype, tensor.shape, values);
 }
