@@ -1,12 +1,15 @@
 /** @file The package as users get it: packed, installed into an empty folder, run and imported. */
 import { execFile } from "node:child_process";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import type { EChartsOption } from "echarts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readModel } from "../src/onnx/read.ts";
 import { pack } from "../src/pack/pack.ts";
+import { drawSvg } from "../src/report/chart-library.ts";
 import { residualNetwork } from "./residual-network.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -47,8 +50,42 @@ if (!same || Buffer.compare(Buffer.concat(pieces), original) !== 0 || code !== "
 console.log("largest error", maxError < 1e-4);
 `;
 
+/** A program of somebody who makes a page: no types of Node, and types of bytes that browsers take. */
+const pageProgram = `
+import { concatBytes, inspect, pack, type Plan, prune, readModel } from "espalier/core";
+import { UnpackError, unpack, unpackPieces } from "espalier/unpack";
+
+export async function smaller(file: Blob): Promise<Blob> {
+  const model = readModel(new Uint8Array(await file.arrayBuffer()));
+  const pruned = prune(model, { method: "bn", targets: { macs: 0.6 } });
+  const plan: Plan = pruned.plan;
+  const packed = pack(model, { bits: 6 }).bytes;
+  const parts: Uint8Array[] = [];
+  for await (const piece of unpackPieces(new Blob([packed]).stream())) parts.push(piece);
+  if (plan.groups.length > inspect(model).groups.length) throw new UnpackError("TRUNCATED", "never");
+  return new Blob([concatBytes(pruned.bytes), ...pruned.bytes.chunks, await unpack(packed)]);
+}
+`;
+
+const strictly = [
+  "--strict",
+  "--target",
+  "es2022",
+  "--module",
+  "nodenext",
+  "--skipLibCheck",
+  "false",
+];
+const newestCompiler = join(root, "node_modules/typescript/bin/tsc");
+const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts"];
+
 let folder: string;
 let app: string;
+
+/** A file of the installed package, or its folder. */
+function installed(...parts: readonly string[]): string {
+  return join(app, "node_modules/espalier", ...parts);
+}
 
 /** As in a shell of its own: npm tells the scripts that it runs, such as this test, where they belong. */
 function environment(): NodeJS.ProcessEnv {
@@ -73,7 +110,6 @@ async function run(command: string, args: readonly string[], cwd = app): Promise
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "espalier-package-"));
   app = join(folder, "app");
-  const { mkdir } = await import("node:fs/promises");
   await mkdir(app);
   // `.npmrc` turns install scripts off, and with them the build that packing would start by itself.
   await run("npm", ["pack", "--ignore-scripts=false", "--pack-destination", folder], root);
@@ -82,7 +118,6 @@ beforeAll(async () => {
     join(app, "package.json"),
     JSON.stringify({ name: "app", version: "1.0.0", private: true, type: "module" }),
   );
-  const quiet = ["--no-audit", "--no-fund", "--prefer-offline", "--ignore-scripts"];
   await run("npm", ["install", join(folder, tarball), ...quiet]);
   await writeFile(join(app, "net.onnx"), residualNetwork());
 }, 300_000);
@@ -91,12 +126,63 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("the installed package", () => {
   it("holds what users need and nothing else", async () => {
-    const files = await readdir(join(app, "node_modules/espalier"), { recursive: true });
-    for (const needed of ["README.md", "LICENSE", "CHANGELOG.md", "dist/cli/main.js"])
+    const files = await readdir(installed(), { recursive: true });
+    for (const needed of ["README.md", "LICENSE", "CHANGELOG.md", "dist/cli/espalier.cjs"])
       expect(files).toContain(needed);
-    expect(
-      files.filter((name) => /(^|\/)(src|test|scripts|docs)(\/|$)|\.test\./.test(name)),
-    ).toEqual([]);
+    expect(files.filter((name) => /(^|\/)(src|test|scripts)(\/|$)|\.test\./.test(name))).toEqual(
+      [],
+    );
+  });
+
+  it("holds every file that its own pages link to", async () => {
+    const files = await readdir(installed(), { recursive: true });
+    const pages = files.filter((name) => name.endsWith(".md"));
+    expect(pages.length).toBeGreaterThan(8);
+    for (const page of pages) {
+      const text = await readFile(installed(page), "utf8");
+      const links = [...text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)].map(([, to]) => to);
+      const missing = links.filter((to) => !files.includes(join(dirname(page), to)));
+      expect([page, missing]).toEqual([page, []]);
+    }
+  });
+
+  it("says where it comes from", async () => {
+    const { repository, homepage, bugs } = JSON.parse(
+      await readFile(installed("package.json"), "utf8"),
+    );
+    for (const address of [repository.url.replace(/^git\+/, ""), homepage, bugs.url])
+      expect(new URL(address).protocol).toBe("https:");
+  });
+
+  it("brings its chart library along, with its licences, instead of installing it", async () => {
+    expect(await readdir(join(app, "node_modules"))).not.toContain("echarts");
+    const library = installed("dist/report/chart-library.js");
+    const { drawSvg: drawn } = await import(pathToFileURL(library).href);
+    const options: EChartsOption = {
+      xAxis: { type: "value" },
+      yAxis: {},
+      series: [
+        {
+          type: "line",
+          data: [
+            [0, 1],
+            [2, 3],
+          ],
+        },
+      ],
+    };
+    const size = { width: 300, height: 200 };
+    // ECharts counts its drawings in names of classes.
+    const uncounted = (svg: string) => svg.replaceAll(/zr\d+-/g, "zr-");
+    expect(uncounted(drawn(size, options))).toBe(uncounted(drawSvg(size, options)));
+    const licences = await readFile(library.replace(".js", ".LICENSE.txt"), "utf8");
+    for (const name of [
+      "Apache License",
+      "The Apache Software Foundation",
+      "Mike Bostock",
+      "Baidu",
+    ])
+      expect(licences).toContain(name);
   });
 
   it("runs as a command", async () => {
@@ -127,18 +213,45 @@ describe("the installed package", () => {
 
   it("is imported with its types", async () => {
     await writeFile(join(app, "use.ts"), userProgram);
-    const flags = [
-      "--strict",
-      "--target",
-      "es2022",
-      "--module",
-      "nodenext",
-      "--skipLibCheck",
-      "false",
-    ];
-    const tsc = join(root, "node_modules/typescript/bin/tsc");
     const types = ["--types", "node", "--typeRoots", join(root, "node_modules/@types")];
-    await run(process.execPath, [tsc, ...flags, ...types, "use.ts"]);
+    await run(process.execPath, [newestCompiler, ...strictly, ...types, "use.ts"]);
     expect(await run(process.execPath, ["use.js"])).toContain("largest error true");
   });
+
+  it("needs no types of Node for the parts that run in browsers", async () => {
+    await writeFile(join(app, "page.ts"), pageProgram);
+    const none = [
+      "--noEmit",
+      "--lib",
+      "es2022,dom,dom.iterable",
+      "--typeRoots",
+      join(folder, "none"),
+    ];
+    await run(process.execPath, [newestCompiler, ...strictly, ...none, "page.ts"]);
+  });
+
+  it("is read by TypeScript 5.4 (skipped where npm cannot get it)", async (context) => {
+    const old = join(folder, "typescript-5.4");
+    await mkdir(old);
+    await run("npm", ["install", "--prefix", old, "typescript@5.4", ...quiet], old).catch(() =>
+      context.skip("npm cannot install typescript@5.4: is there a network?"),
+    );
+    const compiler = join(old, "node_modules/typescript/bin/tsc");
+    expect(await run(process.execPath, [compiler, "--version"])).toContain("5.4");
+    await writeFile(join(app, "page.ts"), pageProgram);
+    await writeFile(
+      join(app, "all.ts"),
+      `import * as espalier from "espalier";\nexport const { prune } = espalier;\n`,
+    );
+    const none = [
+      "--noEmit",
+      "--lib",
+      "es2022,dom,dom.iterable",
+      "--typeRoots",
+      join(folder, "none"),
+    ];
+    await run(process.execPath, [compiler, ...strictly, ...none, "page.ts"]);
+    const node = ["--noEmit", "--types", "node", "--typeRoots", join(root, "node_modules/@types")];
+    await run(process.execPath, [compiler, ...strictly, ...node, "all.ts"]);
+  }, 120_000);
 });

@@ -3,9 +3,10 @@ import { assert } from "../errors.ts";
 import { canonicalOpset, type Graph } from "../ir/graph.ts";
 import { staysHere } from "../ops/blocked.ts";
 import { encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
+import { externalSink, modelBytes } from "./external-sink.ts";
 import { withoutFlattening } from "./flattened.ts";
 import { Rope } from "./rope.ts";
-import { externalSink, type ModelBytes, modelBytes, type WriteOptions } from "./write.ts";
+import type { ModelBytes, WriteOptions } from "./write.ts";
 
 /** How to emit. */
 export interface EmitOptions extends WriteOptions {

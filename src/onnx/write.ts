@@ -8,10 +8,10 @@ import { assert } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { staysHere } from "../ops/blocked.ts";
 import { type ExternalSink, encodeNode, encodeTensor, encodeValueInfo } from "./encode.ts";
+import { externalSink, modelBytes } from "./external-sink.ts";
 import type { Model } from "./read.ts";
 import { type FieldEdit, fieldOf, patchMessage, Rope } from "./rope.ts";
 import { decode, stringEntry } from "./schema.ts";
-import { storedBytes } from "./tensor-proto.ts";
 import { WireType } from "./wire.ts";
 import { annotationEditor } from "./write-annotation.ts";
 import { editInitializer, editNode, editValueInfo, planOf } from "./write-plan.ts";
@@ -42,8 +42,6 @@ export interface WriteOptions {
   readonly metadata?: ReadonlyMap<string, string>;
 }
 
-/** protobuf ends at 2 GiB; the rest of the model needs room beside its weights. */
-const largestWeights = 2 ** 31 - 2 ** 26;
 const noLimit = { fields: Number.POSITIVE_INFINITY };
 
 /** One chunk. A model with external data does not fit into one; write its two files. */
@@ -100,27 +98,6 @@ function changesShapes(model: Model, graph: Graph): boolean {
   return [...model.graph.constants.values()].some(
     ({ name, shape }) => graph.constants.get(name)?.shape.join() !== shape.join(),
   );
-}
-
-/** A sink when weights have to leave the file, or should. */
-export function externalSink(graph: Graph, options: WriteOptions): ExternalSink | undefined {
-  let bytes = 0;
-  for (const { dtype, shape } of graph.constants.values()) bytes += storedBytes(dtype, shape);
-  if (!options.externalData && bytes < largestWeights) return undefined;
-  return { location: options.externalLocation ?? "model.onnx.data", bytes: new Rope() };
-}
-
-/** The finished ropes as a {@link ModelBytes}. */
-export function modelBytes(rope: Rope, external: ExternalSink | undefined): ModelBytes {
-  const { chunks, byteLength } = rope;
-  if (external === undefined || external.bytes.byteLength === 0)
-    return { chunks, byteLength, external: undefined };
-  const { location, bytes } = external;
-  return {
-    chunks,
-    byteLength,
-    external: { location, chunks: bytes.chunks, byteLength: bytes.byteLength },
-  };
 }
 
 /** True when a rebuilt message is the original's own bytes. */

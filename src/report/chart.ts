@@ -3,15 +3,7 @@
  * Their colours are variables of the page's style, so that they follow it into dark mode and print.
  */
 import type { EChartsOption, LineSeriesOption } from "echarts";
-import { LineChart, ScatterChart } from "echarts/charts";
-import {
-  GridComponent,
-  MarkAreaComponent,
-  MarkLineComponent,
-  TitleComponent,
-} from "echarts/components";
-import { init, use } from "echarts/core";
-import { SVGRenderer } from "echarts/renderers";
+import { drawSvg } from "./chart-library.ts";
 import { type Html, html, trusted } from "./html.ts";
 import { shorten } from "./text.ts";
 
@@ -48,20 +40,13 @@ export function ink(name: string): string {
 
 /** The chart in both sizes, of which the style shows one. The same chart gives the same text. */
 export function drawChart({ id, label, span, height, option }: Chart): Html {
-  use([
-    ...[LineChart, ScatterChart, SVGRenderer],
-    ...[GridComponent, MarkAreaComponent, MarkLineComponent, TitleComponent],
-  ]);
   const draw = (canvas: Canvas, name: "wide" | "narrow"): Html => {
     const size = { width: canvas.width, height: height(canvas) };
-    const chart = init(null, null, { renderer: "svg", ssr: true, ...size });
-    chart.setOption({
+    const svg = drawSvg(size, {
       animation: false,
       textStyle: { fontFamily: "inherit", fontSize: 12 },
       ...option(canvas),
     });
-    const svg = chart.renderToSVGString({ useViewBox: true });
-    chart.dispose();
     return html`<svg class="${name}" role="img" aria-label="${label}" viewBox="0 0 ${size.width} ${size.height}" width="${size.width}" height="${size.height}">${trusted(tidied(svg, `${id}-${name}`))}</svg>`;
   };
   return html`<div class="chart">${draw({ width: wideWidth[span], isNarrow: false }, "wide")}
