@@ -249,11 +249,15 @@ describe("a certificate", () => {
   };
 
   it.each([12, 107, 367])("from %d images is not shown as a sure thing", (samples) => {
-    expect(reportWith(samples)).not.toMatch(/class="verdict good"|<b class="good">Certified/);
+    const page = reportWith(samples);
+    expect(page).not.toMatch(/class="verdict good"|<b class="good">Certified/);
+    expect(headings(page)[0]).toBe("Before you ship it");
   });
 
   it.each([368, 2500])("from %d images is, within one point", (samples) => {
-    expect(reportWith(samples)).toMatch(/class="verdict good"[\s\S]*<b class="good">Certified/);
+    const page = reportWith(samples);
+    expect(page).toMatch(/class="verdict good"[\s\S]*<b class="good">Certified/);
+    expect(headings(page)[0]).toBe("Ready to ship");
   });
 });
 

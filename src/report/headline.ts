@@ -91,7 +91,7 @@ export function imageNoun(task: CompressReport["task"]): string {
 }
 
 /** Whether what was certified rests on few images. */
-function restsOnFew({ looks, asked, metric }: CompressReport): boolean {
+export function restsOnFew({ looks, asked, metric }: CompressReport): boolean {
   const look = looks.findLast(({ passed }) => passed);
   return look !== undefined && isFew(look, metricWords(metric).isShare ? asked.maxDrop : undefined);
 }
@@ -175,8 +175,10 @@ function sizeCards({ baseline, result }: CompressReport): readonly Card[] {
   ): Card => ({
     ...{ title, before: spaced(write(before)), after: spaced(write(after)) },
     share: after / before,
-    change: html`<b>${formatShare(after / before)}</b> left<br><span
-class="muted">${timesOf(before, after)} times less</span>`,
+    change: html`<b>${formatShare(after / before)}</b> left${
+      before / after >= 1.05 &&
+      html`<br><span class="muted">${timesOf(before, after)} times less</span>`
+    }`,
   });
   return [
     card("MACs", formatCount, baseline.macs, result.macs),

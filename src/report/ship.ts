@@ -2,17 +2,17 @@
 import type { CompressReport } from "../compress/compress-report.ts";
 import { speedOf } from "../measure/words.ts";
 import { counted } from "./figures.ts";
-import { isUnchanged } from "./headline.ts";
+import { isUnchanged, restsOnFew } from "./headline.ts";
 import { html } from "./html.ts";
 import { packedTables, packedWords } from "./packing.ts";
 import { copyable, type Section } from "./page.ts";
 import { shellPath } from "./shell.ts";
 
 /** Whether all that was asked for is there, and certain. */
-export function isSafe({ verification, outcome, drop, asked }: CompressReport): boolean {
-  return (
-    verification.passed && outcome.isReached && (drop.certified || asked.maxDrop === undefined)
-  );
+export function isSafe(report: CompressReport): boolean {
+  const { verification, outcome, drop, asked } = report;
+  const isKept = asked.maxDrop === undefined || (drop.certified && !restsOnFew(report));
+  return verification.passed && outcome.isReached && isKept;
 }
 
 /** The steps to the device; `run` is the name of the run's folder. */

@@ -166,12 +166,13 @@ function explain(
 function caveatOf({ samples, level }: Look, maxDrop: number | undefined): string {
   if (!isFew({ samples, level }, maxDrop)) return "";
   const share = maxDrop ?? smallKind;
+  const unseen = Number((100 * largestUnseen(samples, level)).toPrecision(2));
   const enough = Number.isFinite(samplesToSee(share, level))
     ? ` ${roundUp(samplesToSee(share, level))} images show every kind that makes up ${percent(share)} or more.`
     : "";
   return (
     ` Mind that ${samples} images are few: a kind of image that makes up as much as ` +
-    `${percent(largestUnseen(samples, level))} of all may be missing among them, and what it loses is not known.${enough}`
+    `${unseen} % of all may be missing among them, and what it loses is not known.${enough}`
   );
 }
 
