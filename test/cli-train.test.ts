@@ -19,7 +19,9 @@ async function workplace() {
 
 /** A network that takes such images, and learns them within two epochs. */
 const dense = ["train", "lenet-300-100"];
-const quick = ["--epochs", "2", "--batch", "20", "--lr", "0.05", "--threads", "1"];
+const quick = [
+  ...["--epochs", "2", "--batch", "20", "--lr", "0.05", "--schedule", "cosine", "--threads", "1"],
+];
 
 /** The only JSON document on stdout. */
 function json(text: string) {

@@ -32,6 +32,11 @@ resnet20, resnet56, unet, ternausnet. They take the size, channels and classes
 of the data, and begin with random weights from --seed. A file goes on from the
 weights that it has.
 
+Where nothing else is asked for, the LeNets are trained with --lr 0.1 --schedule
+one-cycle, the ResNets with --decay 5e-4 besides: what they are known to learn
+well with. Each of these flags can be given by itself; --optimizer adam and adamw
+have their own. All else is trained with the defaults below.
+
 Samples are used by role: fit trains, select says after each epoch how good the
 network is, test is read once, at the end. A folder with train and test files
 gives fit 5/6 of train, select 1/24, certify 1/8 (kept for a last check), and
@@ -52,8 +57,7 @@ checkpoint. Stop with Ctrl-C; \`espalier resume RUN\` goes on to the same bytes.
 
 Examples:
   espalier train lenet5 --data mnist -o run
-  espalier train resnet20 --data cifar10 -o run --epochs 15 --lr 0.1 \\
-      --schedule one-cycle --decay 5e-4 --augment crop,flip
+  espalier train resnet20 --data cifar10 -o run --epochs 15 --augment crop,flip
   espalier train small.onnx --data cifar10 -o tuned --epochs 5
   espalier train small.onnx --data photos -o tuned --distill net.onnx
   espalier train unet --base-width 16 --data cells -o run --optimizer adam \\

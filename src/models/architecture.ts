@@ -26,6 +26,15 @@ export interface NetworkPlan {
   readonly seed: RandomKey;
 }
 
+/** How SGD trains a network well from its first weights on, where nothing else is asked for. */
+export interface Recipe {
+  /** The highest learning rate of the run. */
+  readonly learningRate: number;
+  readonly schedule: "cosine" | "one-cycle";
+  /** Weight decay. */
+  readonly decay: number;
+}
+
 /** A network that can be built from nothing. */
 export interface Architecture {
   readonly name: string;
@@ -40,6 +49,8 @@ export interface Architecture {
   readonly classes: number;
   /** Default width; `undefined` where the width is fixed. */
   readonly width: number | undefined;
+  /** `undefined`: the settings that hold for every network. */
+  readonly recipe: Recipe | undefined;
   /** The least height and width. */
   readonly minSize: number;
   /** Height and width must be multiples of it. */

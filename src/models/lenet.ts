@@ -2,6 +2,7 @@
 import type { Architecture } from "./architecture.ts";
 import { caffeXavier, glorotUniform, torchUniform } from "./initialise.ts";
 import { Layers } from "./layers.ts";
+import { lenetRecipe } from "./recipes.ts";
 
 /**
  * Two hidden dense layers, 784-300-100-10: 266,610 parameters. ReLU, as pruning papers have it.
@@ -16,6 +17,7 @@ export const lenet300: Architecture = {
   input: [1, 28, 28],
   classes: 10,
   width: undefined,
+  recipe: lenetRecipe,
   minSize: 1,
   sizeMultiple: 1,
   build({ name, seed, input, classes }) {
@@ -42,6 +44,7 @@ export const lenet5: Architecture = {
   input: [1, 28, 28],
   classes: 10,
   width: undefined,
+  recipe: lenetRecipe,
   minSize: 12,
   sizeMultiple: 1,
   build({ name, seed, input, classes }) {
@@ -72,6 +75,7 @@ export const lenet5Caffe: Architecture = {
   input: [1, 28, 28],
   classes: 10,
   width: undefined,
+  recipe: lenetRecipe,
   minSize: 16,
   sizeMultiple: 1,
   build({ name, seed, input, classes }) {

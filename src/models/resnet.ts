@@ -1,6 +1,7 @@
 /** @file ResNet-20 and ResNet-56 for CIFAR. */
 import type { Architecture } from "./architecture.ts";
 import { type Activation, Layers } from "./layers.ts";
+import { residualRecipe } from "./recipes.ts";
 
 /** Channels of the three stages; the second and the third begin by halving height and width. */
 const stages: readonly number[] = [16, 32, 64];
@@ -35,6 +36,7 @@ function residualNetwork(blocksPerStage: number): Architecture {
     input: [3, 32, 32],
     classes: 10,
     width: undefined,
+    recipe: residualRecipe,
     minSize: 4,
     sizeMultiple: 1,
     build({ name, seed, input, classes }) {

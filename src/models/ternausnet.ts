@@ -45,6 +45,7 @@ export const ternausnet: Architecture = {
   input: [3, 128, 128],
   classes: 2,
   width: 32,
+  recipe: undefined,
   minSize: 2 ** encoder.length,
   sizeMultiple: 2 ** encoder.length,
   build({ name, seed, input, classes, width }) {

@@ -31,6 +31,7 @@ export const unet: Architecture = {
   input: [3, 128, 128],
   classes: 2,
   width: 32,
+  recipe: undefined,
   minSize: 2 ** depth,
   sizeMultiple: 2 ** depth,
   build({ name, seed, input, classes, width }) {

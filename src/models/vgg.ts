@@ -27,6 +27,7 @@ export const vgg16: Architecture = {
   input: [3, 32, 32],
   classes: 10,
   width: undefined,
+  recipe: undefined,
   minSize: 32,
   sizeMultiple: 32,
   build({ name, seed, input, classes }) {

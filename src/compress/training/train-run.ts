@@ -11,6 +11,7 @@ import { loadModel, saveModel } from "../../files/model-file.ts";
 import { findTask } from "../../measure/answers.ts";
 import { evaluate } from "../../measure/evaluate.ts";
 import { withAnswersFrom } from "../../measure/pseudo-outputs.ts";
+import { architectureNamed } from "../../models/registry.ts";
 import type { Model } from "../../onnx/read.ts";
 import { writeModel } from "../../onnx/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
@@ -67,7 +68,7 @@ export async function trainRun(
   hooks: RunHooks = {},
 ): Promise<TrainReport> {
   const { run, externalData = false } = request;
-  const settings = settingsOf(request.settings ?? {});
+  const settings = settingsOf(withRecipe(request.network, request.settings ?? {}));
   requireObjectiveFits(settings, request.teacher !== undefined);
   await requireFree(run);
   hooks.onPhase?.("reading");
@@ -100,6 +101,17 @@ export async function trainRun(
       throw error;
     }
   });
+}
+
+/**
+ * The settings with those of the network's recipe where they were left open. A recipe is one for SGD: another
+ * optimizer has rates of its own. Fails with `ARCHITECTURE_UNKNOWN`.
+ */
+export function withRecipe(network: string, given: TrainSettingsInput): TrainSettingsInput {
+  const recipe = isModelFile(network) ? undefined : architectureNamed(network).recipe;
+  if (recipe === undefined || (given.optimizer ?? "sgd") !== "sgd") return given;
+  const asked = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...recipe, ...Object.fromEntries(asked) };
 }
 
 /**
