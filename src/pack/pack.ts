@@ -1,5 +1,6 @@
 /** @file `pack`: a model as a file many times smaller, and the very model that will come out of it. */
 import { assert, EspalierError } from "../errors.ts";
+import type { Graph } from "../ir/graph.ts";
 import { type Model, readModel } from "../onnx/read.ts";
 import { type StoredWeight, storedWeights } from "../onnx/stored-weights.ts";
 import { concatBytes, writeModel } from "../onnx/write.ts";
@@ -118,10 +119,7 @@ interface Contents {
 }
 
 function contentsOf(model: Model, options: PackOptions): Contents {
-  const written = writeModel(model);
-  if (written.external !== undefined)
-    throw new EspalierError("MODEL_TOO_LARGE", "The model does not fit into one file of 2 GB.");
-  const file = concatBytes(written);
+  const file = options.isLossless ? inOneFile(model, model.graph) : quantisableFile(model);
   const weights = storedWeights(file, leastTensor);
   if (options.isLossless)
     return { file, weights, contents: exactContents(file, weights), isClose: false };
@@ -132,6 +130,23 @@ function contentsOf(model: Model, options: PackOptions): Contents {
     contents: found.map(({ content }) => content),
     isClose: found.some((one) => one.isClose),
   };
+}
+
+/**
+ * The file whose weights are quantised: as it is, or written out where it does not hold the weights that its
+ * layers read, but computes them.
+ */
+function quantisableFile(model: Model): Uint8Array<ArrayBuffer> {
+  const file = inOneFile(model, model.graph);
+  const stored = new Set(storedWeights(file, 0).map(({ name }) => name));
+  const isStored = [...parameterKinds(model.graph).keys()].every((name) => stored.has(name));
+  return isStored ? file : inOneFile(model, { ...model.graph });
+}
+
+function inOneFile(model: Model, graph: Graph): Uint8Array<ArrayBuffer> {
+  const written = writeModel(model, graph);
+  if (written.external === undefined) return concatBytes(written);
+  throw new EspalierError("MODEL_TOO_LARGE", "The model does not fit into one file of 2 GB.");
 }
 
 function exactContents(file: Uint8Array, weights: readonly StoredWeight[]): readonly Content[] {

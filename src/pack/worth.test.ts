@@ -5,7 +5,7 @@ import { emitModel } from "../onnx/emit.ts";
 import { readModel } from "../onnx/read.ts";
 import { concatBytes } from "../onnx/write.ts";
 import { type DType, isFloat } from "../tensor/dtype.ts";
-import { tensorOf } from "../tensor/host-tensor.ts";
+import { int64Vector, tensorOf } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { pack, quantised } from "./pack.ts";
 
@@ -67,6 +67,21 @@ describe("a pack of any bits", () => {
     const net = cases[2].net;
     expect(pack(net, { bits: 14 }).unpacked).toEqual(net.file.bytes);
     expect(quantised(net, { bits: 14 })).toEqual(net.file.bytes);
+  });
+
+  it("quantises weights that a network computes by its norms, written out", () => {
+    const b = new GraphBuilder("normalised");
+    const x = b.input("x", "float32", [1, 40]);
+    const v = b.constant("v", tensorOf("float32", [40, 60], random.normals(2400)));
+    const [norm] = b.node("ReduceL2", [v, b.constant("axes", int64Vector([0]))]);
+    const [w] = b.node("Div", [v, norm]);
+    b.output(b.node("MatMul", [x, w])[0], { dtype: "float32", shape: [1, 60] });
+    const bytes = concatBytes(emitModel(b.build()));
+    const net = readModel(bytes);
+    expect(pack(net, { isLossless: true }).unpacked).toEqual(bytes);
+    const { bytesAfter, unpacked } = pack(net, { bits: 6 });
+    expect(bytesAfter).toBeLessThan(bytes.length / 4);
+    expect(readModel(unpacked).graph.nodes).toHaveLength(1);
   });
 
   it("rounds a weight of many values, which is smaller so", () => {
