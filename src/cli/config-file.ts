@@ -11,6 +11,7 @@ import { pathToFileURL } from "node:url";
 import { type Command, InvalidArgumentError, type Option } from "commander";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
+import { requireRegular } from "../files/plain-file.ts";
 import type { EspalierConfig, FlagValue } from "./config.ts";
 
 const codeNames = ["mjs", "js", "mts", "ts"].map((ending) => `espalier.config.${ending}`);
@@ -125,6 +126,7 @@ async function firstThere(folder: string, names: readonly string[]): Promise<str
 }
 
 async function readConfig(file: string): Promise<unknown> {
+  await requireRegular(file);
   try {
     // A pipe would be waited for.
     if (!(await stat(file)).isFile()) throw new Error("it is no regular file");

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { constants, gunzip, gunzipSync } from "node:zlib";
 import { EspalierError } from "../errors.ts";
 import { fileError, systemCode } from "../files/file-error.ts";
+import { requireRegular } from "../files/plain-file.ts";
 import { invalid } from "./table.ts";
 
 /** No file, and no array out of a compressed one, may be larger. */
@@ -42,6 +43,7 @@ export async function list(path: string): Promise<Listing> {
 /** The bytes of a file. */
 export async function readBytes(path: string): Promise<Buffer> {
   try {
+    await requireRegular(path);
     const { size } = await stat(path);
     if (size > maxFileBytes) throw tooLarge(path, size);
     return await readFile(path);

@@ -8,6 +8,7 @@ import { type Model, readModel } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { externalFiles } from "./external-files.ts";
 import { fileError } from "./file-error.ts";
+import { requireRegular, requireReplaceable } from "./plain-file.ts";
 
 /** Systems move at most 2 GiB in one call. */
 const largestCall = 2 ** 30;
@@ -44,6 +45,7 @@ async function requireReadable(path: string): Promise<void> {
       data: { path },
     });
   requireOnnxName(path);
+  await requireRegular(path);
 }
 
 async function readWhole(path: string, maxBytes: number): Promise<Uint8Array> {
@@ -51,8 +53,6 @@ async function readWhole(path: string, maxBytes: number): Promise<Uint8Array> {
     const file = await open(path, "r");
     try {
       const stat = await file.stat();
-      if (!stat.isFile())
-        throw new EspalierError("FILE_UNREADABLE", `${path} is not a regular file.`);
       if (stat.size > maxBytes)
         throw new EspalierError(
           "MODEL_TOO_LARGE",
@@ -103,6 +103,7 @@ export function externalLocationFor(path: string): string {
 
 /** Writes chunks to a temporary file in the folder of `path`, syncs it, and renames it to `path`. */
 export async function writeAtomically(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  await requireReplaceable(path);
   const folder = dirname(resolve(path));
   const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
   try {

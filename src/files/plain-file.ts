@@ -4,7 +4,7 @@
  * read or written through it, and nothing waits for it.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, lstat, open, stat } from "node:fs/promises";
 import { EspalierError } from "../errors.ts";
 import { fileError, systemCode } from "./file-error.ts";
 
@@ -27,6 +27,40 @@ export function requirePlain(path: string, found: Kind): void {
   if (what === undefined) return;
   throw new EspalierError("FILE_UNREADABLE", `${path} ${what}`, {
     hint: "Copy its folder (cp -rL), and use the copy.",
+    data: { path },
+  });
+}
+
+/**
+ * Fails with `FILE_UNREADABLE` where something is at `path` that is no regular file: a pipe would be waited for
+ * without end, a device has none. Links are followed.
+ */
+export async function requireRegular(path: string): Promise<void> {
+  let found: Awaited<ReturnType<typeof stat>>;
+  try {
+    found = await stat(path);
+  } catch (cause) {
+    throw fileError(`read ${path}`, path, cause);
+  }
+  if (found.isFile()) return;
+  throw new EspalierError("FILE_UNREADABLE", `${path} is no regular file`, {
+    hint: found.isDirectory()
+      ? "Name a file in it."
+      : "It is a pipe or a device: copy what comes out of it to a file, and name that.",
+    data: { path },
+  });
+}
+
+/**
+ * Fails with `FILE_UNREADABLE` where a file at `path` would take the place of something that is none, such as
+ * /dev/full: whoever may write there may also rename over it.
+ */
+export async function requireReplaceable(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined); // nothing there, or what writing will tell
+  if (found === undefined || found.isFile() || found.isSymbolicLink() || found.isDirectory())
+    return;
+  throw new EspalierError("FILE_UNREADABLE", `${path} is a pipe or a device, not a file`, {
+    hint: "Name a file: results appear whole or not at all, which only files can.",
     data: { path },
   });
 }

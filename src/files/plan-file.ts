@@ -8,6 +8,7 @@ import type { ModelBytes } from "../onnx/write.ts";
 import type { Plan } from "../structure/plan.ts";
 import { fileError } from "./file-error.ts";
 import { saveModel, writeAtomically } from "./model-file.ts";
+import { requireRegular } from "./plain-file.ts";
 
 const largestPlan = 2 ** 29;
 const count = z.int().nonnegative();
@@ -83,6 +84,7 @@ export async function loadPlan(path: string): Promise<Plan> {
 async function readText(path: string): Promise<string> {
   try {
     const { size } = await stat(path);
+    await requireRegular(path);
     if (size > largestPlan)
       throw new EspalierError("PLAN_INVALID", `${path} has ${size} bytes; that is no plan`);
     return await readFile(path, "utf8");

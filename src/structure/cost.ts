@@ -4,7 +4,7 @@ import { multiplies, operatorOf } from "../ops/index.ts";
 import { type Inference, inferTypes } from "../ops/infer.ts";
 import { bitsOf, isWeightType } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
-import { knownShape } from "./obstacles.ts";
+import { knownShape, outputShapes } from "./obstacles.ts";
 import { type Removed, shapeAfter, withDependants } from "./removal.ts";
 import type { Structure } from "./units.ts";
 
@@ -61,7 +61,7 @@ export function costOf(
     const macs = macsOf(
       node,
       node.inputs.map((name) => (name === "" ? undefined : knownShape(inference, name))),
-      node.outputs.map((name) => (name === "" ? [] : knownShape(inference, name))),
+      outputShapes(node, inference),
     );
     if (macs === undefined && seemsCostly(graph, node))
       uncounted.push({ name: node.name, operator: operatorName(node) });
@@ -153,5 +153,6 @@ function macsOf(
   const known = outputs.filter((shape) => shape !== undefined);
   const isKnown = node.inputs.every((name, i) => name === "" || inputs[i] !== undefined);
   if (bound === undefined || !isKnown || known.length < outputs.length) return undefined;
+  if (known.length === 0) return 0;
   return bound.operator.macs({ attrs: bound.attrs, inputs, outputs: known });
 }
