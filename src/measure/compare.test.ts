@@ -65,3 +65,26 @@ test("another shape is an infinite difference", () => {
   const b = tensorOf("float32", [1, 2], [1, 2]);
   expect(differenceOf([a], [b]).largest).toBe(Infinity);
 });
+
+test("a batch size that was free and is not any more is found", async () => {
+  const free = (shape: readonly number[]) => {
+    const b = new GraphBuilder("net");
+    const x = b.input("x", "float32", ["N", 6]);
+    const sizes = b.constant("sizes", tensorOf("int64", [2], shape));
+    b.output(b.node("Reshape", [x, sizes], {}, { outputs: ["y"] })[0], {
+      dtype: "float32",
+      shape: undefined,
+    });
+    return readModel(concatBytes(emitModel(b.build())));
+  };
+  const sizes = new Map([["N", 1]]);
+  const original = free([-1, 3]);
+  const fixed = writeModel(free([2, 3]));
+  await expect(compareModels(original, writeModel(original), fixed, sizes)).rejects.toMatchObject({
+    code: "VERIFY_FAILED",
+  });
+  // A network that has one size only is compared at that size.
+  const rigid = free([2, 3]);
+  const { passed } = await compareModels(rigid, writeModel(rigid), writeModel(rigid), sizes);
+  expect(passed).toBe(true);
+});

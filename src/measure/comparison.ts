@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { EspalierError } from "../errors.ts";
 import { fileError } from "../files/file-error.ts";
 import { saveModel } from "../files/model-file.ts";
 import { withOutputs } from "../onnx/with-outputs.ts";
@@ -28,6 +29,8 @@ export interface Subjects {
   readonly reference: ModelBytes;
   readonly small: ModelBytes;
   readonly feeds: readonly Feeds[];
+  /** What is fed instead where the reference cannot run `feeds`, which have other sizes. */
+  readonly usualFeeds: readonly Feeds[];
   readonly tolerance: number;
   readonly options: Pick<SessionOptions, "threads" | "signal">;
 }
@@ -44,16 +47,18 @@ export interface Judged {
  */
 export class Comparison {
   readonly #subjects: Subjects;
+  #feeds: readonly Feeds[];
 
   constructor(subjects: Subjects) {
     this.#subjects = subjects;
+    this.#feeds = subjects.feeds;
   }
 
   /** Outputs and inner tensors node by node, and outputs as the smaller network is shipped. */
   async judge(outputs: readonly string[], places: readonly Place[]) {
     const { reference, small } = this.#subjects;
-    const expected = await this.#run(reference, "disabled", places);
-    const actual = await this.#run(small, "disabled", places);
+    const expected = await this.#firstRun(places);
+    const actual = await this.#firstRunOfSmall(places);
     const fused = await this.#run(small, "all");
     const judgeAll = (again: readonly Results[]) => ({
       exact: outputs.map((name) => this.#judged({ name, kept: [] }, expected, actual, again)),
@@ -96,15 +101,42 @@ export class Comparison {
 
   /** The reference on inputs that are one step of their number format away. */
   #moved(places: readonly Place[]): Promise<Results> {
-    const { reference, feeds } = this.#subjects;
-    return this.#run(reference, "disabled", places, feeds.map(stepped));
+    return this.#run(this.#subjects.reference, "disabled", places, this.#feeds.map(stepped));
+  }
+
+  /** The reference on the feeds, or on those of the usual sizes where it knows no others. */
+  async #firstRun(places: readonly Place[]): Promise<Results> {
+    const { reference, feeds, usualFeeds } = this.#subjects;
+    try {
+      return await this.#run(reference, "disabled", places);
+    } catch (error) {
+      if (!isRefusal(error) || feeds === usualFeeds) throw error;
+      this.#feeds = usualFeeds;
+      return this.#run(reference, "disabled", places);
+    }
+  }
+
+  /** The smaller network on the same feeds; what the reference can run, it must run, too. */
+  async #firstRunOfSmall(places: readonly Place[]): Promise<Results> {
+    const { small, usualFeeds } = this.#subjects;
+    try {
+      return await this.#run(small, "disabled", places);
+    } catch (error) {
+      if (!isRefusal(error) || this.#feeds === usualFeeds) throw error;
+      await this.#run(small, "disabled", places, usualFeeds);
+      throw new EspalierError(
+        "VERIFY_FAILED",
+        "the smaller network runs with one batch size only, the original with others, too",
+        { data: { problem: error.message } },
+      );
+    }
   }
 
   #run(
     model: ModelBytes,
     optimization: Optimization,
     places: readonly Place[] = [],
-    feeds = this.#subjects.feeds,
+    feeds = this.#feeds,
   ): Promise<Results> {
     const { threads, signal } = this.#subjects.options;
     return withSource(withOutputs(model, places), (source) =>
@@ -118,6 +150,10 @@ export class Comparison {
       }),
     );
   }
+}
+
+function isRefusal(error: unknown): error is EspalierError {
+  return error instanceof EspalierError && error.code === "RUNTIME_FAILED";
 }
 
 /** Whether a judgement needs no look at rounding. */

@@ -32,11 +32,13 @@ describe("randomFeeds", () => {
     );
   });
 
-  it("draws floats by seed and name, and fills all others with zeros", () => {
+  it("draws floats and bytes of images by seed and name, and fills all others with zeros", () => {
     const inputs = [
       { name: "image", dtype: "float32", shape: [2000] },
       { name: "other", dtype: "float32", shape: [2000] },
       { name: "half", dtype: "float16", shape: [2] },
+      { name: "bytes", dtype: "uint8", shape: [1, 20, 20, 3] },
+      { name: "flags", dtype: "uint8", shape: [2] },
       { name: "index", dtype: "int64", shape: [3] },
       { name: "text", dtype: "string", shape: [2] },
     ] as const;
@@ -48,6 +50,9 @@ describe("randomFeeds", () => {
     const variance = image.reduce((sum, x) => sum + x * x, 0) / image.length;
     expect(Math.abs(variance - 1)).toBeLessThan(4 * Math.sqrt(2 / 2000));
     expect(feeds.get("half")?.data).toBeInstanceOf(Uint16Array);
+    const bytes = Array.from(feeds.get("bytes")?.data ?? [], Number);
+    expect([Math.min(...bytes) < 8, Math.max(...bytes) > 247]).toEqual([true, true]);
+    expect(feeds.get("flags")?.data).toEqual(new Uint8Array(2));
     expect(feeds.get("index")?.data).toEqual(new BigInt64Array(3));
     expect(feeds.get("text")?.data).toEqual(["", ""]);
   });

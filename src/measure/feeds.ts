@@ -20,8 +20,8 @@ export interface FeedOptions {
 const defaultSide = 224;
 
 /**
- * Standard normal values for float inputs; zeros (empty text) for all others, which are indices or
- * flags more often than not. The values depend on seed, input name and shape alone.
+ * Standard normal values for float inputs, and whole ones from 0 to 255 for images of bytes; zeros (empty
+ * text) for all others, which are indices or flags more often than not. The values depend on seed, input name and shape alone.
  * @throws EspalierError `DATA_MISMATCH` where a size cannot be known, `MODEL_TOO_LARGE` for too many elements.
  */
 export function randomFeeds(
@@ -38,6 +38,13 @@ export function randomFeeds(
         name,
         dtype === "float32" ? { dtype, shape, data: values } : tensorOf(dtype, shape, values),
       );
+    } else if (dtype === "uint8" && shape.length >= 3) {
+      const random = randomOf(options.seed ?? 0, "feeds", name);
+      feeds.set(name, {
+        dtype,
+        shape,
+        data: Uint8Array.from({ length: size }, () => random.integer(256)),
+      });
     } else {
       const data = dtype === "string" ? new Array<string>(size).fill("") : allocate(dtype, size);
       feeds.set(name, { dtype, shape, data });

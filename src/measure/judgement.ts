@@ -136,8 +136,8 @@ function spanOf(values: Float32Array | Float64Array): { readonly range: number }
 }
 
 /**
- * Whether the values differ between inputs by more than rounding does; of one input, whether they differ
- * from place to place.
+ * Whether the values differ between inputs by more than rounding does: between those that give as many, if
+ * there are such. Of one input, whether they differ from place to place.
  */
 function dependsOnInput(
   tensors: readonly (HostTensor | undefined)[],
@@ -145,10 +145,12 @@ function dependsOnInput(
   jitter: readonly number[],
 ): boolean {
   const [first, ...others] = values;
-  const shape = tensors[0]?.shape.join();
   if (others.length === 0) return first.some((value) => value !== first[0]);
+  const shape = tensors[0]?.shape.join();
+  const isAlike = (i: number) => tensors[i + 1]?.shape.join() === shape;
+  if (!others.some((_, i) => isAlike(i))) return true;
   return others.some((other, i) => {
-    if (tensors[i + 1]?.shape.join() !== shape) return true;
+    if (!isAlike(i)) return false;
     const own = Math.max(jitter[0], jitter[i + 1]);
     return first.some((value, k) => {
       const size = Math.max(Math.abs(value), Math.abs(other[k]));
