@@ -113,6 +113,14 @@ function chosen(): Uint8Array {
   );
 }
 
+/** A file in which one activation became another. */
+function wrongly(bytes: Uint8Array): Uint8Array {
+  const changed = Buffer.from(bytes);
+  const opType = Buffer.from(pb.len(4, "Relu"));
+  changed.set(pb.len(4, "Ceil"), changed.indexOf(opType));
+  return new Uint8Array(changed);
+}
+
 describe("a network that is written out", () => {
   it.each([
     { what: "weights normalised in the graph", bytes: normalised(), units: 16 },
@@ -125,7 +133,12 @@ describe("a network that is written out", () => {
     expect(structure.units.filter(({ reason }) => reason === undefined)).toHaveLength(units);
     expect(pruned.isReached).toBe(true);
     // The masked original that the result must equal, and the original itself where nothing goes.
-    expect((await verifyPruned(model, pruned, { threads: 1 })).passed).toBe(true);
+    const { passed, checks } = await verifyPruned(model, pruned, { threads: 1 });
+    expect(passed).toBe(true);
+    expect(checks.some(({ name }) => name.startsWith("written out"))).toBe(true);
+    // Were it written out wrongly, that would show.
+    const wrong = { ...model, file: { ...model.file, original: wrongly(bytes) } };
+    expect((await verifyPruned(wrong, pruned, { threads: 1 })).passed).toBe(false);
     const small = readModel(concatBytes(pruned.bytes));
     expect(small.graph.nodes.map(({ opType }) => opType)).not.toContain("If");
     await withSession(concatBytes(pruned.bytes), { threads: 1 }, async ({ inputs }) => {
