@@ -74,6 +74,34 @@ export class EspalierError extends Error {
   }
 }
 
+/** `Did you mean NAME? ` where one of the names is a slip of the pen away from a word; else nothing. */
+export function didYouMean(word: string, names: readonly string[]): string {
+  const [nearest] = names
+    .map((name) => ({ name, edits: editsBetween(word.toLowerCase(), name.toLowerCase()) }))
+    .filter(({ name, edits }) => edits <= Math.max(1, name.length / 3))
+    .sort((a, b) => a.edits - b.edits);
+  return nearest === undefined ? "" : `Did you mean ${nearest.name}? `;
+}
+
+/** Letters to insert, drop, replace, or swap with their neighbour (Damerau and Levenshtein). */
+function editsBetween(a: string, b: string): number {
+  const rows = Array.from({ length: a.length + 1 }, (_, i) => [i]);
+  for (let j = 1; j <= b.length; j++) rows[0][j] = j;
+  for (let i = 1; i <= a.length; i++)
+    for (let j = 1; j <= b.length; j++) {
+      const isSame = a[i - 1] === b[j - 1];
+      let edits = Math.min(
+        rows[i - 1][j] + 1,
+        rows[i][j - 1] + 1,
+        rows[i - 1][j - 1] + (isSame ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        edits = Math.min(edits, rows[i - 2][j - 2] + 1);
+      rows[i][j] = edits;
+    }
+  return rows[a.length][b.length];
+}
+
 /** Fails with our own bug: what must hold, whatever the user does. */
 export function assert(condition: boolean, whatMustHold: string): asserts condition {
   if (!condition) throw new Error(`espalier bug: ${whatMustHold}`);

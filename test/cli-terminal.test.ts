@@ -9,10 +9,10 @@ import { residualNetwork } from "./residual-network.ts";
 const magnitude = ["--method", "magnitude"];
 
 /** A folder with a network in it. */
-async function workplace() {
+async function workplace(blocks = 2) {
   const folder = await emptyFolder();
   const net = join(folder, "net.onnx");
-  await writeFile(net, residualNetwork());
+  await writeFile(net, residualNetwork({ blocks }));
   return { net, small: join(folder, "small.onnx") };
 }
 
@@ -100,4 +100,41 @@ it("tells the versions of what it runs on", async () => {
     node: process.version,
     espalier: expect.stringMatching(/^\d+\.\d+\.\d+/),
   });
+});
+
+it("names the file that is wrong, of several", async () => {
+  const { net, small } = await workplace();
+  await writeFile(small, "");
+  const empty = await espalier(["bench", net, small]);
+  expect(empty).toMatchObject({
+    exitCode: 2,
+    err: expect.stringContaining(`error: ${small}: The file is empty.`),
+  });
+  await writeFile(small, residualNetwork().subarray(0, 3000));
+  const cut = await espalier(["bench", net, small]);
+  expect(cut.err).toContain(`error: ${small}: The file is damaged`);
+  const esp = await espalier(["unpack", net, "-o", small]);
+  expect(esp.err).toContain(`error: ${net}: This is no Espalier pack.`);
+});
+
+it.each([
+  [["--method", "magnitud"], "Did you mean magnitude? Methods are"],
+  [["--method", "magnitude", "--option", "nrom=l2"], "Did you mean norm? Its options are"],
+  [["--method", "magnitude", "--option", "norm=L2"], "Did you mean l2? Values are"],
+])("suggests a name for a slip of the pen: %s", async (flags, hint) => {
+  const { net } = await workplace();
+  const { exitCode, err } = await espalier(["prune", net, "--dry-run", "--macs", "0.5", ...flags]);
+  expect(exitCode).toBe(2);
+  expect(err).toContain(`hint: ${hint}`);
+});
+
+it.each([
+  [0, "1 more group is as it was"],
+  [1, "2 more groups are as they were"],
+  [2, "3 more groups are as they were"],
+])("counts one thing as one: %i blocks", async (blocks, words) => {
+  const { net } = await workplace(blocks);
+  const flags = ["--dry-run", "--macs", "0.95", "--only", "stem", ...magnitude];
+  const { out } = await espalier(["prune", net, ...flags]);
+  expect(out.split("\n")).toContain(words);
 });

@@ -1,6 +1,6 @@
 /** @file What `compress --dry-run` tells a person. */
 import type { CompressionPlan } from "../compress/dry-run/dry-run.ts";
-import { inPercent, inPoints } from "../measure/words.ts";
+import { counted, inPercent, inPoints } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -35,8 +35,8 @@ function facts({ network, data, method }: CompressionPlan, { columns }: TableOpt
       ],
       [
         "may go",
-        `${formatInteger(network.prunableUnits)} of ${formatInteger(network.units)} units, in ` +
-          `${network.prunableGroups} of ${network.groups} groups`,
+        `${formatInteger(network.prunableUnits)} of ${counted(network.units, "unit")}, in ` +
+          `${network.prunableGroups} of ${counted(network.groups, "group")}`,
       ],
       [
         "least left",
@@ -58,7 +58,7 @@ function facts({ network, data, method }: CompressionPlan, { columns }: TableOpt
 function labelsOf({ labelKind, classes }: CompressionPlan["data"]): string {
   if (labelKind === "none") return "no labels";
   const what = labelKind === "maps" ? "label maps" : "labels";
-  return classes > 0 ? `${what} of ${classes} classes` : what;
+  return classes > 0 ? `${what} of ${counted(classes, "class", "classes")}` : what;
 }
 
 /** Why units must stay. */
@@ -66,7 +66,7 @@ function fixed({ network }: CompressionPlan, { columns }: TableOptions): string 
   if (network.fixed.length === 0) return "";
   const lines = network.fixed.map(({ reason, units, groups }) => {
     const [first] = groups;
-    const rest = groups.length > 1 ? ` and ${groups.length - 1} more groups` : "";
+    const rest = groups.length > 1 ? ` and ${counted(groups.length - 1, "more group")}` : "";
     const name = shorten(escapeForTerminal(first), longestName);
     return `  ${wrap(`${units} of ${name}${rest}: ${escapeForTerminal(reason)}`, columns - 2, "  ")}\n`;
   });

@@ -1,6 +1,6 @@
 /** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
 import { Command } from "commander";
-import { inPercent } from "../measure/words.ts";
+import { counted, inPercent } from "../measure/words.ts";
 import {
   escapeForTerminal,
   formatBytes,
@@ -137,9 +137,6 @@ function unknowns({ notUnderstood }: Inspection, { columns }: TableOptions): str
   return `operators that are not understood\n${lines.join("")}`;
 }
 
-const counted = (count: number, what: string) =>
-  `${formatInteger(count)} ${what}${count === 1 ? "" : "s"}`;
-
 function describePort({ name, dtype, shape }: Port): string {
   const sizes = shape?.map((dim) => (typeof dim === "string" && dim.startsWith("?") ? "?" : dim));
   return `${name} ${dtype ?? "?"} [${sizes?.join(", ") ?? "?"}]`;
@@ -223,7 +220,8 @@ function fixedUnits(groups: readonly GroupSummary[], { columns }: TableOptions):
   const lines = [...byReason].map(([reason, held]) => {
     const units = held.reduce((sum, group) => sum + group.units - group.prunableUnits, 0);
     const names = held.slice(0, 3).map(({ id }) => id);
-    const rest = held.length > names.length ? ` and ${held.length - names.length} more groups` : "";
+    const rest =
+      held.length > names.length ? ` and ${counted(held.length - names.length, "more group")}` : "";
     const shown = names.map((name) => shorten(escapeForTerminal(name), longestName)).join(", ");
     const text = `${units} of ${shown}${rest}: ${escapeForTerminal(reason)}`;
     return `  ${wrap(text, columns - 2, "  ")}\n`;

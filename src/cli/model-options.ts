@@ -66,9 +66,24 @@ export async function isFolder(path: string): Promise<boolean> {
 /** Loads a model as the flags say, and refuses sizes for dimensions that it does not have. */
 export async function load(path: string, flags: ModelFlags): Promise<Model> {
   const { loadModel } = await import("../files/model-file.ts");
-  const model = await loadModel(path, { externalData: flags.externalData ?? false });
+  const model = await loadModel(path, { externalData: flags.externalData ?? false }).catch(
+    (error: unknown) => {
+      throw named(path, error);
+    },
+  );
   requireDims(model, flags.dims);
   return model;
+}
+
+/** What is wrong with a file, by its name: a command may read several. */
+export function named(path: string, error: unknown): unknown {
+  if (!(error instanceof EspalierError) || error.message.includes(path)) return error;
+  const { code, message, hint, data } = error;
+  return new EspalierError(code, `${path}: ${message}`, {
+    hint,
+    data: { ...data, path },
+    cause: error,
+  });
 }
 
 function requireDims({ graph }: Model, dims: ReadonlyMap<string, number>): void {

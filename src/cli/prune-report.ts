@@ -4,7 +4,7 @@ import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
 import type { Graph } from "../ir/graph.ts";
 import { counted, inPercent, speedOf } from "../measure/words.ts";
-import { escapeForTerminal, formatBytes, formatInteger, formatMs } from "../report/text.ts";
+import { escapeForTerminal, formatBytes, formatInteger, formatMs, wrap } from "../report/text.ts";
 import { countWeights } from "../structure/layer-weights.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 
@@ -40,7 +40,7 @@ export function describePruned(
     io,
   );
   const measured = latency
-    ? `latency: ${speedOf(latency).words} (${speedOf(latency).interval}), ${counted(latency.threads, "thread")}\n`
+    ? `${wrap(`latency: ${speedOf(latency).words} (${speedOf(latency).interval}), ${counted(latency.threads, "thread")}`, io.columns, "  ")}\n`
     : "";
   const changed = groups.filter((group) => group.after < group.before);
   if (changed.length === 0) return `${cost}${measured}\nno channel was removed\n`;
@@ -64,7 +64,7 @@ export function describePruned(
     .filter((layer) => layer.after < layer.before)
     .map(
       ({ layer, before: all, after: left }) =>
-        `${escapeForTerminal(layer)} reads ${left} of ${all} features, selected by a Gather that costs no MACs\n`,
+        `${wrap(`${escapeForTerminal(layer)} reads ${left} of ${counted(all, "feature")}, selected by a Gather that costs no MACs`, io.columns, "  ")}\n`,
     );
-  return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${same} more groups are as they were\n` : ""}`;
+  return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is as it was", "more groups are as they were")}\n` : ""}`;
 }

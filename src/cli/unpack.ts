@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { formatBytes } from "../report/text.ts";
 import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
-import { addJsonOption } from "./model-options.ts";
+import { addJsonOption, named } from "./model-options.ts";
 import { requireModelName, requireWritable } from "./output-place.ts";
 import { newProgress } from "./progress.ts";
 import { integerFrom } from "./values.ts";
@@ -51,7 +51,10 @@ async function run(path: string, { output, maxBytes, json }: Flags, io: Io): Pro
         yield piece;
       }
     };
-    const bytes = await unpackChecked(counted(), maxBytes === undefined ? {} : { maxBytes });
+    const limits = maxBytes === undefined ? {} : { maxBytes };
+    const bytes = await unpackChecked(counted(), limits).catch((error: unknown) => {
+      throw named(path, error);
+    });
     io.signal.throwIfAborted();
     const { graph } = readModel(bytes);
     progress.phase("writing");

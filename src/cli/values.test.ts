@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   addDim,
   addPair,
+  fractionBelowOne,
   integerFrom,
   numbersValue,
   numberValue,
@@ -56,5 +57,25 @@ describe("a value", () => {
     ["a dim without a size", () => addDim("N=", new Map())],
   ])("%s is refused", (_, parse) => {
     expect(parse).toThrow(/Give/);
+  });
+});
+
+describe("a percentage", () => {
+  it.each([
+    ["60", "at most 1; 60 % is 0.6."],
+    ["60%", "at most 1; 60 % is 0.6."],
+    ["0.5 %", "at most 1; 0.5 % is 0.005."],
+    ["12.5", "at most 1; 12.5 % is 0.125."],
+    ["0", "at most 1."],
+    ["-3", "at most 1."],
+    ["half", "at most 1."],
+    ["400", "at most 1."],
+  ])("in place of a share is told as one: %s", (text, end) => {
+    expect(() => shareValue(text)).toThrow(`Give the share that may remain: above 0, ${end}`);
+  });
+
+  it("in place of a tolerance, too", () => {
+    expect(() => fractionBelowOne("2")).toThrow("from 0 to below 1; 2 % is 0.02.");
+    expect(() => fractionBelowOne("1")).toThrow("from 0 to below 1; 0.01 is 1 %.");
   });
 });

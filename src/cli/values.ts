@@ -4,9 +4,19 @@ import { InvalidArgumentError } from "commander";
 /** A share that may remain, in (0, 1]. */
 export function shareValue(text: string): number {
   const value = Number(text);
-  if (text.trim() === "" || !(value > 0 && value <= 1))
-    throw new InvalidArgumentError("Give the share that may remain: above 0, at most 1.");
-  return value;
+  if (text.trim() !== "" && value > 0 && value <= 1) return value;
+  throw new InvalidArgumentError(
+    `Give the share that may remain: above 0, at most 1${asShare(text, "")}.`,
+  );
+}
+
+/** What a number was meant to be that looks like a percentage, as the end of a sentence. */
+function asShare(text: string, ifNone: string): string {
+  const percent = Number(text.trim().replace(/\s*%$/, ""));
+  const isPercent = percent > 1 || (text.includes("%") && percent > 0);
+  return isPercent && percent < 100
+    ? `; ${percent} % is ${Number((percent / 100).toPrecision(12))}`
+    : ifNone;
 }
 
 /** A whole number of at least `least` and at most `most`. */
@@ -58,7 +68,9 @@ export function numberBetween(low: number, high: number): (text: string) => numb
 export function fractionBelowOne(text: string): number {
   const value = fractionOrNumber(text);
   if (value === undefined || value < 0 || value >= 1)
-    throw new InvalidArgumentError("Give a number from 0 to below 1.");
+    throw new InvalidArgumentError(
+      `Give a number from 0 to below 1${asShare(text, "; 0.01 is 1 %")}.`,
+    );
   return value;
 }
 

@@ -1,9 +1,11 @@
 /** @file What `verify` and the verification of `prune` tell a person. */
+
 import type { RunVerification } from "../compress/verify/verify-run.ts";
 import { problemsOf, type Verification } from "../measure/compare.ts";
 import type { Finding } from "../measure/judgement.ts";
-import { escapeForTerminal, formatInteger, formatScientific } from "../report/text.ts";
-import { styled } from "./style.ts";
+import { counted } from "../measure/words.ts";
+import { escapeForTerminal, formatInteger, formatScientific, wrap } from "../report/text.ts";
+import { type Style, styled } from "./style.ts";
 import { drawTable, type TableOptions } from "./table.ts";
 
 /** Each check with its figures; where one failed, what is wrong. */
@@ -18,13 +20,13 @@ export function describeRunVerification(
   );
   const failed = checks.filter((check) => !check.passed);
   if (passed)
-    return `${table}\n${styled("verified", "success", io.hasColor)}: all ${checks.length} checks passed\n`;
+    return `${table}\n${styled("verified", "success", io.hasColor)}: all ${counted(checks.length, "check")} passed\n`;
   const heading = "VERIFICATION FAILED";
   const shown = styled(heading, "error", io.hasColor);
   const lines = failed.map(
     ({ name, problem = "" }) => `  ${escapeForTerminal(name)}: ${escapeForTerminal(problem)}\n`,
   );
-  return `${table}\n${shown}: ${failed.length} of ${checks.length} checks\n${lines.join("")}`;
+  return `${table}\n${shown}: ${failed.length} of ${counted(checks.length, "check")}\n${lines.join("")}`;
 }
 
 function figuresOf(figures: Readonly<Record<string, number>>): string {
@@ -56,22 +58,22 @@ const reasons: Readonly<Record<Exclude<Finding, "equal" | "different">, string>>
 /** The outcome of a verification; where it failed, which comparisons, and what was compared besides outputs. */
 export function describeVerification(verification: Verification, io: TableOptions): string {
   const { passed, maxError, samples, tolerance, innerTensors } = verification;
-  const inner =
-    innerTensors === 0 ? "" : `, ${innerTensors} inner ${tensors(innerTensors)} included`;
-  const summary = `largest error ${formatScientific(maxError)} of the values' range (allowed ${formatScientific(tolerance)}), ${samples} ${samples === 1 ? "input" : "inputs"}${inner}`;
+  const inner = innerTensors === 0 ? "" : `, ${counted(innerTensors, "inner tensor")} included`;
+  const summary = `largest error ${formatScientific(maxError)} of the values' range (allowed ${formatScientific(tolerance)}), ${counted(samples, "input")}${inner}`;
   const notes = `${littleProof(verification)}${runtimeDifference(verification)}`;
-  if (passed) return `${styled("verified", "success", io.hasColor)}: ${summary}\n${notes}`;
+  if (passed) return `${headed("verified", "success", summary, io)}${notes}`;
   const problems = problemsOf(verification);
   const shown = problems.slice(0, listedProblems).map((line) => `  ${escapeForTerminal(line)}\n`);
   const rest = problems.length - shown.length;
   const more = rest > 0 ? `  and ${rest} more\n` : "";
   const heading = "VERIFICATION FAILED";
-  const colored = styled(heading, "error", io.hasColor);
-  return `${colored}: ${summary}\n${shown.join("")}${more}${notes}`;
+  return `${headed(heading, "error", summary, io)}${shown.join("")}${more}${notes}`;
 }
 
-function tensors(count: number): string {
-  return count === 1 ? "tensor" : "tensors";
+/** A sentence behind a coloured word, as wide as the terminal. */
+function headed(heading: string, style: Style, text: string, io: TableOptions): string {
+  const lines = wrap(`${heading}: ${text}`, io.columns, "  ");
+  return `${styled(heading, style, io.hasColor)}${lines.slice(heading.length)}\n`;
 }
 
 /** The outputs that prove little, and why. */
@@ -84,7 +86,7 @@ function littleProof({ provesLittle, innerTensors, checks }: Verification): stri
   if (innerTensors === 0) return lines.join("");
   const isDead = checks.every(({ finding }) => finding === "constant" || finding === "empty");
   const dead = isDead ? ", of which none depends on them either: the network is constant" : "";
-  return `${lines.join("")}compared instead: ${innerTensors} inner ${tensors(innerTensors)}${dead}\n`;
+  return `${lines.join("")}compared instead: ${counted(innerTensors, "inner tensor")}${dead}\n`;
 }
 
 /** Where ONNX Runtime itself computes otherwise. */

@@ -1,6 +1,8 @@
 /** @file One-shot pruning without training: score, select under targets, compensate, remove. */
+
 import { EspalierError } from "../errors.ts";
 import { type Graph, isDefault } from "../ir/graph.ts";
+import { counted } from "../measure/words.ts";
 import { magnitude } from "../methods/magnitude.ts";
 import type { Method, Proposal } from "../methods/method.ts";
 import { methodNamed } from "../methods/registry.ts";
@@ -253,7 +255,7 @@ function changedDefaults(before: Graph, after: Graph): readonly string[] {
   const shown = names.slice(0, 3).map((name) => `"${name}"`);
   const rest = names.length - shown.length;
   return [
-    `${names.length === 1 ? "1 weight is" : `${names.length} weights are`} listed as inputs, too, and narrower now ` +
+    `${counted(names.length, "weight is", "weights are")} listed as inputs, too, and narrower now ` +
       `(${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}): feed no values of the old shapes for them.`,
   ];
 }

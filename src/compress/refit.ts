@@ -1,7 +1,9 @@
 /** @file Refitting a pruned network on a few images, before it is verified and written. */
+
 import type { Dataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import { dataFeeds } from "../measure/data-feeds.ts";
+import { counted } from "../measure/words.ts";
 import { type RefitOptions, refit } from "../methods/compensation/refit.ts";
 import type { Model } from "../onnx/read.ts";
 import { finishPruning, type Pruned } from "./prune.ts";
@@ -40,11 +42,11 @@ export async function refitPruned(
   if (batches.length === 0)
     throw new EspalierError(
       "DATA_NOT_FOUND",
-      `${dataset.path}: ${count} images do not fill one batch of the network`,
+      `${dataset.path}: ${counted(count, "image does", "images do")} not fill one batch of the network`,
       { hint: "Give more images to refit on.", data: { path: dataset.path, count } },
     );
   const edits = await refit(pruned.structure, pruned.removed, pruned.edits, batches, options);
   const refitted = finishPruning(model, pruned.structure, { ...pruned, edits });
-  const method = `${pruned.method}, refitted on ${count} images`;
+  const method = `${pruned.method}, refitted on ${counted(count, "image")}`;
   return { ...refitted, plan: { ...refitted.plan, method } };
 }

@@ -1,5 +1,7 @@
 /** @file What is said where the cost of layers is not known, or operators are not understood. */
+
 import { EspalierError } from "../errors.ts";
+import { counted } from "../measure/words.ts";
 import { type Cost, costOf, type UncountedLayer } from "../structure/cost.ts";
 import { type NotUnderstood, notUnderstood } from "../structure/not-understood.ts";
 import type { Structure } from "../structure/units.ts";
@@ -50,7 +52,7 @@ export function structureCost({ analysis }: Structure): Cost {
   return costOf(analysis.graph, analysis.dims, analysis.inference);
 }
 
-const layers = (count: number) => (count === 1 ? "1 layer" : `${count} layers`);
+const layers = (count: number) => counted(count, "layer");
 
 /** One sentence for each operator without a rule that channels stay for, or whose bodies hold layers. */
 function notUnderstoodNotes(structure: Structure): readonly string[] {
@@ -59,9 +61,9 @@ function notUnderstoodNotes(structure: Structure): readonly string[] {
 
 function heldBy({ operator, nodes, units }: NotUnderstood): readonly string[] {
   if (units === 0) return [];
-  const times = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
+  const times = counted(nodes.length, "node");
   return [
-    `${operator} (${times}) is not understood: ${units === 1 ? "1 unit stays" : `${units} units stay`} because of it.`,
+    `${operator} (${times}) is not understood: ${counted(units, "unit stays", "units stay")} because of it.`,
   ];
 }
 

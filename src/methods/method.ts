@@ -1,5 +1,7 @@
 /** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
-import { EspalierError } from "../errors.ts";
+
+import { didYouMean, EspalierError } from "../errors.ts";
+import { counted } from "../measure/words.ts";
 import type { Edit } from "../structure/edits.ts";
 import type { Removed } from "../structure/removal.ts";
 import { type Budget, type SelectionRules, unscoredUnits } from "../structure/select.ts";
@@ -54,7 +56,7 @@ export function unscoredNotes(
 ): readonly string[] {
   const unscored = unscoredUnits(structure, scores, rules);
   if (unscored.length === 0) return [];
-  const count = unscored.length === 1 ? "1 unit stays" : `${unscored.length} units stay`;
+  const count = counted(unscored.length, "unit stays", "units stay");
   return [`${count} because ${why} (${groupNames(structure, unscored)})`];
 }
 
@@ -141,10 +143,10 @@ export function requireOptions(
     if (isAllowed) continue;
     const known = method.options.map((candidate) => candidate.name);
     const hint = option
-      ? `Values are: ${option.values.join(", ")}.`
+      ? `${didYouMean(value, option.values)}Values are: ${option.values.join(", ")}.`
       : known.length === 0
         ? "It has none."
-        : `Its options are: ${known.join(", ")}.`;
+        : `${didYouMean(name, known)}Its options are: ${known.join(", ")}.`;
     const message = option
       ? `the method ${method.name} has no ${name} "${value}"`
       : `the method ${method.name} has no option "${name}"`;

@@ -2,7 +2,7 @@
  * @file The registry of methods that rank without training; they run in a browser too. All methods stand in
  * `learned-registry.ts`.
  */
-import { EspalierError } from "../errors.ts";
+import { didYouMean, EspalierError } from "../errors.ts";
 import { bn } from "./bn.ts";
 import { fpgm } from "./fpgm.ts";
 import { magnitude } from "./magnitude.ts";
@@ -45,7 +45,7 @@ export function namedAmong<T extends { readonly name: string }>(
   if (method !== undefined) return method;
   const names = known.map((candidate) => candidate.name);
   throw new EspalierError("METHOD_UNKNOWN", `there is no method "${name}"`, {
-    hint: `Methods are ${names.join(", ")}; \`espalier methods\` describes them.`,
+    hint: `${didYouMean(name, names)}Methods are ${names.join(", ")}; \`espalier methods\` describes them.`,
     data: { name, names },
   });
 }

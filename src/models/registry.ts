@@ -1,5 +1,5 @@
 /** @file The registry of built-in networks: the CLI and the docs go by it. */
-import { EspalierError } from "../errors.ts";
+import { didYouMean, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Architecture, NetworkOptions, NetworkPlan } from "./architecture.ts";
 import { lenet5, lenet5Caffe, lenet300 } from "./lenet.ts";
@@ -26,7 +26,7 @@ export function architectureNamed(name: string): Architecture {
   if (architecture !== undefined) return architecture;
   const names = architectures.map((candidate) => candidate.name);
   throw new EspalierError("ARCHITECTURE_UNKNOWN", `there is no network "${name}" to build`, {
-    hint: `Networks are ${names.join(", ")}.`,
+    hint: `${didYouMean(name, names)}Networks are ${names.join(", ")}.`,
     data: { name, names },
   });
 }

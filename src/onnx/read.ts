@@ -85,6 +85,10 @@ function readAsIs(bytes: Uint8Array, options: ReadOptions): Model {
     externalData: options.externalData,
   };
   const proto = decode(modelProto, bytes, context.budget);
+  if (bytes.length === 0)
+    throw new EspalierError("MODEL_NOT_ONNX", "The file is empty.", {
+      hint: "Download or export the model again; nothing of it arrived.",
+    });
   if (proto.graph === undefined)
     throw new EspalierError("MODEL_NOT_ONNX", "The file holds no ONNX graph.", {
       hint: "Give the path of an .onnx file.",

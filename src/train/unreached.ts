@@ -1,5 +1,7 @@
 /** @file The weights of a network that training leaves as they are because no gradient reaches them. */
+
 import type { Constant, Graph } from "../ir/graph.ts";
+import { counted } from "../measure/words.ts";
 import { multiplies, operatorOf } from "../ops/index.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { type ParameterGroup, parametersOf } from "./parameters.ts";
@@ -41,7 +43,6 @@ export function untrainedWarning(names: readonly string[]): string | undefined {
   const rest = names.length - namesShown;
   const shown = names.slice(0, namesShown).map((name) => `"${name}"`);
   const list = `${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
-  const what =
-    names.length === 1 ? "1 weight stays as it is" : `${names.length} weights stay as they are`;
+  const what = counted(names.length, "weight stays as it is", "weights stay as they are");
   return `${what}, because no gradient reaches them from the loss: ${list}.`;
 }
