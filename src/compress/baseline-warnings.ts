@@ -2,10 +2,20 @@
 import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes.ts";
 import { inPercent } from "../measure/words.ts";
 import { writeModel } from "../onnx/write.ts";
+import { fittedPlan } from "../train/batch.ts";
 import type { CompressContext } from "./context.ts";
 
-/** One sentence each: that `select` was trained on, or that there is next to nothing to lose. */
+/** One sentence each: how the network cannot be tuned, that `select` was trained on, or that there is next to nothing to lose. */
 export async function baselineWarnings(
+  context: CompressContext,
+  hasLabels: boolean,
+): Promise<string[]> {
+  const { original, dataset, tuning } = context;
+  const { note } = fittedPlan(original.model.graph, dataset, tuning);
+  return [...(note === undefined ? [] : [note]), ...(await labelWarnings(context, hasLabels))];
+}
+
+async function labelWarnings(
   { original: { model, select }, dataset, examine }: CompressContext,
   hasLabels: boolean,
 ): Promise<string[]> {

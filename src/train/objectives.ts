@@ -86,8 +86,10 @@ export function teacher({ temperature = 4 }: TeacherOptions = {}): Objective {
 }
 
 /**
- * The outputs of another network, number by number: the mean over outputs and samples of the squared error,
- * relative to the square of the output's spread. The targets are those of a data set with such outputs.
+ * The outputs of another network, number by number: the mean over outputs and samples of ln(1 + e), where e is
+ * the squared error relative to the square of the output's spread. The logarithm keeps an output that is far off,
+ * and whose similarity is 0 anyway, from drowning all others. The targets are those of a data set with such
+ * outputs.
  *
  * With a seed, noise as wide as the spread of each output is added to the targets. Around the network that is
  * followed the gradient is 0 otherwise; the square of a noisy one tells what outputs depend on (the Fisher
@@ -119,7 +121,8 @@ export function followOutputs(answers: readonly Answer[], noiseSeed?: RandomKey)
       );
     };
     const target = noiseSeed === undefined ? given : noisy(noiseSeed);
-    const outputs = answers.map(({ output, size }) => {
+    let at = 0;
+    const errors = answers.map(({ output, size, spread }) => {
       const value = values.get(output);
       if (value === undefined || sizeOf(value.shape) !== batch * size)
         throw new EspalierError(
@@ -129,12 +132,17 @@ export function followOutputs(answers: readonly Answer[], noiseSeed?: RandomKey)
             `numbers for each of ${batch} samples`,
           { data: { output, expected: size } },
         );
-      return t.cast(emit.reshape(value, [batch, size]));
+      const given = t.cast(emit.reshape(value, [batch, size]));
+      const range = [at, at + size, 1].map((bound) => emit.ints([bound]));
+      const wanted = emit.op("Slice", [target, range[0], range[1], range[2]]);
+      at += size;
+      const difference = t.sub(given, wanted);
+      const squares = emit.sum(t.mul(difference, difference), [1]);
+      return t.mul(squares, 1 / (size * spread ** 2));
     });
-    const all = outputs.length === 1 ? outputs[0] : emit.op("Concat", outputs, { axis: 1 });
-    const scale = perNumber(({ size, spread }) => 1 / (spread * Math.sqrt(size * answers.length)));
-    const errors = t.mul(t.sub(all, target), scale);
-    return t.mul(emit.op("ReduceSumSquare", [errors], { keepdims: 0 }), 1 / batch);
+    const costs = errors.map((error) => t.apply("Log", t.add(error, 1)));
+    const total = costs.reduce((sum, cost) => t.add(sum, cost));
+    return t.mul(emit.op("ReduceSum", [total], { keepdims: 0 }), 1 / (batch * answers.length));
   };
 }
 

@@ -114,7 +114,7 @@ function fixed({ opType, name }: Node, why: string, cause?: unknown): EspalierEr
     `${opType} "${name}" fixes the batch of the network: ${why}`,
     {
       hint: "Train with the batch that the file declares, or export it with a dynamic one.",
-      data: { node: name },
+      data: { node: name, fixesBatch: true },
       cause,
     },
   );

@@ -34,7 +34,10 @@ export function outputOf(
   throw new EspalierError(
     "MODEL_UNSUPPORTED",
     `the network gives an output of shape [${output.shape.join(", ")}] for a batch of ${input.shape[0]}`,
-    { hint: "Its shapes fix the batch; export it with a dynamic batch size." },
+    {
+      hint: "Its shapes fix the batch; export it with a dynamic batch size.",
+      data: { fixesBatch: true },
+    },
   );
 }
 

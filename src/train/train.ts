@@ -14,6 +14,7 @@ import { findBlockSize } from "../runtime/block-size.ts";
 import { type Feeds, sessionOptionsOf } from "../runtime/session.ts";
 import { openTrainer, type StepResult, type Trainer } from "../runtime/trainer.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
+import { type FittedPlan, fittedPlan } from "./batch.ts";
 import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
 import { diagnosisOf } from "./diagnosis.ts";
 import { type Evaluator, evaluatorOf } from "./evaluation.ts";
@@ -22,7 +23,6 @@ import { memorisationWarning } from "./memorisation.ts";
 import { graphOf, type TrainedNetwork, type TrainSource, trainedNetwork } from "./network.ts";
 import {
   outputsRead,
-  planOf,
   type TrainOptions,
   type TrainPlan,
   type TrainProgress,
@@ -47,7 +47,7 @@ export async function train(
   dataset: Dataset,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const run = new Run(source, dataset, planOf(dataset, options));
+  const run = new Run(source, dataset, fittedPlan(graphOf(source), dataset, options));
   try {
     return await run.go();
   } finally {
@@ -61,7 +61,7 @@ export function requireTrainable(
   dataset: Dataset,
   options: TrainOptions,
 ): void {
-  void new Run(source, dataset, planOf(dataset, options));
+  void new Run(source, dataset, fittedPlan(graphOf(source), dataset, options));
 }
 
 class Run {
@@ -70,6 +70,8 @@ class Run {
   readonly #plan: TrainPlan;
   readonly #feeding: Feeding;
   readonly #evaluator: Evaluator | undefined;
+  /** What to say before training begins. */
+  readonly #note: string | undefined;
   /** A digest of what the run is. */
   readonly #name: string;
   #step: TrainingStep;
@@ -85,7 +87,8 @@ class Run {
   /** Steps here and the seconds that they took, when the last one ended, and seconds of an evaluation. */
   #rate = { steps: 0, seconds: 0, last: 0, evaluation: 0 };
 
-  constructor(source: TrainSource, dataset: Dataset, plan: TrainPlan) {
+  constructor(source: TrainSource, dataset: Dataset, { plan, note }: FittedPlan) {
+    this.#note = note;
     this.#source = source;
     this.#dataset = dataset;
     this.#plan = plan;
@@ -112,6 +115,7 @@ class Run {
       this.#best = saved.best;
     } else {
       if (rollsBack !== undefined) this.#best = this.#initialWeights();
+      if (this.#note !== undefined) this.#warn(this.#note);
       this.#warnOfUntrained();
       await this.#checkMemorisation();
     }
@@ -172,8 +176,7 @@ class Run {
       const warning =
         "Convolutions are computed in another layout here than where the run began; " +
         "its last digits will differ from those of a run without interruption.";
-      position.warnings.push(warning);
-      this.#plan.onWarning?.(warning);
+      this.#warn(warning);
     }
     position.block = block;
   }
@@ -182,19 +185,20 @@ class Run {
     const { network, parameters } = this.#step;
     const groups = this.#plan.groups ?? [];
     const warning = untrainedWarning(untrainedWeights(network, groups, new Set(parameters)));
-    if (warning === undefined) return;
+    if (warning !== undefined) this.#warn(warning);
+  }
+
+  #warn(warning: string): void {
     this.#position.warnings.push(warning);
     this.#plan.onWarning?.(warning);
   }
 
   async #checkMemorisation(): Promise<void> {
-    const { checksMemorisation = true, onWarning } = this.#plan;
+    const { checksMemorisation = true } = this.#plan;
     if (!checksMemorisation || this.#evaluator === undefined) return;
     const network = this.#network(this.#step.initial);
     const warning = await memorisationWarning(network, this.#dataset, this.#evaluator);
-    if (warning === undefined) return;
-    this.#position.warnings.push(warning);
-    onWarning?.(warning);
+    if (warning !== undefined) this.#warn(warning);
   }
 
   /** Trains to the end of the epoch; false when the time is spent before it. */

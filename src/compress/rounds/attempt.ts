@@ -122,7 +122,7 @@ export async function tryOut(
 
 /**
  * Fine-tunes on `fit`, going on from its checkpoint, no longer than the time budget allows; the best epoch
- * on `select` counts.
+ * on `select` counts, or the network as it was where tuning made it worse.
  */
 async function tune(
   context: CompressContext,
@@ -151,8 +151,11 @@ async function tune(
     onProgress: hooks.onProgress,
     onEpoch: hooks.onEpoch,
   });
-  const { bytes } = best;
-  return { bytes, history, judged: await context.examine(bytes.chunks, "select") };
+  const judged = await context.examine(best.bytes.chunks, "select");
+  const isWorse = metricOf(judged).value < metricOf(before).value;
+  return isWorse
+    ? { bytes: pruned.bytes, history, judged: before }
+    : { bytes: best.bytes, history, judged };
 }
 
 /** A try in a line. */

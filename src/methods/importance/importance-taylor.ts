@@ -13,6 +13,7 @@ import { nodesBehind, withoutDead } from "../../ir/live.ts";
 import { emitModel } from "../../onnx/emit.ts";
 import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
+import { batchFor } from "../../train/batch.ts";
 import { embedNodes } from "../../train/embed.ts";
 import { feedNetwork } from "../../train/fed-network.ts";
 import { type Feeding, feedingOf } from "../../train/feeding.ts";
@@ -41,7 +42,11 @@ export async function taylorScores(
   dataset: Dataset,
   options: TaylorOptions,
 ): Promise<ReadonlyMap<Gate, Float64Array>> {
-  const { batchSize, count, batches } = fixedSampleOf(dataset, options);
+  const { batchSize: most = 64, output } = options.training;
+  const { batchSize, count, batches } = fixedSampleOf(dataset, {
+    ...options,
+    training: { ...options.training, batchSize: batchFor(graph, dataset, most, output) },
+  });
   const feeding = feedingOf(graph, dataset, batchSize);
   const { answers } = dataset;
   const training: LearningOptions = answers
