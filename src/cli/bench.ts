@@ -4,6 +4,7 @@ import type { BenchResult } from "../measure/bench.ts";
 import { counted, speedOf } from "../measure/words.ts";
 import { escapeForTerminal, formatMs, wrap } from "../report/text.ts";
 import { explained } from "./help.ts";
+import { interruptible } from "./interruptible.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -64,7 +65,7 @@ async function run(paths: readonly string[], flags: Flags, io: Io): Promise<void
     const models = await Promise.all(
       paths.map(async (path) => {
         const model = await load(path, flags);
-        requireRunnable(model.graph, flags.dims);
+        interruptible(() => requireRunnable(model.graph, flags.dims));
         return { name: path, model: writeModel(model).chunks };
       }),
     );

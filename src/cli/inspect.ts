@@ -12,6 +12,7 @@ import {
 import type { GroupSummary, Inspection, Port } from "../structure/inspect.ts";
 import { isSparse } from "../structure/supports.ts";
 import { explained } from "./help.ts";
+import { interruptible } from "./interruptible.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addJsonOption, addModelOptions, load, type ModelFlags } from "./model-options.ts";
 import { newProgress } from "./progress.ts";
@@ -64,7 +65,9 @@ async function inspected(path: string, flags: Flags, io: Io): Promise<Inspection
     const model = await load(path, flags);
     const { inspect } = await import("../structure/inspect.ts");
     progress.phase("inspecting");
-    return inspect(model, { dims: flags.dims, selectsInputs: flags.selectInputs ?? false });
+    return interruptible(() =>
+      inspect(model, { dims: flags.dims, selectsInputs: flags.selectInputs ?? false }),
+    );
   } finally {
     progress.end();
   }

@@ -5,6 +5,7 @@ import type { PackOptions } from "../pack/contents.ts";
 import type { Packed } from "../pack/pack.ts";
 import { addDataOptions, type DataFlags, givenDataFlags } from "./data-options.ts";
 import { explained } from "./help.ts";
+import { interruptible } from "./interruptible.ts";
 import type { Io } from "./io.ts";
 import { writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
@@ -116,7 +117,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     const found = await measured(model, options, flags, io, progress);
     progress.phase("packing");
     const { pack } = await import("../pack/pack.ts");
-    const packed = found?.packed ?? pack(model, options);
+    const packed = found?.packed ?? interruptible(() => pack(model, options));
     io.signal.throwIfAborted();
     progress.phase("verifying");
     await requireSame(packed);

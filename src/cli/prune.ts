@@ -12,6 +12,7 @@ import { countWeights } from "../structure/layer-weights.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { explained } from "./help.ts";
+import { interruptible } from "./interruptible.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -250,7 +251,7 @@ async function choose(
   if (flags.latency === undefined) {
     progress.phase("pruning");
     const { prune } = await import("../compress/prune.ts");
-    return { pruned: prune(model, options) };
+    return { pruned: interruptible(() => prune(model, options)) };
   }
   const { pruneToLatency } = await import("../compress/latency.ts");
   const pruned = await pruneToLatency(model, options, {
@@ -293,7 +294,7 @@ async function verify(
   const { verifyPruned } = await import("../compress/verify/verify.ts");
   const feeds = await feedsFor(model, flags, signal);
   const { threads, tolerance } = flags;
-  return verifyPruned(model, pruned, { signal, feeds, threads, tolerance });
+  return interruptible(() => verifyPruned(model, pruned, { signal, feeds, threads, tolerance }));
 }
 
 /** Real inputs for verification, where data was given for it. */

@@ -4,6 +4,7 @@ import { EspalierError } from "../errors.ts";
 import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { explained } from "./help.ts";
+import { interruptible } from "./interruptible.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
 import {
@@ -125,9 +126,9 @@ async function verifyPair(
   const { verifyFiles } = await import("../compress/verify/verify.ts");
   io.signal.throwIfAborted();
   progress.phase("verifying");
-  const verification = await verifyFiles(before, after, plan, {
-    ...{ ...howOf(flags, io), dims: flags.dims, feeds },
-  });
+  const verification = await interruptible(() =>
+    verifyFiles(before, after, plan, { ...howOf(flags, io), dims: flags.dims, feeds }),
+  );
   progress.end();
   if (flags.json) writeJson(io, verification);
   else io.out(describeVerification(verification, io));
