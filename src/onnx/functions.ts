@@ -31,7 +31,7 @@ const keyOf = (domain: string, name: string, overload: string) =>
 
 /**
  * The functions of a model. One that speaks of another version of an operator set than the model is no
- * function that could stand in its graph: calls of it stay calls.
+ * function that could stand in its graph: calls of it stay calls. Standard operators are what they are.
  */
 export function functionsOf(
   protos: readonly Uint8Array[],
@@ -46,7 +46,8 @@ export function functionsOf(
       const own = opsets.get(domain === "ai.onnx" ? "" : domain);
       return own === version;
     });
-    if (isSame) byKey.set(keyOf(message.domain, message.name, message.overload), message);
+    const isOwn = message.domain !== "" && message.domain !== "ai.onnx";
+    if (isSame && isOwn) byKey.set(keyOf(message.domain, message.name, message.overload), message);
   }
   return {
     called: ({ domain, opType, overload }) => byKey.get(keyOf(domain, opType, overload)),

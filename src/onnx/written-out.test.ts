@@ -175,6 +175,21 @@ describe("local functions", () => {
     expect(typesOf(model)).toEqual(["Layer"]);
   });
 
+  it("under the name of a standard operator are not taken for it", () => {
+    const other = pb.len(
+      25,
+      pb.join(
+        pb.len(1, "Relu"),
+        pb.len(4, "a"),
+        pb.len(5, "r"),
+        pb.len(7, pb.node("Neg", ["a"], ["r"])),
+        opset("", 17),
+      ),
+    );
+    const model = readModel(withFunctions([pb.node("Relu", ["x"], ["y"])], other));
+    expect(typesOf(model)).toEqual(["Relu"]);
+  });
+
   it("that call themselves, or each other a billion times, are refused", () => {
     const endless = func("Layer", {
       inputs: ["x"],

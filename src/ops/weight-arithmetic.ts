@@ -39,15 +39,18 @@ export function withComputedWeights(graph: Graph): Graph {
 /** Weights of more elements, or that more nodes compute, are left to the network. */
 const largestWeight = 2 ** 24;
 const mostNodes = 64;
+/** So many elements are computed in all, steps on the way included. */
+const mostElements = 2 ** 26;
 
 /** The weights that nodes compute, with their elements, by name. */
 function computedWeights(graph: Graph): ReadonlyMap<string, HostTensor> {
   const makers = constantNodes(graph);
   const kept = new Set([...graph.outputs, ...graph.nodes.flatMap(({ captures }) => captures)]);
   const found = new Map<string, HostTensor>();
+  const budget = { elements: mostElements };
   for (const name of new Set(graph.nodes.flatMap(weightsRead))) {
     if (kept.has(name) || !makers.has(name)) continue;
-    const value = evaluate(graph, makers, name);
+    const value = evaluate(graph, makers, name, budget);
     if (value !== undefined) found.set(name, value);
   }
   return found;
@@ -79,6 +82,7 @@ function evaluate(
   graph: Graph,
   makers: ReadonlyMap<string, Node>,
   name: string,
+  budget: { elements: number },
 ): HostTensor | undefined {
   const values = new Map<string, HostTensor>();
   const types = new Map<string, TensorType>();
@@ -100,9 +104,10 @@ function evaluate(
   let hasSum = false;
   for (const node of graph.nodes) {
     if (!nodes.has(node)) continue;
-    const inferred = inferNode(node, types, values, () => "?", largestWeight);
-    const [result] = inferred?.values ?? [];
+    const most = Math.min(largestWeight, budget.elements);
+    const [result] = inferNode(node, types, values, () => "?", most)?.values ?? [];
     if (result === undefined) return undefined;
+    budget.elements -= sizeOf(result.shape);
     const floats = node.inputs.flatMap((input) => {
       const tensor = values.get(input);
       return tensor !== undefined && isFloat(tensor.dtype) ? [tensor] : [];
