@@ -143,7 +143,8 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
     if (share <= fraction) return [];
     return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules and the method allow`;
   });
-  const unclear = unclaimable(structureCost(structure), targets);
+  const isMissed = missed.some((note) => note.includes("--macs "));
+  const unclear = isMissed ? [] : unclaimable(structureCost(structure), targets);
   const alternatives = missed.length === 0 ? [] : methodsThatScoreMore(structure, proposal, rules);
   return {
     ...{ method: method.name, removed, zeros, edits: edits() },
