@@ -320,7 +320,7 @@ describe("normalisations and attention", () => {
   for (const replica of replicas) test(replica.name, () => checkReplica(replica));
 });
 
-test("an LSTM behind convolutions fixes the last of them, and nothing else", () => {
+test("an LSTM behind convolutions reads the last of them like a matrix", () => {
   const net = new Net(14);
   const x = net.cbr(net.cbr(net.input(["N", 1, 4, "W"]), 1, 8), 8, 6);
   const rows = net.op("MaxPool", [x], { kernel_shape: [4, 1], strides: [4, 1] });
@@ -329,8 +329,5 @@ test("an LSTM behind convolutions fixes the last of them, and nothing else", () 
   const [y] = net.ops("LSTM", [sequence, ...weights], { hidden_size: 5 }, 3);
   const flat = net.squeeze(y, 1);
   const { units } = structureOf(net.model(dense(net, flat, 5, 4)).graph);
-  expect(units.slice(0, 8).every(({ reason }) => reason === undefined)).toBe(true);
-  expect(units.slice(8, 14).map(({ reason }) => reason)).toEqual(
-    Array.from({ length: 6 }, () => expect.stringContaining("LSTM")),
-  );
+  expect(units.slice(0, 14).every(({ reason }) => reason === undefined)).toBe(true);
 });

@@ -66,9 +66,8 @@ function part(net: Net, x: string, axis: number, from: number, to: number): stri
 
 const replicas: readonly Replica[] = [
   {
-    name: "weight normalization in the graph: filters go, inputs of a norm stay",
-    // Only the first layer's inputs are outside: 8 feed a norm, 6 don't.
-    units: 6,
+    name: "weight normalization in the graph, which is written out on reading",
+    units: 8 + 6,
     build() {
       const net = new Net(11);
       const x = net.relu(convBy(net, net.input(), normalizedWeight(net, 3, 8), net.normal([8])));

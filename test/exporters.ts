@@ -14,6 +14,7 @@ import { emitModel } from "../src/onnx/emit.ts";
 import { type Model, readModel } from "../src/onnx/read.ts";
 import { concatBytes } from "../src/onnx/write.ts";
 import { costModel } from "../src/structure/cost.ts";
+import { placesOf } from "../src/structure/places.ts";
 import { selectUnits } from "../src/structure/select.ts";
 import { type Structure, structureOf } from "../src/structure/units.ts";
 import type { DType } from "../src/tensor/dtype.ts";
@@ -263,6 +264,7 @@ export async function checkReplica({ build, units, dims, others = unlike }: Repl
       pruned.bytes,
       bound,
       { samples: 1, feeds, threads: 1 },
+      placesOf(structure, removed, pruned.graph),
     );
     const failed = verification.checks.filter((check) => !check.passed);
     expect(failed, `${fraction} of the parameters`).toEqual([]);
