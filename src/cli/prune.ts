@@ -153,6 +153,7 @@ async function pruneAndWrite(
   const options = await optionsOf(flags);
   signal.throwIfAborted();
   const { pruned: chosen, latency } = await choose(model, options, flags, signal, progress);
+  progress.detail(`what goes was chosen by ${escapeForTerminal(chosen.method)}`);
   signal.throwIfAborted();
   const pruned = await refit(model, chosen, flags, signal, progress);
   for (const note of pruned.notes) progress.warn(escapeForTerminal(note));

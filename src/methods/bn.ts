@@ -237,7 +237,7 @@ function needsBatchNorm(why: string): EspalierError {
     hint:
       "Export with batch normalization kept: in PyTorch torch.onnx.export(model.eval(), ..., " +
       "training=torch.onnx.TrainingMode.PRESERVE, do_constant_folding=False); with tf2onnx, do " +
-      "not freeze or optimise the graph first. Without it, use --method magnitude, fpgm or random.",
+      "not freeze or optimise the graph first. Without it, use the method magnitude, fpgm or random.",
     data: { method: "bn", alternatives: ["magnitude", "fpgm", "random"] },
   });
 }
