@@ -1,9 +1,10 @@
 /** @file A network that crashes ONNX Runtime ends the command in an error, with nothing written. */
-import { cp, readdir, writeFile } from "node:fs/promises";
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { emptyFolder, espalier, startEspalier } from "./cli-io.ts";
 import { crashingNetwork } from "./support/crashing.ts";
+import { writeQuadrants } from "./support/quadrants.ts";
 
 /** A folder with a network that crashes as the mode of its Attention says. */
 async function workplace(mode?: number) {
@@ -51,6 +52,50 @@ describe("a crash of ONNX Runtime ends as RUNTIME_FAILED:", () => {
     expect(JSON.parse(out)).toEqual(crashed);
     expect(exitCode).toBe(2);
   });
+});
+
+describe("commands that take --isolate give what they give without it:", () => {
+  it("train, also where it is stopped and resumed, and evaluate", async () => {
+    const folder = await emptyFolder();
+    const data = join(folder, "data");
+    await writeQuadrants(data);
+    const train = (name: string, ...more: readonly string[]) => [
+      ...["train", "lenet-300-100", "--data", data, "-o", join(folder, name), "--epochs", "3"],
+      ...["--batch", "20", "--threads", "1", ...more],
+    ];
+    const modelOf = (name: string) => readFile(join(folder, name, "model.onnx"));
+    expect((await espalier(train("thread"))).exitCode).toBe(0);
+    expect((await espalier(train("process", "--isolate"))).exitCode).toBe(0);
+    const expected = await modelOf("thread");
+    expect((await modelOf("process")).equals(expected)).toBe(true);
+
+    const controller = new AbortController();
+    let told = "";
+    const err = (text: string) => {
+      told += text;
+      if (told.includes("epoch 1/")) controller.abort();
+    };
+    const { signal } = controller;
+    const stopped = await espalier(train("stopped", "--isolate"), { signal, err });
+    expect([stopped.exitCode, told]).toEqual([130, expect.stringContaining("goes on")]);
+    // Its state outlived the stop: there is a checkpoint to go on from.
+    let resumed = "";
+    const { exitCode } = await espalier(["resume", join(folder, "stopped"), "--isolate"], {
+      err: (text) => {
+        resumed += text;
+      },
+    });
+    expect([exitCode, resumed]).toEqual([0, expect.not.stringContaining("epoch 1/")]);
+    expect((await modelOf("stopped")).equals(expected)).toBe(true);
+
+    const evaluate = ["evaluate", join(folder, "thread", "model.onnx"), "--data", data, "--json"];
+    const [inThread, inProcess] = [
+      await espalier([...evaluate, "--threads", "1"]),
+      await espalier([...evaluate, "--threads", "1", "--isolate"]),
+    ];
+    expect(inProcess.out).toBe(inThread.out);
+    expect(JSON.parse(inThread.out).samples).toBe(80);
+  }, 60_000);
 });
 
 describe("without a process of its own the crash ends the command:", () => {
