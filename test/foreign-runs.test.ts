@@ -190,6 +190,18 @@ function changeByte(path: string): void {
   writeFileSync(path, bytes);
 }
 
+it.each(["original.onnx", "model.onnx", "rounds/01/before.onnx", "predictions/result.safetensors"])(
+  "a hole of a terabyte in %s is not read through",
+  async (part) => {
+    const { own } = await copy(made.run);
+    truncateSync(join(own, part), 2 ** 40);
+    for (const argv of commands(own)) {
+      const { exitCode, out } = await espalier([...argv, "--json"]);
+      expect([argv[0], exitCode, JSON.parse(out).error.code]).toEqual([argv[0], 2, "RUN_INVALID"]);
+    }
+  },
+);
+
 it("a result that is not that of its run is neither packed nor evaluated by the name of the run", async () => {
   const { own } = await copy(made.run);
   cpSync(join(own, "original.onnx"), join(own, "model.onnx"));

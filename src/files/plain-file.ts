@@ -96,12 +96,16 @@ export function appendLine(path: string, line: string): void {
   }
 }
 
-const chunkBytes = 2 ** 16;
+/** No line is longer. */
+const longestLine = 2 ** 20;
 
-/** Cuts off what stands behind the last line end of a plain file, if there is one. Fails with `FILE_UNREADABLE`. */
+/**
+ * Cuts off what stands behind the last line end of a plain file, if there is one. Fails with `FILE_UNREADABLE`,
+ * also where that is longer than any line.
+ */
 export async function dropHalfLine(path: string): Promise<void> {
   const cutAt = await withFile(path, constants.O_RDONLY, async (file, size) => {
-    const whole = await endOfLastLine(file, size);
+    const whole = await endOfLastLine(path, file, size);
     return whole < size ? whole : undefined;
   });
   // A file that is whole need not be one that can be written to.
@@ -109,15 +113,15 @@ export async function dropHalfLine(path: string): Promise<void> {
 }
 
 /** The number of bytes up to and with the last line end. */
-async function endOfLastLine(file: FileHandle, size: number): Promise<number> {
-  for (let end = size; end > 0; ) {
-    const start = Math.max(0, end - chunkBytes);
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
-    const at = buffer.subarray(0, bytesRead).lastIndexOf("\n");
-    if (at >= 0) return start + at + 1;
-    end = start;
-  }
-  return 0;
+async function endOfLastLine(path: string, file: FileHandle, size: number): Promise<number> {
+  const length = Math.min(size, longestLine);
+  const { buffer } = await file.read(Buffer.alloc(length), 0, length, size - length);
+  const at = buffer.lastIndexOf("\n");
+  if (at >= 0 || length === size) return size - length + at + 1;
+  throw new EspalierError("FILE_UNREADABLE", `${path} does not end in lines`, {
+    hint: "It only tells what happened when: move it away.",
+    data: { path, size },
+  });
 }
 
 /** Opens a plain file for the length of `use`; `undefined` where there is none. */

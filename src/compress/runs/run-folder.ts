@@ -185,7 +185,7 @@ export async function discardRun(run: string): Promise<void> {
 /** What a run is. Fails with `RUN_INVALID`, also where parts of it are links or no files at all. */
 export async function readConfig(run: string): Promise<RunConfig> {
   const { config } = runPaths(run);
-  await requireOwnFiles(run, filesOf(run));
+  await requireOwn(run);
   const written = await readJson(config);
   if (written === undefined)
     throw new EspalierError("RUN_INVALID", `${run} holds no run`, {
@@ -220,14 +220,14 @@ export async function isInRun(folder: string): Promise<boolean> {
 /** The report of a run that is over; `undefined` before. Fails with `RUN_INVALID`. */
 export async function readReport(run: string): Promise<unknown> {
   const { report } = runPaths(run);
-  await requireOwnFiles(run, filesOf(run));
+  await requireOwn(run);
   return readJson(report);
 }
 
-/** The files of a run that lie in no folder of it. */
-function filesOf(run: string): readonly string[] {
-  const { predictions, checkpoint, journal, lock, ...files } = runPaths(run);
-  return Object.values(files);
+/** Fails with `RUN_INVALID` where a part of a run is not its own. */
+function requireOwn(run: string): Promise<void> {
+  const { predictions, checkpoint, journal, lock, original, ...files } = runPaths(run);
+  return requireOwnFiles(run, original, Object.values(files));
 }
 
 const withDigests = z.object({ digests: z.object({ model: z.string() }) });

@@ -8,17 +8,17 @@ import {
   cpSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { main } from "../../../src/cli/program.ts";
 import { compressRun } from "../../../src/compress/compress-run.ts";
 import { journalText } from "../../../src/compress/runs/journal.ts";
@@ -123,23 +123,32 @@ async function espalier(argv: readonly string[], folder: string) {
   return { exitCode, out, err };
 }
 
+/** Paths of all that a run itself holds. Links are not followed: what they lead to is not to be changed. */
+function partsOf(folder: string): readonly string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      const path = join(folder, entry.name);
+      return entry.isDirectory() ? [path, ...partsOf(path)] : [path];
+    });
+}
+
 /** One change of one part of a run. */
 async function damage(run: string, outside: string, pick: Pick): Promise<void> {
-  const names = readdirSync(run, { recursive: true, encoding: "utf8" }).sort();
-  const name = pick.from(names);
-  const path = join(run, name);
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
+  const parts = partsOf(run);
+  if (parts.length === 0) return;
+  const path = pick.from(parts);
   if (pick.onceIn(5)) return replace(path, outside, pick);
-  if (!found.isFile()) return;
+  const found = lstatSync(path);
+  if (!found.isFile() || found.nlink > 1) return;
   const kind = pick.below(9);
   if (kind === 0) truncateSync(path, pick.below(found.size + 1));
   else if (kind === 1) rmSync(path);
   else if (kind === 2) appendFileSync(path, pick.from(["\0", "{}", "\n\n", "x".repeat(1000)]));
   // Holes: more than any limit, and no room on the disk.
   else if (kind === 3) truncateSync(path, pick.from([2 ** 26 + 1, 2 ** 31, 2 ** 40]));
-  else if (kind === 4) takePlaceOf(path, join(base, pick.from(bases), name));
-  else if (kind === 5) takePlaceOf(path, join(run, pick.from(names)));
+  else if (kind === 4) takePlaceOf(path, join(base, pick.from(bases), relative(run, path)));
+  else if (kind === 5) takePlaceOf(path, pick.from(parts));
   else if (found.size > largestChanged) return;
   else if (kind === 6) changeBytes(path, pick);
   else await forge(path, pick);
@@ -150,7 +159,7 @@ const largestChanged = 2 ** 20;
 
 /** Copies another file over this one. */
 function takePlaceOf(path: string, other: string): void {
-  const found = statSync(other, { throwIfNoEntry: false });
+  const found = existsSync(other) ? lstatSync(other) : undefined;
   if (path !== other && found?.isFile() && found.size < largestChanged)
     writeFileSync(path, readFileSync(other));
 }
@@ -184,12 +193,12 @@ function changeBytes(path: string, pick: Pick): void {
 /** A change that knows the format; half of those of files with digests bring the right digest along. */
 async function forge(path: string, pick: Pick): Promise<void> {
   const signs = pick.onceIn(2);
-  if (path.endsWith(".json")) {
+  if (path.endsWith(".json") && isJson(path)) {
     const text = mutatedText(readFileSync(path, "utf8"), pick);
     writeFileSync(path, signs && path.endsWith("journal.json") ? signed(text) : text);
   } else if (path.endsWith(".safetensors")) {
-    const file = await loadTensors(path);
-    if (file === undefined) return;
+    const file = await loadTensors(path).catch(() => undefined);
+    if (file === undefined) return changeBytes(path, pick);
     const { note, tensors } = file;
     const kept = [...tensors].filter(() => !pick.onceIn(8));
     await saveTensors(path, {
@@ -197,6 +206,15 @@ async function forge(path: string, pick: Pick): Promise<void> {
       tensors: new Map(pick.onceIn(2) ? kept : tensors),
     });
   } else changeBytes(path, pick);
+}
+
+function isJson(path: string): boolean {
+  try {
+    JSON.parse(readFileSync(path, "utf8"));
+    return true;
+  } catch {
+    return false; // an earlier change left none
+  }
 }
 
 /** The journal with the digest that its contents should have, where it still has contents. */
@@ -209,15 +227,14 @@ function signed(text: string): string {
   }
 }
 
-/** What lies in a folder: names, kinds, sizes, times, and the contents of small files. */
+/** What lies in a folder: names, sizes, times, and the contents of small files. */
 function stateOf(folder: string): string {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .sort()
-    .map((name) => {
-      const found = statSync(join(folder, name), { throwIfNoEntry: false });
-      const isSmall = found?.isFile() && found.size < 2 ** 20;
-      const text = isSmall ? readFileSync(join(folder, name), "base64") : "";
-      return `${name} ${found?.size} ${found?.mtimeMs} ${text}`;
+  return partsOf(folder)
+    .map((path) => {
+      const found = lstatSync(path);
+      const isSmall = found.isFile() && found.size < largestChanged;
+      const text = isSmall ? readFileSync(path, "base64") : "";
+      return `${path} ${found.size} ${found.mtimeMs} ${text}`;
     })
     .join("\n");
 }
