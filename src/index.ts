@@ -62,6 +62,7 @@ export {
 export type { TrainReport } from "./compress/training/train-report.ts";
 export { type TrainRunRequest, trainRun } from "./compress/training/train-run.ts";
 export type { TrainSettings, TrainSettingsInput } from "./compress/training/train-settings.ts";
+export { type Damage, damageOfPruned } from "./compress/verify/damage.ts";
 export { verifyFiles, verifyPruned } from "./compress/verify/verify.ts";
 export {
   type RunCheck,

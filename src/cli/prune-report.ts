@@ -2,6 +2,7 @@
 
 import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned } from "../compress/prune.ts";
+import type { Damage } from "../compress/verify/damage.ts";
 import type { Graph } from "../ir/graph.ts";
 import { counted, inPercent, speedOf } from "../measure/words.ts";
 import { escapeForTerminal, formatBytes, formatInteger, formatMs, wrap } from "../report/text.ts";
@@ -67,4 +68,25 @@ export function describePruned(
         `${wrap(`${escapeForTerminal(layer)} reads ${left} of ${counted(all, "feature")}, selected by a Gather that costs no MACs`, io.columns, "  ")}\n`,
     );
   return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is as it was", "more groups are as they were")}\n` : ""}`;
+}
+
+/** That hardly anything is left of what a network answered, with figures and advice. */
+export function describeDamage({ outputs, inputs, samples, atFloor }: Damage): string {
+  const lost = outputs
+    .filter(({ isDestroyed }) => isDestroyed)
+    .map(({ output, correlation, variation, agreement }) => {
+      const choices = agreement
+        ? `, the same class ${inPercent(agreement.share, 0)} of the time (${inPercent(agreement.chance, 0)} by chance)`
+        : "";
+      return `output "${output}" has a correlation of ${correlation.toFixed(2)} with the original's and ${inPercent(variation)} of its variance${choices}`;
+    });
+  const shown = lost.slice(0, 3).join("; ");
+  const rest = lost.length > 3 ? `; and ${lost.length - 3} more outputs` : "";
+  const groups = atFloor.slice(0, 3).map(({ id, before, after }) => `${id} ${after} of ${before}`);
+  const floors = groups.length > 0 ? ` Hardly any units are left of: ${groups.join(", ")}.` : "";
+  const kind = inputs === "given" ? "images" : "random inputs";
+  return (
+    `hardly anything is left of what the network answered: on ${samples} ${kind}, ${shown}${rest}.${floors} ` +
+    "Choose a milder target, let it be refitted on images (--refit DIR), or use `espalier compress`, which tunes."
+  );
 }

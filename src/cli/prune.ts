@@ -2,9 +2,10 @@
 import { Command, Option } from "commander";
 import type { MeasuredLatency } from "../compress/latency.ts";
 import type { Pruned, PruneOptions } from "../compress/prune.ts";
+import type { Damage } from "../compress/verify/damage.ts";
 import { EspalierError } from "../errors.ts";
 import type { Verification } from "../measure/compare.ts";
-import { type Method, requireOptions } from "../methods/method.ts";
+import { autoMethod, type Method, requireOptions } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { escapeForTerminal } from "../report/text.ts";
@@ -24,7 +25,7 @@ import {
 } from "./model-options.ts";
 import { requireModelName, requireWritable } from "./output-place.ts";
 import { newProgress, type Progress } from "./progress.ts";
-import { describePruned } from "./prune-report.ts";
+import { describeDamage, describePruned } from "./prune-report.ts";
 import {
   addGroupOptions,
   addMethodOption,
@@ -66,7 +67,9 @@ Targets are shares of the original that may remain; several hold together. The
 channels that matter least by the method's score go first, or single weights
 with --option level=weights: of channels those go then that zeros have left
 superfluous. The result is run against the original with zeros in place of what
-was removed, and written only if both compute the same. The plan (what stayed,
+was removed, and written only if both compute the same. Then both answer the same
+few inputs (of --verify-data or --refit, else random ones), and a warning says
+when hardly anything is left of what the original answers. The plan (what stayed,
 and which parameters compensate) lies beside OUT as OUT.plan.json: edit it and
 apply it again with --plan.
 
@@ -85,6 +88,8 @@ Examples:
 
 /** Images that verification takes from --verify-data. */
 const verifyImages = 8;
+/** Images of --verify-data or --refit on which the result is compared with the original. */
+const damageImages = 32;
 
 /** The command. */
 export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
@@ -96,7 +101,10 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
     .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
   addTargetOptions(command)
     .optionsGroup("Method")
-    .option("--method <name>", "how channels are ranked (default bn)");
+    .option(
+      "--method <name>",
+      "how channels are ranked (default auto: bn where batch normalization was kept in most layers, else magnitude)",
+    );
   addMethodOption(command)
     .option("--mode <value>", "short for --option mode=VALUE")
     .option("--seed <n>", "seed of all that is random (default 0)", integerFrom(0))
@@ -151,6 +159,7 @@ async function pruneAndWrite(
   progress.phase("reading");
   const model = await load(path, flags);
   const options = await optionsOf(flags);
+  await requireData(model, flags, signal);
   signal.throwIfAborted();
   const { pruned: chosen, latency } = await choose(model, options, flags, signal, progress);
   progress.detail(`what goes was chosen by ${escapeForTerminal(chosen.method)}`);
@@ -160,9 +169,14 @@ async function pruneAndWrite(
   signal.throwIfAborted();
 
   let verification: Verification | undefined;
+  let damage: Damage | undefined;
   if (!flags.dryRun) {
     progress.phase("verifying");
     verification = await verify(model, pruned, flags, signal);
+    signal.throwIfAborted();
+    progress.phase("comparing");
+    damage = await lookAtDamage(model, pruned, flags, signal);
+    if (damage.isDestroyed) progress.warn(escapeForTerminal(describeDamage(damage)));
     signal.throwIfAborted();
     if (verification.passed && flags.output !== undefined) {
       progress.phase("writing");
@@ -170,7 +184,7 @@ async function pruneAndWrite(
     }
   }
   progress.end();
-  report(pruned, latency, verification, flags, io);
+  report(pruned, { latency, verification, damage }, flags, io);
   if (verification !== undefined && !verification.passed) return exitCodes.verificationFailed;
   return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
 }
@@ -215,8 +229,14 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
   }
   const methodOptions = new Map(flags.option);
   if (mode !== undefined) methodOptions.set("mode", mode);
-  const method = await methodWithoutData(flags.method ?? "bn");
-  requireOptions(method, methodOptions);
+  // Options are those of a method: without its name they are those of bn.
+  const name = flags.method ?? (methodOptions.size > 0 ? "bn" : autoMethod);
+  const method = name === autoMethod ? name : await methodWithoutData(name);
+  if (typeof method === "object") requireOptions(method, methodOptions);
+  else if (methodOptions.size > 0)
+    throw new EspalierError("USAGE", "--method auto takes no options of a method", {
+      hint: "Name the method that they belong to, such as --method bn.",
+    });
   return {
     method,
     selectsInputs: flags.selectInputs ?? false,
@@ -226,6 +246,14 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
     dims,
     seed: seed ?? 0,
   };
+}
+
+/** Data that is missing, or does not fit the network, fails before anything is scored. */
+async function requireData(model: Model, flags: Flags, signal: AbortSignal): Promise<void> {
+  const { dataFeeds } = await import("../measure/data-feeds.ts");
+  for (const folder of new Set([flags.refit, flags.verifyData]))
+    if (folder !== undefined)
+      await dataFeeds(model.graph, await open(folder, flags, model), { count: 1, signal });
 }
 
 async function methodWithoutData(name: string): Promise<Method> {
@@ -298,6 +326,24 @@ async function verify(
   return interruptible(() => verifyPruned(model, pruned, { signal, feeds, threads, tolerance }));
 }
 
+/** Compares with the original on the user's images, where any were given, else on random inputs. */
+async function lookAtDamage(
+  model: Model,
+  pruned: Pruned,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Damage> {
+  const { damageOfPruned } = await import("../compress/verify/damage.ts");
+  const { threads, minWidth } = flags;
+  const data = flags.verifyData ?? flags.refit;
+  const options = { threads, minWidth, signal };
+  if (data === undefined) return damageOfPruned(model, pruned, options);
+  const { dataFeeds } = await import("../measure/data-feeds.ts");
+  const dataset = await open(data, flags, model);
+  const feeds = await dataFeeds(model.graph, dataset, { count: damageImages, signal });
+  return damageOfPruned(model, pruned, { ...options, feeds });
+}
+
 /** Real inputs for verification, where data was given for it. */
 async function feedsFor(model: Model, flags: Flags, signal: AbortSignal) {
   if (flags.verifyData === undefined) return [];
@@ -328,26 +374,36 @@ function densityOf({ structure, graph }: Pruned): {
   return { before: nonZero / weights, after: countWeights(graph).nonZero / weights };
 }
 
+/** What was found out about a result. */
+interface Measured {
+  readonly latency: MeasuredLatency | undefined;
+  readonly verification: Verification | undefined;
+  readonly damage: Damage | undefined;
+}
+
 function report(
   pruned: Pruned,
-  latency: MeasuredLatency | undefined,
-  verification: Verification | undefined,
+  { latency, verification, damage }: Measured,
   flags: Flags,
   io: Io,
 ): void {
   const isWritten = verification?.passed === true && flags.output !== undefined;
-  const { method, before, after, groups, selected, isReached, notes } = pruned;
+  const { method, methodReason, before, after, groups, selected, isReached, notes } = pruned;
   const files = isWritten ? { output: flags.output, plan: `${flags.output}.plan.json` } : {};
   if (flags.json) {
     writeJson(io, {
-      ...{ method, before, after, groups, selected, isReached, notes },
+      method,
+      ...(methodReason !== undefined && { methodReason }),
+      ...{ before, after, groups, selected, isReached, notes },
       ...(pruned.zeros.size > 0 && { density: densityOf(pruned) }),
       ...(latency && { latency }),
       ...(verification && { verification }),
+      ...(damage && { damage }),
       ...files,
     });
     return;
   }
+  if (methodReason !== undefined) io.out(`method ${method}: ${methodReason}\n\n`);
   io.out(describePruned(pruned, latency, io));
   if (verification !== undefined) io.out(`\n${describeVerification(verification, io)}`);
   if (isWritten) io.out(`written: ${escapeForTerminal(`${files.output}, ${files.plan}`)}\n`);

@@ -13,7 +13,7 @@ import type { Model } from "../onnx/read.ts";
 import { writeModel } from "../onnx/write.ts";
 import { operatorOf } from "../ops/index.ts";
 import { type Removed, removeNothing, shapeAfter } from "../structure/removal.ts";
-import type { Budget } from "../structure/select.ts";
+import { type Budget, groupsToPrune } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { budgetsOf, chooseUnits, finishPruning, type Pruned, type PruneOptions } from "./prune.ts";
@@ -70,6 +70,7 @@ export async function pruneToLatency(
 ): Promise<PrunedToLatency> {
   const { fraction, threads, providers, signal, rounds = 5, seconds = 2 } = target;
   const structure = structureOf(model.graph, options);
+  groupsToPrune(structure, options.rules ?? {});
   const { dims } = structure.analysis;
   const original = writeModel(model).chunks;
   const how = { threads, providers, signal, dims };

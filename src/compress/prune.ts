@@ -1,10 +1,10 @@
 /** @file One-shot pruning without training: score, select under targets, compensate, remove. */
-
 import { EspalierError } from "../errors.ts";
 import { type Graph, isDefault } from "../ir/graph.ts";
 import { counted } from "../measure/words.ts";
+import { bn, knownShare } from "../methods/bn.ts";
 import { magnitude } from "../methods/magnitude.ts";
-import type { Method, Proposal } from "../methods/method.ts";
+import { autoMethod, type Method, type Proposal } from "../methods/method.ts";
 import { methodNamed } from "../methods/registry.ts";
 import type { Model } from "../onnx/read.ts";
 import { type ModelBytes, writeModel } from "../onnx/write.ts";
@@ -16,6 +16,7 @@ import { editsOf, type Plan, planOf, removalOf, zerosOf } from "../structure/pla
 import type { Removed } from "../structure/removal.ts";
 import {
   type Budget,
+  groupsToPrune,
   isScored,
   requireShares,
   type SelectionRules,
@@ -38,7 +39,7 @@ export interface Targets {
 
 /** What `prune` is asked for. */
 export interface PruneOptions {
-  /** A registered name, or a method object. Not needed with `plan`. */
+  /** A registered name, or a method object; by default, or with `auto`, `methodFor` chooses. Not needed with `plan`. */
   readonly method?: string | Method;
   readonly targets?: Targets;
   /** Further limits, such as a measured latency. */
@@ -73,6 +74,8 @@ export interface SelectedInputs {
 /** The result of `prune`. */
 export interface Pruned {
   readonly method: string;
+  /** Why this method was taken, where nobody named one. */
+  readonly methodReason?: string;
   /** The smaller network; patched from the original. */
   readonly graph: Graph;
   readonly bytes: ModelBytes;
@@ -114,6 +117,8 @@ export function prune(model: Model, options: PruneOptions): Pruned {
 /** What was chosen, before it is carried out. */
 export interface Choice {
   readonly method: string;
+  /** Why this method was taken, where nobody named one. */
+  readonly methodReason?: string;
   readonly removed: Removed;
   /** Single weights that become 0, before edits and removal. */
   readonly zeros?: Zeros;
@@ -126,8 +131,7 @@ export interface Choice {
 export function chooseUnits(structure: Structure, options: PruneOptions): Choice {
   const { targets = {}, seed = 0, methodOptions = new Map() } = options;
   const rules: SelectionRules = { ...options.rules, roundTo: options.rules?.roundTo ?? "auto" };
-  const method =
-    typeof options.method === "object" ? options.method : methodNamed(options.method ?? "bn");
+  const { method, reason } = methodFor(structure, rules, options.method);
   const budgets = [...budgetsOf(structure, targets), ...(options.budgets?.(structure) ?? [])];
   if (budgets.length === 0)
     throw new EspalierError("TARGET_INVALID", "no target was given", {
@@ -135,6 +139,8 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
     });
   requireShares(budgets);
   requireCountable(structure, targets);
+  // A pattern that names nothing fails before anything is scored.
+  groupsToPrune(structure, rules);
   const proposal = method.propose({ structure, seed, options: methodOptions, rules, budgets });
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastMeeting(order, budgets);
@@ -147,7 +153,11 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   const unclear = isMissed ? [] : unclaimable(structureCost(structure), targets);
   const alternatives = missed.length === 0 ? [] : methodsThatScoreMore(structure, proposal, rules);
   return {
-    ...{ method: method.name, removed, zeros, edits: edits() },
+    method: method.name,
+    ...(reason !== undefined && { methodReason: reason }),
+    removed,
+    zeros,
+    edits: edits(),
     isReached: missed.length === 0 && unclear.length === 0,
     notes: [
       ...(proposal.warnings ?? []),
@@ -159,6 +169,29 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
     ],
   };
 }
+
+/**
+ * The method that is asked for; without a name, or with `auto`, `bn` where batch normalization tells of half of what may
+ * go (in multiply-accumulates) or more, else `magnitude`. Fails with `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA`.
+ */
+export function methodFor(
+  structure: Structure,
+  rules: SelectionRules,
+  wanted: string | Method = autoMethod,
+): { readonly method: Method; readonly reason?: string } {
+  if (typeof wanted === "object") return { method: wanted };
+  if (wanted !== autoMethod) return { method: methodNamed(wanted) };
+  const known = knownShare(structure, rules);
+  const share = `${Math.round(100 * known)} %`;
+  const all = "of the multiply-accumulates that may go";
+  if (known >= enough)
+    return { method: bn, reason: `batch normalization tells of ${share} ${all}` };
+  const why = known > 0 ? `tells of no more than ${share} ${all}` : "tells of nothing that may go";
+  return { method: magnitude, reason: `batch normalization ${why}` };
+}
+
+/** The share of which `bn` has to know something. */
+const enough = 0.5;
 
 /** That another method without training scores units of which a proposal knows nothing, where it does. */
 function methodsThatScoreMore(

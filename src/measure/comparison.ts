@@ -181,7 +181,7 @@ function stepped(feeds: Feeds): Feeds {
 }
 
 /** A model in two files must be on disk for onnxruntime to load it. */
-async function withSource<T>(
+export async function withSource<T>(
   model: ModelBytes,
   use: (source: ModelSource) => Promise<T>,
 ): Promise<T> {

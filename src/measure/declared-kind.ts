@@ -21,7 +21,8 @@ export async function declaredKind(
   return model && kindOf(model.graph, output);
 }
 
-function kindOf(graph: Graph, output: string): OutputKind {
+/** What an output of a graph is: {@link declaredKind} of what has been read. */
+export function kindOf(graph: Graph, output: string): OutputKind {
   const producers = new Map(
     graph.nodes.flatMap((node) => node.outputs.map((name) => [name, node])),
   );

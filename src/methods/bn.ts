@@ -20,7 +20,7 @@ import { roleOf } from "../ops/roles.ts";
 import { costModel } from "../structure/cost.ts";
 import { savingOfKind } from "../structure/per-saving.ts";
 import type { Removed } from "../structure/removal.ts";
-import { type Budget, candidateUnits, isScored } from "../structure/select.ts";
+import { type Budget, candidateUnits, isScored, type SelectionRules } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import { hypot } from "../tensor/elementary.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
@@ -127,6 +127,24 @@ export const bn: Method = {
   },
 };
 
+/**
+ * Of the units that may go, the share of which batch normalization tells something: in multiply-accumulates that each
+ * takes with it alone. 0 where nothing may go.
+ */
+export function knownShare(structure: Structure, rules: SelectionRules): number {
+  const readers = readersOf(structure);
+  const reads = [...readers, ...otherReadsOf(structure, readers)];
+  const unknown = unknownUnits(structure, reads, momentsOf(structure.analysis));
+  const savingOf = savingOfKind(structure, figureOf(structure, []));
+  let [known, all] = [0, 0];
+  for (const unit of candidateUnits(structure, rules)) {
+    const saving = savingOf(unit);
+    all += saving;
+    if (!unknown.has(unit)) known += saving;
+  }
+  return all > 0 && hasBatchNorm(structure) ? known / all : 0;
+}
+
 /** What scoring may look at. */
 interface Evidence {
   readonly readers: readonly Reader[];
@@ -225,8 +243,12 @@ function requireScores({ structure, rules }: MethodContext, scores: Float64Array
   );
 }
 
-function requireBatchNorm({ analysis: { graph } }: Structure): void {
-  if (graph.nodes.some((node) => roleOf(node).kind === "batch-norm")) return;
+function hasBatchNorm({ analysis: { graph } }: Structure): boolean {
+  return graph.nodes.some((node) => roleOf(node).kind === "batch-norm");
+}
+
+function requireBatchNorm(structure: Structure): void {
+  if (hasBatchNorm(structure)) return;
   throw needsBatchNorm(
     "and this network has none: it was folded into the layers before it, or was never there",
   );

@@ -98,6 +98,9 @@ export interface Method {
   readonly propose: (context: MethodContext) => Proposal;
 }
 
+/** The name that leaves the choice of a method to one-shot pruning. */
+export const autoMethod = "auto";
+
 /** The value of an option, or its default. */
 export function optionOf(
   method: Pick<Method, "options">,

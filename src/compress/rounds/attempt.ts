@@ -115,7 +115,7 @@ export async function tryOut(
     ...(isAccepted
       ? {}
       : {
-          reason: `the drop on select is more than ${metricWords(metric).difference(largestDrop)}`,
+          reason: tooMuch(metricWords(metric).difference, largestDrop, settings.maxDrop),
         }),
   };
 }
@@ -156,6 +156,12 @@ async function tune(
   return isWorse
     ? { bytes: pruned.bytes, history, judged: before }
     : { bytes: best.bytes, history, judged };
+}
+
+/** That a round loses more than its share of the tolerance, in words for a difference of the metric. */
+function tooMuch(inWords: (drop: number) => string, most: number, maxDrop = most): string {
+  const share = most < maxDrop ? ` of the ${inWords(maxDrop)} of --max-drop` : "";
+  return `the drop on select is more than ${inWords(most)}, which is what this round may lose${share}`;
 }
 
 /** A try in a line. */
