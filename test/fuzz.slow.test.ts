@@ -19,6 +19,7 @@ it.each([
   { what: "mutated models through read, inspect and prune", module: "models.ts", count: 30_000 },
   { what: "damaged data sets, opened and read", module: "data-sets.ts", count: 5_000 },
   { what: "mutated plans, loaded and applied", module: "plans.ts", count: 2_000 },
+  { what: "mutated reports, drawn", module: "reports.ts", count: 1_000 },
   { what: "mutated models through ONNX Runtime in a process", module: "runtime.ts", count: 3_000 },
   { what: "damaged and forged folders of runs", module: "runs.ts", count: 1_000 },
 ])("$count $what", async ({ what, module, count }) => {

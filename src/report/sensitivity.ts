@@ -16,6 +16,9 @@ const styles = [
   { color: "s5", symbol: "roundRect" },
 ] as const;
 
+/** Curves that are drawn, and points of each; a report that was changed may hold any number. */
+const most = { curves: 1000, points: 64 };
+
 /** The curves, those of the most sensitive groups in colour. */
 export function sensitivityOf(report: CompressReport): Section | undefined {
   const { sensitivity, metric, groups } = report;
@@ -24,7 +27,10 @@ export function sensitivityOf(report: CompressReport): Section | undefined {
   const words = metricWords(metric);
   const layers = new Map(groups.map((group) => [group.id, group.layers]));
   const nameFor = (id: string) => layers.get(id)?.[0] ?? id;
-  const ranked = [...measured].sort((a, b) => meanDrop(b) - meanDrop(a));
+  const ranked = [...measured]
+    .sort((a, b) => meanDrop(b) - meanDrop(a))
+    .slice(0, most.curves)
+    .map(({ id, points }) => ({ id, points: points.slice(0, most.points) }));
   const others = ranked.length - styles.length;
   return {
     id: "sensitivity",

@@ -157,7 +157,7 @@ class Walk {
       inputs,
       outputs,
       fromConstants: this.#fromConstants,
-      takeRoom: (count) => this.pool.takeRoom(count),
+      takeIndices: (count) => this.pool.takeIndices(count),
     });
     if (obstacle !== undefined) this.#close(node, inputs, obstacle);
     else this.#tie(node, bound, inputs, outputs);
@@ -248,7 +248,7 @@ class Walk {
 
   /** A layout of fresh ids; `undefined` where there would be too many. */
   #own(name: string, shape: readonly number[]): Layout | undefined {
-    if (!this.pool.takeRoom(shape.reduce((sum, size) => sum + size, 0))) return undefined;
+    if (!this.pool.takeIndices(shape.reduce((sum, size) => sum + size, 0))) return undefined;
     return ownLayout({ name, shape, ids: shape.map((size) => this.pool.fresh(size)) });
   }
 

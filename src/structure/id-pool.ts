@@ -1,16 +1,23 @@
 /** @file Union-find over element ids, with the reasons why some classes must stay, and how many there may be. */
 
 /**
- * Indices that the layouts of one analysis may list: those of every axis of every tensor, and the positions
- * of views over several axes. Networks of a few hundred layers list some ten thousand.
+ * Indices along the axes of all tensors that one analysis may list. Networks of a few hundred layers have some
+ * ten thousand.
  */
 const mostIndices = 2 ** 22;
+
+/**
+ * Positions that views over several axes at once may list. A group norm that is written as Reshape and
+ * InstanceNormalization takes as many as its map has elements, twice.
+ */
+const mostPositions = 2 ** 24;
 
 /** Element ids, the classes that unite them, and why a class is fixed. */
 export class IdPool {
   #parent = new Int32Array(1024);
   #size = 0;
-  #listed = 0;
+  #indices = 0;
+  #positions = 0;
   /** By class representative: 0, or one more than the place of its reason in `#reasons`. The first given wins. */
   #reasonOf = new Int32Array(1024);
   readonly #reasons: string[] = [];
@@ -22,9 +29,16 @@ export class IdPool {
   }
 
   /** Counts indices that a layout is about to list; false, and not counted, where they are too many. */
-  takeRoom(count: number): boolean {
-    if (this.#listed + count > mostIndices) return false;
-    this.#listed += count;
+  takeIndices(count: number): boolean {
+    if (this.#indices + count > mostIndices) return false;
+    this.#indices += count;
+    return true;
+  }
+
+  /** Counts positions that a view is about to list; false, and not counted, where they are too many. */
+  takePositions(count: number): boolean {
+    if (this.#positions + count > mostPositions) return false;
+    this.#positions += count;
     return true;
   }
 

@@ -125,10 +125,10 @@ describe("sizes beyond what is followed", () => {
   });
 
   it("are not listed where a reshape mixes them, and the channels there stay with a reason", () => {
-    const side = 700;
+    const side = 2000;
     const b = around(
       (builder, x) =>
-        builder.node("Transpose", [builder.node("Reshape", [x, ints(builder, 2, -1)])[0]])[0],
+        builder.node("Transpose", [builder.node("Reshape", [x, ints(builder, 1000, -1)])[0]])[0],
       side,
     );
     const { units } = structureOf(b.build());

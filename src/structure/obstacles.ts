@@ -38,18 +38,18 @@ export interface Untied {
   /** Constants, and values computed from constants alone: these may be empty. */
   readonly fromConstants: ReadonlySet<string>;
   /** Whether so many more indices can be listed. */
-  readonly takeRoom: (count: number) => boolean;
+  readonly takeIndices: (count: number) => boolean;
 }
 
 /** The reason, as the end of a clause; `undefined` where the rule may speak. */
 export function obstacleOf(untied: Untied): string | undefined {
-  const { graph, node, inference, inputs, outputs, fromConstants, takeRoom } = untied;
+  const { graph, node, inference, inputs, outputs, fromConstants, takeIndices } = untied;
   if (node.outputs.every((name) => name === "")) return "names no output";
   const isTooLarge = (name: string, i: number) =>
     inputs[i] === undefined &&
     (graph.constants.has(name) || knownShape(inference, name) !== undefined);
   const indices = outputs.flatMap((shape) => shape ?? []).reduce((sum, size) => sum + size, 0);
-  if (node.inputs.some(isTooLarge) || !takeRoom(indices))
+  if (node.inputs.some(isTooLarge) || !takeIndices(indices))
     return "has more positions along its axes than are followed";
   const isWhole =
     node.captures.length === 0 &&

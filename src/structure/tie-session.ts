@@ -350,7 +350,7 @@ export class TieSession implements Ties<unknown> {
    * follow, nothing of the two may go.
    */
   #view(output: TiedTensor, input: TiedTensor, positions: number, make: () => Layout): void {
-    if (!this.#start.pool.takeRoom(positions)) {
+    if (!this.#start.pool.takePositions(positions)) {
       for (const tensor of [input, output])
         for (const axis of tensor.shape.keys())
           this.fix(this.ids(tensor, axis), "rearranged in more positions than are followed");

@@ -32,8 +32,9 @@ function changedList(list: readonly unknown[], pick: Pick): unknown {
     case 2:
       return [];
     case 3:
-      return Array.from({ length: 20_000 }, () => list[at]);
     case 4:
+      return Array.from({ length: 20_000 }, () => list[at]);
+    case 5:
       return other(list, pick);
     default:
       return list.length === 0 ? [anything(pick)] : list.with(at, changed(list[at], pick));
