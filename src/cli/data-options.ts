@@ -5,6 +5,8 @@ import type { DatasetOptions } from "../data/options.ts";
 import { type Role, roles } from "../data/splits.ts";
 import { storedPreprocessing } from "../data/stored-preprocessing.ts";
 import type { Model } from "../onnx/read.ts";
+import { escapeForTerminal } from "../report/text.ts";
+import type { Progress } from "./progress.ts";
 import { integerFrom, numbersValue, numberValue, sizeOrSideValue, sizeValue } from "./values.ts";
 
 /** Flags of every command that reads data. */
@@ -62,6 +64,27 @@ export async function open(path: string, flags: DataFlags, model?: Model): Promi
   const { openDataset } = await import("../data/dataset.ts");
   const stored = model === undefined ? {} : storedPreprocessing(model.metadata);
   return openDataset(path, { ...stored, ...dataOptionsOf(flags) });
+}
+
+/** Warns where samples look unlike those that a network was trained on. */
+export async function warnOfInputs(
+  { graph }: Pick<Model, "graph">,
+  dataset: Dataset,
+  { progress, signal, role }: InputCheckContext,
+): Promise<void> {
+  const { checkInputs, inputWarning } = await import("../measure/input-check.ts");
+  const warning = inputWarning(
+    await checkInputs(graph, dataset, { signal, ...(role && { role }) }),
+  );
+  if (warning !== undefined) progress.warn(escapeForTerminal(warning));
+}
+
+/** What it takes to look at inputs, and to say what was found. */
+export interface InputCheckContext {
+  readonly progress: Pick<Progress, "warn">;
+  readonly signal: AbortSignal;
+  /** Whose samples. Default: the first role that has any. */
+  readonly role?: Role;
 }
 
 /** The data flags that were given. */

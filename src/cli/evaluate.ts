@@ -7,7 +7,14 @@ import type { EvaluateOptions, Evaluation } from "../measure/evaluate.ts";
 import { describeMetric } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
 import { escapeForTerminal } from "../report/text.ts";
-import { addDataOptions, type DataFlags, dataOptionsOf, open, roleOption } from "./data-options.ts";
+import {
+  addDataOptions,
+  type DataFlags,
+  dataOptionsOf,
+  open,
+  roleOption,
+  warnOfInputs,
+} from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "./evaluate-run-report.ts";
 import { explained } from "./help.ts";
@@ -130,6 +137,8 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     const { withSizes } = await import("../structure/bound-sizes.ts");
     io.signal.throwIfAborted();
     progress.phase("evaluating");
+    const { signal } = io;
+    await warnOfInputs(model, dataset, { progress, signal, role: flags.split });
     const sized = withSizes(model.graph, flags.dims);
     const evaluation = await evaluate(writeModel(model, sized).chunks, dataset, options);
     progress.end();

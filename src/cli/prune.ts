@@ -10,7 +10,13 @@ import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import { escapeForTerminal } from "../report/text.ts";
 import { countWeights } from "../structure/layer-weights.ts";
-import { addDataOptions, type DataFlags, givenDataFlags, open } from "./data-options.ts";
+import {
+  addDataOptions,
+  type DataFlags,
+  givenDataFlags,
+  open,
+  warnOfInputs,
+} from "./data-options.ts";
 import { exitCodes } from "./failure.ts";
 import { explained } from "./help.ts";
 import { interruptible } from "./interruptible.ts";
@@ -305,6 +311,7 @@ async function refit(
   if (flags.refit === undefined) return pruned;
   progress.phase("refitting");
   const dataset = await open(flags.refit, flags, model);
+  await warnOfInputs(model, dataset, { progress, signal, role: "fit" });
   const { refitPruned } = await import("../compress/refit.ts");
   return refitPruned(model, pruned, dataset, {
     images: flags.refitImages,

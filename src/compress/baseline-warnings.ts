@@ -1,18 +1,21 @@
 /** @file What the baseline says against a compression, before anything is done. */
+import { checkInputs, inputWarning } from "../measure/input-check.ts";
 import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes.ts";
 import { inPercent } from "../measure/words.ts";
 import { writeModel } from "../onnx/write.ts";
 import { fittedPlan } from "../train/batch.ts";
 import type { CompressContext } from "./context.ts";
 
-/** One sentence each: how the network cannot be tuned, that `select` was trained on, or that there is next to nothing to lose. */
+/** One sentence each: what of its inputs or its batch is amiss, that `select` was trained on, or that there is next to nothing to lose. */
 export async function baselineWarnings(
   context: CompressContext,
   hasLabels: boolean,
 ): Promise<string[]> {
-  const { original, dataset, tuning } = context;
+  const { original, dataset, tuning, session } = context;
   const { note } = fittedPlan(original.model.graph, dataset, tuning);
-  return [...(note === undefined ? [] : [note]), ...(await labelWarnings(context, hasLabels))];
+  const check = await checkInputs(original.model.graph, dataset, { ...session, role: "fit" });
+  const told = [note, inputWarning(check)].filter((text) => text !== undefined);
+  return [...told, ...(await labelWarnings(context, hasLabels))];
 }
 
 async function labelWarnings(

@@ -10,6 +10,7 @@ import { whileLocked } from "../../files/lock.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import { findTask } from "../../measure/answers.ts";
 import { evaluate } from "../../measure/evaluate.ts";
+import { checkInputs, inputWarning } from "../../measure/input-check.ts";
 import { withAnswersFrom } from "../../measure/pseudo-outputs.ts";
 import { architectureNamed } from "../../models/registry.ts";
 import type { Model } from "../../onnx/read.ts";
@@ -180,9 +181,15 @@ async function trained(
   options: TrainOptions,
   { onPhase, onProgress, onEpoch, onWarning }: RunHooks,
 ): Promise<TrainResult> {
+  // A network from nothing expects nothing.
+  const check = isModelFile(network)
+    ? await checkInputs(model.graph, dataset, { ...sessionOptionsOf(options), role: "fit" })
+    : undefined;
+  const warning = inputWarning(check);
+  if (warning !== undefined) onWarning?.(warning);
   onPhase?.("training");
   const paths = runPaths(run);
-  return train(model, dataset, {
+  const result = await train(model, dataset, {
     ...options,
     ...{ onProgress, onWarning },
     checkpoint: {
@@ -202,6 +209,7 @@ async function trained(
       onEpoch?.(record, isBest);
     },
   });
+  return warning === undefined ? result : { ...result, warnings: [warning, ...result.warnings] };
 }
 
 /** A digest of files. */
