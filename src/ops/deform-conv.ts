@@ -18,6 +18,7 @@ export const deformConv = defineOp<DeformConvAttributes>({
 
   infer(context) {
     const { dtype } = context.required(0).type;
+    context.required(2);
     return [{ dtype, shape: convolved(context, { x: 0, w: 1, bias: 3 }) }];
   },
 

@@ -187,7 +187,12 @@ const lrn = defineOp<LrnAttributes>({
     bias: raw.float("bias", 1),
     size: raw.int("size"),
   }),
-  infer: (context) => [context.required(0).type],
+  infer(context) {
+    const { type } = context.required(0);
+    if (type.shape && type.shape.length < 2)
+      context.fail(`X has rank ${type.shape.length}, expected [N, C, ...]`);
+    return [type];
+  },
   fold: notFolded,
 
   ties(t) {
@@ -205,7 +210,9 @@ const lrn = defineOp<LrnAttributes>({
 
 /** Fails where an input behind X is no vector over X's channels. */
 function checkChannelVectors(context: InferContext<unknown>): void {
-  const channels = context.required(0).type.shape?.[1];
+  const { shape: data } = context.required(0).type;
+  if (data && data.length < 2) context.fail(`X has rank ${data.length}, expected [N, C, ...]`);
+  const channels = data?.[1];
   for (const i of [1, 2]) {
     const { shape } = context.required(i).type;
     if (shape === undefined || channels === undefined) continue;
@@ -222,7 +229,7 @@ function tieChannelVectors<A>(t: Ties<A>): void {
   const channels = t.ids(x, 1);
   t.define(y, 0, t.ids(x, 0));
   t.define(y, 1, channels);
-  for (const vector of t.inputs.slice(1)) if (vector) t.unite(t.ids(vector, 0), channels);
+  for (const vector of t.inputs.slice(1, 3)) if (vector) t.unite(t.ids(vector, 0), channels);
 }
 
 /** Normalisations by the sample itself. */

@@ -7,6 +7,7 @@ import { fixAxes, fixEverything, range } from "./known.ts";
 import {
   defineOp,
   followsInputs,
+  type InferContext,
   noMacs,
   noMoments,
   notFolded,
@@ -34,6 +35,7 @@ const quantizeLinear = defineOp<QuantizeAttributes>({
   attributes: quantizeAttributes,
 
   infer(context) {
+    checkScales(context);
     const dtype = context.inputs[2]?.type.dtype ?? context.attrs.outputDType ?? "uint8";
     return [{ dtype, shape: context.required(0).type.shape }];
   },
@@ -53,6 +55,7 @@ const dequantizeLinear = defineOp<QuantizeAttributes>({
   attributes: quantizeAttributes,
 
   infer(context) {
+    checkScales(context);
     const dtype = context.attrs.outputDType ?? context.required(1).type.dtype;
     return [{ dtype, shape: context.required(0).type.shape }];
   },
@@ -109,6 +112,16 @@ const dynamicQuantizeLinear = defineOp({
   gradient: { notDifferentiable: "rounds to whole numbers" },
 });
 
+/** Scales and zero points are scalars, vectors along an axis that X has, or blocks of X's rank. */
+function checkScales(context: InferContext<QuantizeAttributes>): void {
+  const rank = context.required(0).type.shape?.length;
+  for (const i of [1, 2]) {
+    const scales = context.inputs[i]?.type.shape?.length;
+    if (rank === undefined || scales === undefined || scales === 0) continue;
+    if (scales > 1 && scales !== rank) context.fail(`input ${i} has rank ${scales}, X has ${rank}`);
+  }
+}
+
 /** Elementwise; a vector of scales lines up with its axis, blocks of scales with what they divide. */
 function tieScales(t: Ties<QuantizeAttributes>): void {
   const [x, y] = [t.input(0), t.output()];
@@ -118,7 +131,7 @@ function tieScales(t: Ties<QuantizeAttributes>): void {
     if (bitsOf[tensor.dtype] < 8) fixAxes(t, tensor, `packed ${tensor.dtype} can't be cut`);
   const rank = x.shape.length;
   const axis = t.attrs.axis < 0 ? t.attrs.axis + rank : t.attrs.axis;
-  for (const scales of t.inputs.slice(1)) {
+  for (const scales of t.inputs.slice(1, 3)) {
     if (scales === undefined || scales.shape.length === 0) continue;
     if (scales.shape.length === 1 && rank !== 1) {
       // A vector of one element stands for the whole tensor.
