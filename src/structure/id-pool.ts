@@ -10,7 +10,7 @@ const mostIndices = 2 ** 22;
  * Positions that views over several axes at once may list. A group norm that is written as Reshape and
  * InstanceNormalization takes as many as its map has elements, twice.
  */
-const mostPositions = 2 ** 24;
+const mostPositions = 2 ** 25;
 
 /** Element ids, the classes that unite them, and why a class is fixed. */
 export class IdPool {
