@@ -10,6 +10,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { concatBytes } from "../onnx/write.ts";
+import type { Value } from "../ops/gradient.ts";
 import type { Feeds } from "../runtime/session.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
@@ -47,12 +48,14 @@ const options: StepOptions = {
 const x = tensorOf("float32", [samples, 2], [...randomOf(3).normals(2 * samples)]);
 const feeds: Feeds = new Map([["x", x]]);
 
-/** The mean of the products of two values, or of one value. */
+/** The mean of the products of two values, or of one value. What the parameters do counts nothing. */
 function meanOf(a: string, b?: string): Objective {
-  return ({ emit, values }) => {
+  return ({ emit, values, prediction }) => {
     const [first, second] = [values.get(a), values.get(b ?? "")];
     if (first === undefined) throw new Error(`no value ${a}`);
-    return emit.op("ReduceMean", [second ? emit.mul(first, second) : first], { keepdims: 0 });
+    const meanOver = (value: Value) => emit.op("ReduceMean", [value], { keepdims: 0 });
+    const mean = meanOver(second ? emit.mul(first, second) : first);
+    return emit.add(mean, emit.mul(meanOver(prediction), emit.scalar(0)));
   };
 }
 

@@ -20,6 +20,7 @@ import { verifyRun } from "../verify/verify-run.ts";
 const common = {
   method: "magnitude",
   benchSeconds: 0.05,
+  rules: { roundTo: 1 },
   tuning: { threads: 1, batchSize: 20 },
 } satisfies CompressSettingsInput;
 
@@ -147,7 +148,8 @@ it("warns where learning alone did the damage", async () => {
   const wrecked = await compress(place, learning("0.3"), {
     onWarning: (warning) => heard.push(warning),
   });
-  const damage = /learning alone took select from \d+\.\d\d to \d+\.\d\d, before .*--option rate=/;
+  const damage =
+    /learning alone took accuracy on select from \d+\.\d\d % to \d+\.\d\d %, before .*--option rate=/;
   expect(wrecked.rounds[0].warnings).toEqual([expect.stringMatching(damage)]);
   expect(wrecked.warnings).toContain(wrecked.rounds[0].warnings?.[0]);
   expect(heard).toContainEqual(expect.stringMatching(damage));

@@ -231,7 +231,7 @@ describe("methods with selections", () => {
     const { structure } = context;
     const { scores } = bn.propose(context);
     expect(unitsOf(structure, "conv").map((unit) => scores[unit])).toEqual(
-      [1, 2, 3, 4].map(() => Number.POSITIVE_INFINITY),
+      [1, 2, 3, 4].map(() => Number.MAX_VALUE),
     );
     const features = unitsOf(structure, "fc/inputs");
     expect(features.every((unit) => Number.isFinite(scores[unit]))).toBe(true);
