@@ -50,6 +50,9 @@ export const layerKinds = [
   "output",
 ] as const;
 
+/** ε of norms: large enough for finite differences not to leave the slope where values hardly vary. */
+const epsilon = 0.1;
+
 /** One instruction: a kind, and numbers that choose its operands and sizes. */
 export interface Instruction {
   readonly kind: (typeof layerKinds)[number];
@@ -384,7 +387,7 @@ class Maker {
         ? scaled
         : this.#node("Add", [scaled, this.#normal([1, channels, 1, 1], 4)]);
     };
-    const small = this.#values([], [1e-3]);
+    const small = this.#values([], [epsilon]);
     switch (c % 5) {
       case 0:
         return affine(this.#standardised(name, b % 3 === 0 ? [1, 2, 3] : [1]));
@@ -413,7 +416,7 @@ class Maker {
     const centered = this.#node("Sub", [x, this.#reduce("ReduceMean", x, axes)]);
     const square = this.#node("Pow", [centered, this.#values([], [2])]);
     const variance = this.#reduce("ReduceMean", square, axes);
-    const sum = this.#node("Add", [variance, this.#values([], [1e-3])]);
+    const sum = this.#node("Add", [variance, this.#values([], [epsilon])]);
     return this.#node("Div", [centered, this.#node("Sqrt", [sum])]);
   }
 
