@@ -66,6 +66,20 @@ export async function open(path: string, flags: DataFlags, model?: Model): Promi
   return openDataset(path, { ...stored, ...dataOptionsOf(flags) });
 }
 
+/** Tells where a network's maps have another size than the labels. `output` is the one that holds them, where it was named. */
+export async function tellLabelSize(
+  { graph }: Pick<Model, "graph">,
+  dataset: Dataset,
+  {
+    progress,
+    output,
+  }: { readonly progress: Pick<Progress, "note">; readonly output?: string | undefined },
+): Promise<void> {
+  const { labelSizeNote } = await import("../measure/label-size.ts");
+  const note = labelSizeNote(graph, dataset, output);
+  if (note !== undefined) progress.note(escapeForTerminal(note));
+}
+
 /** Warns where samples look unlike those that a network was trained on. */
 export async function warnOfInputs(
   { graph }: Pick<Model, "graph">,

@@ -13,6 +13,7 @@ import {
   dataOptionsOf,
   open,
   roleOption,
+  tellLabelSize,
   warnOfInputs,
 } from "./data-options.ts";
 import { describeEvaluation } from "./evaluate-report.ts";
@@ -52,7 +53,8 @@ const explanation = `
 Of a classifier: accuracy, loss and calibration. With label maps: mean IoU over
 the classes that occur, Dice and pixel accuracy, with intervals over images, and
 IoU and Dice of each class. A network with a single output channel tells two
-classes apart.
+classes apart. Maps of another size than the labels, but of the same aspect, are
+resized to them before classes are read off: scores, linear, half pixels.
 
 With --against, another network stands in for labels. A classifier is measured
 by how often it gives the same answer, a network that segments by mean IoU with
@@ -138,6 +140,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     io.signal.throwIfAborted();
     progress.phase("evaluating");
     const { signal } = io;
+    await tellLabelSize(model, dataset, { progress, output: options.output });
     await warnOfInputs(model, dataset, { progress, signal, role: flags.split });
     const sized = withSizes(model.graph, flags.dims);
     const evaluation = await evaluate(writeModel(model, sized).chunks, dataset, options);

@@ -9,7 +9,7 @@ import type { Model } from "../onnx/read.ts";
 import type { PackOptions } from "../pack/contents.ts";
 import { escapeForTerminal } from "../report/text.ts";
 import type { TrainOptions } from "../train/options.ts";
-import { type DataFlags, open, warnOfInputs } from "./data-options.ts";
+import { type DataFlags, open, tellLabelSize, warnOfInputs } from "./data-options.ts";
 import { stepOf } from "./follow.ts";
 import type { Io } from "./io.ts";
 import type { Progress } from "./progress.ts";
@@ -77,6 +77,7 @@ export async function measured(
     providers: provider === undefined ? undefined : [provider],
   });
   const samples = await open(data, flags, model);
+  await tellLabelSize(model, samples, { progress, output });
   await warnOfInputs(model, samples, { progress, signal: io.signal });
   const { chunks } = writeModel(model);
   const dataset = await withLabelsOrAnswers(samples, chunks, { ...session, output });

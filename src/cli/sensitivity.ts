@@ -3,7 +3,14 @@ import { Command } from "commander";
 import type { Sensitivity } from "../compress/sensitivity/sensitivity.ts";
 import type { Role } from "../data/splits.ts";
 import { escapeForTerminal } from "../report/text.ts";
-import { addDataOptions, type DataFlags, open, roleOption, warnOfInputs } from "./data-options.ts";
+import {
+  addDataOptions,
+  type DataFlags,
+  open,
+  roleOption,
+  tellLabelSize,
+  warnOfInputs,
+} from "./data-options.ts";
 import { explained } from "./help.ts";
 import { type Io, writeJson } from "./io.ts";
 import { addIsolateOption, type IsolationFlags, inHost } from "./isolation.ts";
@@ -84,6 +91,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<Sensitivity> {
     progress.phase("reading");
     const model = await load(path, flags);
     const dataset = await open(flags.data, flags, model);
+    await tellLabelSize(model, dataset, { progress, output });
     await warnOfInputs(model, dataset, { progress, signal: io.signal, role: split });
     const { sensitivity } = await import("../compress/sensitivity/sensitivity.ts");
     io.signal.throwIfAborted();

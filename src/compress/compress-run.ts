@@ -12,6 +12,7 @@ import { storedPreprocessing } from "../data/stored-preprocessing.ts";
 import { EspalierError } from "../errors.ts";
 import { whileLocked } from "../files/lock.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
+import { labelSizeNote } from "../measure/label-size.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { requireOptions } from "../methods/method.ts";
 import type { Model } from "../onnx/read.ts";
@@ -157,6 +158,8 @@ async function compress(context: CompressContext, config: CompressConfig): Promi
     ...(await baselineWarnings(context, config.hasLabels)),
   ]);
   for (const warning of warnings) hooks.onWarning?.(warning);
+  const note = labelSizeNote(context.original.model.graph, dataset, settings.tuning.outputName);
+  if (note !== undefined) hooks.onNote?.(note);
 
   const { rounds, isTimeSpent } = await runRounds(context);
   hooks.onPhase?.("choosing");

@@ -46,6 +46,8 @@ export interface Dataset {
   readonly labelKind: LabelKind;
   /** Of the kind `outputs`: what a network gives for each sample, in the order in which batches hold it. */
   readonly answers?: readonly Answer[] | undefined;
+  /** Height and width of label maps, where these are not as large as the samples. */
+  readonly labelSize?: readonly number[] | undefined;
   /** Number of classes; 0 where there are no labels, or label maps and nobody said it. */
   readonly classes: number;
   readonly classNames: readonly string[] | undefined;

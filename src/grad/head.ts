@@ -6,10 +6,14 @@ import { sizeOf } from "../tensor/host-tensor.ts";
 import type { GraphEmitter } from "./emitter.ts";
 import { type PredictionForm, smallestProbability } from "./losses.ts";
 
-/** What a loss reads. */
-export interface Head {
+/** Scores, and what they are. */
+export interface Prediction {
   readonly prediction: Value;
   readonly form: PredictionForm;
+}
+
+/** What a loss reads. */
+export interface Head extends Prediction {
   /** What the network makes of its scores itself; `"none"` where its output holds them. */
   readonly squashing: "softmax" | "log-softmax" | "sigmoid" | "none";
 }
@@ -17,8 +21,8 @@ export interface Head {
 /**
  * The scores behind an output: the input of the Softmax, LogSoftmax (over axis 1) or Sigmoid that
  * computes it, which is numerically safer than the logarithm of probabilities, in the shape of the output
- * where it is only reshaped after; else the output itself. Probabilities over another axis, or transposed after,
- * are taken as they are.
+ * where it is only reshaped after; else the output itself. Probabilities over another axis, or transposed
+ * or resized after, are taken as they are.
  */
 export function headOf(emit: GraphEmitter, output: Value): Head {
   const producerOf = (name: string) => emit.nodes.find(({ outputs }) => outputs.includes(name));
@@ -53,10 +57,7 @@ export function headOf(emit: GraphEmitter, output: Value): Head {
  * What a head predicts, as logits: the logarithm of its probabilities where it gives those; of a single
  * one, the logarithm of its odds.
  */
-export function logitsOf(
-  emit: GraphEmitter,
-  { prediction, form }: Pick<Head, "prediction" | "form">,
-): Value {
+export function logitsOf(emit: GraphEmitter, { prediction, form }: Prediction): Value {
   if (form === "logits") return prediction;
   const t = algebraOf(emit, prediction);
   const log = (p: Value) => t.apply("Log", t.max(p, smallestProbability));

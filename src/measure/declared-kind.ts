@@ -3,14 +3,14 @@ import { EspalierError } from "../errors.ts";
 import { loadModel } from "../files/model-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import { type Model, readModel } from "../onnx/read.ts";
-import { squashingOf } from "../ops/roles.ts";
+import { rearrangementOf, squashingOf } from "../ops/roles.ts";
 import type { ModelSource } from "../runtime/session.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { OutputKind } from "./classification.ts";
 
 /**
  * What an output of a network is: probabilities behind a Sigmoid or Softmax, with at most nodes without
- * weights (Identity, Slice, Transpose ...) in between, else logits; `undefined` for a network that only
+ * weights (Identity, Slice, Transpose, Resize ...) in between, else logits; `undefined` for a network that only
  * onnxruntime can read. Values alone don't tell for a single channel: logits may all lie in [0, 1].
  */
 export async function declaredKind(
@@ -34,7 +34,8 @@ export function kindOf(graph: Graph, output: string): OutputKind {
       const constant = graph.constants.get(name);
       return name !== "" && (constant === undefined || isFloat(constant.dtype));
     });
-    if (hasWeights) break;
+    // What the others of Resize hold are scales.
+    if (hasWeights && rearrangementOf(node) === undefined) break;
   }
   return "logits";
 }

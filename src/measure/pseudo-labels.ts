@@ -7,11 +7,15 @@ import type { ModelSource } from "../runtime/session.ts";
 import { type HostTensor, sizeOf } from "../tensor/host-tensor.ts";
 import { type AnswerOptions, answered, findTask, type Numbers } from "./answers.ts";
 import { declaredKind } from "./declared-kind.ts";
+import { differsFromLabels, isPlane, type MapSize, newResizer } from "./label-size.ts";
 import type { OutputForm } from "./outputs.ts";
 import { newScorer, type Scorer } from "./pixels.ts";
 
 /** How the network that labels is run. */
-export type LabellingOptions = Omit<AnswerOptions, "wantsLabels">;
+export interface LabellingOptions extends Omit<AnswerOptions, "wantsLabels"> {
+  /** Of label maps. Default: that of the network's output. */
+  readonly labelSize?: MapSize | undefined;
+}
 
 /** No network predicts it. */
 const notIgnored = -1;
@@ -44,23 +48,27 @@ export async function withLabelsFrom(
 export async function labelledBy(
   dataset: Dataset,
   model: ModelSource,
-  { output: _, wantsLabels: __, ...session }: AnswerOptions,
+  { output: _, wantsLabels: __, labelSize, ...session }: AnswerOptions & LabellingOptions,
   { output }: { readonly kind: OutputForm; readonly output: string },
   results: ReadonlyMap<string, HostTensor>,
 ): Promise<Dataset> {
   const [, channels = 0, ...places] = results.get(output)?.shape ?? [];
-  const size = sizeOf(places) > 1 ? places : [];
+  const own = sizeOf(places) > 1 ? places : [];
+  const isResized =
+    labelSize !== undefined && isPlane(own) && differsFromLabels(output, own, labelSize);
+  const size = isResized ? labelSize : own;
+  const resizer = isResized ? newResizer(channels, own, labelSize) : undefined;
   const scorer = await scorerOf(model, output, channels, sizeOf(size));
   const { classes } = scorer;
   const rows = answered({
     ...{ dataset, model, session, outputs: [output] },
-    rowOf: ([scores]) => labelsOf(scorer, scores),
+    rowOf: ([scores]) => labelsOf(scorer, resizer?.(scores) ?? scores),
   });
 
   async function* batches(role: Role, batchOptions: BatchOptions): AsyncGenerator<Batch> {
     for await (const { batch, rows: labels } of rows(role, batchOptions)) {
       const data = new Int32Array(labels.length * sizeOf(size));
-      for (const [i, own] of labels.entries()) data.set(own, i * sizeOf(size));
+      for (const [i, row] of labels.entries()) data.set(row, i * sizeOf(size));
       yield size.length === 0
         ? { ...batch, labels: data, labelMaps: undefined }
         : {
@@ -74,6 +82,7 @@ export async function labelledBy(
   return {
     ...dataset,
     ...{ labelKind: size.length === 0 ? "classes" : "maps", classes, batches },
+    labelSize: size.length === 0 ? undefined : size,
     ...{ classNames: undefined, ignoreLabel: notIgnored, answers: undefined },
     countClasses: async () => classes,
     requireLabelsBelow: async () => undefined,

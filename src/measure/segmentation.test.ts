@@ -130,16 +130,17 @@ describe("evaluate with label maps", () => {
 });
 
 describe("evaluate with label maps refuses", () => {
-  it("an output of another size, saying both", async () => {
-    const dataset = await scored([1, 3, 2, 6], new Float32Array(36), new Array(12).fill(0));
-    const half = modelOf((b) => {
+  it("an output of another aspect, saying both sizes", async () => {
+    const dataset = await scored([1, 3, 8, 12], new Float32Array(288), new Array(96).fill(0));
+    const low = modelOf((b) => {
       b.input("x", "float32", ["N", 3, "h", "w"]);
-      b.node("AveragePool", ["x"], { kernel_shape: [2, 2], strides: [2, 2] }, { outputs: ["y"] });
+      b.node("AveragePool", ["x"], { kernel_shape: [4, 1], strides: [4, 1] }, { outputs: ["y"] });
       b.output("y", { dtype: "float32", shape: ["N", 3, "a", "b"] });
     });
-    await expect(evaluate(half, dataset)).rejects.toMatchObject({
+    await expect(evaluate(low, dataset)).rejects.toMatchObject({
       code: "DATA_MISMATCH",
-      message: expect.stringMatching(/is 3x1 pixels, the label maps are 6x2/),
+      message: expect.stringMatching(/is 12 x 2 pixels, the label maps are 12 x 8: their sides/),
+      hint: expect.stringContaining("--output-name"),
     });
   });
 

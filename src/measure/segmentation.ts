@@ -7,6 +7,13 @@ import type { SessionValue } from "../runtime/session.ts";
 import { type HostTensor, toNumbers } from "../tensor/host-tensor.ts";
 import { calibrationBins, type OutputKind } from "./classification.ts";
 import { type Confusions, estimateMaps, figuresOf, overlapOf, overlapsOf } from "./confusion.ts";
+import {
+  differsFromLabels,
+  isPlane,
+  type MapSize,
+  newResizer,
+  type Resizer,
+} from "./label-size.ts";
 import type { Rows } from "./pass.ts";
 import { newScorer, outputKindOf, type Scorer } from "./pixels.ts";
 import type { Estimate, Interval } from "./statistics.ts";
@@ -72,6 +79,8 @@ export interface MapTally {
   readonly declared: OutputKind | undefined;
   kind: OutputKind;
   scorer: Scorer | undefined;
+  /** `undefined` where maps and labels are of the same size. */
+  resizer: Resizer | undefined;
   confusions: Float64Array;
   /** What `figuresOf` takes, of all images so far. */
   sum: Float64Array;
@@ -91,6 +100,7 @@ export function newMapTally(
 ): MapTally {
   return {
     ...{ output, dataset, total, declared, done: 0, scorer: undefined },
+    resizer: undefined,
     kind: declared ?? "logits",
     confusions: new Float64Array(0),
     sum: new Float64Array(0),
@@ -102,8 +112,8 @@ export function newMapTally(
 }
 
 /**
- * Counts the pixels of some images of a batch.
- * Fails with `DATA_MISMATCH` where output and label map differ in size, `DATA_INVALID` for a label that
+ * Counts the pixels of some images of a batch, at the resolution of the label maps.
+ * Fails with `DATA_MISMATCH` where output and label map are not of the same aspect, `DATA_INVALID` for a label that
  * the network does not know, `RUNTIME_FAILED` for outputs that are not numbers.
  */
 export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: Rows): void {
@@ -111,21 +121,15 @@ export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: 
   if (labelMaps === undefined) throw withoutLabels(tally.dataset, "maps");
   const [, height, width] = labelMaps.shape;
   const pixels = height * width;
-  const channels = channelsOf(tally.output, tensor, to - from, height, width);
+  const maps = mapsOf(tally.output, tensor, to - from, [height, width]);
   const values = tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
-  tally.scorer ??= begin(
-    tally,
-    channels,
-    pixels,
-    values.subarray(0, (to - from) * channels * pixels),
-  );
-  const { scorer, dataset } = tally;
+  const numbers = maps.channels * maps.size[0] * maps.size[1];
+  tally.scorer ??= begin(tally, maps, [height, width], values.subarray(0, (to - from) * numbers));
+  const { scorer, dataset, resizer } = tally;
   const cells = scorer.classes ** 2;
   for (let i = from; i < to; i++) {
-    const scores = values.subarray(
-      (i - from) * channels * pixels,
-      (i - from + 1) * channels * pixels,
-    );
+    const own = values.subarray((i - from) * numbers, (i - from + 1) * numbers);
+    const scores = resizer?.(own) ?? own;
     const labels = labelMaps.data.subarray(i * pixels, (i + 1) * pixels);
     const at = tally.done++;
     const row = tally.confusions.subarray(at * cells, (at + 1) * cells);
@@ -145,19 +149,23 @@ export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: 
     tally.indices[at] = batch.indices[i];
     tally.losses[at] = loss;
     tally.briers[at] = brier;
-    const own = overlapsOf({ ...scorer, confusions: row, losses: Float64Array.of(loss) });
-    for (let k = 0; k < own.width; k++) tally.sum[k] += own.rows[k];
+    const overlaps = overlapsOf({ ...scorer, confusions: row, losses: Float64Array.of(loss) });
+    for (let k = 0; k < overlaps.width; k++) tally.sum[k] += overlaps.rows[k];
   }
 }
 
 function begin(
   tally: MapTally,
-  channels: number,
-  pixels: number,
+  { channels, size }: Maps,
+  labels: MapSize,
   values: Float32Array | Float64Array,
 ): Scorer {
   const { dataset, output, total, declared } = tally;
-  tally.kind = declared ?? outputKindOf(values, channels, pixels, roundingOf(output.dtype));
+  const rounding = roundingOf(output.dtype);
+  tally.kind = declared ?? outputKindOf(values, channels, size[0] * size[1], rounding);
+  if (differsFromLabels(output.name, size, labels))
+    tally.resizer = newResizer(channels, size, labels);
+  const pixels = labels[0] * labels[1];
   const scorer = newScorer({ channels, pixels, kind: tally.kind, ignored: dataset.ignoreLabel });
   if (dataset.classes > scorer.classes)
     throw new EspalierError(
@@ -171,31 +179,30 @@ function begin(
   return scorer;
 }
 
-/** The C of [N, C, H, W], whose H and W are those of the label map. */
-function channelsOf(
+/** The scores of one image. */
+interface Maps {
+  readonly channels: number;
+  readonly size: MapSize;
+}
+
+/** What lies in an output [N, C, h, w]. */
+function mapsOf(
   { name }: SessionValue,
   { shape }: HostTensor,
   atLeast: number,
-  height: number,
-  width: number,
-): number {
+  labels: MapSize,
+): Maps {
   const [images, channels, ...size] = shape;
-  const data = { output: name, expected: [height, width], got: shape };
-  if (shape.length !== 4 || images < atLeast || channels < 1)
-    throw new EspalierError(
-      "DATA_MISMATCH",
-      `the network's output ${name} has shape [${shape.join(", ")}] for ${atLeast} images; ` +
-        `expected [N, classes, ${height}, ${width}]`,
-      { hint: "Name the output that holds the maps: --output-name NAME.", data },
-    );
-  if (size[0] !== height || size[1] !== width)
-    throw new EspalierError(
-      "DATA_MISMATCH",
-      `the network's output ${name} is ${size[1]}x${size[0]} pixels, the label maps are ` +
-        `${width}x${height}`,
-      { hint: "Export the network with an output as large as its input.", data },
-    );
-  return channels;
+  if (isPlane(size) && images >= atLeast && channels >= 1) return { channels, size };
+  throw new EspalierError(
+    "DATA_MISMATCH",
+    `the network's output ${name} has shape [${shape.join(", ")}] for ${atLeast} images; ` +
+      `expected [N, classes, ${labels.join(", ")}]`,
+    {
+      hint: "Name the output that holds the maps: --output-name NAME.",
+      data: { output: name, expected: labels, got: shape },
+    },
+  );
 }
 
 /** The mean IoU of what has been counted so far. */

@@ -54,6 +54,43 @@ export function interpolationMatrix(how: Interpolation, axis: ResizedAxis): Floa
   return matrix;
 }
 
+/** What Resize does in mode linear with half pixels, and nothing else said. */
+export const bilinear: Interpolation = {
+  mode: "linear",
+  coordinates: "half_pixel",
+  nearestMode: "round_prefer_floor",
+  cubicCoefficient: -0.75,
+  excludesOutside: false,
+  isAntialiased: false,
+};
+
+/** Two neighbours and their weights, for each element of the output. */
+export interface Neighbours {
+  readonly low: Int32Array;
+  readonly high: Int32Array;
+  readonly lowWeight: Float32Array;
+  readonly highWeight: Float32Array;
+}
+
+/**
+ * Where each element of the output lies along an axis that goes from `input` to `output` elements, {@link bilinear}.
+ * The last element is its own neighbour, and counts half as either: so onnxruntime rounds.
+ */
+export function neighboursAlong(input: number, output: number): Neighbours {
+  const axis = { input, output, scale: Math.fround(output / input), crop: [0, 1] } as const;
+  const last = input - 1;
+  const pairs = range(output).map((k) => {
+    const [[low, weight]] = weightsAt(bilinear, axis, k);
+    return low === last ? { low, high: last, weight: 0.5 } : { low, high: low + 1, weight };
+  });
+  return {
+    low: Int32Array.from(pairs, ({ low }) => low),
+    high: Int32Array.from(pairs, ({ high }) => high),
+    lowWeight: Float32Array.from(pairs, ({ weight }) => weight),
+    highWeight: Float32Array.from(pairs, ({ weight }) => 1 - weight),
+  };
+}
+
 /** For nearest: the element that each place takes; `undefined` where that is not all that it does. */
 export function nearestPositions(
   how: Interpolation,

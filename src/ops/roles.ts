@@ -279,17 +279,24 @@ const squashing: Readonly<Record<string, SquashingRole["kind"]>> = {
   Sigmoid: "sigmoid",
 };
 
-const rearranging: Readonly<Record<string, "in-order" | "transposed">> = {
+const rearranging: Readonly<Record<string, Rearrangement>> = {
   Identity: "in-order",
   Reshape: "in-order",
   Flatten: "in-order",
   Squeeze: "in-order",
   Unsqueeze: "in-order",
   Transpose: "transposed",
+  Resize: "interpolated",
 };
 
-/** How a node holds the very elements of its first input, if it does: in their order, or in another. */
-export function rearrangementOf({ domain, opType }: Node): "in-order" | "transposed" | undefined {
+/**
+ * How a node holds the elements of its first input: in their order, in another, or as means of neighbours, which are
+ * probabilities where those are (but for the overshoot of mode cubic).
+ */
+export type Rearrangement = "in-order" | "transposed" | "interpolated";
+
+/** How a node holds the elements of its first input, if it does. */
+export function rearrangementOf({ domain, opType }: Node): Rearrangement | undefined {
   return domain === "" ? rearranging[opType] : undefined;
 }
 

@@ -16,7 +16,7 @@ import type { Objective } from "./objectives.ts";
 import { outputsRead } from "./options.ts";
 import { parametersOf } from "./parameters.ts";
 import { emitFor, modelFor } from "./provider-form.ts";
-import { outputOf, requireScalar, teacherScores } from "./step-parts.ts";
+import { outputOf, predictionFor, requireScalar, teacherScores } from "./step-parts.ts";
 
 /** Scores a network on one role of a data set; larger values are better. */
 export type Evaluator = (network: TrainedNetwork, role: Role, limit?: number) => Promise<Score>;
@@ -97,7 +97,8 @@ function emitEvaluation(
   const { emit, inputs, values, ...fed } = feedNetwork("evaluation", graph, inputShapes);
   const nodes = nodesBehind(fed.nodes, [outputName]);
   embedNodes(emit, graph, nodes, values);
-  const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
+  const output = outputOf(graph, outputName, values, inputs);
+  const { prediction, form } = headOf(emit, output);
   const parameters = new Map(
     parametersOf(graph, nodes).flatMap(({ constant: { name } }) => {
       const value = values.get(name);
@@ -107,7 +108,9 @@ function emitEvaluation(
   const teacher = teacherScores(emit, teacherGraph, inputs, outputName);
   const target = undefined;
   const scalars = new Map<string, Value>();
-  const loss = objective({ emit, prediction, form, target, teacher, parameters, values, scalars });
+  const forTarget = (aim: Value) => predictionFor(emit, { name: outputName, output }, aim);
+  const parts = { emit, prediction, form, target, teacher, parameters, values, scalars };
+  const loss = objective({ ...parts, predictionFor: forTarget });
   requireScalar(loss);
   return withoutDead(emit.build([loss.name]));
 }

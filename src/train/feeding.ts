@@ -3,6 +3,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Batch } from "../data/serve.ts";
 import type { Graph } from "../ir/graph.ts";
 import { fitInput } from "../measure/fit-input.ts";
+import { labelSizeOf } from "../measure/label-size.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { TargetType } from "./step.ts";
 
@@ -52,7 +53,5 @@ function targetOf(dataset: Dataset, batchSize: number): TargetType | undefined {
     return { dtype: "float32", shape: [batchSize, width] };
   }
   if (dataset.labelKind === "classes") return { dtype: "int32", shape: [batchSize] };
-  const { layout } = dataset.preprocessing;
-  const [a, b, c] = dataset.sampleShape;
-  return { dtype: "int32", shape: [batchSize, ...(layout === "nchw" ? [b, c] : [a, b])] };
+  return { dtype: "int32", shape: [batchSize, ...labelSizeOf(dataset)] };
 }

@@ -2,7 +2,7 @@
 import type { Answer } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import type { GraphEmitter } from "../grad/emitter.ts";
-import { logitsOf } from "../grad/head.ts";
+import { logitsOf, type Prediction } from "../grad/head.ts";
 import {
   binaryCrossEntropy,
   type CrossEntropyOptions,
@@ -24,6 +24,8 @@ export interface ObjectiveContext {
   /** The scores behind the network's output, before a Softmax or Sigmoid at its end. */
   readonly prediction: Value;
   readonly form: PredictionForm;
+  /** The same at the height and width of a target of label maps, where the output has others: see `predictionFor`. */
+  readonly predictionFor: (target: Value) => Prediction;
   /** Labels or other targets as they are fed; `undefined` where there are none. */
   readonly target: Value | undefined;
   /** The teacher's logits for the same inputs; `undefined` without a teacher. */
@@ -43,8 +45,9 @@ export type Objective = (context: ObjectiveContext) => Value;
 
 /** Cross-entropy with the labels; binary where the network gives one score per sample or pixel. */
 export function labels(options: Omit<CrossEntropyOptions, "form"> = {}): Objective {
-  return ({ emit, prediction, form, target }) => {
+  return ({ emit, predictionFor, target }) => {
     if (target === undefined) throw withoutTargets();
+    const { prediction, form } = predictionFor(target);
     const { ignoreIndex, smoothing } = options;
     if (prediction.shape[1] === 1)
       return binaryCrossEntropy(emit, prediction, target, {
@@ -62,8 +65,9 @@ export function overlap(
   options: Omit<OverlapOptions, "form"> = {},
 ): Objective {
   const loss = measure === "dice" ? dice : jaccard;
-  return ({ emit, prediction, form, target }) => {
+  return ({ emit, predictionFor, target }) => {
     if (target === undefined) throw withoutTargets();
+    const { prediction, form } = predictionFor(target);
     return loss(emit, prediction, target, { ...options, form });
   };
 }

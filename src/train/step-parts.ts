@@ -1,9 +1,10 @@
 /** @file Pieces of a training step that stand alone: its ends, clipping, and what is measured. */
 import { EspalierError } from "../errors.ts";
 import type { GraphEmitter } from "../grad/emitter.ts";
-import { type Head, headOf, logitsOf } from "../grad/head.ts";
+import { headOf, logitsOf, type Prediction } from "../grad/head.ts";
 import type { Graph } from "../ir/graph.ts";
 import { nodesBehind } from "../ir/live.ts";
+import { differsFromLabels, emitResized, isPlane } from "../measure/label-size.ts";
 import { trainedOutput } from "../measure/outputs.ts";
 import { algebraOf } from "../ops/algebra.ts";
 import type { Value } from "../ops/gradient.ts";
@@ -74,6 +75,23 @@ export function teacherScores(
   return scores && logitsOf(emit, headOf(emit, scores));
 }
 
+/**
+ * What an output predicts of a target. Scores for label maps of another height and width are resized to these as an
+ * evaluation does (`src/measure/label-size.ts`): the output itself, probabilities where it holds those.
+ * Fails with `DATA_MISMATCH` where they do not cover the same picture.
+ */
+export function predictionFor(
+  emit: GraphEmitter,
+  { name, output }: { readonly name: string; readonly output: Value },
+  target: Value | undefined,
+): Prediction {
+  const [, ...size] = target !== undefined && isInteger(target.dtype) ? target.shape : [];
+  const [, , ...own] = output.shape;
+  if (!isPlane(size) || !isPlane(own) || !differsFromLabels(name, own, size))
+    return headOf(emit, output);
+  return headOf(emit, emitResized(emit, output, size));
+}
+
 /** Fails with `USAGE` unless the loss is a float32 of rank 0. */
 export function requireScalar({ dtype, shape }: Value): void {
   if (dtype === "float32" && shape.length === 0) return;
@@ -111,7 +129,7 @@ export function emitGuard(emit: GraphEmitter, numbers: readonly Value[]): Value 
  */
 export function emitAccuracy(
   emit: GraphEmitter,
-  { prediction, form }: Pick<Head, "prediction" | "form">,
+  { prediction, form }: Prediction,
   target: Value | undefined,
   ignored: number | undefined,
 ): Value | undefined {

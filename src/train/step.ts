@@ -41,6 +41,7 @@ import {
   emitGuard,
   emptyGraph,
   outputOf,
+  predictionFor,
   requireScalar,
   teacherScores,
   unknownOutput,
@@ -183,6 +184,8 @@ function buildWith(
   embedNodes(emit, network, [...forms.values()], values);
   const output = outputOf(network, outputName, values, inputs);
   const { prediction, form } = headOf(emit, output);
+  const forTarget = (aim: Value | undefined) =>
+    predictionFor(emit, { name: outputName, output }, aim);
   const named = bundles.flatMap(({ bundle, parts }) =>
     bundle.constants.map(({ name }, i) => [name, parts[i]] as const),
   );
@@ -192,7 +195,7 @@ function buildWith(
   const terms = new Map<string, Value>();
   const tell = (name: string, part: Value) => void terms.set(name, part);
   const parts = { emit, prediction, form, target, teacher, parameters, values, scalars: fed };
-  const loss = objective({ ...parts, tell });
+  const loss = objective({ ...parts, predictionFor: forTarget, tell });
   for (const value of [loss, ...terms.values()]) requireScalar(value);
   const { raw, isReached } = bundleGradients(emit, bundles, loss);
   const { norm, gradients } = clipped(emit, raw, clipNorm);
@@ -205,7 +208,7 @@ function buildWith(
     for (const [k, slot] of slots.entries()) state.update(slot, next.slots[k]);
   }
   if (running) updateStatistics(emit, state, running, statistics, forms, values);
-  const accuracy = emitAccuracy(emit, { prediction, form }, target, options.ignoreLabel);
+  const accuracy = emitAccuracy(emit, forTarget(target), target, options.ignoreLabel);
 
   const told = [loss, norm, guard, ...terms.values(), ...(accuracy ? [accuracy] : [])];
   const measured = new Set(told.map(({ name }) => name));

@@ -3,6 +3,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Preprocessing } from "../../data/preprocessing.ts";
 import type { Batch } from "../../data/serve.ts";
 import { saveTensors } from "../../files/tensor-file.ts";
+import { trainedOutput } from "../../measure/outputs.ts";
 import { withLabelsFrom } from "../../measure/pseudo-labels.ts";
 import type { ModelSource } from "../../runtime/session.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
@@ -15,18 +16,22 @@ const count = 6;
  * left out where there are no labels but the original's.
  */
 export async function saveExamples(
-  { dataset, session }: CompressContext,
+  { dataset, original, settings, session }: CompressContext,
   networks: { readonly original: ModelSource; readonly compressed: ModelSource },
   hasLabels: boolean,
   path: string,
 ): Promise<void> {
   const limit = Math.min(count, dataset.size("test"));
   const shown = await firstOf(dataset, limit);
-  const tensors = new Map([["images", imagesOf(shown, dataset.preprocessing)]]);
+  const images = imagesOf(shown, dataset.preprocessing);
+  const tensors = new Map([["images", images]]);
   const truth = hasLabels ? mapsOf(shown) : undefined;
   if (truth !== undefined) tensors.set("truth", truth);
+  const [, height, width] = images.shape;
+  const output = settings.tuning.outputName ?? trainedOutput(original.model.graph, "maps");
+  const labelling = { ...session, output, labelSize: [height, width] } as const;
   for (const [name, network] of Object.entries(networks)) {
-    const maps = mapsOf(await firstOf(await withLabelsFrom(dataset, network, session), limit));
+    const maps = mapsOf(await firstOf(await withLabelsFrom(dataset, network, labelling), limit));
     if (maps !== undefined) tensors.set(name, maps);
   }
   await saveTensors(path, { tensors, note: "" });

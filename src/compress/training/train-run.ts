@@ -11,6 +11,7 @@ import { loadModel, saveModel } from "../../files/model-file.ts";
 import { findTask } from "../../measure/answers.ts";
 import { evaluate } from "../../measure/evaluate.ts";
 import { checkInputs, inputWarning } from "../../measure/input-check.ts";
+import { labelSizeNote } from "../../measure/label-size.ts";
 import { withAnswersFrom } from "../../measure/pseudo-outputs.ts";
 import { architectureNamed } from "../../models/registry.ts";
 import type { Model } from "../../onnx/read.ts";
@@ -179,7 +180,7 @@ async function trained(
   model: Model,
   dataset: Dataset,
   options: TrainOptions,
-  { onPhase, onProgress, onEpoch, onWarning }: RunHooks,
+  { onPhase, onProgress, onEpoch, onNote, onWarning }: RunHooks,
 ): Promise<TrainResult> {
   // A network from nothing expects nothing.
   const check = isModelFile(network)
@@ -187,6 +188,8 @@ async function trained(
     : undefined;
   const warning = inputWarning(check);
   if (warning !== undefined) onWarning?.(warning);
+  const note = labelSizeNote(model.graph, dataset, options.output);
+  if (note !== undefined) onNote?.(note);
   onPhase?.("training");
   const paths = runPaths(run);
   const result = await train(model, dataset, {

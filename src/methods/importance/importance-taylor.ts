@@ -19,7 +19,7 @@ import { feedNetwork } from "../../train/fed-network.ts";
 import { type Feeding, feedingOf } from "../../train/feeding.ts";
 import { followOutputs } from "../../train/objectives.ts";
 import { objectiveFor, outputsRead } from "../../train/options.ts";
-import { outputOf, requireScalar, teacherScores } from "../../train/step-parts.ts";
+import { outputOf, predictionFor, requireScalar, teacherScores } from "../../train/step-parts.ts";
 import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
 import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
 import type { LearningOptions } from "../learned-method.ts";
@@ -90,12 +90,14 @@ function emitProducts(
   const read = outputsRead(graph, dataset, training.output);
   const [outputName] = read;
   embedNodes(emit, graph, nodesBehind(nodes, read), values);
-  const { prediction, form } = headOf(emit, outputOf(graph, outputName, values, inputs));
+  const output = outputOf(graph, outputName, values, inputs);
+  const { prediction, form } = headOf(emit, output);
   const teacher = teacherScores(emit, training.teacher, inputs, outputName);
   const objective = objectiveFor(dataset, training);
   const loss = objective({
     ...{ emit, prediction, form, target, teacher, values },
     ...{ parameters: new Map(), scalars: new Map() },
+    predictionFor: (aim) => predictionFor(emit, { name: outputName, output }, aim),
   });
   requireScalar(loss);
   const sites = gates.flatMap((gate) => gate.sites).filter(({ value }) => values.has(value));
