@@ -9,6 +9,7 @@ import {
   evaluateLabelled,
   type LabelledEvaluation,
 } from "../../measure/evaluate.ts";
+import { labelSizeNote } from "../../measure/label-size.ts";
 import { uncertaintyChange } from "../../measure/outcome-uncertainty.ts";
 import type { Outcomes } from "../../measure/outcomes.ts";
 import type { UncertaintyChange } from "../../measure/uncertainty.ts";
@@ -62,11 +63,10 @@ export async function evaluateRun(
   const dataset = await openData(config, { data, dataOptions, onNote });
   const { seed = 0 } = options;
   const own = { ...options, seed };
-  const mean = await evaluateLabelled(
-    writeModel(await loadModel(paths.model)).chunks,
-    dataset,
-    own,
-  );
+  const model = await loadModel(paths.model);
+  const note = labelSizeNote(model.graph, dataset, options.output);
+  if (note !== undefined) onNote?.(note);
+  const mean = await evaluateLabelled(writeModel(model).chunks, dataset, own);
   const { chunks } = emitModel(withSeeds(posterior.graph, seed));
   const drawn = await evaluateLabelled(chunks, dataset, { ...own, draws });
   const change = uncertaintyChange(outcomesOf(mean), outcomesOf(drawn), seed);
