@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { PackedTuned } from "../compress/packing/pack-tuned.ts";
 import type { PackedWithin } from "../compress/packing/pack-within.ts";
-import type { TrainSettingsInput } from "../compress/training/train-settings.ts";
+import type { TrainSettings } from "../compress/training/train-settings.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { inPoints } from "../measure/words.ts";
 import type { Model } from "../onnx/read.ts";
@@ -65,7 +65,7 @@ export async function measured(
   io: Io,
   progress: Progress,
 ): Promise<PackedWithin | PackedTuned | undefined> {
-  const { data, maxDrop, tuneEpochs, limit, batch: batchSize, threads, provider } = flags;
+  const { data, maxDrop, limit, batch: batchSize, threads, provider } = flags;
   const { outputName: output } = flags;
   if (data === undefined) return undefined;
   const { withLabelsOrAnswers } = await import("../measure/pseudo-outputs.ts");
@@ -88,7 +88,7 @@ export async function measured(
     ...(output !== undefined && { output }),
     pack: options,
   };
-  const tuning = tuneEpochs === undefined ? undefined : await tuningOf(model, dataset, flags);
+  const tuning = await tuningOf(model, dataset, flags);
   let isTuning = false;
   const followed = tuning && {
     ...tuning,
@@ -120,16 +120,28 @@ export async function measured(
   });
 }
 
-async function tuningOf(model: Model, dataset: Dataset, flags: TuningFlags): Promise<TrainOptions> {
-  const { requireObjectiveFits, settingsOf, trainOptionsOf } = await import(
+/**
+ * The settings of tuning; `undefined` without it. Fails with `USAGE` where they contradict each other, which
+ * needs neither the network nor data.
+ */
+export async function tuningSettingsOf(flags: TuningFlags): Promise<TrainSettings | undefined> {
+  const { tuneEpochs: epochs, distill = false } = flags;
+  if (epochs === undefined) return undefined;
+  const { requireObjectiveFits, settingsOf } = await import(
     "../compress/training/train-settings.ts"
   );
-  const { tuneEpochs: epochs, distill } = flags;
-  const input: TrainSettingsInput = {
-    ...trainingSettingsOf(flags),
-    ...(epochs !== undefined && { epochs }),
-  };
-  const settings = settingsOf(input);
-  requireObjectiveFits(settings, distill ?? false);
-  return trainOptionsOf(settings, dataset, distill ? model.graph : undefined);
+  const settings = settingsOf({ ...trainingSettingsOf(flags), epochs });
+  requireObjectiveFits(settings, distill);
+  return settings;
+}
+
+async function tuningOf(
+  model: Model,
+  dataset: Dataset,
+  flags: TuningFlags,
+): Promise<TrainOptions | undefined> {
+  const settings = await tuningSettingsOf(flags);
+  if (settings === undefined) return undefined;
+  const { trainOptionsOf } = await import("../compress/training/train-settings.ts");
+  return trainOptionsOf(settings, dataset, flags.distill ? model.graph : undefined);
 }

@@ -19,7 +19,13 @@ import {
 } from "./model-options.ts";
 import { requireWritable } from "./output-place.ts";
 import { describePacked, packedFigures } from "./pack-report.ts";
-import { addTuningOptions, isTuningGiven, measured, type TuningFlags } from "./pack-tuning.ts";
+import {
+  addTuningOptions,
+  isTuningGiven,
+  measured,
+  type TuningFlags,
+  tuningSettingsOf,
+} from "./pack-tuning.ts";
 import { newProgress } from "./progress.ts";
 import { fractionBelowOne, integerFrom, nonNegativeValue, positiveValue } from "./values.ts";
 
@@ -106,6 +112,7 @@ export function packCommand(io: Io): Command {
 
 async function run(path: string, flags: Flags, io: Io): Promise<void> {
   requireConsistent(path, flags);
+  await tuningSettingsOf(flags);
   await requireWritable(path, flags.output);
   const progress = newProgress(io);
   try {
