@@ -1,4 +1,4 @@
-/** @file What rounds may lose, in figures done by hand. */
+/** @file What rounds may lose, in figures done by hand, and settings that contradict each other. */
 import { describe, expect, it } from "vitest";
 import {
   acceptedDropOf,
@@ -26,5 +26,16 @@ describe("the drop up to which a round is accepted", () => {
 
   it("has no end without a tolerance", () => {
     expect(dropsOf({ targets: { macs: 0.5 } }, 1)).toEqual([Number.POSITIVE_INFINITY]);
+  });
+});
+
+describe("settings that a teacher would not read", () => {
+  it.each([
+    { tuning: { labelSmoothing: 0.1 }, says: /smoothing is of labels/ },
+    { tuning: { loss: "dice" as const }, says: /a teacher is followed by its own loss/ },
+  ])("are refused before anything is read: $tuning", ({ tuning, says }) => {
+    const settings = { method: "magnitude", maxDrop: 0.1, tuning };
+    expect(() => compressSettingsOf({ ...settings, distills: true })).toThrow(says);
+    expect(compressSettingsOf(settings).tuning).toMatchObject(tuning);
   });
 });

@@ -3,7 +3,11 @@ import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import type { SelectionRules } from "../structure/select.ts";
 import { stagesOf } from "./guard/ladder.ts";
-import { requireOptimizerFits, trainSettings } from "./training/train-settings.ts";
+import {
+  requireObjectiveFits,
+  requireOptimizerFits,
+  trainSettings,
+} from "./training/train-settings.ts";
 
 const share = z.number().gt(0).max(1);
 const count = z.int().positive();
@@ -84,6 +88,8 @@ export function compressSettingsOf(input: CompressSettingsInput): CompressSettin
       hint: "Say what may be lost (--max-drop 0.01), or what may remain (--macs 0.5), or both.",
     });
   requireOptimizerFits(parsed.data.tuning);
+  // Without --distill, whether a network teaches is known once it is known whether samples have labels.
+  if (parsed.data.distills) requireObjectiveFits(parsed.data.tuning, true);
   return parsed.data;
 }
 
