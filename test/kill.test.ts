@@ -1,5 +1,5 @@
 /** @file Ctrl-C and `kill -9` of the command at several moments: nothing half-written is left. */
-import { existsSync } from "node:fs";
+import { existsSync, watch } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -14,31 +14,47 @@ interface Ended {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Sends a signal to the command so long after it says `text` on stderr, and waits for its end. */
+/** When a signal is sent: so long after the first file appears beside the data, or the first epoch is told. */
+interface Moment {
+  readonly after: "file" | "epoch";
+  readonly ms: number;
+}
+
+/** Sends a signal to the command at a moment, and waits for its end. */
 async function interrupted(
   argv: readonly string[],
+  folder: string,
   signal: NodeJS.Signals,
-  { text, afterMs }: { readonly text: string; readonly afterMs: number },
+  { after, ms }: Moment,
 ): Promise<Ended> {
+  const watcher = watch(folder);
   const child = startEspalier(argv);
+  let isDue = false;
+  const send = () => {
+    if (!isDue) wait(ms).then(() => child.kill(signal));
+    isDue = true;
+  };
   let said = "";
+  if (after === "file") watcher.on("change", send);
   child.stderr.on("data", (part) => {
-    const before = said.includes(text);
     said += part;
-    if (!before && said.includes(text)) wait(afterMs).then(() => child.kill(signal));
+    if (after === "epoch" && said.includes("epoch")) send();
   });
   return new Promise((ended) => {
-    child.on("exit", (code, signal) => ended({ code, signal }));
+    child.on("exit", (code, signal) => {
+      watcher.close();
+      ended({ code, signal });
+    });
   });
 }
 
 /** While the run is made, and within epochs, of which checkpoints take a good part. */
-const moments = [
-  { text: "reading", afterMs: 0 },
-  { text: "epoch", afterMs: 0 },
-  { text: "epoch", afterMs: 7 },
-  { text: "epoch", afterMs: 23 },
-  { text: "epoch", afterMs: 61 },
+const moments: readonly Moment[] = [
+  { after: "file", ms: 0 },
+  { after: "epoch", ms: 0 },
+  { after: "epoch", ms: 7 },
+  { after: "epoch", ms: 23 },
+  { after: "epoch", ms: 61 },
 ];
 
 it.each(["SIGINT", "SIGKILL"] as const)(
@@ -56,6 +72,7 @@ it.each(["SIGINT", "SIGKILL"] as const)(
       const isNew = !existsSync(run);
       const ended = await interrupted(
         isNew ? train(run, 100_000) : ["resume", run],
+        folder,
         signal,
         moment,
       );
