@@ -96,6 +96,17 @@ export function widthKeeper(
   const limits = widthLimits(structure, roundTo);
   const isCandidate = new Set(candidates);
   const carriers = structure.carriers.filter((unit) => isCandidate.has(unit));
+  const rank = new Map(candidates.map((unit, at) => [unit, at]));
+  /** The candidates along each axis that is rounded, the first ones first; the narrowest axes first. */
+  const rounded = [...limits.entries()]
+    .filter(([, { rounding }]) => rounding !== 1)
+    .sort(([a, one], [b, other]) => one.width - other.width || a - b)
+    .map(([axis, { counts }]) => ({
+      axis,
+      units: [...counts.keys()]
+        .filter((unit) => rank.has(unit))
+        .sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0)),
+    }));
   const limitsOf = new Map<number, number[]>();
   for (const [i, { counts }] of limits.entries())
     for (const unit of counts.keys()) limitsOf.set(unit, [...(limitsOf.get(unit) ?? []), i]);
@@ -131,20 +142,46 @@ export function widthKeeper(
       const [below, above] = allowedWidths(widths[i], rounding);
       return below === above ? undefined : [below, Math.min(above, width)];
     };
-    return { removed, widths, removeIfLegal, restore, besides };
+    /** Changes axis `i` to a width by some of its units, the first ones first, as far as they fit. */
+    const changeTo = (i: number, width: number, units: readonly number[]): void => {
+      const fits = (unit: number) =>
+        (limits[i].counts.get(unit) ?? 0) <= Math.abs(widths[i] - width);
+      for (const unit of units)
+        if (removed[unit] === 0 && widths[i] > width && fits(unit)) removeIfLegal(unit);
+      for (const unit of units.toReversed())
+        if (removed[unit] === 1 && widths[i] < width && fits(unit)) restore(unit);
+    };
+    return { removed, removeIfLegal, restore, besides, changeTo, widths };
   };
   type Draft = ReturnType<typeof draftOf>;
 
-  /** Narrows the axes that are nearer to the allowed width below, as far as other axes allow it. */
-  const narrow = ({ removed, widths, removeIfLegal, besides }: Draft): void => {
-    for (const [i, { counts }] of limits.entries()) {
-      const [below, above] = besides(i) ?? [widths[i], widths[i]];
-      if (widths[i] - below >= above - widths[i]) continue;
-      const open = candidates.filter((unit) => counts.has(unit) && removed[unit] === 0);
-      for (const unit of open) if (widths[i] > below) removeIfLegal(unit);
+  /**
+   * Brings the rounded axes to allowed widths, the narrowest first, each by units of which no axis before it holds
+   * any: the stages of a residual stream share channels, and what suits one is not undone by the next. An axis that has
+   * no such units, or not enough, stays as it is.
+   */
+  const settle = (
+    draft: Draft,
+    widthFor: (width: number, below: number, above: number) => number,
+  ): void => {
+    const settled = new Set<number>();
+    for (const { axis, units } of rounded) {
+      const beside = draft.besides(axis);
+      if (beside !== undefined) {
+        const [below, above] = beside;
+        const free = units.filter((unit) => !settled.has(unit));
+        draft.changeTo(axis, widthFor(draft.widths[axis], below, above), free);
+        if (draft.besides(axis) !== undefined) draft.changeTo(axis, above, free);
+      }
+      for (const unit of units) settled.add(unit);
     }
+    if (roundTo !== "auto") widen(draft);
   };
-  /** Widens every axis to an allowed width; axes that share units may need several turns. */
+  const nearer = (width: number, below: number, above: number): number =>
+    width - below < above - width && below >= minWidth ? below : above;
+  const wider = (_width: number, _below: number, above: number): number => above;
+
+  /** Widens every axis to a multiple that was asked for; axes that share units may need several turns. */
   const widen = ({ removed, restore, besides }: Draft): void => {
     for (let isStable = false; !isStable; ) {
       isStable = true;
@@ -156,6 +193,8 @@ export function widthKeeper(
       }
     }
   };
+  const unroundedIn = ({ besides }: Draft): number =>
+    rounded.filter(({ axis }) => besides(axis) !== undefined).length;
 
   return {
     choose(count) {
@@ -164,14 +203,14 @@ export function widthKeeper(
       for (const unit of carriers)
         if (structure.dependants.get(unit)?.every((each) => draft.removed[each] === 1))
           draft.removeIfLegal(unit);
-      narrow(draft);
-      widen(draft);
+      settle(draft, nearer);
       return draft.removed;
     },
 
     giveBack(removed, isAllowed) {
       if (roundTo === 1) return removed;
       let best = removed;
+      let unrounded = unroundedIn(draftOf(removed.slice()));
       // There is less and less room: a group that once did not fit never will.
       const full = new Set<number>();
       for (const unit of [...candidates].reverse()) {
@@ -179,9 +218,12 @@ export function widthKeeper(
         if (best[unit] === 0 || full.has(group)) continue;
         const draft = draftOf(best.slice());
         draft.restore(unit);
-        widen(draft);
-        if (isAllowed(draft.removed)) best = draft.removed;
-        else full.add(group);
+        settle(draft, wider);
+        const left = unroundedIn(draft);
+        if (left <= unrounded && isAllowed(draft.removed)) {
+          best = draft.removed;
+          unrounded = left;
+        } else full.add(group);
       }
       return best;
     },

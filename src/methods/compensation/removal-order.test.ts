@@ -50,7 +50,12 @@ const [{ result }] = readersOf(structure).filter((reader) => reader.source === "
 const answers = new Map([[result, shares]]);
 
 /** Σ over outputs and taps of gain · w_R (C_RR - C_RK C_KK⁻¹ C_KR) w_Rᵀ. */
-function expectedDamage({ readers, deviation }: Source, between: Float64Array, gone: number[]) {
+function expectedDamage(
+  { readers, deviation }: Source,
+  between: Float64Array,
+  gone: number[],
+  weights = [1, 1, 1, 1],
+) {
   const kept = [...Array(width).keys()].filter((c) => !gone.includes(c));
   const across = subMatrix(between, width, gone, kept);
   const among = inverse(subMatrix(between, width, kept, kept), kept.length);
@@ -63,7 +68,8 @@ function expectedDamage({ readers, deviation }: Source, between: Float64Array, g
   );
   const untold = subMatrix(between, width, gone, gone).map((x, i) => x - told[i]);
   const [reader] = readers;
-  const gains = shares.map((share, o) => share / (reader.resultVariance[o] + 1e-5));
+  const scales = reader.batchNorm?.scale ?? new Float64Array();
+  const gains = scales.map((s, o) => (weights[o] * s ** 2) / (reader.resultVariance[o] + 1e-5));
   let damage = 0;
   for (const tap of normalizedWeights(reader, deviation))
     for (const [o, gain] of gains.entries())
@@ -103,8 +109,20 @@ describe("the damage model", () => {
     expect(model.damageOf(of.units[2])).toBeCloseTo(before / left ** 2, 10);
   });
 
-  it("knows no units of measure where nothing normalizes, and counts a layer by its share", () => {
-    const damagesOf = (scale: number, of = answers) => {
+  it("counts results far from the average by their share of the answers, and others alike", () => {
+    const { units, ...of } = source(between);
+    // The average is 0.25: the last three have 0.04 of it, less than a tenth.
+    const uneven = new Map([[result, Float64Array.of(0.97, 0.01, 0.01, 0.01)]]);
+    const model = damageModel(structure.units.length, [{ ...of, units }], [], uneven);
+    for (const channel of [0, 3, 5])
+      expect(model.damageOf(units[channel])).toBeCloseTo(
+        expectedDamage({ ...of, units }, between, [channel], [1, 0.4, 0.4, 0.4]),
+        10,
+      );
+  });
+
+  it("knows no units of measure where nothing normalizes", () => {
+    const damagesOf = (scale: number) => {
       const original = source(between);
       const readers = original.readers.map((reader) => {
         const { weight } = reader;
@@ -114,15 +132,11 @@ describe("the damage model", () => {
         return { ...reader, ...changed, resultVariance: variance };
       });
       const { units } = original;
-      const model = damageModel(structure.units.length, [{ ...original, readers }], [], of);
+      const model = damageModel(structure.units.length, [{ ...original, readers }], [], answers);
       return [...units].map((unit) => model.damageOf(unit));
     };
     const [small, large] = [damagesOf(1), damagesOf(1000)];
-    const half = damagesOf(1, new Map([[result, shares.map((share) => share / 2)]]));
-    for (const [i, damage] of small.entries()) {
-      expect(large[i] / damage).toBeCloseTo(1, 10);
-      expect(half[i] / damage).toBeCloseTo(0.5, 10);
-    }
+    for (const [i, damage] of small.entries()) expect(large[i] / damage).toBeCloseTo(1, 10);
   });
 
   it("counts what is read otherwise by the share of its channels", () => {
@@ -133,14 +147,12 @@ describe("the damage model", () => {
     expect([...units].map((unit) => model.damageOf(unit))).toEqual([...own]);
   });
 
-  it("orders the candidates so that each step does the least damage for what it saves", () => {
+  it("orders the candidates so that each step does the least damage", () => {
     const of = source(between);
     const count = structure.units.length;
     const candidates = [...of.units];
     const model = damageModel(count, [of], [], answers);
-    const savings = [1, 2, 0.5, 1, 3, 1];
-    const savingOf = (unit: number) => savings[of.units.indexOf(unit)];
-    const order = removalOrder(model, count, candidates, savingOf);
+    const order = removalOrder(model, count, candidates);
     const total = expectedDamage(of, between, [0, 1, 2, 3, 4, 5]);
     const open = [...Array(width).keys()];
     const gone: number[] = [];
@@ -148,7 +160,7 @@ describe("the damage model", () => {
       const before = gone.length === 0 ? 0 : expectedDamage(of, between, gone);
       const damages = open.map((channel) => {
         const more = expectedDamage(of, between, [...gone, channel]) - before;
-        return more / (1 - before / total) ** 2 / savings[channel];
+        return more / (1 - before / total) ** 2;
       });
       const best = open[damages.indexOf(Math.min(...damages))];
       expect(order[of.units[best]]).toBe(step);

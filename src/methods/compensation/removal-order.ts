@@ -1,12 +1,12 @@
 /**
- * @file Expected damage of removing a unit, and the order in which the least damage is done for what is saved.
+ * @file Expected damage of removing a unit, and the order in which the least damage is done.
  *
  * A reader computes z_o = Σ w_oc x_c. When channel c goes, and what kept channels tell about it is
  * added to their weights, z_o loses w_oc times the part of x_c that no kept channel tells: with the
  * normalized weights' Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of
- * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. The gain of a result is the
- * share of the network's answers that comes from it (`output-shares.ts`) over the variance that the model explains, so
- * that damage in all layers is a share of the answers. That is the step of
+ * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. The gain of a result is
+ * its power behind normalization over the variance that the model explains, times what its share of the network's
+ * answers (`output-shares.ts`) says of it. That is the step of
  * Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in place of a Hessian of data.
  * After each step the weights, and so H, are those that the removal leaves; and since the running
  * variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which
@@ -19,6 +19,15 @@ import { choleskySolve, gramMatrix, identity } from "../../tensor/linear-algebra
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
 import type { OutputShares } from "./output-shares.ts";
 import type { OtherRead } from "./readers.ts";
+
+/**
+ * Shares of the answers, over their average, within which results count alike: shares are carried back by variances
+ * alone, and within a residual network they say less than the layer itself does. Beyond, results count in proportion:
+ * class scores before the last upsampling for more, blocks that hardly reach the output for less. Chosen by accuracy on
+ * development data: a ResNet-56 at 58 % of its multiply-accumulates keeps 89.6 % within these borders, 87.1 % where
+ * shares count everywhere; an ESPNet at 90 % agrees with its original on 96 % of the pixels, 64 % where they never do.
+ */
+const ordinaryShares = { least: 0.1, most: 10 };
 
 /** A layer counts no more than (1 / this)² times as much, however little is left of it. */
 const leastRemaining = 0.01;
@@ -46,7 +55,7 @@ interface Ledger {
 
 /** The expected damage of each unit, kept up to date while units are removed. */
 export interface DamageModel {
-  /** Expected squared change of what the unit's readers compute, as a share of the network's answers. */
+  /** Expected squared change of what the unit's readers compute, in layers that the answers hang on alike. */
   damageOf(unit: number): number;
   /** Removes a unit; the damage of the units returned has changed. */
   remove(unit: number): ReadonlySet<number>;
@@ -59,14 +68,15 @@ export function damageModel(
   others: readonly OtherRead[],
   shares: OutputShares,
 ): DamageModel {
-  const ledgers = sources.map((source) => ledgerOf(source, shares));
+  const average = averageShare(sources, shares);
+  const ledgers = sources.map((source) => ledgerOf(source, shares, average));
   const places = Array.from({ length: unitCount }, (): (readonly [number, number])[] => []);
   for (const [s, { units }] of sources.entries())
     for (const [channel, unit] of units.entries()) if (unit >= 0) places[unit].push([s, channel]);
   const elsewhere = new Float64Array(unitCount);
   for (const { source, sourceUnits } of others)
     for (const [channel, unit] of sourceUnits.entries())
-      if (unit >= 0) elsewhere[unit] += shares.get(source)?.[channel] ?? 0;
+      if (unit >= 0) elsewhere[unit] += (shares.get(source)?.[channel] ?? 0) / average;
 
   return {
     damageOf(unit) {
@@ -85,56 +95,73 @@ export function damageModel(
   };
 }
 
+/** The share of the answers that a result of a layer has on average; 1 where no answer hangs on any. */
+function averageShare(sources: readonly Source[], shares: OutputShares): number {
+  let [total, count] = [0, 0];
+  for (const { readers } of sources)
+    for (const { result, weight } of readers) {
+      count += weight.outputs;
+      for (const share of shares.get(result) ?? []) total += share;
+    }
+  return total > 0 ? total / count : 1;
+}
+
 /**
- * The order in which removing one candidate after the other does the least damage each time, over what its removal
- * saves: position per unit, infinite for units that are no candidates.
+ * The order in which removing one candidate after the other does the least damage each time: position
+ * per unit, infinite for units that are no candidates.
  */
 export function removalOrder(
   model: DamageModel,
   unitCount: number,
   candidates: readonly number[],
-  savingOf: (unit: number) => number,
 ): Float64Array {
   const order = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
   const damage = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
   const open = new Set(candidates);
-  const savings = new Map(candidates.map((unit) => [unit, savingOf(unit)]));
-  const costOf = (unit: number) => model.damageOf(unit) / (savings.get(unit) ?? 1);
-  for (const unit of open) damage[unit] = costOf(unit);
+  for (const unit of open) damage[unit] = model.damageOf(unit);
   for (let position = 0; open.size > 0; position++) {
     let least: number | undefined;
     for (const unit of open) if (least === undefined || damage[unit] < damage[least]) least = unit;
     if (least === undefined) break;
     open.delete(least);
     order[least] = position;
-    for (const unit of model.remove(least)) if (open.has(unit)) damage[unit] = costOf(unit);
+    for (const unit of model.remove(least)) if (open.has(unit)) damage[unit] = model.damageOf(unit);
   }
   return order;
 }
 
 /**
- * How strongly each result counts: its share of the network's answers, over its variance. The modelled variance takes
- * the place of the running one, which also holds what the model does not know, so that damage is a share of what the
- * model explains.
+ * How strongly each result counts. Behind batch normalization its power is scale², else 1, over its variance: the
+ * modelled variance takes the place of the running one, which also holds what the model does not know, so that damage
+ * is a share of what the model explains.
  */
 function gainsOf(
   { result, batchNorm, resultVariance }: ModelledReader,
   shares: OutputShares,
+  average: number,
 ): Float64Array {
   const own = shares.get(result);
-  const least = batchNorm?.role.epsilon ?? 0;
-  return resultVariance.map((v, o) => (v > 0 ? (own?.[o] ?? 0) / (v + least) : 0));
+  const { least, most } = ordinaryShares;
+  const epsilon = batchNorm?.role.epsilon ?? 0;
+  return resultVariance.map((variance, o) => {
+    if (!(variance > 0)) return 0;
+    const share = (own?.[o] ?? 0) / average;
+    const weight = share > most ? share / most : Math.min(1, share / least);
+    const power = batchNorm === undefined ? 1 : square(batchNorm.scale[o]);
+    return (weight * power) / (variance + epsilon);
+  });
 }
 
 function ledgerOf(
   { units, deviation, correlations, factor, readers }: Source,
   shares: OutputShares,
+  average: number,
 ): Ledger {
   const width = units.length;
   const alone = new Float64Array(width);
   const gram = new Float64Array(correlations ? width * width : width);
   for (const reader of readers) {
-    const gains = gainsOf(reader, shares);
+    const gains = gainsOf(reader, shares, average);
     if (reader.weight.group > 1) addOwnSquares(reader, gains, deviation, alone);
     else addGram(reader, gains, deviation, gram, correlations !== undefined);
   }
