@@ -9,7 +9,7 @@ export type Rounding = number | "auto";
 /**
  * The multiples that `auto` rounds convolutions to, by the least width that each is for. ONNX Runtime computes
  * convolutions in blocks of 8 channels with AVX2 and of 16 with AVX-512, pads what is left of a block, and leaves its
- * blocked layout where channels are no multiple of 4 (`docs/decisions/0016-widths-that-pay.md`).
+ * blocked layout where channels are no multiple of 4 (`docs/decisions/0020-widths-that-pay.md`).
  */
 const multiples: readonly { readonly from: number; readonly multiple: number }[] = [
   { from: 128, multiple: 16 },
