@@ -95,7 +95,9 @@ await saveModel(originalPath, original.bytes);
 
 progress.phase(`pruning to ${inPercent(share, 0)} of the MACs, without data`);
 const model = await loadModel(originalPath);
-const pruned = prune(model, { method: "bn", targets: { macs: share } });
+// In so small a network, every step of width below 8 costs more time than it saves.
+const rules = { roundTo: 8 };
+const pruned = prune(model, { method: "bn", targets: { macs: share }, rules });
 const prunedPath = join(folder, "mnist-pruned.onnx");
 
 progress.phase("verifying");
