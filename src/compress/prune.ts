@@ -141,7 +141,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   requireCountable(structure, targets);
   // A pattern that names nothing fails before anything is scored.
   groupsToPrune(structure, rules);
-  const proposal = method.propose({ structure, seed, options: methodOptions, rules, budgets });
+  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastMeeting(order, budgets);
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {

@@ -44,7 +44,7 @@ export interface Dataset {
   readonly path: string;
   readonly format: DataFormat;
   readonly labelKind: LabelKind;
-  /** Of the kind `outputs`: what a network gives for each sample, in the order in which batches hold it. */
+  /** Labels of the kind `outputs`: what a network gives for each sample, in the order in which batches hold it. */
   readonly answers?: readonly Answer[] | undefined;
   /** Height and width of label maps, where these are not as large as the samples. */
   readonly labelSize?: readonly number[] | undefined;

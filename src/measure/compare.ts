@@ -2,7 +2,6 @@
  * @file Two networks on the same inputs: do they compute the same? At two optimisation levels of
  * ONNX Runtime, because its fusions have been wrong before, and before whatever may hide a difference.
  */
-import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
 import type { ModelBytes } from "../onnx/write.ts";
@@ -11,7 +10,7 @@ import type { Place, Places } from "../structure/places.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { Comparison, type Feeds } from "./comparison.ts";
-import { randomFeeds } from "./feeds.ts";
+import { declaredInputs, randomFeeds } from "./feeds.ts";
 import { type Finding, findingWhenOptimised, type Judgement } from "./judgement.ts";
 import { requireRunnable } from "./run-size.ts";
 
@@ -257,12 +256,7 @@ function feedsFor(
   dims: ReadonlyMap<string, number>,
   { samples = 3, seed = 0, feeds = [] }: VerifyOptions,
 ): readonly Feeds[] {
-  const inputs = graph.inputs.map((name) => {
-    const type = graph.types.get(name);
-    if (type === undefined)
-      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
-    return { name, ...type };
-  });
+  const inputs = declaredInputs(graph);
   const random = Array.from({ length: samples }, (_, i) =>
     scaled(randomFeeds(inputs, { dims, seed: seed + i }), scales[i % scales.length]),
   );

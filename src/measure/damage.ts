@@ -6,7 +6,6 @@
  * mean over the inputs: what does not depend on the input (a bias, a detector's anchors) agrees for free and tells nothing.
  * Inputs are the user's, or random ones that resemble images.
  */
-import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { ModelBytes } from "../onnx/write.ts";
 import type { Feeds } from "../runtime/session.ts";
@@ -17,7 +16,7 @@ import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { cos, sin } from "../tensor/trigonometry.ts";
 import { withSource } from "./comparison.ts";
-import { randomFeeds } from "./feeds.ts";
+import { declaredInputs, randomFeeds } from "./feeds.ts";
 
 /** How one output of a smaller network follows that of its original. */
 export interface OutputDamage {
@@ -243,12 +242,7 @@ export function imageLikeFeeds(
     seed = 0,
   }: { readonly count: number; readonly range: PixelRange; readonly seed?: number },
 ): readonly Feeds[] {
-  const inputs = graph.inputs.map((name) => {
-    const type = graph.types.get(name);
-    if (type === undefined)
-      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
-    return { name, ...type };
-  });
+  const inputs = declaredInputs(graph);
   return Array.from({ length: count }, (_, i) => {
     const noise = randomFeeds(inputs, { dims, seed: `damage ${seed} ${i}` });
     return new Map(

@@ -1,9 +1,9 @@
 /** @file Samples of a data set as inputs of a network, a few at a time. */
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
-import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Feeds } from "../runtime/session.ts";
+import { declaredInputs } from "./feeds.ts";
 import { fitInput } from "./fit-input.ts";
 
 /** Which samples. */
@@ -28,12 +28,11 @@ export async function dataFeeds(
   dataset: Dataset,
   { count, role, batchSize = 1, isWhole = false, signal }: DataFeedOptions,
 ): Promise<Feeds[]> {
-  const inputs = graph.inputs.map((name) => {
-    const type = graph.types.get(name);
-    if (type === undefined)
-      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
-    return { name, dtype: type.dtype, shape: type.shape ?? [] };
-  });
+  const inputs = declaredInputs(graph).map(({ name, dtype, shape = [] }) => ({
+    name,
+    dtype,
+    shape,
+  }));
   const input = fitInput(inputs, dataset);
   const from = role ?? (dataset.size("fit") > 0 ? "fit" : "test");
   const step = input.fixedBatch ?? batchSize;

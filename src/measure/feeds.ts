@@ -1,6 +1,6 @@
 /** @file Random inputs for a network, made from what it declares. */
 import { EspalierError } from "../errors.ts";
-import type { Dim, Shape, TensorType } from "../ir/graph.ts";
+import type { Dim, Graph, Shape, TensorType } from "../ir/graph.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { allocate, type HostTensor, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../tensor/random.ts";
@@ -14,6 +14,16 @@ export interface FeedOptions {
   readonly dims?: ReadonlyMap<string, number>;
   /** Default 0. */
   readonly seed?: RandomKey;
+}
+
+/** The inputs of a network with their types. Fails with `MODEL_UNSUPPORTED` for one that declares none. */
+export function declaredInputs(graph: Graph): readonly (TensorType & { readonly name: string })[] {
+  return graph.inputs.map((name) => {
+    const type = graph.types.get(name);
+    if (type === undefined)
+      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
+    return { name, ...type };
+  });
 }
 
 /** Side of an image whose size the network leaves open. */

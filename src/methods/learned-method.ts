@@ -5,6 +5,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Graph } from "../ir/graph.ts";
 import type { Model } from "../onnx/read.ts";
+import type { Budget } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { EpochRecord } from "../train/checkpoint.ts";
@@ -43,6 +44,8 @@ export interface LearningContext extends MethodContext {
   /** Trains on `fit`. */
   readonly dataset: Dataset;
   readonly training: LearningOptions;
+  /** How far the network is to shrink, where that is known beforehand. */
+  readonly budgets?: readonly Budget[];
   /** The proposal's `memory` of the round before, from which the same was removed as from the network. */
   readonly memory?: Graph | undefined;
 }

@@ -4,7 +4,7 @@ import { didYouMean, EspalierError } from "../errors.ts";
 import { counted } from "../measure/words.ts";
 import type { Edit } from "../structure/edits.ts";
 import type { Removed } from "../structure/removal.ts";
-import { type Budget, type SelectionRules, unscoredUnits } from "../structure/select.ts";
+import { type SelectionRules, unscoredUnits } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
 
 /** What a method is given. */
@@ -16,8 +16,6 @@ export interface MethodContext {
   readonly options: ReadonlyMap<string, string>;
   /** Groups that will not be pruned need no scores. */
   readonly rules: SelectionRules;
-  /** How far the network is to shrink, where that is known beforehand. */
-  readonly budgets?: readonly Budget[];
 }
 
 /** What a method answers. */

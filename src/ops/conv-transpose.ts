@@ -1,6 +1,7 @@
 /** @file ConvTranspose: the transposed convolution (1-D to 3-D), grouped, dilated, strided. */
 import type { Dim } from "../ir/graph.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
+import { shrinkGroups } from "./conv.ts";
 import { convTransposeGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
 import { range } from "./known.ts";
@@ -96,14 +97,7 @@ export const convTranspose = defineOp<ConvTransposeAttributes>({
     }
   },
 
-  shrink(context) {
-    const { group } = context.attrs;
-    const w = context.inputs[1];
-    if (group === 1 || !w) return {};
-    const filters = context.shapeOf(context.outputs[0])[1];
-    const perGroup = context.shapeOf(w)[1];
-    return { attributes: new Map([["group", { kind: "int", value: filters / perGroup }]]) };
-  },
+  shrink: (context) => shrinkGroups(context, context.outputs[0], context.inputs[1]),
 
   // With strides, output positions take turns in which taps they see: a mixture of as many kinds of
   // positions as the product of the strides.

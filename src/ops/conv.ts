@@ -4,7 +4,15 @@ import { sizeOf } from "../tensor/host-tensor.ts";
 import type { AttributeReader } from "./attributes.ts";
 import { convGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
-import { defineOp, type InferContext, notFolded } from "./operator.ts";
+import {
+  defineOp,
+  type InferContext,
+  notFolded,
+  type ShrinkContext,
+  type Shrunk,
+  type TiedTensor,
+  type Ties,
+} from "./operator.ts";
 import { linearMoments } from "./statistics.ts";
 import { slidingOutput, type Window, windowAttributes } from "./window.ts";
 
@@ -16,6 +24,30 @@ export interface ConvAttributes extends Window {
 /** Reads them. */
 export function convAttributes(raw: AttributeReader): ConvAttributes {
   return { ...windowAttributes(raw), group: raw.int("group", 1) };
+}
+
+/** Positions of X [N, C, ...], W [O, C/group, ...k] and Y [N, O, ...] stay. */
+export function fixPositions<A>(t: Ties<A>, x: TiedTensor, w: TiedTensor, y: TiedTensor): void {
+  for (let axis = 2; axis < x.shape.length; axis++) {
+    t.fix(t.ids(x, axis), "a spatial position under a convolution");
+    t.fix(t.ids(w, axis), "a kernel position");
+    t.fix(t.ids(y, axis), "a spatial position of a convolution");
+  }
+}
+
+/**
+ * Whole groups go together with their filters; otherwise every group loses the same indices.
+ *
+ * @param x The tensor whose channels the groups divide: X of a convolution, Y of a transposed one.
+ */
+export function shrinkGroups<A extends { readonly group: number }>(
+  context: ShrinkContext<A>,
+  x: TiedTensor | undefined,
+  w: TiedTensor | undefined,
+): Shrunk {
+  if (context.attrs.group === 1 || !x || !w) return {};
+  const value = context.shapeOf(x)[1] / context.shapeOf(w)[1];
+  return { attributes: new Map([["group", { kind: "int", value }]]) };
 }
 
 export const conv = defineOp<ConvAttributes>({
@@ -47,22 +79,10 @@ export const conv = defineOp<ConvAttributes>({
     t.reads(x, 1);
     if (x.isParameter) t.reads(w, 1);
     t.produces(w, 0);
-    for (let axis = 2; axis < x.shape.length; axis++) {
-      t.fix(t.ids(x, axis), "a spatial position under a convolution");
-      t.fix(t.ids(w, axis), "a kernel position");
-      t.fix(t.ids(y, axis), "a spatial position of a convolution");
-    }
+    fixPositions(t, x, w, y);
   },
 
-  // Whole groups go together with their filters; otherwise every group loses the same indices.
-  shrink(context) {
-    const { group } = context.attrs;
-    const [x, w] = context.inputs;
-    if (group === 1 || !x || !w) return {};
-    const channels = context.shapeOf(x)[1];
-    const perGroup = context.shapeOf(w)[1];
-    return { attributes: new Map([["group", { kind: "int", value: channels / perGroup }]]) };
-  },
+  shrink: (context) => shrinkGroups(context, context.inputs[0], context.inputs[1]),
 
   moments(context) {
     const w = context.inputs[1];

@@ -1,6 +1,12 @@
 /** @file DeformConv: a convolution whose taps stand at computed places. ONNX DeformConv, opset 19. */
 import { sizeOf } from "../tensor/host-tensor.ts";
-import { type ConvAttributes, convAttributes, convolved } from "./conv.ts";
+import {
+  type ConvAttributes,
+  convAttributes,
+  convolved,
+  fixPositions,
+  shrinkGroups,
+} from "./conv.ts";
 import { tieGroups } from "./groups.ts";
 import { fixAxes } from "./known.ts";
 import { defineOp, noMoments, notFolded } from "./operator.ts";
@@ -39,20 +45,10 @@ export const deformConv = defineOp<DeformConvAttributes>({
     t.produces(w, 0);
     if (offsetGroups > 1) t.fix(channels, "channels take their places in runs");
     for (const tensor of [offset, mask]) fixAxes(t, tensor, "a place that a convolution looks at");
-    for (let axis = 2; axis < x.shape.length; axis++) {
-      t.fix(t.ids(x, axis), "a spatial position under a convolution");
-      t.fix(t.ids(w, axis), "a kernel position");
-      t.fix(t.ids(y, axis), "a spatial position of a convolution");
-    }
+    fixPositions(t, x, w, y);
   },
 
-  shrink(context) {
-    const { group } = context.attrs;
-    const [x, w] = context.inputs;
-    if (group === 1 || !x || !w) return {};
-    const value = context.shapeOf(x)[1] / context.shapeOf(w)[1];
-    return { attributes: new Map([["group", { kind: "int", value }]]) };
-  },
+  shrink: (context) => shrinkGroups(context, context.inputs[0], context.inputs[1]),
 
   moments: noMoments,
 

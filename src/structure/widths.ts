@@ -96,20 +96,16 @@ export function widthKeeper(
   const limits = widthLimits(structure, roundTo);
   const isCandidate = new Set(candidates);
   const carriers = structure.carriers.filter((unit) => isCandidate.has(unit));
-  const rank = new Map(candidates.map((unit, at) => [unit, at]));
-  /** The candidates along each axis that is rounded, the first ones first; the narrowest axes first. */
-  const rounded = [...limits.entries()]
-    .filter(([, { rounding }]) => rounding !== 1)
-    .sort(([a, one], [b, other]) => one.width - other.width || a - b)
-    .map(([axis, { counts }]) => ({
-      axis,
-      units: [...counts.keys()]
-        .filter((unit) => rank.has(unit))
-        .sort((a, b) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0)),
-    }));
   const limitsOf = new Map<number, number[]>();
   for (const [i, { counts }] of limits.entries())
     for (const unit of counts.keys()) limitsOf.set(unit, [...(limitsOf.get(unit) ?? []), i]);
+  const candidatesAlong = limits.map((): number[] => []);
+  for (const unit of candidates)
+    for (const i of limitsOf.get(unit) ?? []) candidatesAlong[i].push(unit);
+  /** The axes that are rounded, the narrowest first. */
+  const rounded = [...limits.keys()]
+    .filter((i) => limits[i].rounding !== 1)
+    .sort((a, b) => limits[a].width - limits[b].width || a - b);
 
   /** A removal that changes, with the width that it leaves of each axis. */
   const draftOf = (removed: Removed) => {
@@ -165,7 +161,8 @@ export function widthKeeper(
     widthFor: (width: number, below: number, above: number) => number,
   ): void => {
     const settled = new Set<number>();
-    for (const { axis, units } of rounded) {
+    for (const axis of rounded) {
+      const units = candidatesAlong[axis];
       const beside = draft.besides(axis);
       if (beside !== undefined) {
         const [below, above] = beside;
@@ -194,7 +191,7 @@ export function widthKeeper(
     }
   };
   const unroundedIn = ({ besides }: Draft): number =>
-    rounded.filter(({ axis }) => besides(axis) !== undefined).length;
+    rounded.filter((axis) => besides(axis) !== undefined).length;
 
   return {
     choose(count) {

@@ -70,7 +70,7 @@ export async function propose(
   };
   if (!isLearned(method)) {
     hooks.onPhase?.(`round ${round}: scoring`);
-    return ranked(model, structure, method.propose({ ...scored, budgets }), []);
+    return ranked(model, structure, method.propose(scored), []);
   }
   hooks.onPhase?.(`round ${round}: learning`);
   const proposal = await method.learn({

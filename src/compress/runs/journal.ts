@@ -23,16 +23,16 @@ const common = {
   entries: z.record(z.string(), z.unknown()),
 };
 const stored = z.discriminatedUnion("version", [
-  // Of version 0.1.0.
+  // Version 0.1.0 wrote this form.
   z.strictObject({ version: z.literal(1), ...common }),
   z.strictObject({
     version: z.literal(2),
     ...common,
-    /** Of what the run began with. */
+    /** Digests of what the run began with. */
     origin: digests,
-    /** Of what each piece of work left, by its name. */
+    /** Digests of what each piece of work left, by its name. */
     files: z.record(z.string(), digests),
-    /** Of all this. */
+    /** Digest of the whole record. */
     sha256: z.string(),
   }),
 ]);

@@ -35,7 +35,7 @@ export interface DamageOfPrunedOptions extends Pick<DamageOptions, "threads" | "
   readonly feeds?: readonly Feeds[];
   /** The least width that was allowed; default 1. */
   readonly minWidth?: number;
-  /** Of the random inputs. Default 0. */
+  /** Seed of the random inputs. Default 0. */
   readonly seed?: number;
 }
 
