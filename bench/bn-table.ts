@@ -7,12 +7,13 @@
  * streams may be pruned as well.
  */
 import { readFileSync } from "node:fs";
-import { prune } from "../src/compress/prune.ts";
-import { refitPruned } from "../src/compress/refit.ts";
 import { type Dataset, openDataset } from "../src/data/dataset.ts";
-import { evaluate } from "../src/measure/evaluate.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import { evaluate } from "../src/measure/evaluation/evaluate.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
+import { prune } from "../src/prune/prune.ts";
+import { refitPruned } from "../src/prune/refit.ts";
 
 const budgets = [0.77, 0.68, 0.58, 0.51];
 const preprocessing = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };

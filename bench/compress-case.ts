@@ -1,9 +1,9 @@
 /** @file The cases that a bench goes through, and a run that is begun, resumed or, where it is over, only read. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { CompressReport } from "../src/compress/compress-report.ts";
 import { type CompressRunRequest, compressRun } from "../src/compress/compress-run.ts";
-import { resumeRun } from "../src/compress/runs/resume-run.ts";
+import type { CompressReport } from "../src/compress/record/compress-report.ts";
+import { resumeRun } from "../src/compress/resume-run.ts";
 import { globMatcher } from "../src/ir/names.ts";
 import { writeReportHtml } from "../src/report/write.ts";
 

@@ -1,5 +1,5 @@
 /** @file The runs that `bench:compression` compares: networks, methods, targets, tolerances. */
-import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
+import type { CompressSettingsInput } from "../src/runs/settings/compress-settings.ts";
 
 /** One run. */
 export interface Case {
@@ -70,7 +70,9 @@ const equalOptions: Readonly<
 > = {
   resnet20: { vib: gatesOf("1000", "0.03"), rbp: gatesOf("1000", "0.03"), ...others },
   vgg16: {
-    ...{ vib: gatesOf("30", "0.03"), rbp: gatesOf("300", "0.1"), ...others },
+    vib: gatesOf("30", "0.03"),
+    rbp: gatesOf("300", "0.1"),
+    ...others,
     snr: { score: "snr-l2", rate: "0.0003", lambda: "0.001" },
   },
 };
@@ -92,18 +94,24 @@ function equalCases(
   const { file, images, batchSize, stages, last } = equalPlans[network];
   const learns = method !== "magnitude";
   return equalTargets[network].map((macs) => ({
-    ...{ name: `${network}-${method}-equal-${macs}`, network: file },
+    name: `${network}-${method}-equal-${macs}`,
+    network: file,
     settings: {
-      ...{ method, rounds: 1, epochs: learns ? last : stages + last, distills: true },
+      method,
+      rounds: 1,
+      epochs: learns ? last : stages + last,
+      distills: true,
       ...(learns && {
         methodOptions: {
           epochs: `${method === "rbp" ? 1 : stages}`,
           ...equalOptions[network][method],
         },
       }),
-      ...{ tuning: { ...tuning, batchSize, epochSamples: images }, targets: { macs } },
+      tuning: { ...tuning, batchSize, epochSamples: images },
+      targets: { macs },
       rules: anyWidth,
-      ...{ posteriorSamples: 0, benchSeconds: 2 },
+      posteriorSamples: 0,
+      benchSeconds: 2,
     },
   }));
 }
@@ -111,7 +119,9 @@ function equalCases(
 function casesOf(network: Network, method: Method): readonly Case[] {
   const learns = method === "importance" ? 1 : 0;
   const common = {
-    ...{ method, epochs: epochs - learns, distills: true },
+    method,
+    epochs: epochs - learns,
+    distills: true,
     tuning: { ...tuning, limit: limits[network] },
     rules: anyWidth,
     ...(learns > 0 && { methodOptions: { epochs: `${learns}`, rate: "0.001" } }),
@@ -119,11 +129,13 @@ function casesOf(network: Network, method: Method): readonly Case[] {
   const file = `akamaster_${network}_bn.onnx`;
   return [
     ...macsTargets.map((macs) => ({
-      ...{ name: targetCase(network, method, macs), network: file },
+      name: targetCase(network, method, macs),
+      network: file,
       settings: { ...common, targets: { macs }, rounds: 1 },
     })),
     ...tolerances.map((maxDrop) => ({
-      ...{ name: `${network}-${method}-drop-${maxDrop}`, network: file },
+      name: `${network}-${method}-drop-${maxDrop}`,
+      network: file,
       settings: { ...common, maxDrop, rounds: 3 },
     })),
   ];

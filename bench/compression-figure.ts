@@ -9,8 +9,8 @@ import { CustomChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TitleComponent } from "echarts/components";
 import { init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { compressReport } from "../src/compress/compress-report.ts";
-import { runPaths } from "../src/compress/runs/run-folder.ts";
+import { compressReport } from "../src/compress/record/compress-report.ts";
+import { runPaths } from "../src/runs/folder/run-folder.ts";
 import { macsTargets, methods, networks, targetCase } from "./compression-cases.ts";
 
 /** Of Okabe and Ito: told apart by colour-blind readers, and in grey by the symbols. */
@@ -71,39 +71,57 @@ function optionOf(
     textStyle: { fontFamily: "sans-serif" },
     legend: { top: 4, data: [...methods], icon: "inherit" },
     title: networks.map((name, panel) => ({
-      ...{ text: name, left: left + panel * (panelWidth + gap) + 8, top: 34 },
+      text: name,
+      left: left + panel * (panelWidth + gap) + 8,
+      top: 34,
       textStyle: { fontSize: 14 },
     })),
     grid: networks.map((_, panel) => ({
-      ...{ left: left + panel * (panelWidth + gap), width: panelWidth, top: 60, bottom: 50 },
+      left: left + panel * (panelWidth + gap),
+      width: panelWidth,
+      top: 60,
+      bottom: 50,
     })),
     xAxis: networks.map((_, gridIndex) => ({
-      ...{ ...axis, gridIndex, type: "value", inverse: true, min: 30, max: 100, nameGap: 28 },
+      ...axis,
+      gridIndex,
+      type: "value",
+      inverse: true,
+      min: 30,
+      max: 100,
+      nameGap: 28,
       axisLine: { onZero: false },
       position: "bottom",
       name: "multiply-accumulates left (%)",
     })),
     yAxis: networks.map((_, gridIndex) => ({
-      ...{
-        ...axis,
-        gridIndex,
-        type: "value",
-        inverse: true,
-        min: least,
-        max: most,
-        position: "left",
-      },
-      ...{ interval: 3, axisLine: { onZero: false } },
+      ...axis,
+      gridIndex,
+      type: "value",
+      inverse: true,
+      min: least,
+      max: most,
+      position: "left",
+      interval: 3,
+      axisLine: { onZero: false },
       ...(gridIndex === 0 && { name: "drop of top-1 on test (points)", nameGap: 36 }),
     })),
     series: curves.flatMap(({ panel, method, points: own }) => [
       {
-        ...{ type: "line", name: method, xAxisIndex: panel, yAxisIndex: panel, symbolSize: 8 },
-        ...{ ...looks[method], itemStyle: { color: looks[method].color } },
+        type: "line",
+        name: method,
+        xAxisIndex: panel,
+        yAxisIndex: panel,
+        symbolSize: 8,
+        ...looks[method],
+        itemStyle: { color: looks[method].color },
         data: own.map(([macs, drop]) => [macs, drop]),
       },
       {
-        ...{ type: "custom", xAxisIndex: panel, yAxisIndex: panel, renderItem: interval },
+        type: "custom",
+        xAxisIndex: panel,
+        yAxisIndex: panel,
+        renderItem: interval,
         itemStyle: { color: looks[method].color },
         data: own.map((point) => [...point]),
       },
@@ -115,10 +133,11 @@ function optionOf(
 const interval: CustomSeriesRenderItem = (_, api) => {
   const [x, low] = api.coord([api.value(0), api.value(2)]);
   const [, high] = api.coord([api.value(0), api.value(3)]);
+  const stroke = api.visual("color");
   return {
     type: "line",
     shape: { x1: x, y1: low, x2: x, y2: high },
-    style: { stroke: api.visual("color"), lineWidth: 1 },
+    style: { lineWidth: 1, ...(stroke !== undefined && { stroke }) },
   };
 };
 

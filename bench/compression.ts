@@ -8,7 +8,7 @@
  * the test file.
  */
 import { join } from "node:path";
-import type { CompressReport } from "../src/compress/compress-report.ts";
+import type { CompressReport } from "../src/compress/record/compress-report.ts";
 import { casesNamed, compressCase } from "./compress-case.ts";
 import { cases, cifarOptions } from "./compression-cases.ts";
 import { percent, tableHead, tableLine } from "./table-cells.ts";
@@ -20,8 +20,11 @@ async function main([folder, models, data, ...wanted]: readonly string[]): Promi
   console.log(tableHead(["case", "MACs", "params", ...measured]));
   for (const { name, network, settings } of casesNamed(cases, wanted)) {
     const report = await compressCase(name, {
-      ...{ network: join(models, network), data, dataOptions: cifarOptions },
-      ...{ run: join(folder, name), settings },
+      network: join(models, network),
+      data,
+      dataOptions: cifarOptions,
+      run: join(folder, name),
+      settings,
     });
     console.log(rowOf(name, report));
   }

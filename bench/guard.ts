@@ -27,12 +27,17 @@ async function main([count = "500"]: readonly string[]): Promise<void> {
   const runs = Number(count);
   if (!Number.isInteger(runs) || runs < 5) throw new Error("usage: npm run bench:guard [RUNS]");
   await print({
-    ...{ title: "top-1", scenarios, runs, simulate },
+    title: "top-1",
+    scenarios,
+    runs,
+    simulate,
     heads: ["n", "tolerance", "churn", "discordance"],
     cellsOf: (of) => [of.samples, points(of.maxDrop), of.churn, points(of.discordance)],
   });
   await print({
-    ...{ title: "mean IoU", scenarios: mapScenarios, runs: Math.round(0.4 * runs) },
+    title: "mean IoU",
+    scenarios: mapScenarios,
+    runs: Math.round(0.4 * runs),
     simulate: simulateMaps,
     heads: ["n", "tolerance", "harmed"],
     cellsOf: (of) => [of.samples, points(of.maxDrop), points(of.harmed)],

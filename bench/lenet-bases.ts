@@ -1,9 +1,9 @@
 /** @file LeNets that benches train from nothing, before they are compressed in several ways. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { resumeRun } from "../src/compress/runs/resume-run.ts";
-import { trainRun } from "../src/compress/training/train-run.ts";
-import type { TrainSettingsInput } from "../src/compress/training/train-settings.ts";
+import { resumeRun } from "../src/compress/resume-run.ts";
+import type { TrainSettingsInput } from "../src/runs/settings/train-settings.ts";
+import { trainRun } from "../src/runs/training/train-run.ts";
 
 /** A network that is trained from nothing. */
 export interface Base {
@@ -29,9 +29,14 @@ export const training = {
 
 export function baseOf(architecture: Architecture, data: DataName, seed: number): Base {
   return {
-    ...{ name: `${architecture}-${data}-${seed}`, architecture, data },
+    name: `${architecture}-${data}-${seed}`,
+    architecture,
+    data,
     settings: {
-      ...{ ...training, epochs: 20, schedule: "one-cycle", seed },
+      ...training,
+      epochs: 20,
+      schedule: "one-cycle",
+      seed,
       augment: { crop: 2, flip: false },
     },
   };

@@ -1,5 +1,5 @@
 /** @file The runs that `bench:lenets` compares: LeNets, methods, seeds, and what may remain or be lost. */
-import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
+import type { CompressSettingsInput } from "../src/runs/settings/compress-settings.ts";
 import {
   type Architecture,
   architectures,
@@ -73,8 +73,10 @@ function targetCases(base: Base, seed: number): readonly Case[] {
   const { inputs, units, rounds, learning, tuning, last } = plans[base.architecture];
   return methods.flatMap((method) => {
     const settings: CompressSettingsInput = {
-      ...{ ...planOf(method, learning, tuning, options[base.architecture]), rounds },
-      ...{ tuning: { ...training, temperature: 2, seed }, finalEpochs: last },
+      ...planOf(method, learning, tuning, options[base.architecture]),
+      rounds,
+      tuning: { ...training, temperature: 2, seed },
+      finalEpochs: last,
       rules: { roundTo: 1 },
     };
     return [
@@ -95,8 +97,11 @@ function tolerantCases(base: Base, seed: number): readonly Case[] {
   return methods.flatMap((method) =>
     tolerances.map((maxDrop) =>
       caseOf(base, method, `drop-${maxDrop}`, {
-        ...{ ...planOf(method, learning, tuning, tolerantOptions), rounds, maxDrop },
-        ...{ tuning: { ...training, learningRate: 0.0005, augment, seed }, selectsInputs: true },
+        ...planOf(method, learning, tuning, tolerantOptions),
+        rounds,
+        maxDrop,
+        tuning: { ...training, learningRate: 0.0005, augment, seed },
+        selectsInputs: true,
         rules: { roundTo: 1 },
       }),
     ),
@@ -112,7 +117,9 @@ function planOf(method: (typeof methods)[number], learning: number, tuning: numb
 
 function caseOf(base: Base, method: string, what: string, settings: CompressSettingsInput): Case {
   return {
-    ...{ name: `${base.name}-${method}-${what}`, base, method },
+    name: `${base.name}-${method}-${what}`,
+    base,
+    method,
     kind: `${base.architecture}-${base.data}-${method}-${what}`,
     settings: { ...settings, distills: true, posteriorSamples: 0, benchSeconds: 2 },
   };

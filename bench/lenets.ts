@@ -58,13 +58,21 @@ async function runCase(
   const network = await trainedBase(folder, data, base);
   const run = join(folder, name);
   const { baseline, result, latency, drop, groups, selected, asked } = await compressCase(name, {
-    ...{ network, data, run, settings },
+    network,
+    data,
+    run,
+    settings,
   });
   const model = await loadModel(join(run, "model.onnx"));
   const structure = structureOf(model.graph);
   return {
-    ...{ name, kind, errorBefore: 1 - (baseline.value ?? 0), error: 1 - (result.value ?? 0) },
-    ...{ macs: result.macs / baseline.macs, params: result.params, latency: latency.ratio },
+    name,
+    kind,
+    errorBefore: 1 - (baseline.value ?? 0),
+    error: 1 - (result.value ?? 0),
+    macs: result.macs / baseline.macs,
+    params: result.params,
+    latency: latency.ratio,
     flops: paperFlops(costOf(model.graph, structure.analysis.dims)),
     bytes: pack(model).bytes.length,
     // Inputs that layers select stand in brackets, before the widths.

@@ -7,8 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { prune } from "../src/compress/prune.ts";
 import { loadModel, saveModel } from "../src/files/model-file.ts";
+import { prune } from "../src/prune/prune.ts";
 import { graph, len, model, node, tensor, valueInfo } from "../test/support/protobuf.ts";
 
 /** Square layers, wide enough for 100 MB of weights. */

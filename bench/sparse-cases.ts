@@ -1,6 +1,6 @@
 /** @file The runs that `bench:sparse` compares: networks whose weights are thinned out one by one or in clusters. */
-import type { CompressSettingsInput } from "../src/compress/compress-settings.ts";
-import type { TrainSettingsInput } from "../src/compress/training/train-settings.ts";
+import type { CompressSettingsInput } from "../src/runs/settings/compress-settings.ts";
+import type { TrainSettingsInput } from "../src/runs/settings/train-settings.ts";
 import { equalPlans, tuning } from "./compression-cases.ts";
 import { type Base, baseOf, type DataName, dataNames, seeds, training } from "./lenet-bases.ts";
 
@@ -28,10 +28,14 @@ interface Variant {
 
 const structures = ["chain", "rows-columns", "grid", "neuron", "iid"] as const;
 const turbo = (structure: string): Variant => ({
-  ...{ name: `turbo-${structure}`, method: "turbo-vbi", options: { structure } },
+  name: `turbo-${structure}`,
+  method: "turbo-vbi",
+  options: { structure },
 });
 const others: readonly Variant[] = ["snr", "magnitude"].map((method) => ({
-  ...{ name: method, method, options: { level: "weights" } },
+  name: method,
+  method,
+  options: { level: "weights" },
 }));
 
 /** A LeNet-300-100 of 1.1 % error ends at the 1.9 % of published packs, a LeNet-5 below 1.0 %. */
@@ -134,7 +138,9 @@ function lenetCase(
   const network = baseOf(architecture, data, seed);
   const plan = plans[architecture];
   return {
-    ...{ name: `${network.name}-${variant.name}`, network, tolerance: tolerances[architecture] },
+    name: `${network.name}-${variant.name}`,
+    network,
+    tolerance: tolerances[architecture],
     kind: `${architecture}-${data}-${variant.name}`,
     settings: compressionOf(plan, variant, { ...training, temperature: 2, seed }),
     packTuning: { ...training, learningRate: 0.0005, epochs: packEpochs, seed },
@@ -147,7 +153,10 @@ function cifarCase(network: keyof typeof cifarPlans, variant: Variant): SparseCa
   const short = { ...tuning, batchSize, epochSamples: plan.images };
   const name = `${network}-cifar-${variant.name}`;
   return {
-    ...{ name, kind: name, network: file, tolerance: plan.tolerance },
+    name,
+    kind: name,
+    network: file,
+    tolerance: plan.tolerance,
     settings: compressionOf(plan, variant, short),
     packTuning: { ...short, learningRate: 0.001, epochs: 2 },
   };
@@ -161,14 +170,20 @@ function compressionOf(
   const learns = method !== "magnitude";
   const isTurbo = method === "turbo-vbi";
   return {
-    ...{ method, rounds, targets: { density }, distills: true, finalEpochs: last },
+    method,
+    rounds,
+    targets: { density },
+    distills: true,
+    finalEpochs: last,
     epochs: learns ? tuning : learning + tuning,
     methodOptions: {
       ...options,
       ...(isTurbo && { rounds: `${learning / 2}`, epochs: "2" }),
       ...(learns && !isTurbo && { epochs: `${learning}` }),
     },
-    ...{ tuning: trained, posteriorSamples: 0, benchSeconds: 1 },
+    tuning: trained,
+    posteriorSamples: 0,
+    benchSeconds: 1,
     rules: { roundTo: 1 },
   };
 }

@@ -14,16 +14,17 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { z } from "zod";
-import type { CompressReport } from "../src/compress/compress-report.ts";
 import type { CompressRunRequest } from "../src/compress/compress-run.ts";
 import { packWithin } from "../src/compress/packing/pack-within.ts";
-import { settingsOf, trainOptionsOf } from "../src/compress/training/train-settings.ts";
+import type { CompressReport } from "../src/compress/record/compress-report.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { loadModel, writeAtomically } from "../src/files/model-file.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../src/onnx/write.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { pack } from "../src/pack/pack.ts";
 import { unpack } from "../src/pack/unpack.ts";
+import { settingsOf, trainOptionsOf } from "../src/runs/settings/train-settings.ts";
 import { costOf } from "../src/structure/cost.ts";
 import { layerWeights, weightTotal } from "../src/structure/layer-weights.ts";
 import { paperFlops } from "../src/structure/paper-flops.ts";
@@ -116,7 +117,9 @@ async function runCase(places: Places, sparseCase: SparseCase): Promise<Row> {
     supports.reduce((sum, support) => sum + of(support), 0);
   const alive = supports.map(({ neurons, empty }) => neurons - empty);
   return {
-    ...{ name, kind, ...packed },
+    name,
+    kind,
+    ...packed,
     errorBefore: 1 - (baseline.value ?? 0),
     errorPruned: 1 - (result.value ?? 0),
     density: total(({ nonZero }) => nonZero) / weightTotal((await loadModel(network)).graph),
@@ -158,7 +161,8 @@ async function packedCase(
   const found = await packWithin(model, dataset, {
     // Drops are shares of few images: one that is as large as the tolerance must not fail by rounding.
     maxDrop: Math.max(leastDrop, tolerance - drop + 1e-9),
-    ...{ batchSize: 1000, threads: 1 },
+    batchSize: 1000,
+    threads: 1,
     tuning: trainOptionsOf(settingsOf(packTuning), dataset, original.graph),
     onCandidate: ({ bits, isTuned, drop: own, isWithin }) =>
       console.error(
@@ -166,8 +170,10 @@ async function packedCase(
       ),
   });
   const own: PackRecord = {
-    ...{ bytes: found.packed.bytes.length, bytesAt8: pack(model).bytes.length },
-    ...{ bits: found.bits ?? null, error: 1 - found.result.value },
+    bytes: found.packed.bytes.length,
+    bytesAt8: pack(model).bytes.length,
+    bits: found.bits ?? null,
+    error: 1 - found.result.value,
   };
   await writeAtomically(`${run}.esp`, [found.packed.bytes]);
   await writeAtomically(record, [Buffer.from(`${JSON.stringify(own)}\n`)]);

@@ -26,9 +26,9 @@ import { spreadRate } from "../src/methods/variational/variational-training.ts";
 import { type Structure, structureOf } from "../src/structure/units.ts";
 import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
-import { labels } from "../src/train/objectives.ts";
-import { adam, sgd, withScalar } from "../src/train/optimizers.ts";
-import { buildStep, type StepOptions, type TrainingStep } from "../src/train/step.ts";
+import { labels } from "../src/train/step/objectives.ts";
+import { adam, sgd, withScalar } from "../src/train/step/optimizers.ts";
+import { buildStep, type StepOptions, type TrainingStep } from "../src/train/step/step.ts";
 
 /** A way to train a network. */
 export interface Form {
@@ -58,7 +58,8 @@ export function formsOf(
     priorOf: (weight: W) => Prior,
   ) =>
     buildStep(noisy.graph, {
-      ...{ ...shared, ...bayesian },
+      ...shared,
+      ...bayesian,
       objective: freeEnergyOf(task, (step) => emitTotalKl(step, weights, noisy, priorOf)),
       groups: [
         ...noisy.fixed.map((match) => ({ match, isFrozen: true })),
@@ -80,8 +81,7 @@ export function formsOf(
     },
     {
       name: "plain, Adam, frozen statistics",
-      build: () =>
-        buildStep(graph, { ...{ ...shared, ...bayesian }, objective: task, optimizer: adam() }),
+      build: () => buildStep(graph, { ...shared, ...bayesian, objective: task, optimizer: adam() }),
     },
     {
       name: "`vib`",
@@ -91,7 +91,8 @@ export function formsOf(
         const weights = ({ units }: { readonly units: Int32Array }) =>
           new Float64Array(units.length).fill(1);
         return buildStep(noisy.graph, {
-          ...{ ...shared, ...bayesian },
+          ...shared,
+          ...bayesian,
           objective: freeEnergy(task, noisy, { gates, weights }, "gaussian"),
           groups: [{ match: `${noisy.prefix}*`, decay: 0, rateFactor: 10 }],
         });

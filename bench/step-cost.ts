@@ -10,13 +10,13 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { loadModel } from "../src/files/model-file.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { median, ratioOfMedians } from "../src/measure/statistics.ts";
+import { median, ratioOfMedians } from "../src/measure/statistics/statistics.ts";
 import { buildNetwork } from "../src/models/registry.ts";
 import { findBlockSize } from "../src/runtime/block-size.ts";
 import { openTrainer, type Trainer } from "../src/runtime/trainer.ts";
 import { structureOf } from "../src/structure/units.ts";
 import type { HostTensor } from "../src/tensor/host-tensor.ts";
-import { emitStep } from "../src/train/provider-form.ts";
+import { emitStep } from "../src/train/network/provider-form.ts";
 import { peakBytes } from "./peers/machine.ts";
 import { batchOf, type Form, formsOf } from "./step-cost-forms.ts";
 
@@ -40,7 +40,10 @@ const { values: args } = parseArgs({
   options: {
     network: { type: "string", multiple: true },
     only: { type: "string", multiple: true },
-    ...{ resnet: text, vgg: text, seconds: text, measure: text },
+    resnet: text,
+    vgg: text,
+    seconds: text,
+    measure: text,
     memory: { type: "boolean" },
   },
 });
@@ -52,7 +55,9 @@ const cases: readonly Case[] = [
   fromFile("ResNet-20", args.resnet ?? "akamaster_resnet20_bn.onnx", 64, 50_000),
   fromFile("VGG-16-BN", args.vgg ?? "vgg16bn_cifar10.onnx", 64, 50_000),
   {
-    ...{ name: "U-Net", batch: 8, samples: 398 },
+    name: "U-Net",
+    batch: 8,
+    samples: 398,
     load: async () => buildNetwork("unet", { seed: 1, width: 32, size: [128, 128] }),
   },
 ];

@@ -6,11 +6,12 @@
  */
 import { basename } from "node:path";
 import { loadModel } from "../src/files/model-file.ts";
-import { median } from "../src/measure/statistics.ts";
+import { median } from "../src/measure/statistics/statistics.ts";
 import { architectures, buildNetwork } from "../src/models/registry.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
 import { pack } from "../src/pack/pack.ts";
 import { unpack } from "../src/unpack.ts";
 import { chromiumPath } from "../test/chromium.ts";

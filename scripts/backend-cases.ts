@@ -3,10 +3,10 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { defaultLimits } from "../src/onnx/limits.ts";
-import type { Model } from "../src/onnx/read.ts";
-import { readTensor } from "../src/onnx/tensor-proto.ts";
-import type { Feeds } from "../src/runtime/session.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readTensor } from "../src/onnx/parts/tensor-proto.ts";
+import { defaultLimits } from "../src/onnx/protobuf/limits.ts";
+import type { Feeds } from "../src/runtime/values.ts";
 import { bitsOf } from "../src/tensor/dtype.ts";
 import { bytesOf, type HostTensor, isStrings, toNumbers } from "../src/tensor/host-tensor.ts";
 

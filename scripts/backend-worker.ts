@@ -1,11 +1,13 @@
 /** @file The process behind `backend-runner.ts`: reads, writes, runs and compares one model at a time. */
 import { readFileSync } from "node:fs";
 import { EspalierError } from "../src/errors.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../src/onnx/write.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { operatorOf } from "../src/ops/index.ts";
-import { type Feeds, withSession } from "../src/runtime/session.ts";
+import { withSession } from "../src/runtime/session.ts";
+import type { Feeds } from "../src/runtime/values.ts";
 import { difference, feedsOf, type Recording, recordingOf } from "./backend-cases.ts";
 import type { RunOutcome } from "./backend-runner.ts";
 

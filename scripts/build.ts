@@ -42,7 +42,7 @@ function readableByOldCompilers(declarations: string): string {
     .replaceAll(/\b(\w+Array)<ArrayBufferLike>/g, "$1");
 }
 
-/** Puts what `src/report/chart-library.ts` takes of Apache ECharts into the file of that name. */
+/** Puts what `src/report/page/chart-library.ts` takes of Apache ECharts into the file of that name. */
 async function bundleCharts(): Promise<void> {
   await build({
     configFile: false,
@@ -53,7 +53,7 @@ async function bundleCharts(): Promise<void> {
       emptyOutDir: false,
       target: "es2022",
       lib: {
-        entry: join(root, "src/report/chart-library.ts"),
+        entry: join(root, "src/report/page/chart-library.ts"),
         formats: ["es"],
         fileName: "chart-library",
       },

@@ -6,9 +6,10 @@
 import { readFileSync } from "node:fs";
 import { EspalierError } from "../src/errors.ts";
 import type { TensorType } from "../src/ir/graph.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { inferTypes } from "../src/ops/infer.ts";
-import type { Feeds } from "../src/runtime/session.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { inferTypes } from "../src/ops/passes/infer.ts";
+import type { Feeds } from "../src/runtime/values.ts";
 import { analyze } from "../src/structure/analysis.ts";
 import { isFloat } from "../src/tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../src/tensor/host-tensor.ts";

@@ -6,10 +6,10 @@
 import { mkdir } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
-import { stepOf } from "../src/cli/follow.ts";
-import { processIo } from "../src/cli/io.ts";
-import { newProgress } from "../src/cli/progress.ts";
-import { drawTable } from "../src/cli/table.ts";
+import { stepOf } from "../src/cli/commands/follow.ts";
+import { processIo } from "../src/cli/terminal/io.ts";
+import { newProgress } from "../src/cli/terminal/progress.ts";
+import { drawTable } from "../src/cli/terminal/table.ts";
 import {
   bench,
   concatBytes,
@@ -33,7 +33,7 @@ import {
 } from "../src/index.ts";
 import { inPercent } from "../src/measure/words.ts";
 import { Layers } from "../src/models/layers.ts";
-import { formatBytes, formatInteger, formatMs } from "../src/report/text.ts";
+import { formatBytes, formatInteger, formatMs } from "../src/report/page/text.ts";
 
 /** Images that the network is trained on, once; and the pruned network after that. */
 const images = { training: 30_000, tuning: 10_000 };
@@ -77,7 +77,10 @@ async function trained(
   learningRate: number,
 ): Promise<TrainedNetwork> {
   const { final } = await train(source, data, {
-    ...{ epochs: 1, limit, learningRate, seed },
+    epochs: 1,
+    limit,
+    learningRate,
+    seed,
     optimizer: optimizers.sgd({ nesterov: true, decay: 1e-4 }),
     schedule: schedules.oneCycle({ peakAt: 0.2 }),
     checksMemorisation: false,

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { errorCodes } from "../src/errors.ts";
 import { allMethods } from "../src/methods/learned-registry.ts";
 import { operators } from "../src/ops/index.ts";
-import { noMacs, type Operator } from "../src/ops/operator.ts";
+import { noMacs, type Operator } from "../src/ops/operator/operator.ts";
 
 const notice =
   "<!-- Written by `npm run docs` from the code; a test fails when it is stale. Do not edit. -->";

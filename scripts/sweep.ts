@@ -7,11 +7,11 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { prune } from "../src/compress/prune.ts";
-import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { EspalierError } from "../src/errors.ts";
 import { loadModel, saveModel } from "../src/files/model-file.ts";
-import { randomFeeds } from "../src/measure/feeds.ts";
+import { randomFeeds } from "../src/measure/inputs/feeds.ts";
+import { prune } from "../src/prune/prune.ts";
+import { verifyPruned } from "../src/prune/verify.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { inspect } from "../src/structure/inspect.ts";
 

@@ -7,13 +7,13 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { prune } from "../src/compress/prune.ts";
-import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { type Constant, constantOf, type Graph, type Node } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
-import { inferTypes } from "../src/ops/infer.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
+import { inferTypes } from "../src/ops/passes/infer.ts";
+import { prune } from "../src/prune/prune.ts";
+import { verifyPruned } from "../src/prune/verify.ts";
 import { inspect } from "../src/structure/inspect.ts";
 import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";

@@ -53,10 +53,10 @@ export type ErrorCode = keyof typeof errorCodes;
 /** What an error carries besides its sentence. */
 export interface ErrorDetails {
   /** What the user can do about it, as one sentence. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** The facts behind the message (node, tensor, expected, got, ...), for programs. */
-  readonly data?: Readonly<Record<string, unknown>>;
-  readonly cause?: unknown;
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+  readonly cause?: unknown | undefined;
 }
 
 /** The base of all errors that a user's input, data or machine can cause. */

@@ -15,21 +15,10 @@
  */
 
 export { defineConfig, type EspalierConfig, type FlagValue } from "./cli/config.ts";
-export type { CompressReport } from "./compress/compress-report.ts";
 export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
-export type { CompressSettings, CompressSettingsInput } from "./compress/compress-settings.ts";
-export type { CustomMetric, CustomParts } from "./compress/custom.ts";
-export {
-  type CompressionPlan,
-  type PlanRequest,
-  planCompression,
-} from "./compress/dry-run/dry-run.ts";
-export {
-  type LatencyTarget,
-  type MeasuredLatency,
-  type PrunedToLatency,
-  pruneToLatency,
-} from "./compress/latency.ts";
+export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
+export type { CompressionPlan } from "./compress/dry-run/compression-plan.ts";
+export { type PlanRequest, planCompression } from "./compress/dry-run/dry-run.ts";
 export type { MeasuredPack } from "./compress/packing/measured-pack.ts";
 export {
   type PackedTuned,
@@ -43,27 +32,8 @@ export {
   packWithin,
 } from "./compress/packing/pack-within.ts";
 export { posteriorTolerances } from "./compress/packing/posterior-tolerances.ts";
-export { type RefitPrunedOptions, refitPruned } from "./compress/refit.ts";
-export {
-  type EvaluateRunOptions,
-  evaluateRun,
-  type RunEvaluation,
-} from "./compress/runs/evaluate-run.ts";
-export { type ResumeOptions, type RunReport, resumeRun } from "./compress/runs/resume-run.ts";
-export type { RunHooks } from "./compress/runs/run-hooks.ts";
-export {
-  type GroupSensitivity,
-  type Sensitivity,
-  type SensitivityOptions,
-  type SensitivityPoint,
-  type SensitivityProgress,
-  sensitivity,
-} from "./compress/sensitivity/sensitivity.ts";
-export type { TrainReport } from "./compress/training/train-report.ts";
-export { type TrainRunRequest, trainRun } from "./compress/training/train-run.ts";
-export type { TrainSettings, TrainSettingsInput } from "./compress/training/train-settings.ts";
-export { type Damage, damageOfPruned } from "./compress/verify/damage.ts";
-export { verifyFiles, verifyPruned } from "./compress/verify/verify.ts";
+export type { CompressReport } from "./compress/record/compress-report.ts";
+export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export {
   type RunCheck,
   type RunVerification,
@@ -82,7 +52,35 @@ export { type LoadOptions, loadModel, saveModel } from "./files/model-file.ts";
 export { loadPlan, planPathFor, savePruned } from "./files/plan-file.ts";
 /** Losses as graph functions, for objectives of one's own. */
 export * as losses from "./grad/losses.ts";
-export type { AnswerOptions } from "./measure/answers.ts";
+export type { Verification, VerificationCheck, VerifyOptions } from "./measure/equality/compare.ts";
+export type { AnswerOptions } from "./measure/evaluation/answers.ts";
+export {
+  type EvaluateOptions,
+  type Evaluation,
+  evaluate,
+  evaluateClasses,
+  evaluateMaps,
+  type LabelledEvaluation,
+} from "./measure/evaluation/evaluate.ts";
+export type { EvaluateProgress, ExamineOptions } from "./measure/evaluation/options.ts";
+export type { Predictions } from "./measure/evaluation/predictions.ts";
+export type {
+  ClassOverlap,
+  MapPredictions,
+  SegmentationEvaluation,
+} from "./measure/evaluation/segmentation.ts";
+export type {
+  OutputErrors,
+  OutputSimilarity,
+  SimilarityEvaluation,
+} from "./measure/evaluation/similarity.ts";
+export type { ClassCount, ClassificationEvaluation } from "./measure/evaluation/tally.ts";
+export type {
+  SelectiveAccuracy,
+  Uncertainty,
+  UncertaintyChange,
+} from "./measure/evaluation/uncertainty.ts";
+export { type DataFeedOptions, dataFeeds } from "./measure/inputs/data-feeds.ts";
 export {
   type BenchModel,
   type BenchOptions,
@@ -90,20 +88,8 @@ export {
   bench,
   type Latency,
   type LatencyRatio,
-} from "./measure/bench.ts";
-export type { Verification, VerificationCheck, VerifyOptions } from "./measure/compare.ts";
-export { type DataFeedOptions, dataFeeds } from "./measure/data-feeds.ts";
-export {
-  type EvaluateOptions,
-  type EvaluateProgress,
-  type Evaluation,
-  type ExamineOptions,
-  evaluate,
-  evaluateClasses,
-  evaluateMaps,
-  type LabelledEvaluation,
-} from "./measure/evaluate.ts";
-export { uncertaintyChange, uncertaintyOf } from "./measure/outcome-uncertainty.ts";
+} from "./measure/latency/bench.ts";
+export { uncertaintyChange, uncertaintyOf } from "./measure/outcomes/outcome-uncertainty.ts";
 export {
   type DropOptions,
   examine,
@@ -112,51 +98,56 @@ export {
   type Outcomes,
   type PairedDrop,
   pairedDrop,
-} from "./measure/outcomes.ts";
-export { loadOutcomes, saveOutcomes } from "./measure/outcomes-file.ts";
-export { type LabellingOptions, withLabelsFrom } from "./measure/pseudo-labels.ts";
-export { withAnswersFrom } from "./measure/pseudo-outputs.ts";
-export type {
-  ClassOverlap,
-  MapPredictions,
-  SegmentationEvaluation,
-} from "./measure/segmentation.ts";
-export type {
-  OutputErrors,
-  OutputSimilarity,
-  SimilarityEvaluation,
-} from "./measure/similarity.ts";
-export type { Estimate, Interval } from "./measure/statistics.ts";
-export type { ClassCount, ClassificationEvaluation, Predictions } from "./measure/tally.ts";
-export type {
-  SelectiveAccuracy,
-  Uncertainty,
-  UncertaintyChange,
-} from "./measure/uncertainty.ts";
+} from "./measure/outcomes/outcomes.ts";
+export { loadOutcomes, saveOutcomes } from "./measure/outcomes/outcomes-file.ts";
+export type { Estimate, Interval } from "./measure/statistics/statistics.ts";
+export { type LabellingOptions, withLabelsFrom } from "./measure/unlabelled/pseudo-labels.ts";
+export { withAnswersFrom } from "./measure/unlabelled/pseudo-outputs.ts";
+export { type Damage, damageOfPruned } from "./prune/damage.ts";
 export {
-  type Feeds,
-  type ModelSource,
-  openSession,
-  type Session,
-  type SessionOptions,
-  withSession,
-} from "./runtime/session.ts";
+  type LatencyTarget,
+  type MeasuredLatency,
+  type PrunedToLatency,
+  pruneToLatency,
+} from "./prune/latency.ts";
+export { type RefitPrunedOptions, refitPruned } from "./prune/refit.ts";
+export {
+  type GroupSensitivity,
+  type Sensitivity,
+  type SensitivityOptions,
+  type SensitivityPoint,
+  type SensitivityProgress,
+  sensitivity,
+} from "./prune/sensitivity.ts";
+export { verifyFiles, verifyPruned } from "./prune/verify.ts";
+export {
+  type EvaluateRunOptions,
+  evaluateRun,
+  type RunEvaluation,
+} from "./runs/evaluate-run.ts";
+export type { RunHooks } from "./runs/folder/run-hooks.ts";
+export type { CompressSettings, CompressSettingsInput } from "./runs/settings/compress-settings.ts";
+export type { TrainSettings, TrainSettingsInput } from "./runs/settings/train-settings.ts";
+export type { TrainReport } from "./runs/training/train-report.ts";
+export { type TrainRunRequest, trainRun } from "./runs/training/train-run.ts";
+export { openSession, type Session, type SessionOptions, withSession } from "./runtime/session.ts";
 export { isolated } from "./runtime/shared-host.ts";
-export type { EpochRecord, Score } from "./train/checkpoint.ts";
-export type { Evaluator } from "./train/evaluation.ts";
-export type { TrainedNetwork, TrainSource } from "./train/network.ts";
-/** What a step minimises. */
-export * as objectives from "./train/objectives.ts";
-/** How a step changes the parameters. */
-export * as optimizers from "./train/optimizers.ts";
+export type { Feeds, ModelSource } from "./runtime/values.ts";
+export type { EpochRecord, Score } from "./train/loop/checkpoint.ts";
 export type {
   CheckpointOptions,
+  Evaluator,
   TrainOptions,
   TrainProgress,
   TrainResult,
-} from "./train/options.ts";
-export type { ParameterGroup } from "./train/parameters.ts";
-export { type RecalibrateOptions, recalibrate } from "./train/recalibrate.ts";
+} from "./train/loop/options.ts";
+export { type RecalibrateOptions, recalibrate } from "./train/loop/recalibrate.ts";
+export { train } from "./train/loop/train.ts";
+export type { TrainedNetwork, TrainSource } from "./train/network/network.ts";
+export type { ParameterGroup } from "./train/network/parameters.ts";
+/** What a step minimises. */
+export * as objectives from "./train/step/objectives.ts";
+/** How a step changes the parameters. */
+export * as optimizers from "./train/step/optimizers.ts";
 /** How the learning rate changes from step to step. */
-export * as schedules from "./train/schedules.ts";
-export { train } from "./train/train.ts";
+export * as schedules from "./train/step/schedules.ts";

@@ -7,6 +7,7 @@
  * if (!ok || body === null) throw new Error("there is no pack");
  * const session = await InferenceSession.create(await unpack(body));
  */
-export type { ByteStream, PackSource } from "./pack/source.ts";
+
+export { UnpackError, type UnpackErrorCode } from "./pack/coding/unpack-error.ts";
+export type { ByteStream, PackSource } from "./pack/file/source.ts";
 export { type UnpackOptions, unpack, unpackPieces } from "./pack/unpack.ts";
-export { UnpackError, type UnpackErrorCode } from "./pack/unpack-error.ts";

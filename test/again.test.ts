@@ -5,17 +5,17 @@ import {
   type Flags as CompressFlags,
   compressCommand,
   requestOf as compressRequest,
-} from "../src/cli/compress.ts";
-import { processIo } from "../src/cli/io.ts";
+} from "../src/cli/commands/compress.ts";
 import {
   type Flags as TrainFlags,
   trainCommand,
   requestOf as trainRequest,
-} from "../src/cli/train.ts";
-import { compressSettings } from "../src/compress/compress-settings.ts";
-import type { CompressConfig, TrainConfig } from "../src/compress/runs/run-folder.ts";
-import { trainSettings } from "../src/compress/training/train-settings.ts";
+} from "../src/cli/commands/train.ts";
+import { processIo } from "../src/cli/terminal/io.ts";
 import { commandAgain } from "../src/report/again.ts";
+import type { CompressConfig, TrainConfig } from "../src/runs/folder/run-folder.ts";
+import { compressSettings } from "../src/runs/settings/compress-settings.ts";
+import { trainSettings } from "../src/runs/settings/train-settings.ts";
 
 const io = processIo(new AbortController().signal);
 const common = { version: 1, versions: {}, network: "net.onnx", externalData: false } as const;

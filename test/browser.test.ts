@@ -4,7 +4,7 @@ import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import * as core from "../src/core.ts";
-import { chromiumPath } from "./chromium.ts";
+import { chromiumPath, launchOptions } from "./chromium.ts";
 import { residualNetwork } from "./residual-network.ts";
 import { smoothNetwork } from "./smooth-network.ts";
 import { functions } from "./support/elementary-functions.ts";
@@ -54,7 +54,7 @@ describe.skipIf(chromiumPath === undefined)(
 
     beforeAll(async () => {
       script = await bundle("src/core.ts");
-      browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+      browser = await chromium.launch(launchOptions);
     }, 60_000);
     afterAll(() => browser?.close());
 

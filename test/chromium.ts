@@ -10,3 +10,9 @@ const candidates = [
 export const chromiumPath: string | undefined = candidates.find(
   (path) => path !== undefined && existsSync(path),
 );
+
+/** How tests start it. */
+export const launchOptions = {
+  args: ["--no-sandbox"],
+  ...(chromiumPath !== undefined && { executablePath: chromiumPath }),
+};

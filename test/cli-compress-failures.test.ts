@@ -4,9 +4,9 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { journalText } from "../src/compress/runs/journal.ts";
-import { runPaths } from "../src/compress/runs/run-folder.ts";
 import { fileDigest } from "../src/files/file-digest.ts";
+import { journalText } from "../src/runs/folder/journal.ts";
+import { runPaths } from "../src/runs/folder/run-folder.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { idxFile } from "./data-files.ts";
 import { makeWorkplace, type Workplace } from "./support/small-cnn.ts";
@@ -271,8 +271,10 @@ describe("data", () => {
     const { exitCode, err } = await espalier(compress(run, data, ["--temperature", "2"]));
     expect(exitCode, err).toBe(0);
     expect(await reportOf(run)).toMatchObject({
-      ...{ metric: "agreement", hasLabels: false },
-      ...{ baseline: { value: 1 }, drop: { certified: true } },
+      metric: "agreement",
+      hasLabels: false,
+      baseline: { value: 1 },
+      drop: { certified: true },
     });
     expect((await espalier(["verify", run])).exitCode).toBe(0);
   });
@@ -338,7 +340,10 @@ describe("tuning that diverges", () => {
     expect([chosenRound, rounds.length]).toEqual([0, 1]);
     for (const attempt of rounds[0].attempts)
       expect(attempt).toMatchObject({
-        ...{ isAccepted: false, isDiverged: true, tuned: null, tuning: [] },
+        isAccepted: false,
+        isDiverged: true,
+        tuned: null,
+        tuning: [],
         reason: expect.stringMatching(/^fine-tuning diverged: Step \d+ \(epoch 1\): .* finite\.$/),
       });
     const [original, model] = await Promise.all([made.net, join(run, "model.onnx")].map(readAll));
@@ -428,7 +433,8 @@ describe("a tolerance", () => {
       /Not certified: a drop of accuracy of 0 points observed on 1 image of certify.*fewer than 6 images.* It would take about \d+ images/,
     );
     expect(await reportOf(run)).toMatchObject({
-      ...{ samples: { select: 1, certify: 1 }, drop: { certified: false } },
+      samples: { select: 1, certify: 1 },
+      drop: { certified: false },
       looks: [{ samples: 1, passed: false }],
     });
     expect((await espalier(["verify", run])).exitCode).toBe(0);

@@ -3,7 +3,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { concatBytes, writeModel } from "../src/onnx/write.ts";
+import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { espalier } from "./cli-io.ts";
 import { op, plainNetwork } from "./support/partly-normalized.ts";
 
@@ -21,7 +21,8 @@ it("warns of a network that is down to its floor, with figures in --json, and en
   const result = JSON.parse(out);
   expect(exitCode).toBe(3);
   expect(result).toMatchObject({
-    ...{ method: "magnitude", verification: { passed: true } },
+    method: "magnitude",
+    verification: { passed: true },
     damage: { isDestroyed: true, inputs: "random", samples: 8 },
   });
   expect(result.damage.atFloor.map(({ id }: { id: string }) => id)).toEqual(["conv1", "conv2"]);

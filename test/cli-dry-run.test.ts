@@ -46,12 +46,21 @@ it("counts what the run would do, and writes nothing", async () => {
   const macs = 64 * 300 + 300 * 100 + 100 * 4;
   expect(plan).toMatchObject({
     network: {
-      ...{ macs, params: macs + 404, units: 404, prunableUnits: 400, groups: 3, prunableGroups: 2 },
+      macs,
+      params: macs + 404,
+      units: 404,
+      prunableUnits: 400,
+      groups: 3,
+      prunableGroups: 2,
       fixed: [{ units: 4, groups: ["fc3"] }],
       least: { macs: (64 + 1 + 4) / macs },
     },
     data: {
-      ...{ path: data, format: "idx", labelKind: "classes", classes: 4, isHeldOut: false },
+      path: data,
+      format: "idx",
+      labelKind: "classes",
+      classes: 4,
+      isHeldOut: false,
       samples: { fit: 400, select: 20, certify: 60, test: 80 },
     },
     method: { name: "importance", trains: true },

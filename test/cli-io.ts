@@ -4,8 +4,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { onTestFinished } from "vitest";
-import type { Io } from "../src/cli/io.ts";
 import { main } from "../src/cli/program.ts";
+import type { Io } from "../src/cli/terminal/io.ts";
 
 /** What a command line did. */
 export interface Ran {

@@ -2,8 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { runPaths } from "../src/compress/runs/run-folder.ts";
 import { loadTensors } from "../src/files/tensor-file.ts";
+import { runPaths } from "../src/runs/folder/run-folder.ts";
 import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";

@@ -3,12 +3,12 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { compressRun } from "../src/compress/compress-run.ts";
 import { posteriorTolerances } from "../src/compress/packing/posterior-tolerances.ts";
-import { resumeRun } from "../src/compress/runs/resume-run.ts";
-import { roundPaths, runPaths } from "../src/compress/runs/run-folder.ts";
+import { resumeRun } from "../src/compress/resume-run.ts";
 import { verifyRun } from "../src/compress/verify/verify-run.ts";
 import { loadModel } from "../src/files/model-file.ts";
-import { uncertaintyOf } from "../src/measure/outcome-uncertainty.ts";
-import { loadOutcomes } from "../src/measure/outcomes-file.ts";
+import { uncertaintyOf } from "../src/measure/outcomes/outcome-uncertainty.ts";
+import { loadOutcomes } from "../src/measure/outcomes/outcomes-file.ts";
+import { roundPaths, runPaths } from "../src/runs/folder/run-folder.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { espalier } from "./cli-io.ts";
@@ -26,10 +26,18 @@ describe.each(["snr", "vib", "rbp", "turbo-vbi"])("a run of %s", (method) => {
     const stages = new Set<string>();
     const report = await compressRun(
       {
-        ...{ network: net, data, run },
+        network: net,
+        data,
+        run,
         settings: {
-          ...{ method, methodOptions: { epochs: "2" }, targets: { macs: 0.6 }, rounds: 1 },
-          ...{ epochs: 1, finalEpochs: 1, benchSeconds: 0.05, posteriorSamples: 6 },
+          method,
+          methodOptions: { epochs: "2" },
+          targets: { macs: 0.6 },
+          rounds: 1,
+          epochs: 1,
+          finalEpochs: 1,
+          benchSeconds: 0.05,
+          posteriorSamples: 6,
           tuning: { batchSize: 20, threads: 1 },
         },
       },
@@ -143,8 +151,11 @@ describe("learning in a run", () => {
       const stop = new AbortController();
       let epochs = 0;
       const settings = {
-        ...{ ...short, method: "vib", methodOptions: { epochs: "3", statistics: "batch" } },
-        ...{ posteriorSamples: 2, tuning },
+        ...short,
+        method: "vib",
+        methodOptions: { epochs: "3", statistics: "batch" },
+        posteriorSamples: 2,
+        tuning,
       };
       const hooks = {
         signal: stop.signal,
@@ -164,8 +175,12 @@ describe("learning in a run", () => {
     const { rounds, events } = whole;
     expect(events).toHaveLength(3);
     expect(events[1]).toMatchObject({
-      ...{ event: "epoch", round: 1, epoch: 2, phase: "learning" },
-      ...{ terms: { kl: expect.any(Number) }, select: { metric: "top1" } },
+      event: "epoch",
+      round: 1,
+      epoch: 2,
+      phase: "learning",
+      terms: { kl: expect.any(Number) },
+      select: { metric: "top1" },
       facts: { kl: expect.any(Number), "snr p50": expect.any(Number), "alive conv1": 8 },
     });
     expect(rounds[0].learning[1].select?.facts).toEqual(events[1].facts);
@@ -183,9 +198,14 @@ describe("learning in a run", () => {
     const { net, data, run } = await workplace();
     const strong = { lambda: "100000", "gate-rate": "0.02", warmup: "0" };
     const report = await compressRun({
-      ...{ network: net, data, run },
+      network: net,
+      data,
+      run,
       settings: {
-        ...{ ...short, method: "vib", methodOptions: { epochs: "9", ...strong }, tuning },
+        ...short,
+        method: "vib",
+        methodOptions: { epochs: "9", ...strong },
+        tuning,
         posteriorSamples: 0,
       },
     });

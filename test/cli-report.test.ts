@@ -2,29 +2,33 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { compressSettings } from "../src/compress/compress-settings.ts";
+import { saveTensors } from "../src/files/tensor-file.ts";
+import { drawReport } from "../src/report/draw.ts";
 import {
   type CompressConfig,
   createRun,
   runPaths,
   type TrainConfig,
   writeReport,
-} from "../src/compress/runs/run-folder.ts";
-import type { TrainReport } from "../src/compress/training/train-report.ts";
-import { settingsOf } from "../src/compress/training/train-settings.ts";
-import { saveTensors } from "../src/files/tensor-file.ts";
-import { drawReport } from "../src/report/draw.ts";
+} from "../src/runs/folder/run-folder.ts";
+import { compressSettings } from "../src/runs/settings/compress-settings.ts";
+import { settingsOf } from "../src/runs/settings/train-settings.ts";
+import type { TrainReport } from "../src/runs/training/train-report.ts";
 import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { cellExamples, uncertifiedReport } from "./reports.ts";
 
 const common = {
-  ...{ versions: { espalier: "0.1.0" }, network: "net.onnx", externalData: false },
+  versions: { espalier: "0.1.0" },
+  network: "net.onnx",
+  externalData: false,
   data: { path: "/data", digest: "00", options: {} },
 } as const;
 const compressConfig: CompressConfig = {
   version: 1,
-  ...{ ...common, command: "compress", hasLabels: true },
+  ...common,
+  command: "compress",
+  hasLabels: true,
   custom: { metric: null, hasObjective: false },
   settings: compressSettings.parse({ maxDrop: 0.005 }),
 };
@@ -72,7 +76,9 @@ describe("espalier report", () => {
     const config = JSON.parse(await readFile(runPaths(run).config, "utf8"));
     expect(await readFile(runPaths(run).html, "utf8")).toBe(
       drawReport(uncertifiedReport(), {
-        ...{ config, run: "run", data: "/data" },
+        config,
+        run: "run",
+        data: "/data",
         again: "espalier compress run/original.onnx --data /data --max-drop 0.005 -o run-again",
       }),
     );
@@ -83,13 +89,24 @@ describe("espalier report", () => {
     const settings = settingsOf({});
     const config: TrainConfig = {
       version: 1,
-      ...{ ...common, command: "train", hasTeacher: false, settings },
+      ...common,
+      command: "train",
+      hasTeacher: false,
+      settings,
     };
     await createRun(run, config, async () => {});
     const report: TrainReport = {
-      ...{ command: "train", network: "lenet5", seed: 0, epochs: 2, steps: 20, end: "early-stop" },
+      command: "train",
+      network: "lenet5",
+      seed: 0,
+      epochs: 2,
+      steps: 20,
+      end: "early-stop",
       history: [1, 2].map((epoch) => ({
-        ...{ epoch, step: 10 * epoch, rate: 0.01, loss: 1 / epoch },
+        epoch,
+        step: 10 * epoch,
+        rate: 0.01,
+        loss: 1 / epoch,
         select: { metric: "top1", value: 0.4 * epoch, loss: 1.1 / epoch },
       })),
       best: { epoch: 2, metric: "top1", value: 0.8, loss: 0.55 },
@@ -101,7 +118,8 @@ describe("espalier report", () => {
         samples: 500,
         ci95: [0.75, 0.82],
       },
-      ...{ sizeBytes: 248_026, warnings: ["the learning rate is <high>"] },
+      sizeBytes: 248_026,
+      warnings: ["the learning rate is <high>"],
     };
     await writeReport(run, report);
     expect(await espalier(["report", run])).toMatchObject({ exitCode: 0 });

@@ -28,7 +28,10 @@ it("measures each group, and says so in a table of 80 columns", async () => {
   expect(exitCode).toBe(0);
   const measured = json(out);
   expect(measured).toMatchObject({
-    ...{ method: "magnitude", metric: "top1", split: "test", samples: 80 },
+    method: "magnitude",
+    metric: "top1",
+    split: "test",
+    samples: 80,
     groups: [
       { id: "fc1", units: 300, prunableUnits: 300 },
       { id: "fc2", units: 100, prunableUnits: 100 },

@@ -59,8 +59,12 @@ describe("train", () => {
     );
     const report = json(out);
     expect(report).toMatchObject({
-      ...{ command: "train", network: "lenet-300-100", seed: 0 },
-      ...{ epochs: 2, steps: 40, end: "completed" },
+      command: "train",
+      network: "lenet-300-100",
+      seed: 0,
+      epochs: 2,
+      steps: 40,
+      end: "completed",
       history: [
         { epoch: 1, step: 20, select: { metric: "top1" } },
         { epoch: 2, step: 40, select: { metric: "top1" } },

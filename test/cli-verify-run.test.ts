@@ -2,12 +2,12 @@
 import { cp, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type CompressReport, compressReport } from "../src/compress/compress-report.ts";
 import { compressRun } from "../src/compress/compress-run.ts";
-import { readConfig } from "../src/compress/runs/run-folder.ts";
+import { type CompressReport, compressReport } from "../src/compress/record/compress-report.ts";
 import { figureChecks } from "../src/compress/verify/verify-run-figures.ts";
 import { EspalierError } from "../src/errors.ts";
 import { loadTensors, saveTensors } from "../src/files/tensor-file.ts";
+import { readConfig } from "../src/runs/folder/run-folder.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { makeWorkplace, type Workplace } from "./support/small-cnn.ts";
 
@@ -17,9 +17,15 @@ beforeAll(async () => {
   made = await makeWorkplace();
   const { net, data, run } = made;
   await compressRun({
-    ...{ network: net, data, run },
+    network: net,
+    data,
+    run,
     settings: {
-      ...{ method: "magnitude", maxDrop: 0.2, rounds: 2, epochs: 1, benchSeconds: 0.05 },
+      method: "magnitude",
+      maxDrop: 0.2,
+      rounds: 2,
+      epochs: 1,
+      benchSeconds: 0.05,
       tuning: { batchSize: 20, learningRate: 0.05, threads: 1 },
     },
   });

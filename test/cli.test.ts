@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { openDataset } from "../src/data/dataset.ts";
 import { saveModel } from "../src/files/model-file.ts";
-import { dataFeeds } from "../src/measure/data-feeds.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { writeModel } from "../src/onnx/write.ts";
+import { dataFeeds } from "../src/measure/inputs/data-feeds.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { writeModel } from "../src/onnx/writing/write.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { toNumbers } from "../src/tensor/host-tensor.ts";
 import { emptyFolder, espalier, startEspalier } from "./cli-io.ts";
@@ -219,7 +219,8 @@ describe("prune", () => {
 
     const dataset = await openDataset(data);
     const [feeds] = await dataFeeds(readModel(residualNetwork()).graph, dataset, {
-      ...{ count: 12, batchSize: 12 },
+      count: 12,
+      batchSize: 12,
     });
     const logits = async (path: string) => {
       const outputs = await withSession(await readFile(path), {}, (session) => session.run(feeds));

@@ -23,16 +23,18 @@ const places: readonly Place[] = [
   { file: "src/index.ts", entry: "index" },
   { file: "src/core.ts", entry: "core" },
   {
-    ...{ file: "src/unpack.ts", entry: "unpack" },
+    file: "src/unpack.ts",
+    entry: "unpack",
     given: "declare const InferenceSession: { create(file: Uint8Array): Promise<object> };",
   },
   {
-    ...{ file: "src/ir/builder.ts", entry: "core" },
+    file: "src/ir/builder.ts",
+    entry: "core",
     given: "declare const values: Float32Array;",
   },
   { file: "src/models/registry.ts", entry: "core" },
   { file: "src/cli/config.ts", entry: "index" },
-  { file: "src/compress/verify/verify.ts", entry: "index" },
+  { file: "src/prune/verify.ts", entry: "index" },
   { file: "README.md", entry: "index", given: "declare const file: Blob;" },
 ];
 
@@ -69,10 +71,13 @@ it("compile", async () => {
     const config = {
       extends: join(root, "tsconfig.json"),
       compilerOptions: {
-        ...{ lib: ["es2023", "dom"], typeRoots: [join(root, "node_modules/@types")] },
-        ...{ noUnusedLocals: false, rewriteRelativeImportExtensions: false },
+        lib: ["es2023", "dom"],
+        typeRoots: [join(root, "node_modules/@types")],
+        noUnusedLocals: false,
+        rewriteRelativeImportExtensions: false,
       },
-      ...{ files, include: [] },
+      files,
+      include: [],
     };
     await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
     const tsc = join(root, "node_modules/typescript/bin/tsc");

@@ -1,6 +1,7 @@
 /** @file What Espalier can't look into: bodies of If and Loop, unknown operators, open shapes. */
 import { describe, expect, test } from "vitest";
-import { type Model, readModel } from "../src/onnx/read.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
 import { type Structure, structureOf } from "../src/structure/units.ts";
 import { checkReplica, Net } from "./exporters.ts";
 import * as pb from "./support/protobuf.ts";

@@ -235,7 +235,8 @@ const replicas: readonly Replica[] = [
       const scores = net.relu(net.conv(dropped, 12, 5, { k: 1 }));
       return net.model(net.op("Flatten", [net.op("GlobalAveragePool", [scores])], { axis: 1 }));
     },
-    ...{ dims: { H: 32, W: 32 }, others: [{ N: 2, H: 48, W: 40 }] },
+    dims: { H: 32, W: 32 },
+    others: [{ N: 2, H: 48, W: 40 }],
   },
   {
     name: "VGG: AdaptiveAvgPool, Flatten by a fixed shape, fully connected layers",

@@ -6,13 +6,14 @@
  * the analysis was bound to.
  */
 import { expect } from "vitest";
-import { finishPruning, referenceFor } from "../src/compress/prune.ts";
 import { type AttributeValue, GraphBuilder } from "../src/ir/builder.ts";
-import { compareModels } from "../src/measure/compare.ts";
-import { randomFeeds } from "../src/measure/feeds.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import { compareModels } from "../src/measure/equality/compare.ts";
+import { randomFeeds } from "../src/measure/inputs/feeds.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
+import { finishPruning, referenceFor } from "../src/prune/prune.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { placesOf } from "../src/structure/places.ts";
 import { selectUnits } from "../src/structure/select.ts";

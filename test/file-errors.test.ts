@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fileError } from "../src/files/file-error.ts";
-import { readModel } from "../src/onnx/read.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
 import { pack } from "../src/pack/pack.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { residualNetwork } from "./residual-network.ts";

@@ -29,9 +29,14 @@ beforeAll(async () => {
   made = await makeWorkplace();
   const { net, data, run, folder } = made;
   const request = {
-    ...{ network: net, data },
+    network: net,
+    data,
     settings: {
-      ...{ method: "magnitude", maxDrop: 0.2, rounds: 2, epochs: 1, benchSeconds: 0.05 },
+      method: "magnitude",
+      maxDrop: 0.2,
+      rounds: 2,
+      epochs: 1,
+      benchSeconds: 0.05,
       tuning: { batchSize: 20, learningRate: 0.05, threads: 1 },
     },
   };

@@ -10,10 +10,10 @@ import { describe, expect, it } from "vitest";
 import { EspalierError } from "../src/errors.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import { verifyGraph } from "../src/ir/verify.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../src/onnx/write.ts";
-import { inferTypes } from "../src/ops/infer.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
+import { inferTypes } from "../src/ops/passes/infer.ts";
 import { randomOf } from "../src/tensor/random.ts";
 
 const mutationsPerModel = 10_000;

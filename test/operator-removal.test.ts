@@ -5,7 +5,7 @@
 import { expect, test } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/emit.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { maskReads } from "../src/structure/masks.ts";

@@ -7,9 +7,9 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { EChartsOption } from "echarts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readModel } from "../src/onnx/read.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
 import { pack } from "../src/pack/pack.ts";
-import { drawSvg } from "../src/report/chart-library.ts";
+import { drawSvg } from "../src/report/page/chart-library.ts";
 import { residualNetwork } from "./residual-network.ts";
 
 const root = resolve(import.meta.dirname, "..");

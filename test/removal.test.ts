@@ -6,9 +6,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Graph } from "../src/ir/graph.ts";
-import { differenceOf } from "../src/measure/compare.ts";
-import { randomFeeds } from "../src/measure/feeds.ts";
-import { emitModel } from "../src/onnx/emit.ts";
+import { differenceOf } from "../src/measure/equality/compare.ts";
+import { randomFeeds } from "../src/measure/inputs/feeds.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { maskReads } from "../src/structure/masks.ts";

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { drawReport } from "../src/report/draw.ts";
-import { chromiumPath } from "./chromium.ts";
+import { chromiumPath, launchOptions } from "./chromium.ts";
 import {
   cellExamples,
   certifiedReport,
@@ -31,7 +31,9 @@ const pages = {
     drawReport(
       { ...hostileReport(uncertifiedReport()), metric: hostileName },
       {
-        ...{ config: { [hostileName]: hostileName }, run: hostileName, data: hostileName },
+        config: { [hostileName]: hostileName },
+        run: hostileName,
+        data: hostileName,
         examples: cellExamples(2, 32),
       },
     ),
@@ -100,7 +102,7 @@ describe.skipIf(chromiumPath === undefined)(
       folder = await mkdtemp(join(tmpdir(), "espalier-report-"));
       for (const [name, draw] of Object.entries(pages))
         await writeFile(join(folder, `${name}.html`), draw());
-      browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+      browser = await chromium.launch(launchOptions);
     }, 60_000);
     afterAll(async () => {
       await browser?.close();

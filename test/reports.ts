@@ -3,9 +3,9 @@ import {
   type CompressReport,
   compressReport,
   type RoundRecord,
-} from "../src/compress/compress-report.ts";
-import { copyScript } from "../src/report/copy-script.ts";
-import type { Examples } from "../src/report/examples.ts";
+} from "../src/compress/record/compress-report.ts";
+import { copyScript } from "../src/report/page/copy-script.ts";
+import type { Examples } from "../src/report/sections/examples.ts";
 import { randomOf } from "../src/tensor/random.ts";
 
 function measuredOf(value: number, samples: number) {
@@ -24,8 +24,11 @@ function epochsOf(count: number, from: number, to: number, metric: string) {
     const share = 1 - Math.exp((-3 * (i + 1)) / count);
     const value = from + (to - from) * share + 0.003 * (random.uniform() - 0.5);
     return {
-      ...{ epoch: i + 1, step: 80 * (i + 1), rate: 0.01 * (1 - i / count) },
-      ...{ loss: 1.6 * (1 - value) + 0.02, accuracy: Math.min(1, value + 0.04) },
+      epoch: i + 1,
+      step: 80 * (i + 1),
+      rate: 0.01 * (1 - i / count),
+      loss: 1.6 * (1 - value) + 0.02,
+      accuracy: Math.min(1, value + 0.04),
       select: { metric, value, loss: 2 * (1 - value) },
     };
   });
@@ -50,25 +53,30 @@ function roundOf(
   const isAccepted = steps.some(({ reason }) => reason === undefined);
   const remainingOf = ({ macs }: Step) => ({ macs, params: 0.92 * macs });
   return {
-    ...{ round, isAccepted, remaining: remainingOf(steps[steps.length - 1]) },
+    round,
+    isAccepted,
+    remaining: remainingOf(steps[steps.length - 1]),
     attempts: steps.map((step) => ({
       units: Math.round(900 * (1 - step.macs)),
       remaining: remainingOf(step),
       removed: measuredOf(step.removed, task.samples),
       tuned: measuredOf(step.tuned, task.samples),
-      ...{ drop: start - step.tuned, upper: start - step.tuned + 0.008 },
+      drop: start - step.tuned,
+      upper: start - step.tuned + 0.008,
       tuning: epochsOf(6, step.removed, step.tuned, task.metric),
       verification: passed,
       isAccepted: step.reason === undefined,
       ...(step.reason !== undefined && { reason: step.reason }),
     })),
     search: [0.2, 0.1, 0.04, 0.02].map((away, i) => ({
-      ...{ units: 40 * (i + 1), macs: Math.min(1, steps[0].macs + away) },
+      units: 40 * (i + 1),
+      macs: Math.min(1, steps[0].macs + away),
       drop: start - steps[0].removed - 3 * away * (start - steps[0].removed),
     })),
     learning: epochsOf(4, start - 0.03, start - 0.01, task.metric),
     posterior: undefined,
-    ...{ notes: [], warnings: undefined },
+    notes: [],
+    warnings: undefined,
   } satisfies Record<keyof RoundRecord, unknown>;
 }
 
@@ -87,11 +95,9 @@ function binsOf(shift: number, samples: number) {
 function uncertaintyOfClasses() {
   const estimate = (value: number, half: number) => ({ value, ci95: [value - half, value + half] });
   const side = (value: number, nll: number) => ({
-    ...{
-      value: estimate(value, 0.013),
-      nll: estimate(nll, 0.04),
-      brier: estimate(nll / 2.6, 0.02),
-    },
+    value: estimate(value, 0.013),
+    nll: estimate(nll, 0.04),
+    brier: estimate(nll / 2.6, 0.02),
     ece: estimate(nll / 8, 0.01),
     selective: {
       coverage: [1, 0.9, 0.8, 0.7, 0.5].map((share) => ({
@@ -102,15 +108,16 @@ function uncertaintyOfClasses() {
     },
   });
   const change = (nll: number) => ({
-    ...{
-      value: estimate(-0.002, 0.0073),
-      nll: estimate(nll, 0.02),
-      brier: estimate(nll / 3, 0.01),
-    },
-    ...{ ece: estimate(nll / 8, 0.006), riskArea: estimate(nll / 30, 0.002) },
+    value: estimate(-0.002, 0.0073),
+    nll: estimate(nll, 0.02),
+    brier: estimate(nll / 3, 0.01),
+    ece: estimate(nll / 8, 0.006),
+    riskArea: estimate(nll / 30, 0.002),
   });
   return {
-    ...{ before: side(0.9293, 0.31), after: side(0.9273, 0.29), change: change(-0.02) },
+    before: side(0.9293, 0.31),
+    after: side(0.9273, 0.29),
+    change: change(-0.02),
     posterior: { draws: 20, figures: side(0.928, 0.24), change: change(-0.05) },
   };
 }
@@ -130,23 +137,45 @@ export function certifiedReport(): CompressReport {
   const widthOf = (i: number) => 16 * 2 ** Math.min(2, Math.floor(i / 18));
   const shareOf = (i: number) => 0.3 + 0.5 * Math.abs(Math.sin(i * 0.9));
   const text = {
-    ...{ command: "compress", version: 1, network: "models/akamaster_resnet56_bn.onnx" },
-    ...{ method: "importance", methodOptions: { initial: "l2", penalty: "0.0001" }, seed: 0 },
-    ...{ task: "classification", metric, hasLabels: true, classNames: cifar },
+    command: "compress",
+    version: 1,
+    network: "models/akamaster_resnet56_bn.onnx",
+    method: "importance",
+    methodOptions: { initial: "l2", penalty: "0.0001" },
+    seed: 0,
+    task: "classification",
+    metric,
+    hasLabels: true,
+    classNames: cifar,
     asked: { maxDrop: 0.01, confidence: 0.95 },
     samples: { fit: 41_667, select: 1000, certify: 2500, test: 1500 },
     baseline: {
-      ...{ value: 0.9293, ci95: [0.915, 0.941], loss: 0.31, samples: 1500, select },
-      ...{ macs: 125_485_696, params: 853_018, sizeBytes: 3_489_213, latencyMs: 5.83 },
+      value: 0.9293,
+      ci95: [0.915, 0.941],
+      loss: 0.31,
+      samples: 1500,
+      select,
+      macs: 125_485_696,
+      params: 853_018,
+      sizeBytes: 3_489_213,
+      latencyMs: 5.83,
     },
     result: {
-      ...{ value: 0.9273, ci95: [0.913, 0.939], loss: 0.29, samples: 1500 },
+      value: 0.9273,
+      ci95: [0.913, 0.939],
+      loss: 0.29,
+      samples: 1500,
       select: measuredOf(0.927, 1000),
-      ...{ macs: 58_978_277, params: 401_118, sizeBytes: 1_662_113, latencyMs: 3.07 },
+      macs: 58_978_277,
+      params: 401_118,
+      sizeBytes: 1_662_113,
+      latencyMs: 3.07,
     },
     latency: { ratio: 0.527, ci95: [0.518, 0.536], threads: 2, provider: "cpu" },
     drop: {
-      ...{ value: 0.002, ci95: [-0.0053, 0.0093], certified: true },
+      value: 0.002,
+      ci95: [-0.0053, 0.0093],
+      certified: true,
       words:
         "Certified with 95 % confidence: the drop of accuracy is at most 1 point (0.16 points observed on 2,500 images of certify, up to 0.83 points).",
     },
@@ -185,16 +214,20 @@ export function certifiedReport(): CompressReport {
     ],
     chosenRound: 3,
     outcome: {
-      ...{ isReached: true, isTimeSpent: false },
+      isReached: true,
+      isTimeSpent: false,
       words:
         "Certified with 95 % confidence: the drop of accuracy is at most 1 point (0.16 points observed on 2,500 images of certify, up to 0.83 points).",
     },
     groups: names.map((name, i) => ({
-      ...{ id: `g${i}`, layers: i % 18 === 0 ? [name, `${name}2`, `${name}3`] : [name] },
-      ...{ before: widthOf(i), after: Math.round(widthOf(i) * shareOf(i)) },
+      id: `g${i}`,
+      layers: i % 18 === 0 ? [name, `${name}2`, `${name}3`] : [name],
+      before: widthOf(i),
+      after: Math.round(widthOf(i) * shareOf(i)),
     })),
     layers: names.map((name, i) => ({
-      ...{ name, opType: "Conv" },
+      name,
+      opType: "Conv",
       before: { macs: 2_359_296, params: 9 * widthOf(i) ** 2 },
       after: {
         macs: Math.round(2_359_296 * shareOf(i) ** 2),
@@ -202,7 +235,8 @@ export function certifiedReport(): CompressReport {
       },
     })),
     packing: {
-      ...{ bytes: 352_418, bitsPerWeight: 7.03 },
+      bytes: 352_418,
+      bitsPerWeight: 7.03,
       parts: { structure: 3102, supports: 0, codes: 348_101.5, tables: 0, framing: 1214.5 },
       layers: names.map((name, i) => {
         const weights = Math.round(9 * (widthOf(i) * shareOf(i)) ** 2);
@@ -218,7 +252,10 @@ export function certifiedReport(): CompressReport {
     },
     uncertainty: uncertaintyOfClasses(),
     classes: cifar.map((name, label) => ({
-      ...{ label, name, samples: 150, before: 0.9 + 0.01 * (label % 7) },
+      label,
+      name,
+      samples: 150,
+      before: 0.9 + 0.01 * (label % 7),
       after: 0.9 + 0.01 * (label % 7) - 0.004 * ((label * 3) % 5) + 0.004,
     })),
     sensitivity: names.slice(0, 27).map((_, i) => ({
@@ -246,23 +283,45 @@ export function uncertifiedReport(): CompressReport {
   const widthOf = (i: number) => 32 * 2 ** Math.min(Math.floor(i / 2), 8 - Math.floor(i / 2));
   const shareOf = (i: number) => 0.35 + 0.06 * ((i * 5) % 9);
   const text = {
-    ...{ command: "compress", version: 1, network: "runs/unet-cells/model.onnx" },
-    ...{ method: "importance", methodOptions: {}, seed: 1 },
-    ...{ task: "segmentation", metric, hasLabels: true, classNames: ["background", "nucleus"] },
+    command: "compress",
+    version: 1,
+    network: "runs/unet-cells/model.onnx",
+    method: "importance",
+    methodOptions: {},
+    seed: 1,
+    task: "segmentation",
+    metric,
+    hasLabels: true,
+    classNames: ["background", "nucleus"],
     asked: { macs: 0.15, maxDrop: 0.005, confidence: 0.95 },
     samples: { fit: 402, select: 54, certify: 107, test: 107 },
     baseline: {
-      ...{ value: 0.8571, ci95: [0.8412, 0.8705], loss: 0.091, samples: 107, select },
-      ...{ macs: 3_421_000_000, params: 7_762_465, sizeBytes: 31_083_211, latencyMs: 118.4 },
+      value: 0.8571,
+      ci95: [0.8412, 0.8705],
+      loss: 0.091,
+      samples: 107,
+      select,
+      macs: 3_421_000_000,
+      params: 7_762_465,
+      sizeBytes: 31_083_211,
+      latencyMs: 118.4,
     },
     result: {
-      ...{ value: 0.8524, ci95: [0.8365, 0.8662], loss: 0.094, samples: 107 },
+      value: 0.8524,
+      ci95: [0.8365, 0.8662],
+      loss: 0.094,
+      samples: 107,
       select: measuredOf(0.856, 54),
-      ...{ macs: 813_000_000, params: 1_634_119, sizeBytes: 6_561_807, latencyMs: 39.1 },
+      macs: 813_000_000,
+      params: 1_634_119,
+      sizeBytes: 6_561_807,
+      latencyMs: 39.1,
     },
     latency: { ratio: 0.331, ci95: [0.322, 0.341], threads: 2, provider: "cpu" },
     drop: {
-      ...{ value: 0.0047, ci95: [-0.0008, 0.0103], certified: false },
+      value: 0.0047,
+      ci95: [-0.0008, 0.0103],
+      certified: false,
       words:
         "Not certified: a drop of mean IoU of 0.21 points observed on 107 images of certify, which is within the tolerance of 0.5 points, but so few images leave room for a drop up to 0.97 points. It would take about 640 images to certify it.",
     },
@@ -306,20 +365,20 @@ export function uncertifiedReport(): CompressReport {
     ],
     chosenRound: 2,
     outcome: {
-      ...{ isReached: false, isTimeSpent: true },
+      isReached: false,
+      isTimeSpent: true,
       words:
         "The time budget was spent. The target for multiply-accumulates was missed: 23.8 % are left.",
     },
     groups: names.map((name, i) => ({
-      ...{
-        id: `g${i}`,
-        layers: [name],
-        before: widthOf(i),
-        after: Math.round(widthOf(i) * shareOf(i)),
-      },
+      id: `g${i}`,
+      layers: [name],
+      before: widthOf(i),
+      after: Math.round(widthOf(i) * shareOf(i)),
     })),
     layers: names.map((name, i) => ({
-      ...{ name, opType: "Conv" },
+      name,
+      opType: "Conv",
       before: { macs: 190_000_000, params: 9 * widthOf(i) ** 2 },
       after: {
         macs: Math.round(190_000_000 * shareOf(i) ** 2),
@@ -368,14 +427,19 @@ export function cellExamples(count = 4, side = 96): Examples {
       }
   }
   const [truth, original, compressed] = maps;
-  return { ...{ count, height: side, width: side, images }, ...{ truth, original, compressed } };
+  return { count, height: side, width: side, images, truth, original, compressed };
 }
 
 /** What a run's `config.json` holds. */
 export const someConfig = {
-  ...{ version: 1, command: "compress", network: "models/akamaster_resnet56_bn.onnx" },
+  version: 1,
+  command: "compress",
+  network: "models/akamaster_resnet56_bn.onnx",
   versions: {
-    ...{ espalier: "0.1.0", node: "v20.20.2", onnxruntime: "1.30.0", platform: "linux x64" },
+    espalier: "0.1.0",
+    node: "v20.20.2",
+    onnxruntime: "1.30.0",
+    platform: "linux x64",
     cpu: "Some CPU @ 2.50GHz",
   },
   externalData: false,
@@ -403,21 +467,29 @@ export function emptyReport(): CompressReport {
   const side = { ...report.baseline, value: null, ci95: null, loss: null, samples: 0, select };
   return compressReport.parse({
     ...report,
-    ...{
-      baseline: side,
-      result: side,
-      hasLabels: false,
-      metric: "agreement",
-      asked: { confidence: 0.95 },
-    },
+    baseline: side,
+    result: side,
+    hasLabels: false,
+    metric: "agreement",
+    asked: { confidence: 0.95 },
     latency: { ...report.latency, ratio: 1, ci95: [0.99, 1.01] },
     drop: { value: null, ci95: null, certified: false, words: "No tolerance was asked for." },
-    ...{ looks: [], rounds: [], chosenRound: 0, groups: [], layers: [], classes: [] },
+    looks: [],
+    rounds: [],
+    chosenRound: 0,
+    groups: [],
+    layers: [],
+    classes: [],
     outcome: {
-      ...{ isReached: false, isTimeSpent: false },
+      isReached: false,
+      isTimeSpent: false,
       words: "The original is returned as it was: nothing smaller held.",
     },
-    ...{ calibration: null, uncertainty: null, sensitivity: null, notes: [], warnings: [] },
+    calibration: null,
+    uncertainty: null,
+    sensitivity: null,
+    notes: [],
+    warnings: [],
     packing: undefined,
   });
 }
@@ -448,7 +520,9 @@ export function hostileReport(report: CompressReport): CompressReport {
 export function learntRound(names: readonly string[]): RoundRecord {
   const select = { metric: "top1", value: 0.9, loss: 0.3 };
   const groups = names.map((id, i) => ({
-    ...{ id, units: 8, dead: i },
+    id,
+    units: 8,
+    dead: i,
     kl: { kept: [0, 1, 2, 3 - (i % 2)], removed: [2 + (i % 2), 0, 0, 0] },
     snr: { kept: [0, 2, 2, 2 - (i % 2)], removed: [1 + (i % 2), 1, 0, 0] },
   }));
@@ -456,11 +530,16 @@ export function learntRound(names: readonly string[]): RoundRecord {
   return {
     ...round,
     learning: [1, 2, 3].map((epoch) => ({
-      ...{ epoch, step: 80 * epoch, rate: 0.001, loss: 2 / epoch, terms: { kl: 1 / epoch } },
+      epoch,
+      step: 80 * epoch,
+      rate: 0.001,
+      loss: 2 / epoch,
+      terms: { kl: 1 / epoch },
       select: {
         ...select,
         facts: {
-          ...{ kl: 900 / epoch, "snr p50": 3 },
+          kl: 900 / epoch,
+          "snr p50": 3,
           ...Object.fromEntries(names.map((id, i) => [`alive ${id}`, 8 - Math.min(i, epoch)])),
         },
       },

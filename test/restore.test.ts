@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { constantOf, type Graph } from "../src/ir/graph.ts";
-import { differenceOf } from "../src/measure/compare.ts";
-import { randomFeeds } from "../src/measure/feeds.ts";
-import { emitModel } from "../src/onnx/emit.ts";
+import { differenceOf } from "../src/measure/equality/compare.ts";
+import { randomFeeds } from "../src/measure/inputs/feeds.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { restoreUnits } from "../src/structure/restore.ts";
@@ -13,7 +13,7 @@ import { removeUnits } from "../src/structure/surgery.ts";
 import { structureOf } from "../src/structure/units.ts";
 import { tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
-import { parametersOf } from "../src/train/parameters.ts";
+import { parametersOf } from "../src/train/network/parameters.ts";
 import { buildProgram, type Program, programs } from "./random-graphs.ts";
 
 /** A removal from a random graph. */
@@ -51,7 +51,8 @@ test("a smaller network that has learnt is the whole that it is put into, made s
       const whole = restoreUnits(structure, removed, small);
       const again = removeUnits(structureOf(whole), removed);
       const feeds = randomFeeds([{ name: "x", dtype: "float32", shape: ["N", 3, 8, 8] }], {
-        ...{ batch: program.isBatchSymbolic ? 2 : 1, seed: program.seed },
+        batch: program.isBatchSymbolic ? 2 : 1,
+        seed: program.seed,
       });
       const [expected, actual] = await Promise.all(
         [small, again].map((own) =>

@@ -1,7 +1,7 @@
 /** @file A network of all smooth activations behind batch normalization, the same bytes every time. */
 import { GraphBuilder } from "../src/ir/builder.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
 import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 

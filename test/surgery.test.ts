@@ -3,13 +3,14 @@
  * random scores, write, read again, run in onnxruntime, compare with the masked original.
  */
 import { describe, expect, test } from "vitest";
-import { finishPruning, referenceFor } from "../src/compress/prune.ts";
-import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
-import { compareModels } from "../src/measure/compare.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import { compareModels } from "../src/measure/equality/compare.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
+import { finishPruning, referenceFor } from "../src/prune/prune.ts";
+import { verifyPruned } from "../src/prune/verify.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { selectUnits } from "../src/structure/select.ts";
 import { type Structure, structureOf } from "../src/structure/units.ts";

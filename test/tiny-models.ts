@@ -1,7 +1,7 @@
 /** @file Tiny networks for tests, as the pieces of an ONNX file. */
 import { GraphBuilder } from "../src/ir/builder.ts";
 import type { TensorType } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/emit.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
 import type { DType } from "../src/tensor/dtype.ts";
 import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";

@@ -2,13 +2,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { prune } from "../src/compress/prune.ts";
-import { outcomeOf } from "../src/compress/report/report-figures.ts";
+import { outcomeOf } from "../src/compress/record/report-figures.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
+import { prune } from "../src/prune/prune.ts";
 import { costOf } from "../src/structure/cost.ts";
 import { inspect } from "../src/structure/inspect.ts";
 import { notUnderstood } from "../src/structure/not-understood.ts";

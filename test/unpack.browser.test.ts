@@ -2,9 +2,9 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { buildNetwork } from "../src/models/registry.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
 import { pack } from "../src/pack/pack.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";

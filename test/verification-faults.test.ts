@@ -3,13 +3,14 @@
  * that hide them, and files that are right pass.
  */
 import { describe, expect, test } from "vitest";
-import { finishPruning } from "../src/compress/prune.ts";
-import { verifyFiles, verifyPruned } from "../src/compress/verify/verify.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import type { Constant, Graph } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { type Model, readModel } from "../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../src/onnx/write.ts";
+import type { Model } from "../src/onnx/model.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
+import { finishPruning } from "../src/prune/prune.ts";
+import { verifyFiles, verifyPruned } from "../src/prune/verify.ts";
 import { structureOf } from "../src/structure/units.ts";
 import { int64Vector, sizeOf, tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";

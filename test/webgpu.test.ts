@@ -34,7 +34,9 @@ type Answer = z.infer<typeof failure> | z.infer<typeof arrays>;
 async function gradientsOn(provider: string): Promise<Answer> {
   const script = join(root, "test/support/gradients-on.ts");
   const child = spawn(process.execPath, ["--import", "tsx", script, provider], {
-    ...{ cwd: root, stdio: ["ignore", "pipe", "pipe"], timeout: 60_000 },
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 60_000,
     env: { ...process.env, ...environment },
   });
   let [out, err] = ["", ""];

@@ -1,12 +1,12 @@
 /** @file Networks that are written out on reading are pruned and verified; weights that are inputs, too, stay what they are. */
 import { describe, expect, it } from "vitest";
-import { prune } from "../src/compress/prune.ts";
-import { verifyPruned } from "../src/compress/verify/verify.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
-import { emitModel } from "../src/onnx/emit.ts";
-import { readModel } from "../src/onnx/read.ts";
-import { concatBytes } from "../src/onnx/write.ts";
-import { inferTypes } from "../src/ops/infer.ts";
+import { readModel } from "../src/onnx/reading/read.ts";
+import { emitModel } from "../src/onnx/writing/emit.ts";
+import { concatBytes } from "../src/onnx/writing/write.ts";
+import { inferTypes } from "../src/ops/passes/infer.ts";
+import { prune } from "../src/prune/prune.ts";
+import { verifyPruned } from "../src/prune/verify.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { int64Vector, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";

@@ -1,7 +1,7 @@
 /** @file Gradients, running statistics and losses beside PyTorch's, from the same weights and batches. */
 import { join } from "node:path";
 import { type HostTensor, toNumbers } from "../../src/tensor/host-tensor.ts";
-import { sgd } from "../../src/train/optimizers.ts";
+import { sgd } from "../../src/train/step/optimizers.ts";
 import { readArrays, writeArrays } from "./arrays.ts";
 import { batchArrays, batchesOf, type Case, graphOf, twinOf, weightsOf } from "./cases.ts";
 import { gradientsThemselves, openLearner } from "./ours.ts";

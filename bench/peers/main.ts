@@ -76,7 +76,8 @@ async function training(args: readonly string[]): Promise<number> {
   mkdirSync(folder, { recursive: true });
   try {
     await compareTraining({
-      ...{ data, folder },
+      data,
+      folder,
       epochs: Number(values.epochs ?? 15),
       limit: values.limit === undefined ? undefined : Number(values.limit),
       threads: values.threads === undefined ? threads : Number(values.threads),

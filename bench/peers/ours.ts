@@ -3,10 +3,10 @@ import type { Graph } from "../../src/ir/graph.ts";
 import { findBlockSize } from "../../src/runtime/block-size.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
 import { type HostTensor, toNumbers } from "../../src/tensor/host-tensor.ts";
-import { labels } from "../../src/train/objectives.ts";
-import type { Optimizer } from "../../src/train/optimizers.ts";
-import { emitStep } from "../../src/train/provider-form.ts";
-import { buildStep } from "../../src/train/step.ts";
+import { emitStep } from "../../src/train/network/provider-form.ts";
+import { labels } from "../../src/train/step/objectives.ts";
+import type { Optimizer } from "../../src/train/step/optimizers.ts";
+import { buildStep } from "../../src/train/step/step.ts";
 import type { Batch } from "./cases.ts";
 
 /** A network that learns. */

@@ -3,8 +3,8 @@
  * stay loaded and run blocks of steps in turn. One network per process, so that its peak memory is
  * its own.
  */
-import { type Estimate, median, ratioOfMedians } from "../../src/measure/statistics.ts";
-import { sgd } from "../../src/train/optimizers.ts";
+import { type Estimate, median, ratioOfMedians } from "../../src/measure/statistics/statistics.ts";
+import { sgd } from "../../src/train/step/optimizers.ts";
 import { loadTwin, threads } from "./accuracy.ts";
 import { type Batch, batchesOf, type Case, graphOf } from "./cases.ts";
 import { peakBytes, processSeconds, watchOthers } from "./machine.ts";

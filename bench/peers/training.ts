@@ -6,14 +6,14 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Dataset, openDataset } from "../../src/data/dataset.ts";
-import { evaluateClasses } from "../../src/measure/evaluate.ts";
-import { comparePaired } from "../../src/measure/paired.ts";
-import { type Interval, median, wilsonInterval } from "../../src/measure/statistics.ts";
-import type { Predictions } from "../../src/measure/tally.ts";
-import { sgd } from "../../src/train/optimizers.ts";
-import { planOf, type TrainOptions, type TrainPlan } from "../../src/train/options.ts";
-import { oneCycle } from "../../src/train/schedules.ts";
-import { train } from "../../src/train/train.ts";
+import { evaluateClasses } from "../../src/measure/evaluation/evaluate.ts";
+import type { Predictions } from "../../src/measure/evaluation/predictions.ts";
+import { comparePaired } from "../../src/measure/outcomes/paired.ts";
+import { type Interval, median, wilsonInterval } from "../../src/measure/statistics/statistics.ts";
+import { planOf, type TrainOptions, type TrainPlan } from "../../src/train/loop/options.ts";
+import { train } from "../../src/train/loop/train.ts";
+import { sgd } from "../../src/train/step/optimizers.ts";
+import { oneCycle } from "../../src/train/step/schedules.ts";
 import { writeArrays } from "./arrays.ts";
 import { type Case, graphOf, twinOf, weightsOf } from "./cases.ts";
 import { processSeconds } from "./machine.ts";
@@ -57,7 +57,12 @@ export async function compareTraining(options: TrainingComparison): Promise<void
   const { epochs, limit, threads, data } = options;
   const fit = onlyFit(await openDataset(data, { ...pixels, heldOut: true }));
   const plan: TrainOptions = {
-    ...{ epochs, limit, threads, seed, learningRate: rate, batchSize: network.batch },
+    epochs,
+    limit,
+    threads,
+    seed,
+    learningRate: rate,
+    batchSize: network.batch,
     optimizer: sgd({ momentum, decay }),
     schedule: oneCycle(),
     augment: { crop: 4, flip: true },
@@ -138,8 +143,15 @@ async function trainTorch(
   try {
     await torch.ask("load", answers.load, { ...twinOf(network), weights, threads, double: false });
     const { epochs: done } = await torch.ask("begin", answers.begin, {
-      ...{ train: files(/^data_batch/), test: files(/^test/), fit: numbers, batch: batchSize },
-      ...{ ...pixels, momentum, decay, seed, state: join(folder, "torch.state") },
+      train: files(/^data_batch/),
+      test: files(/^test/),
+      fit: numbers,
+      batch: batchSize,
+      ...pixels,
+      momentum,
+      decay,
+      seed,
+      state: join(folder, "torch.state"),
     });
     const epochs: EpochTime[] = [];
     for (let epoch = done; epoch < wanted; epoch++) {

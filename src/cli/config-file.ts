@@ -103,7 +103,7 @@ async function findConfig(
   const passOver = (why: string): undefined => {
     onNote(`${name} is not read: ${why}; --config ${name} reads it`);
   };
-  const { isInRun } = await import("../compress/runs/run-folder.ts");
+  const { isInRun } = await import("../runs/folder/run-folder.ts");
   if (await isInRun(folder)) return passOver("it lies in the folder of a run");
   if (name !== dataName && !configurable[command])
     return passOver(`it is code, which ${command} does not run unasked`);

@@ -1,15 +1,15 @@
 /** @file The configuration that a user keeps in a file: flags by command, for editors to complete. */
-import type { Flags as Bench } from "./bench.ts";
-import type { Flags as Compress } from "./compress.ts";
-import type { Flags as Evaluate } from "./evaluate.ts";
-import type { Flags as Inspect } from "./inspect.ts";
-import type { Flags as Pack } from "./pack.ts";
-import type { Flags as Prune } from "./prune.ts";
-import type { Flags as Resume } from "./resume.ts";
-import type { Flags as Sensitivity } from "./sensitivity.ts";
-import type { Flags as Train } from "./train.ts";
-import type { Flags as Unpack } from "./unpack.ts";
-import type { Flags as Verify } from "./verify.ts";
+import type { Flags as Bench } from "./commands/bench.ts";
+import type { Flags as Compress } from "./commands/compress.ts";
+import type { Flags as Evaluate } from "./commands/evaluate.ts";
+import type { Flags as Inspect } from "./commands/inspect.ts";
+import type { Flags as Pack } from "./commands/pack.ts";
+import type { Flags as Prune } from "./commands/prune.ts";
+import type { Flags as Resume } from "./commands/resume.ts";
+import type { Flags as Sensitivity } from "./commands/sensitivity.ts";
+import type { Flags as Train } from "./commands/train.ts";
+import type { Flags as Unpack } from "./commands/unpack.ts";
+import type { Flags as Verify } from "./commands/verify.ts";
 
 /** A flag's value: as on the command line, or as the number, list or pairs that it stands for. */
 export type FlagValue =

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** @file The `espalier` command. */
-import { processIo } from "./io.ts";
 import { main } from "./program.ts";
+import { processIo } from "./terminal/io.ts";
 
 /** A run of onnxruntime cannot be broken off; it gets so long to end after the user stops us. */
 const graceMs = 3000;

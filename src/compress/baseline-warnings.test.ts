@@ -1,6 +1,6 @@
 /** @file What is said of a baseline that has nothing to lose. */
 import { expect, it } from "vitest";
-import type { Outcomes } from "../measure/outcomes.ts";
+import type { Outcomes } from "../measure/outcomes/outcomes.ts";
 import { chanceWarnings } from "./baseline-warnings.ts";
 
 /** A classifier's answers to samples of these classes. */

@@ -12,24 +12,13 @@ import { storedPreprocessing } from "../data/stored-preprocessing.ts";
 import { EspalierError } from "../errors.ts";
 import { whileLocked } from "../files/lock.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
-import { labelSizeNote } from "../measure/label-size.ts";
+import { labelSizeNote } from "../measure/evaluation/label-size.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
-import { requireOptions } from "../methods/method.ts";
-import type { Model } from "../onnx/read.ts";
-import { writeModel } from "../onnx/write.ts";
-import { versions } from "../runtime/versions.ts";
-import { structureOf } from "../structure/units.ts";
-import { baselineWarnings } from "./baseline-warnings.ts";
-import type { CompressReport } from "./compress-report.ts";
-import { type CompressSettingsInput, compressSettingsOf } from "./compress-settings.ts";
-import { type CompressContext, judgedBy } from "./context.ts";
-import { type CustomParts, customConfig, requireSameParts } from "./custom.ts";
-import { requireFeasible } from "./feasible.ts";
-import { finish } from "./finish.ts";
-import { chooseRound, describeLook, looksOf } from "./guard/certify.ts";
-import { runRounds } from "./rounds/rounds.ts";
-import { Journal } from "./runs/journal.ts";
-import { contextOf } from "./runs/run-context.ts";
+import { requireOptions } from "../methods/method/method.ts";
+import type { Model } from "../onnx/model.ts";
+import { writeModel } from "../onnx/writing/write.ts";
+import { unknownsOf } from "../prune/unknown-costs.ts";
+import { Journal } from "../runs/folder/journal.ts";
 import {
   type CompressConfig,
   createRun,
@@ -39,9 +28,23 @@ import {
   requireFree,
   runPaths,
   writeReport,
-} from "./runs/run-folder.ts";
-import type { RunHooks } from "./runs/run-hooks.ts";
-import { unknownsOf } from "./unknown-costs.ts";
+} from "../runs/folder/run-folder.ts";
+import type { RunHooks } from "../runs/folder/run-hooks.ts";
+import {
+  type CompressSettingsInput,
+  compressSettingsOf,
+} from "../runs/settings/compress-settings.ts";
+import { versions } from "../runtime/versions.ts";
+import { structureOf } from "../structure/units.ts";
+import { baselineWarnings } from "./baseline-warnings.ts";
+import { type CompressContext, judgedBy } from "./context/context.ts";
+import { type CustomParts, customConfig, requireSameParts } from "./context/custom.ts";
+import { contextOf } from "./context/run-context.ts";
+import { requireFeasible } from "./feasible.ts";
+import type { CompressReport } from "./record/compress-report.ts";
+import { chooseRound, describeLook, looksOf } from "./result/certify.ts";
+import { finish } from "./result/finish.ts";
+import { runRounds } from "./rounds/rounds.ts";
 
 /** What to compress, with what data, and where to. */
 export interface CompressRunRequest {
@@ -80,8 +83,12 @@ export async function compressRun(
   const dataset = await judgedBy(model, samples, settings, custom, hooks.signal);
   requireFeasible(structureOf(model.graph, settings), dataset, settings, custom, hasLabels);
   const config: CompressConfig = {
-    ...{ version: 1, command: "compress", versions: { ...versions() } },
-    ...{ network, externalData, hasLabels },
+    version: 1,
+    command: "compress",
+    versions: { ...versions() },
+    network,
+    externalData,
+    hasLabels,
     custom: customConfig(custom),
     data: { path: resolve(request.data), digest: await dataset.digest(), options },
     settings,

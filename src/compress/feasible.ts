@@ -1,16 +1,16 @@
 /** @file What keeps a compression from ever succeeding, found before anything is begun. */
 import type { Dataset } from "../data/dataset.ts";
-import { isLearned } from "../methods/learned-method.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
-import type { Proposal } from "../methods/method.ts";
+import { isLearned } from "../methods/method/learned-method.ts";
+import type { Proposal } from "../methods/method/method.ts";
+import { requireCountable } from "../prune/unknown-costs.ts";
+import type { CompressSettings } from "../runs/settings/compress-settings.ts";
+import { requireObjectiveFits } from "../runs/settings/train-settings.ts";
 import { groupsToPrune } from "../structure/select.ts";
 import type { Structure } from "../structure/units.ts";
-import { requireTrainable } from "../train/train.ts";
-import type { CompressSettings } from "./compress-settings.ts";
-import { methodContextOf, tuningOf } from "./context.ts";
-import type { CustomParts } from "./custom.ts";
-import { requireObjectiveFits } from "./training/train-settings.ts";
-import { requireCountable } from "./unknown-costs.ts";
+import { requireTrainable } from "../train/loop/train.ts";
+import { methodContextOf, tuningOf } from "./context/context.ts";
+import type { CustomParts } from "./context/custom.ts";
 
 /**
  * Makes sure that the method can score the network with its options, that the settings name layers that there are,

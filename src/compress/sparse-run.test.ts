@@ -9,27 +9,29 @@ import { loadModel, saveModel } from "../files/model-file.ts";
 import { loadPlan, savePlan } from "../files/plan-file.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { buildNetwork } from "../models/registry.ts";
-import { emitModel } from "../onnx/emit.ts";
-import { readModel } from "../onnx/read.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
+import { concatBytes, writeModel } from "../onnx/writing/write.ts";
+import { prune } from "../prune/prune.ts";
+import { verifyPruned, verifyZeros } from "../prune/verify.ts";
+import { roundPaths, runPaths } from "../runs/folder/run-folder.ts";
+import type { CompressSettingsInput } from "../runs/settings/compress-settings.ts";
 import { countWeights, weightConstants, weightTotal } from "../structure/layer-weights.ts";
 import { planOf } from "../structure/plan.ts";
 import { countZeros, withZeros, zerosIn } from "../structure/zeros.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import type { CompressReport } from "./compress-report.ts";
 import { compressRun } from "./compress-run.ts";
-import type { CompressSettingsInput } from "./compress-settings.ts";
 import { planCompression } from "./dry-run/dry-run.ts";
-import { prune } from "./prune.ts";
-import { resumeRun } from "./runs/resume-run.ts";
-import { roundPaths, runPaths } from "./runs/run-folder.ts";
-import { verifyPruned, verifyZeros } from "./verify/verify.ts";
+import type { CompressReport } from "./record/compress-report.ts";
+import { resumeRun } from "./resume-run.ts";
 import { verifyRun } from "./verify/verify-run.ts";
 
 const weights = new Map([["level", "weights"]]);
 const common = {
-  ...{ method: "magnitude", methodOptions: { level: "weights" }, benchSeconds: 0.05 },
+  method: "magnitude",
+  methodOptions: { level: "weights" },
+  benchSeconds: 0.05,
   tuning: { threads: 1, batchSize: 20, learningRate: 0.05, optimizer: "adamw" },
 } satisfies CompressSettingsInput;
 
@@ -42,7 +44,8 @@ describe("prune by weights", () => {
     [0.005, "rms"],
   ])("leaves a density of %f by %s, and loses nothing but zeros", async (density, scale) => {
     const pruned = prune(model, {
-      ...{ method: "magnitude", targets: { density } },
+      method: "magnitude",
+      targets: { density },
       methodOptions: new Map([...weights, ["scale", scale]]),
     });
     expect(pruned.isReached).toBe(true);
@@ -59,7 +62,9 @@ describe("prune by weights", () => {
 
   it("takes the smallest weights of a layer, and never all of them", () => {
     const { zeros } = prune(model, {
-      ...{ method: "magnitude", methodOptions: weights, targets: { density: 0.3 } },
+      method: "magnitude",
+      methodOptions: weights,
+      targets: { density: 0.3 },
     });
     for (const [name, constant] of weightConstants(model.graph)) {
       const flags = zeros.get(name) ?? new Uint8Array(sizeOf(constant.shape));
@@ -70,7 +75,9 @@ describe("prune by weights", () => {
       expect(largest).toBeLessThanOrEqual(least);
     }
     const most = prune(model, {
-      ...{ method: "magnitude", methodOptions: weights, targets: { density: 1e-6 } },
+      method: "magnitude",
+      methodOptions: weights,
+      targets: { density: 1e-6 },
     });
     for (const constant of weightConstants(most.graph).values())
       expect(constant.shape.every((size) => size > 0)).toBe(true);
@@ -87,7 +94,9 @@ describe("prune by weights", () => {
     const reread = readModel(concatBytes(writeModel(model, withZeros(model.graph, holes))));
     const [first, ...others] = weightConstants(model.graph).keys();
     const { zeros } = prune(reread, {
-      ...{ method: "magnitude", methodOptions: weights, targets: { density: 0.4 } },
+      method: "magnitude",
+      methodOptions: weights,
+      targets: { density: 0.4 },
       rules: { only: [first] },
     });
     for (const name of others) expect(zeros.has(name)).toBe(false);
@@ -133,8 +142,12 @@ describe("compress of a network whose units must all stay", () => {
     async (method, methodOptions) => {
       const { network, data, folder } = await oneLayer();
       const settings = {
-        ...{ ...common, method, methodOptions, targets: { density: 0.5 } },
-        ...{ rounds: 1, epochs: 1 },
+        ...common,
+        method,
+        methodOptions,
+        targets: { density: 0.5 },
+        rounds: 1,
+        epochs: 1,
       };
       const request = { network, data, run: join(folder, "run"), settings };
       expect((await planCompression(request)).warnings.join()).not.toContain("Nothing may go");
@@ -181,9 +194,15 @@ describe("compress by weights", () => {
     made = await makeWorkplace();
     const { net, data, run } = made;
     report = await compressRun({
-      ...{ network: net, data, run },
+      network: net,
+      data,
+      run,
       settings: {
-        ...{ ...common, targets: { density: 0.1 }, rounds: 2, epochs: 2, finalEpochs: 1 },
+        ...common,
+        targets: { density: 0.1 },
+        rounds: 2,
+        epochs: 2,
+        finalEpochs: 1,
       },
     });
   }, 60_000);

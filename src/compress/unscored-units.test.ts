@@ -2,12 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { type Layer, op, plainNetwork, silu } from "../../test/support/partly-normalized.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { emitModel } from "../onnx/emit.ts";
-import { readModel } from "../onnx/read.ts";
-import { concatBytes } from "../onnx/write.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
+import { concatBytes } from "../onnx/writing/write.ts";
+import { type PruneOptions, prune } from "../prune/prune.ts";
+import { verifyPruned } from "../prune/verify.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
-import { type PruneOptions, prune } from "./prune.ts";
-import { verifyPruned } from "./verify/verify.ts";
 
 const relu = op("Relu");
 const folded: readonly Layer[] = [
@@ -136,7 +136,10 @@ it.each([
 ])("a method of the caller's leaves units whose score is %s", (_, score) => {
   const pruned = prune(plainNetwork(folded), {
     method: {
-      ...{ name: "own", summary: "", source: "", options: [] },
+      name: "own",
+      summary: "",
+      source: "",
+      options: [],
       needs: { batchNorm: false, data: false },
       propose: ({ structure: { units, groups } }) => ({
         scores: Float64Array.from(units, ({ group, index }) =>

@@ -67,8 +67,16 @@ function readBatch(name: string, file: string, bytes: Uint8Array, kind: CifarKin
     );
   const split = /^data_batch/i.test(name) ? "train" : splitOf(name);
   const images = packedStore({
-    ...{ file, data: bytes, count, height: 32, width: 32, channels: 3, order: "chw" },
-    ...{ offset: labelBytes, stride, isVector: false },
+    file,
+    data: bytes,
+    count,
+    height: 32,
+    width: 32,
+    channels: 3,
+    order: "chw",
+    offset: labelBytes,
+    stride,
+    isVector: false,
   });
   return { split, images, labels, labelMaps: undefined };
 }

@@ -127,7 +127,8 @@ const cases: Readonly<Record<string, Case>> = {
   },
   "IDX: one split labelled, the other not": {
     files: {
-      ...{ [images]: idxFile([3, 2, 2]), [labels]: idxFile([3]) },
+      [images]: idxFile([3, 2, 2]),
+      [labels]: idxFile([3]),
       "test-images-idx3-ubyte": idxFile([3, 2, 2]),
     },
     message: /test-images-idx3-ubyte: is not labelled/,

@@ -104,7 +104,10 @@ async function datasetOf(path: string, raw: RawData, options: DatasetOptions): P
   const named = typeof options.classes === "number" ? undefined : options.classes;
   const classNames = named ?? raw.classNames;
   return {
-    ...{ path, format: raw.format, labelKind: samples.labelKind, classNames },
+    path,
+    format: raw.format,
+    labelKind: samples.labelKind,
+    classNames,
     classes,
     sampleShape: source.sampleShape,
     preprocessing: how,

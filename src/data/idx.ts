@@ -63,7 +63,9 @@ function tableOf(split: SampleTable["split"], x: IdxArray, y: IdxArray | undefin
     throw invalid(y.file, `holds ${y.shape[0]} labels for the ${x.shape[0]} images of ${x.file}`);
   if (y.shape.length === 1)
     return {
-      ...{ split, images, labelMaps: undefined },
+      split,
+      images,
+      labelMaps: undefined,
       labels: Int32Array.from(y.bytes.subarray(y.offset)),
     };
   if (y.shape.length !== 3)

@@ -102,7 +102,7 @@ function tableOf(
     );
   const isColumn = y.shape.length === 2 && y.shape[1] === 1;
   if (y.shape.length === 1 || isColumn)
-    return { ...{ split, images, labelMaps: undefined }, labels: Int32Array.from(y.data) };
+    return { split, images, labelMaps: undefined, labels: Int32Array.from(y.data) };
   if (y.shape.length === 3) {
     const labelMaps = arrayStore(`${file} (labels)`, y.data, y.shape, "hwc");
     return { split, images, labels: undefined, labelMaps };

@@ -68,7 +68,16 @@ export function arrayStore(
           : [sample[1], sample[2], sample[0]];
   const isVector = sample.length === 1;
   return packedStore({
-    ...{ file, data, count, height, width, channels, order, offset, stride, isVector },
+    file,
+    data,
+    count,
+    height,
+    width,
+    channels,
+    order,
+    offset,
+    stride,
+    isVector,
   });
 }
 

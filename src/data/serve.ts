@@ -87,7 +87,15 @@ export async function sourceOf(
       : [height, width, channels];
   const normalizer = normalizerOf(how, channels);
   return {
-    ...{ samples, how, sampleShape, height, width, channels, normalizer, ignoreLabel, classes },
+    samples,
+    how,
+    sampleShape,
+    height,
+    width,
+    channels,
+    normalizer,
+    ignoreLabel,
+    classes,
   };
 }
 

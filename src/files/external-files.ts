@@ -8,7 +8,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve, sep, win32 } from "node:path";
 import { EspalierError } from "../errors.ts";
-import type { ExternalDataSource } from "../onnx/external.ts";
+import type { ExternalDataSource } from "../onnx/parts/external.ts";
 
 /** The external data that the model at `modelPath` may read. */
 export function externalFiles(modelPath: string): ExternalDataSource {

@@ -15,8 +15,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import * as pb from "../../test/support/protobuf.ts";
-import { readModel } from "../onnx/read.ts";
-import { writeModel } from "../onnx/write.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { writeModel } from "../onnx/writing/write.ts";
 import { externalLocationFor, loadModel, saveModel } from "./model-file.ts";
 
 const code = (name: string) => expect.objectContaining({ code: name });

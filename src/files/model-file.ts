@@ -3,9 +3,9 @@ import { randomUUID } from "node:crypto";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { assert, EspalierError } from "../errors.ts";
-import { defaultLimits, type Limits } from "../onnx/limits.ts";
-import { type Model, readModel } from "../onnx/read.ts";
-import type { ModelBytes } from "../onnx/write.ts";
+import type { Model, ModelBytes } from "../onnx/model.ts";
+import { defaultLimits, type Limits } from "../onnx/protobuf/limits.ts";
+import { readModel } from "../onnx/reading/read.ts";
 import { externalFiles } from "./external-files.ts";
 import { fileError } from "./file-error.ts";
 import { requireRegular, requireReplaceable } from "./plain-file.ts";
@@ -16,8 +16,8 @@ const largestCall = 2 ** 30;
 /** How to load. */
 export interface LoadOptions {
   /** Allow weights in other files of the model's folder. Default: refuse such models. */
-  readonly externalData?: boolean;
-  readonly limits?: Partial<Limits>;
+  readonly externalData?: boolean | undefined;
+  readonly limits?: Partial<Limits> | undefined;
 }
 
 /**

@@ -4,7 +4,7 @@ import { lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { scratchFolder } from "../../test/support/scratch.ts";
-import { requireWritable } from "../cli/output-place.ts";
+import { requireWritable } from "../cli/options/output-place.ts";
 import { openDataset } from "../data/dataset.ts";
 import { fileDigest } from "./file-digest.ts";
 import { loadModel, writeAtomically } from "./model-file.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { folderOf } from "../../test/data-files.ts";
 import { residualNetwork } from "../../test/residual-network.ts";
-import { readModel } from "../onnx/read.ts";
-import { writeModel } from "../onnx/write.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { writeModel } from "../onnx/writing/write.ts";
 import type { Plan } from "../structure/plan.ts";
 import { loadPlan, planPathFor, planText, savePruned } from "./plan-file.ts";
 

@@ -4,7 +4,7 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
-import type { ModelBytes } from "../onnx/write.ts";
+import type { ModelBytes } from "../onnx/model.ts";
 import type { Plan } from "../structure/plan.ts";
 import { fileError } from "./file-error.ts";
 import { saveModel, writeAtomically } from "./model-file.ts";

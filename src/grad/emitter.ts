@@ -9,9 +9,9 @@ import {
   type TensorType,
 } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
-import type { AttributeInit, Emitter, Value } from "../ops/gradient.ts";
-import { type Inference, inferNode } from "../ops/infer.ts";
-import { numericShape } from "../ops/known.ts";
+import type { AttributeInit, Emitter, Value } from "../ops/operator/gradient.ts";
+import { numericShape } from "../ops/operator/known.ts";
+import { type Inference, inferNode } from "../ops/passes/infer.ts";
 import type { DType } from "../tensor/dtype.ts";
 import {
   bytesOf,

@@ -1,7 +1,7 @@
 /** @file Where a loss should read a network: before the Softmax or Sigmoid at its end. */
-import { algebraOf } from "../ops/algebra.ts";
-import type { Value } from "../ops/gradient.ts";
-import { rearrangementOf, squashingOf } from "../ops/roles.ts";
+import { algebraOf } from "../ops/operator/algebra.ts";
+import type { Value } from "../ops/operator/gradient.ts";
+import { rearrangementOf, squashingOf } from "../ops/passes/roles.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import type { GraphEmitter } from "./emitter.ts";
 import { type PredictionForm, smallestProbability } from "./losses.ts";

@@ -6,9 +6,9 @@
  * images and positions that count.
  */
 import { EspalierError } from "../errors.ts";
-import { type Algebra, algebraOf } from "../ops/algebra.ts";
-import type { Emitter, Value } from "../ops/gradient.ts";
-import { range } from "../ops/known.ts";
+import { type Algebra, algebraOf } from "../ops/operator/algebra.ts";
+import type { Emitter, Value } from "../ops/operator/gradient.ts";
+import { range } from "../ops/operator/known.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { int64Vector, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 
@@ -29,13 +29,13 @@ export const smallestProbability = 1e-12;
 /** How cross-entropy counts. */
 export interface CrossEntropyOptions {
   /** Default `"logits"`. `headOf` finds out what a network gives. */
-  readonly form?: PredictionForm;
+  readonly form?: PredictionForm | undefined;
   /** Share of the target that is spread evenly over all classes, in [0, 1); default 0. */
-  readonly smoothing?: number;
+  readonly smoothing?: number | undefined;
   /** One weight for each class. */
-  readonly classWeights?: readonly number[];
+  readonly classWeights?: readonly number[] | undefined;
   /** Label of what does not count. */
-  readonly ignoreIndex?: number;
+  readonly ignoreIndex?: number | undefined;
 }
 
 /**
@@ -73,13 +73,13 @@ export const crossEntropy: Loss<CrossEntropyOptions> = (emit, prediction, target
 /** How binary cross-entropy counts. */
 export interface BinaryCrossEntropyOptions {
   /** Default `"logits"`. */
-  readonly form?: PredictionForm;
+  readonly form?: PredictionForm | undefined;
   /** Weight of positive targets; default 1. */
-  readonly positiveWeight?: number;
+  readonly positiveWeight?: number | undefined;
   /** Share of the target that is spread evenly over both classes, in [0, 1); default 0. */
-  readonly smoothing?: number;
+  readonly smoothing?: number | undefined;
   /** Label of what does not count. */
-  readonly ignoreIndex?: number;
+  readonly ignoreIndex?: number | undefined;
 }
 
 /**
@@ -123,12 +123,12 @@ export const binaryCrossEntropy: Loss<BinaryCrossEntropyOptions> = (
 /** How overlap is measured. */
 export interface OverlapOptions {
   /** Default `"logits"`: Softmax is taken over the classes, or Sigmoid where there is one. */
-  readonly form?: PredictionForm;
+  readonly form?: PredictionForm | undefined;
   /** Added to numerator and denominator; default 1. */
-  readonly smooth?: number;
-  readonly ignoreIndex?: number;
+  readonly smooth?: number | undefined;
+  readonly ignoreIndex?: number | undefined;
   /** 1 minus the overlap (default), or minus its logarithm, as TernausNet has it. */
-  readonly as?: "complement" | "logarithm";
+  readonly as?: "complement" | "logarithm" | undefined;
 }
 
 /**
@@ -179,7 +179,7 @@ function overlapLoss(
 /** How a network learns from another. */
 export interface DistillationOptions {
   /** Divides the logits of both; default 1. */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
 }
 
 /**

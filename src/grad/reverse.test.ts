@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { expectGraphGradient, normals } from "../../test/support/gradient.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { inferTypes } from "../ops/infer.ts";
+import { inferTypes } from "../ops/passes/infer.ts";
 import { int64Vector, tensorOf } from "../tensor/host-tensor.ts";
 import { GraphEmitter } from "./emitter.ts";
 import { emitGradients } from "./reverse.ts";

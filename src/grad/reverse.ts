@@ -1,8 +1,8 @@
 /** @file Reverse-mode differentiation, graph to graph. Asks `ops` for every rule; knows no operator. */
 import { assert, EspalierError } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
-import type { Value } from "../ops/gradient.ts";
 import { type BoundOperator, operatorOf } from "../ops/index.ts";
+import type { Value } from "../ops/operator/gradient.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import type { GraphEmitter } from "./emitter.ts";
 

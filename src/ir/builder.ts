@@ -18,9 +18,9 @@ export type AttributeValue = Attribute | number | string | readonly number[];
 /** Names and options of a node. */
 export interface NodeOptions {
   /** Output names, or how many to make up. Default: one. */
-  readonly outputs?: readonly string[] | number;
-  readonly name?: string;
-  readonly domain?: string;
+  readonly outputs?: readonly string[] | number | undefined;
+  readonly name?: string | undefined;
+  readonly domain?: string | undefined;
 }
 
 /**

@@ -8,7 +8,7 @@ import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { bn } from "./bn.ts";
-import type { Proposal } from "./method.ts";
+import type { Proposal } from "./method/method.ts";
 
 function propose(structure: Structure, options: Readonly<Record<string, string>> = {}): Proposal {
   return bn.propose({ structure, seed: 0, options: new Map(Object.entries(options)), rules: {} });
@@ -70,7 +70,9 @@ describe("compensation", () => {
     ["into a bias that was not there", false],
   ])("of a constant channel is exact without padding, %s", async (_, isNormalized) => {
     const graph = chain({
-      ...{ scale: [0.5, 0, 1, 0.7], shift: [0, 2, 0.3, -0.2], isNormalized },
+      scale: [0.5, 0, 1, 0.7],
+      shift: [0, 2, 0.3, -0.2],
+      isNormalized,
     });
     const structure = structureOf(graph);
     const want = await runGraph(graph, x);

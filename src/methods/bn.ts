@@ -15,11 +15,12 @@
  * images (`bench/bn-table.ts`), and by an ESPNet's agreement with its original on CamVid.
  */
 import { EspalierError } from "../errors.ts";
-import type { Moments } from "../ops/operator.ts";
-import { roleOf } from "../ops/roles.ts";
+import type { Moments } from "../ops/operator/operator.ts";
+import { roleOf } from "../ops/passes/roles.ts";
 import { costModel } from "../structure/cost.ts";
 import { savingOfKind } from "../structure/per-saving.ts";
-import { candidateUnits, isScored, type SelectionRules } from "../structure/select.ts";
+import { candidateUnits, isScored } from "../structure/select.ts";
+import type { SelectionRules } from "../structure/selection-rules.ts";
 import type { Structure } from "../structure/units.ts";
 import { hypot } from "../tensor/elementary.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
@@ -35,7 +36,7 @@ import {
   type MethodOption,
   optionOf,
   unscoredNotes,
-} from "./method.ts";
+} from "./method/method.ts";
 
 const onOff = ["on", "off"] as const;
 const options: readonly MethodOption[] = [

@@ -1,8 +1,8 @@
 /** @file Method `fpgm`: filters near their layer's geometric median go first (He et al., CVPR 2019). */
 
 import { square } from "../tensor/elementary.ts";
-import { layerNormalizedScores, rowsOf, unknownFilterNotes } from "./filters.ts";
-import type { Method } from "./method.ts";
+import { layerNormalizedScores, rowsOf, unknownFilterNotes } from "./method/filters.ts";
+import type { Method } from "./method/method.ts";
 
 export const fpgm: Method = {
   name: "fpgm",

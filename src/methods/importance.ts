@@ -7,18 +7,18 @@
 import { EspalierError } from "../errors.ts";
 import { l1Penalty } from "../grad/losses.ts";
 import type { Graph } from "../ir/graph.ts";
-import { algebraOf } from "../ops/algebra.ts";
-import { type Objective, sumOf } from "../train/objectives.ts";
-import { objectiveFor } from "../train/options.ts";
-import { train } from "../train/train.ts";
+import { algebraOf } from "../ops/operator/algebra.ts";
+import { objectiveFor } from "../train/loop/options.ts";
+import { train } from "../train/loop/train.ts";
+import { type Objective, sumOf } from "../train/step/objectives.ts";
 import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { foldGates, type GatedGraph, insertGates } from "./gates/filter-gates.ts";
 import { type Gate, gatesOf } from "./gates/filter-gates-sites.ts";
+import { taylorScores } from "./gates/gate-taylor.ts";
 import { absoluteFactors, magnitudes } from "./importance/importance-scores.ts";
 import { type Started, startOf, starts } from "./importance/importance-start.ts";
-import { taylorScores } from "./importance/importance-taylor.ts";
-import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method.ts";
+import type { LearnedMethod, LearnedProposal, LearningContext } from "./method/learned-method.ts";
+import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method/method.ts";
 
 const name = "importance";
 /** What fine-tuning is given suits the network; any other rate may wreck it before anything is removed. */
@@ -113,7 +113,9 @@ export const importance: LearnedMethod = {
     for (const [gate, own] of values)
       for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
     return {
-      ...{ graph, history, scores },
+      graph,
+      history,
+      scores,
       notes: unscoredNotes(context, scores, "no factor can stand behind them"),
       ...(settings.score === "taylor" && { losses: scores }),
       edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
@@ -163,13 +165,11 @@ async function trainGates(
   const task = objectiveFor(dataset, training);
   const { final, history } = await train(graph, dataset, {
     ...training,
-    ...{
-      epochs,
-      learningRate: rate ?? training.learningRate,
-      seed,
-      statistics,
-      checksMemorisation: false,
-    },
+    epochs,
+    learningRate: rate ?? training.learningRate,
+    seed,
+    statistics,
+    checksMemorisation: false,
     objective: penalty === 0 ? task : sumOf([1, task], [penalty, sizeOfFactors(names)]),
     groups: [
       { match: `${prefix}*`, decay: 0 },

@@ -1,6 +1,6 @@
 /** @file The registry of all methods, those that train among them. Needs ONNX Runtime. */
 import { importance } from "./importance.ts";
-import type { AnyMethod, LearnedMethod } from "./learned-method.ts";
+import type { AnyMethod, LearnedMethod } from "./method/learned-method.ts";
 import { rbp } from "./rbp.ts";
 import { learnedNames, methods, namedAmong } from "./registry.ts";
 import { snr } from "./snr.ts";
@@ -8,7 +8,10 @@ import { turboVbi } from "./turbo-vbi.ts";
 import { vib } from "./vib.ts";
 
 const byName: Readonly<Record<(typeof learnedNames)[number], LearnedMethod>> = {
-  ...{ importance, snr, rbp, vib },
+  importance,
+  snr,
+  rbp,
+  vib,
   "turbo-vbi": turboVbi,
 };
 

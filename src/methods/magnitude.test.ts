@@ -19,7 +19,9 @@ function scoresOf(options: Readonly<Record<string, string>>, factor = 1) {
   b.node("MatMul", ["x", b.constant("w", w)], {}, { outputs: ["y"] });
   b.output("y", { dtype: "float32", shape: ["N", 2] });
   const { weightScores } = magnitude.propose({
-    ...{ structure: structureOf(b.build()), seed: 0, rules: {} },
+    structure: structureOf(b.build()),
+    seed: 0,
+    rules: {},
     options: new Map(Object.entries(options)),
   });
   return weightScores?.get("w");

@@ -9,8 +9,8 @@ import type { Graph } from "../ir/graph.ts";
 import { weightConstants } from "../structure/layer-weights.ts";
 import { square } from "../tensor/elementary.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
-import { layerNormalizedScores, unknownFilterNotes } from "./filters.ts";
-import { type Method, type MethodContext, optionOf } from "./method.ts";
+import { layerNormalizedScores, unknownFilterNotes } from "./method/filters.ts";
+import { type Method, type MethodContext, optionOf } from "./method/method.ts";
 
 const options = [
   {

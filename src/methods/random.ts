@@ -1,6 +1,6 @@
 /** @file Method `random`: the baseline that every other method has to beat. */
 import { randomOf } from "../tensor/random.ts";
-import type { Method } from "./method.ts";
+import type { Method } from "./method/method.ts";
 
 export const random: Method = {
   name: "random",

@@ -10,7 +10,7 @@
 import { type Removed, removeNothing, withDependants } from "../structure/removal.ts";
 import { removalsInOrder } from "../structure/select.ts";
 import { structureOf } from "../structure/units.ts";
-import type { EpochRecord } from "../train/checkpoint.ts";
+import type { EpochRecord } from "../train/loop/checkpoint.ts";
 import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { scaleFilters } from "./gates/filter-gates.ts";
 import type { Gate } from "./gates/filter-gates-sites.ts";
@@ -20,11 +20,15 @@ import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-score
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
 import { trainGates } from "./gates/gate-training.ts";
 import { rbpStage } from "./gates/rbp-stage.ts";
-import { type LearnedMethod, type LearningContext, outputsTrained } from "./learned-method.ts";
-import { type MethodOption, optionOf } from "./method.ts";
+import {
+  type LearnedMethod,
+  type LearningContext,
+  outputsTrained,
+} from "./method/learned-method.ts";
+import { type MethodOption, optionOf } from "./method/method.ts";
+import { stageOf } from "./method/stages.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
-import { gateMemory, withRandomGates } from "./posterior/posterior-network.ts";
-import { stageOf } from "./stages.ts";
+import { gateMemory, withRandomGates } from "./posterior-network.ts";
 
 const name = "rbp";
 const options: readonly MethodOption[] = [
@@ -81,8 +85,11 @@ export const rbp: LearnedMethod = {
       const layer = structure.groups[gate.group].id;
       const place = stageOf(context, settings.epochs, i, gates.length, layer);
       const trained = await trainGates({ structure: stage.structure, dataset }, settings, {
-        ...{ graph: stage.structure.analysis.graph, gates: stage.gates },
-        ...{ weights: stage.select(coupled), seed: place.seed, training: place.training },
+        graph: stage.structure.analysis.graph,
+        gates: stage.gates,
+        weights: stage.select(coupled),
+        seed: place.seed,
+        training: place.training,
       });
       history.push(...trained.history.map(place.shifted));
       if (settings.rollsBack)
@@ -107,7 +114,9 @@ export const rbp: LearnedMethod = {
     );
     const edits = compensatedEdits(structure, graph);
     return {
-      ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
+      graph,
+      history,
+      memory: gateMemory(structure, graph, posteriors),
       scores: gateScores(structure, posteriors),
       // What has died is gone already, and costs nothing; a λ of 0 tells of no loss.
       ...(lambda.value > 0 && {

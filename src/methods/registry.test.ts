@@ -1,16 +1,16 @@
 /** @file What every method must do, whatever it is: run over the whole registry. */
 import { describe, expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
-import { compareModels } from "../measure/compare.ts";
-import { readModel } from "../onnx/read.ts";
-import { writeModel } from "../onnx/write.ts";
+import { compareModels } from "../measure/equality/compare.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { writeModel } from "../onnx/writing/write.ts";
 import { costModel } from "../structure/cost.ts";
 import { applyEdits } from "../structure/edits.ts";
 import { maskReads } from "../structure/masks.ts";
 import { selectUnits } from "../structure/select.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
-import type { Method } from "./method.ts";
+import type { Method } from "./method/method.ts";
 import { methodNamed, methods } from "./registry.ts";
 
 const model = readModel(residualNetwork());

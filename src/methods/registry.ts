@@ -6,7 +6,7 @@ import { didYouMean, EspalierError } from "../errors.ts";
 import { bn } from "./bn.ts";
 import { fpgm } from "./fpgm.ts";
 import { magnitude } from "./magnitude.ts";
-import type { Method } from "./method.ts";
+import type { Method } from "./method/method.ts";
 import { random } from "./random.ts";
 
 /** The methods that do not train, in the order in which they are listed to users. */

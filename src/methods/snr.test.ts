@@ -21,12 +21,12 @@ import { applyEdits } from "../structure/edits.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
-import { recalibrate } from "../train/recalibrate.ts";
+import { recalibrate } from "../train/loop/recalibrate.ts";
 import { measureMoments } from "./compensation/measured-moments.ts";
-import type { LearningOptions } from "./learned-method.ts";
+import type { LearningOptions } from "./method/learned-method.ts";
 import { bestPrior, evidenceForZero } from "./posterior/posterior.ts";
-import { factNotes } from "./posterior/posterior-facts.ts";
 import { learnPosterior, snr } from "./snr.ts";
+import { factNotes } from "./variational/posterior-facts.ts";
 
 const folder = scratchFolder("snr");
 let dataset: Dataset;
@@ -321,8 +321,12 @@ describe("the posterior", () => {
 
   it("is told group by group, and for the worst groups where there are many", () => {
     const fact = (index: number) => ({
-      ...{ group: `g${index}`, units: 10, members: [], dead: index },
-      ...{ kl: [1, 2, 300], snr: [0.1, 0.2, 3] },
+      group: `g${index}`,
+      units: 10,
+      members: [],
+      dead: index,
+      kl: [1, 2, 300],
+      snr: [0.1, 0.2, 3],
     });
     expect(factNotes([fact(3)])).toEqual([
       "g3: the data tell nothing of 3 of 10 units (KL from 1 over 2 to 300 nats)",
@@ -342,7 +346,10 @@ describe("the moments of inputs", () => {
       { value: "flat", axis: -1 },
     ];
     const moments = await measureMoments(graph, values, {
-      ...{ dataset, training: learning, images: 64, seed: 3 },
+      dataset,
+      training: learning,
+      images: 64,
+      seed: 3,
     });
     const order = { batchSize: 64, shuffle: { seed: 3, epoch: 0 } };
     const batch = await dataset.batches("fit", order)[Symbol.asyncIterator]().next();

@@ -14,17 +14,17 @@ import { assert, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
 import type { MeasureOptions } from "./compensation/measured-moments.ts";
-import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method.ts";
+import type {
+  LearnedMethod,
+  LearnedProposal,
+  LearningContext,
+  PosteriorFacts,
+} from "./method/learned-method.ts";
+import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method/method.ts";
 import { collapseNotes, collapseOption, rollsBackCollapse } from "./posterior/monitors.ts";
 import { bestPrior, type WeightPosterior } from "./posterior/posterior.ts";
-import {
-  evidenceNotes,
-  factNotes,
-  type PosteriorFacts,
-  posteriorFacts,
-} from "./posterior/posterior-facts.ts";
-import { weightDeviations, withRandomWeights } from "./posterior/posterior-network.ts";
+import { weightDeviations, withRandomWeights } from "./posterior-network.ts";
+import { evidenceNotes, factNotes, posteriorFacts } from "./variational/posterior-facts.ts";
 import { scoredAxes } from "./variational/snr-axes.ts";
 import { type SnrScore, scoreUnits, snrScores } from "./variational/snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational/variational.ts";
@@ -184,9 +184,14 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
   const facts = posteriorFacts(structure, axes);
   const scores = scoreUnits(structure, axes, score);
   return {
-    ...{ graph, history, facts, posteriorFacts: facts, posteriors: [...of.values()] },
+    graph,
+    history,
+    facts,
+    posteriorFacts: facts,
+    posteriors: [...of.values()],
     memory: rememberedIn(graph, of.values(), settings.usesBatchStatistics ? [] : allScales),
-    ...{ scores, ...(score === "loss" && { losses: scores }) },
+    scores,
+    ...(score === "loss" && { losses: scores }),
     ...(settings.isByWeight && {
       weightScores: new Map(weights.map(({ weight }) => [weight, signalToNoise(of.get(weight))])),
     }),

@@ -16,14 +16,14 @@ import { quadrantNetwork } from "../../test/support/training.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { withSeeds } from "../measure/draws.ts";
-import { quantile } from "../measure/statistics.ts";
-import { emitModel } from "../onnx/emit.ts";
+import { withSeeds } from "../measure/evaluation/draws.ts";
+import { quantile } from "../measure/statistics/statistics.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
 import { withSession } from "../runtime/session.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import type { LearningOptions } from "./learned-method.ts";
+import type { LearningOptions } from "./method/learned-method.ts";
 import { learnSupport, turboVbi } from "./turbo-vbi.ts";
 
 const folder = scratchFolder("turbo");

@@ -16,10 +16,10 @@ import { assert } from "../errors.ts";
 import { digestOf } from "../files/tensor-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
-import { withWeights } from "../train/parameters.ts";
-import type { LearnedMethod, LearnedProposal, LearningContext } from "./learned-method.ts";
-import { weightDeviations, withRandomWeights } from "./posterior/posterior-network.ts";
-import { stageOf } from "./stages.ts";
+import { withWeights } from "../train/network/parameters.ts";
+import type { LearnedMethod, LearnedProposal, LearningContext } from "./method/learned-method.ts";
+import { stageOf } from "./method/stages.ts";
+import { weightDeviations, withRandomWeights } from "./posterior-network.ts";
 import {
   type SupportFacts,
   supportFacts,
@@ -97,7 +97,9 @@ export async function learnSupport(context: LearningContext): Promise<TurboPropo
   const scores = layers.map((layer, i) => weightScores(graph, layer, beliefs[i]));
   const facts = layers.map((layer, i) => supportFacts(layer, scores[i]));
   return {
-    ...{ graph, history, facts },
+    graph,
+    history,
+    facts,
     scores: unitScores(structure, layers, beliefs),
     memory: rememberedIn(graph, posteriors, variationalScales(structure, layers)),
     weightScores: new Map(layers.map(({ weight }, i) => [weight, scores[i]])),

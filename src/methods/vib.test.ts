@@ -17,13 +17,13 @@ import { quadrantNetwork } from "../../test/support/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/emit.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
 import { withSession } from "../runtime/session.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import type { LearnedMethod, LearningContext } from "./learned-method.ts";
+import type { LearnedMethod, LearningContext } from "./method/learned-method.ts";
 import { rbp } from "./rbp.ts";
 import { vib } from "./vib.ts";
 
@@ -163,7 +163,8 @@ describe.each(methods.map((method) => [method.name, method] as const))("%s", (na
     const only = { rules: { only: ["a"] } };
     const streams = method.learn(contextOf(residual(), {}, only));
     await expect(streams).rejects.toMatchObject({
-      ...{ code: "MODEL_UNSUPPORTED", hint: expect.stringContaining("stream=on") },
+      code: "MODEL_UNSUPPORTED",
+      hint: expect.stringContaining("stream=on"),
     });
   });
 

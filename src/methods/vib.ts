@@ -8,9 +8,9 @@ import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-scores.ts";
 import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
 import { trainGates } from "./gates/gate-training.ts";
-import { type LearnedMethod, outputsTrained } from "./learned-method.ts";
+import { type LearnedMethod, outputsTrained } from "./method/learned-method.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
-import { gateMemory, withRandomGates } from "./posterior/posterior-network.ts";
+import { gateMemory, withRandomGates } from "./posterior-network.ts";
 
 const name = "vib";
 const options = gateOptions({
@@ -35,10 +35,16 @@ export const vib: LearnedMethod = {
     const gates = randomGates(context, settings, outputsTrained(context));
     const { lambda, weights } = await gateWeights(context, gates, settings);
     const { graph, posteriors, history } = await trainGates(context, settings, {
-      ...{ graph: structure.analysis.graph, gates, weights, seed, training },
+      graph: structure.analysis.graph,
+      gates,
+      weights,
+      seed,
+      training,
     });
     return {
-      ...{ graph, history, memory: gateMemory(structure, graph, posteriors) },
+      graph,
+      history,
+      memory: gateMemory(structure, graph, posteriors),
       scores: gateScores(structure, posteriors),
       // A λ of 0 asks for no evidence, and tells of no loss.
       ...(lambda.value > 0 && { losses: gateLosses(structure, posteriors, weights) }),

@@ -5,15 +5,15 @@ import type { RandomKey } from "../tensor/random.ts";
 /** What can be asked of a network. Everything has a default. */
 export interface NetworkOptions {
   /** How many classes; default the architecture's. */
-  readonly classes?: number;
+  readonly classes?: number | undefined;
   /** Channels of the input; default the architecture's. */
-  readonly channels?: number;
+  readonly channels?: number | undefined;
   /** Height and width of the input; default the architecture's. */
-  readonly size?: readonly [height: number, width: number];
+  readonly size?: readonly [height: number, width: number] | undefined;
   /** Channels of the first level, on which all others depend; only `unet` and `ternausnet`. */
-  readonly width?: number;
+  readonly width?: number | undefined;
   /** Of the weights; default 0. */
-  readonly seed?: RandomKey;
+  readonly seed?: RandomKey | undefined;
 }
 
 /** Options with every default filled in. */

@@ -5,8 +5,8 @@ import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { verifyGraph } from "../ir/verify.ts";
 import { withSession } from "../runtime/session.ts";
-import { readModel } from "./read.ts";
-import { concatBytes, writeModel } from "./write.ts";
+import { readModel } from "./reading/read.ts";
+import { concatBytes, writeModel } from "./writing/write.ts";
 
 const data = process.env.ESPALIER_DATA ?? "";
 const models = join(data, "models");

@@ -5,9 +5,10 @@ import { GraphBuilder } from "../ir/builder.ts";
 import { withSession } from "../runtime/session.ts";
 import { int64Vector, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import { emitModel } from "./emit.ts";
-import { type Model, readModel } from "./read.ts";
-import { concatBytes, writeModel } from "./write.ts";
+import type { Model } from "./model.ts";
+import { readModel } from "./reading/read.ts";
+import { emitModel } from "./writing/emit.ts";
+import { concatBytes, writeModel } from "./writing/write.ts";
 
 const x = tensorOf("float32", [1, 2], [0.5, -3]);
 const outputOf = (bytes: Uint8Array, feeds = new Map([["x", x]])) =>

@@ -14,7 +14,7 @@ import {
 } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { operatorOf } from "./index.ts";
-import type { Moments, TiedTensor } from "./operator.ts";
+import type { Moments, TiedTensor } from "./operator/operator.ts";
 
 const shape = [400, 4, 12, 12];
 const moving: Moments = {

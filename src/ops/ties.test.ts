@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/emit.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
 import { withSession } from "../runtime/session.ts";
 import { maskReads } from "../structure/masks.ts";
 import { removeNothing } from "../structure/removal.ts";

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { build } from "vite";
 import { describe, expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
-import { readModel } from "../onnx/read.ts";
+import { readModel } from "../onnx/reading/read.ts";
 import { pack } from "./pack.ts";
 
 const mostBytes = 12 * 1024;

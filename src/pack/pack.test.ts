@@ -7,14 +7,14 @@ import { buildProgram, programs } from "../../test/random-graphs.ts";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { modelWith, randomTensor } from "../../test/support/packs.ts";
 import { modelOf } from "../../test/tiny-models.ts";
-import { emitModel } from "../onnx/emit.ts";
-import { readModel } from "../onnx/read.ts";
-import { concatBytes } from "../onnx/write.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
+import { concatBytes } from "../onnx/writing/write.ts";
 import { bitsOf, type DType } from "../tensor/dtype.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { type PackedTensor, pack } from "./pack.ts";
-import { keepBits } from "./quantise.ts";
+import { keepBits } from "./quantising/quantise.ts";
 import { unpack } from "./unpack.ts";
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
@@ -136,7 +136,8 @@ describe("a lossy pack", () => {
 
   it("tells the density of tensors kept as tables and bit for bit", () => {
     const vector = (of: (i: number) => number) => ({
-      ...{ dtype: "float32" as const, shape: [100] },
+      dtype: "float32" as const,
+      shape: [100],
       data: Float32Array.from({ length: 100 }, (_, i) => of(i)),
     });
     const model = readModel(

@@ -1,14 +1,21 @@
 /** @file `pack`: a model as a file many times smaller, and the very model that will come out of it. */
 import { assert, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
-import { type Model, readModel } from "../onnx/read.ts";
-import { type StoredWeight, storedWeights } from "../onnx/stored-weights.ts";
-import { concatBytes, writeModel } from "../onnx/write.ts";
-import { type Choice, type Content, type Draft, simplest, sumOf } from "./choose.ts";
-import { leastTensor } from "./container.ts";
-import { bytesIn, exactContent, geometryOf, lossyContents, type PackOptions } from "./contents.ts";
-import { parameterKinds } from "./parameters.ts";
-import { elementsOf } from "./tensor-code.ts";
+import type { Model } from "../onnx/model.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { type StoredWeight, storedWeights } from "../onnx/reading/stored-weights.ts";
+import { concatBytes, writeModel } from "../onnx/writing/write.ts";
+import { leastTensor } from "./file/container.ts";
+import { elementsOf } from "./file/tensor-code.ts";
+import { type Choice, type Content, type Draft, simplest, sumOf } from "./quantising/choose.ts";
+import {
+  bytesIn,
+  exactContent,
+  geometryOf,
+  lossyContents,
+  type PackOptions,
+} from "./quantising/contents.ts";
+import { parameterKinds } from "./quantising/parameters.ts";
 import { type WrittenPack, writePack } from "./write-pack.ts";
 
 /** One tensor of a pack. */

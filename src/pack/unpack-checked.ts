@@ -1,8 +1,8 @@
 /** @file `unpack` as the library and the command line have it: its errors are `EspalierError`s. */
 import { EspalierError } from "../errors.ts";
-import type { PackSource } from "./source.ts";
+import { UnpackError } from "./coding/unpack-error.ts";
+import type { PackSource } from "./file/source.ts";
 import { type UnpackOptions, unpack } from "./unpack.ts";
-import { UnpackError } from "./unpack-error.ts";
 
 /**
  * The ONNX file of a pack. Errors: `PACK_INVALID`, `PACK_TOO_LARGE`; `data.reason` has the decoder's own

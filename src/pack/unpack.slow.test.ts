@@ -3,9 +3,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildProgram, programs } from "../../test/random-graphs.ts";
 import { damageRuns } from "../../test/support/damage-runs.ts";
-import { emitModel } from "../onnx/emit.ts";
-import { readModel } from "../onnx/read.ts";
-import { concatBytes } from "../onnx/write.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
+import { concatBytes } from "../onnx/writing/write.ts";
 import { pack } from "./pack.ts";
 import { unpack } from "./unpack.ts";
 

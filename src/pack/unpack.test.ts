@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { damageRuns } from "../../test/support/damage-runs.ts";
 import { frameOf, modelWith, randomTensor, sealed } from "../../test/support/packs.ts";
-import { readModel } from "../onnx/read.ts";
-import { simplest } from "./choose.ts";
-import { readDirectory, writeDirectory } from "./directory.ts";
+import { readModel } from "../onnx/reading/read.ts";
+import { UnpackError } from "./coding/unpack-error.ts";
+import { readDirectory, writeDirectory } from "./file/directory.ts";
 import { pack } from "./pack.ts";
+import { simplest } from "./quantising/choose.ts";
 import { unpack, unpackPieces } from "./unpack.ts";
-import { UnpackError } from "./unpack-error.ts";
 
 const whole = pack(readModel(residualNetwork()));
 
@@ -128,7 +128,8 @@ describe("unpack", () => {
     let taken = 0;
     async function* source(): AsyncGenerator<Uint8Array> {
       yield sealed({
-        ...{ numbers: [10, 2 ** 40, 0, 2 ** 40], filling: new Uint8Array(0) },
+        numbers: [10, 2 ** 40, 0, 2 ** 40],
+        filling: new Uint8Array(0),
         sections: [],
       });
       for (; taken < 2 ** 24; taken += 2 ** 16) yield new Uint8Array(2 ** 16);
@@ -140,7 +141,12 @@ describe("unpack", () => {
   it("refuses tensors so small that a directory of them would be far larger than they", () => {
     const directoryOf = (count: number) => {
       const { entry } = simplest({
-        ...{ gap: 0, width: 4, beginsSection: true, count, row: count, kernel: 1 },
+        gap: 0,
+        width: 4,
+        beginsSection: true,
+        count,
+        row: count,
+        kernel: 1,
         content: { kind: "exact", bytes: new Uint8Array(4 * count), isFloat: true },
       });
       return Uint8Array.from(writeDirectory([entry]));

@@ -3,20 +3,20 @@
  * files beside it, and none of the packer's.
  */
 
-import { codeBytes } from "./byte-code.ts";
-import { ByteReader } from "./byte-io.ts";
-import { largestCodedStructure, largestOutput, magic, version } from "./container.ts";
-import { crc32 } from "./crc32.ts";
-import { type Directory, readDirectory } from "./directory.ts";
-import { RangeDecoder } from "./range-decoder.ts";
-import { joined, PackReader, type PackSource } from "./source.ts";
-import { codeTensor, elementsOf, emptyParts, Models } from "./tensor-code.ts";
-import { allocated, damage, UnpackError } from "./unpack-error.ts";
+import { codeBytes } from "./coding/byte-code.ts";
+import { ByteReader } from "./coding/byte-io.ts";
+import { RangeDecoder } from "./coding/range-decoder.ts";
+import { allocated, damage, UnpackError } from "./coding/unpack-error.ts";
+import { largestCodedStructure, largestOutput, magic, version } from "./file/container.ts";
+import { crc32 } from "./file/crc32.ts";
+import { type Directory, readDirectory } from "./file/directory.ts";
+import { joined, PackReader, type PackSource } from "./file/source.ts";
+import { codeTensor, elementsOf, emptyParts, Models } from "./file/tensor-code.ts";
 
 /** How to unpack. */
 export interface UnpackOptions {
   /** The largest output that is allowed, in bytes. Default: 2 GiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 interface Header {

@@ -1,21 +1,21 @@
 /** @file Writes the file of a pack: header, structure, sections of tensors, checksums. */
 
 import { assert, EspalierError } from "../errors.ts";
-import { concatBytes } from "../onnx/write.ts";
-import { codeBytes } from "./byte-code.ts";
-import { pushVarint } from "./byte-io.ts";
-import { type Choice, Chooser, type Draft } from "./choose.ts";
+import { concatBytes } from "../onnx/writing/write.ts";
+import { codeBytes } from "./coding/byte-code.ts";
+import { pushVarint } from "./coding/byte-io.ts";
+import { RangeEncoder } from "./coding/range-encoder.ts";
 import {
   largestCodedStructure,
   largestOutput,
   magic,
   outputPerByte,
   version,
-} from "./container.ts";
-import { crc32 } from "./crc32.ts";
-import { writeDirectory } from "./directory.ts";
-import { RangeEncoder } from "./range-encoder.ts";
-import { codeTensor, Models } from "./tensor-code.ts";
+} from "./file/container.ts";
+import { crc32 } from "./file/crc32.ts";
+import { writeDirectory } from "./file/directory.ts";
+import { codeTensor, Models } from "./file/tensor-code.ts";
+import { type Choice, Chooser, type Draft } from "./quantising/choose.ts";
 
 /** A written pack. */
 export interface WrittenPack {

@@ -1,8 +1,9 @@
 /** @file The command line that makes a run again, from what the run recorded of itself. */
-import { compressSettings } from "../compress/compress-settings.ts";
-import type { RunConfig } from "../compress/runs/run-folder.ts";
-import { trainSettings } from "../compress/training/train-settings.ts";
-import { shellFlag, shellPath } from "./shell.ts";
+
+import type { RunConfig } from "../runs/folder/run-folder.ts";
+import { compressSettings } from "../runs/settings/compress-settings.ts";
+import { trainSettings } from "../runs/settings/train-settings.ts";
+import { shellFlag, shellPath } from "./page/shell.ts";
 
 /**
  * The command line that makes a run again beside it, from the folder in which that run lies: its own

@@ -1,14 +1,14 @@
 /** @file The page of a training run. */
-import type { TrainReport } from "../compress/training/train-report.ts";
+import type { TrainReport } from "../runs/training/train-report.ts";
 import type { Extras } from "./draw.ts";
-import { counted, metricWords, sentence, spaced } from "./figures.ts";
-import { titleOf } from "./headline.ts";
-import { type Html, html } from "./html.ts";
-import { documentOf, type Section } from "./page.ts";
-import { reproductionOf } from "./reproduction.ts";
-import { shellFlag, shellPath } from "./shell.ts";
-import { formatBytes, formatInteger } from "./text.ts";
-import { curvesOf } from "./training.ts";
+import { counted, metricWords, sentence, spaced } from "./page/figures.ts";
+import { type Html, html } from "./page/html.ts";
+import { documentOf, type Section } from "./page/page.ts";
+import { shellFlag, shellPath } from "./page/shell.ts";
+import { formatBytes, formatInteger } from "./page/text.ts";
+import { titleOf } from "./sections/headline.ts";
+import { reproductionOf } from "./sections/reproduction.ts";
+import { curvesOf } from "./sections/training.ts";
 
 const ends = {
   completed: "all epochs were done",

@@ -11,7 +11,7 @@ import {
   uncertifiedReport,
   withoutOwnScript,
 } from "../../test/reports.ts";
-import type { CompressReport } from "../compress/compress-report.ts";
+import type { CompressReport } from "../compress/record/compress-report.ts";
 import { drawReport, type Extras } from "./draw.ts";
 
 /** Text of a page as a reader sees it, without markup. */
@@ -157,7 +157,11 @@ describe("the page of a certified classifier", () => {
 
 it("says first how many weights are left where single ones went, and what they take when packed", () => {
   const layer = (weights: number, nonZero: number) => ({
-    ...{ weights, nonZero, neurons: 10, empty: 0, clusters: 10 },
+    weights,
+    nonZero,
+    neurons: 10,
+    empty: 0,
+    clusters: 10,
   });
   const sparsity = [
     { layer: "fc1", before: layer(9000, 8000), after: layer(6000, 200) },

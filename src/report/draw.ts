@@ -1,21 +1,21 @@
 /** @file The page of a compression. */
-import type { CompressReport } from "../compress/compress-report.ts";
-import { checksOf } from "./certainty.ts";
-import { type Examples, examplesOf } from "./examples.ts";
-import { counted } from "./figures.ts";
-import { headlineOf, isUnchanged, titleOf } from "./headline.ts";
-import { layersOf } from "./layers.ts";
-import { documentOf } from "./page.ts";
-import { posteriorOf } from "./posterior.ts";
-import { qualityOf } from "./quality.ts";
-import { remarksOf } from "./remarks.ts";
-import { reproductionOf } from "./reproduction.ts";
-import { sensitivityOf } from "./sensitivity.ts";
-import { shellFlag, shellPath } from "./shell.ts";
-import { isSafe, shipOf } from "./ship.ts";
-import { type Supports, sparsityOf } from "./sparsity.ts";
-import { tradeOffOf } from "./trade-off.ts";
-import { trainingOf } from "./training.ts";
+import type { CompressReport } from "../compress/record/compress-report.ts";
+import { counted } from "./page/figures.ts";
+import { documentOf } from "./page/page.ts";
+import { shellFlag, shellPath } from "./page/shell.ts";
+import { checksOf } from "./sections/certainty.ts";
+import { type Examples, examplesOf } from "./sections/examples.ts";
+import { headlineOf, isUnchanged, titleOf } from "./sections/headline.ts";
+import { layersOf } from "./sections/layers.ts";
+import { posteriorOf } from "./sections/posterior.ts";
+import { qualityOf } from "./sections/quality.ts";
+import { remarksOf } from "./sections/remarks.ts";
+import { reproductionOf } from "./sections/reproduction.ts";
+import { sensitivityOf } from "./sections/sensitivity.ts";
+import { isSafe, shipOf } from "./sections/ship.ts";
+import { type Supports, sparsityOf } from "./sections/sparsity.ts";
+import { tradeOffOf } from "./sections/trade-off.ts";
+import { trainingOf } from "./sections/training.ts";
 
 /** What is drawn besides the report. */
 export interface Extras {

@@ -1,11 +1,11 @@
 /** @file `report.html` of a run, drawn from what the run's folder holds. */
 import { basename, resolve } from "node:path";
-import { type CompressReport, compressReport } from "../compress/compress-report.ts";
-import { notOver, readConfig, readReport, runPaths } from "../compress/runs/run-folder.ts";
-import { trainReport } from "../compress/training/train-report.ts";
+import { type CompressReport, compressReport } from "../compress/record/compress-report.ts";
 import { EspalierError } from "../errors.ts";
 import { loadModel, writeAtomically } from "../files/model-file.ts";
 import { loadTensors, type TensorFile } from "../files/tensor-file.ts";
+import { notOver, readConfig, readReport, runPaths } from "../runs/folder/run-folder.ts";
+import { trainReport } from "../runs/training/train-report.ts";
 import {
   figuresOf,
   magnitudeSupportOf,
@@ -15,8 +15,8 @@ import {
 import { commandAgain } from "./again.ts";
 import { drawReport, type Extras } from "./draw.ts";
 import { drawTrainReport } from "./draw-training.ts";
-import type { Examples } from "./examples.ts";
-import type { Supports } from "./sparsity.ts";
+import type { Examples } from "./sections/examples.ts";
+import type { Supports } from "./sections/sparsity.ts";
 
 /**
  * Draws `report.html` of a run that is over, and returns its path. An older one is replaced at once.
@@ -113,7 +113,10 @@ function readExamples({ tensors }: TensorFile, path: string): Examples {
   };
   const maps = [count, height, width];
   return {
-    ...{ count, height, width, images: bytesOf("images", size) },
+    count,
+    height,
+    width,
+    images: bytesOf("images", size),
     ...(tensors.has("truth") && { truth: bytesOf("truth", maps) }),
     original: bytesOf("original", maps),
     compressed: bytesOf("compressed", maps),

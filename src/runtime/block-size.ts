@@ -2,11 +2,12 @@
 import { EspalierError } from "../errors.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/emit.ts";
-import { type BlockSize, blockSizes, withBlockedConvolutions } from "../ops/blocked.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
+import { type BlockSize, blockSizes, withBlockedConvolutions } from "../ops/passes/blocked.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import { type Feeds, type ModelSource, type SessionOptions, withSession } from "./session.ts";
+import { type SessionOptions, withSession } from "./session.ts";
+import type { Feeds, ModelSource } from "./values.ts";
 
 /** Wrong blocks mix channels up: errors are as large as the values. */
 const tolerance = 1e-4;

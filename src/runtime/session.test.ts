@@ -9,8 +9,9 @@ import { convModel, denseModel, identityModel, unaryModel } from "../../test/tin
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import { type Feeds, listProviders, openSession, profileNodes, withSession } from "./session.ts";
+import { listProviders, openSession, profileNodes, withSession } from "./session.ts";
 import { sharedHost } from "./shared-host.ts";
+import type { Feeds } from "./values.ts";
 import { startWorker } from "./worker-thread.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "espalier-session-"));

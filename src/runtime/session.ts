@@ -1,19 +1,11 @@
 /** @file onnxruntime sessions: load a network, run it, time it. The work is done in a worker thread. */
+
 import { EspalierError } from "../errors.ts";
-import type { Shape } from "../ir/graph.ts";
-import type { Model } from "../onnx/read.ts";
-import type { DType } from "../tensor/dtype.ts";
-import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { RuntimeHost } from "./host.ts";
 import type { WireNodeTime, WireOptions } from "./protocol.ts";
 import { sharedHost } from "./shared-host.ts";
+import type { Feeds, ModelSource, SessionValue } from "./values.ts";
 import { fromWire, fromWireInputs, fromWireOutput, toWireFeeds, toWireModel } from "./wire.ts";
-
-/**
- * A model as bytes, as pieces that are laid end to end, as a file that onnxruntime reads itself, or as
- * `loadModel` and `readModel` give it, which is written for it.
- */
-export type ModelSource = Uint8Array | readonly Uint8Array[] | { readonly path: string } | Model;
 
 /** How far onnxruntime rewrites the graph before it runs it. */
 export type Optimization = WireOptions["optimization"];
@@ -21,13 +13,13 @@ export type Optimization = WireOptions["optimization"];
 /** How a model is loaded. */
 export interface SessionOptions {
   /** onnxruntime's names, most wanted first; default `["cpu"]`. */
-  readonly providers?: readonly string[];
+  readonly providers?: readonly string[] | undefined;
   /** Threads inside an operator; default onnxruntime's choice (the physical cores). */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Default `"all"`. */
-  readonly optimization?: Optimization;
+  readonly optimization?: Optimization | undefined;
   /** Gives up waiting for the load; the thread finishes it and releases the session. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What options that hold more, or hold it as undefined, say of sessions. */
@@ -45,21 +37,10 @@ export function sessionOptionsOf({
   };
 }
 
-/** An input or output as the network declares it. */
-export interface SessionValue {
-  readonly name: string;
-  readonly dtype: DType;
-  /** Sizes without a name have that of `nameOpenSizes`. onnxruntime gives an unknown rank as `[]`. */
-  readonly shape: Shape;
-}
-
-/** Tensors by value name. */
-export type Feeds = ReadonlyMap<string, HostTensor>;
-
 /** What `run` may do with its feeds. */
 export interface RunOptions {
   /** The feeds change owner instead of being copied: their arrays are empty afterwards. */
-  readonly handOver?: boolean;
+  readonly handOver?: boolean | undefined;
 }
 
 /** A loaded network. Close it: onnxruntime's memory is not garbage-collected. */

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { modelOf } from "../../test/tiny-models.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
-import type { Feeds } from "./session.ts";
 import { openTrainer, type Trainer, type TrainerOptions } from "./trainer.ts";
+import type { Feeds } from "./values.ts";
 
 /** next = s + x; sum = Σ next; ok: sum is finite. */
 function accumulator(length: number) {

@@ -6,8 +6,9 @@
 import { EspalierError } from "../errors.ts";
 import type { HostTensor } from "../tensor/host-tensor.ts";
 import type { RuntimeHost } from "./host.ts";
-import { type Feeds, type ModelSource, type SessionOptions, wireOptions } from "./session.ts";
+import { type SessionOptions, wireOptions } from "./session.ts";
 import { sharedHost } from "./shared-host.ts";
+import type { Feeds, ModelSource } from "./values.ts";
 import { fromWire, toWireFeeds, toWireModel } from "./wire.ts";
 
 /** How a session with state is opened. */
@@ -20,7 +21,7 @@ export interface TrainerOptions extends SessionOptions {
    * A bool output of one element. A step where it is false leaves the state as it was, and the steps
    * that were posted after it do not run.
    */
-  readonly guard?: string;
+  readonly guard?: string | undefined;
 }
 
 /** What became of a step. */

@@ -1,11 +1,11 @@
 /** @file Tensors and models on their way to the worker and back: one copy at most. */
 import { EspalierError } from "../errors.ts";
 import { nameOpenSizes } from "../ir/names.ts";
-import { writeModel } from "../onnx/write.ts";
+import { writeModel } from "../onnx/writing/write.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { allocate, bytesOf, type HostTensor, isStrings } from "../tensor/host-tensor.ts";
 import type { WireModel, WireTensor, WireValue } from "./protocol.ts";
-import type { Feeds, ModelSource, SessionValue } from "./session.ts";
+import type { Feeds, ModelSource, SessionValue } from "./values.ts";
 
 /**
  * A model to post. Pieces are laid end to end in one new buffer, which then changes owner, so that

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { scratchFolder } from "../../test/support/scratch.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { emitModel } from "../onnx/emit.ts";
+import { emitModel } from "../onnx/writing/emit.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";

@@ -4,34 +4,21 @@
  * Walks the graph once and lets each operator's `ties` facet unite ids. What comes out is the raw
  * material of units and groups (`units.ts`), of surgery and of the masks that verification inserts.
  */
+
 import { type Graph, type Node, operatorName, producersOf } from "../ir/graph.ts";
 import { type BoundOperator, operatorOf } from "../ops/index.ts";
-import type { Inference } from "../ops/infer.ts";
-import type { TiedTensor } from "../ops/operator.ts";
+import type { TiedTensor } from "../ops/operator/operator.ts";
+import type { Inference } from "../ops/passes/infer.ts";
 import { bitsOf } from "../tensor/dtype.ts";
 import { bindDims, dynamicElements } from "./bound-sizes.ts";
+import { cutLayout } from "./cuts.ts";
 import { IdPool } from "./id-pool.ts";
 import { elementIds, type Layout, ownLayout } from "./layout.ts";
 import { knownShape, obstacleOf, outputShapes } from "./obstacles.ts";
 import { nothingRevived, type Revived } from "./revival.ts";
 import { type Selection, selectionAt } from "./selections.ts";
-import { cutLayout, TieSession } from "./tie-session.ts";
-
-/** A node sums over one axis of one of its inputs: where a removed channel stops being seen. */
-export interface Read {
-  readonly node: Node;
-  readonly input: number;
-  readonly axis: number;
-}
-
-/** A parameter axis that makes channels: one filter per index. */
-export interface Producer {
-  readonly node: Node;
-  readonly input: number;
-  readonly axis: number;
-  /** True where it makes none, but selects what its layer reads: see `selections.ts`. */
-  readonly isSelection?: true;
-}
+import type { Producer, Read } from "./sums.ts";
+import { TieSession } from "./tie-session.ts";
 
 /** What one walk over the graph finds out. */
 export interface Analysis {
@@ -71,9 +58,9 @@ export interface Operands {
 /** How `analyze` sees a graph; an `Analysis` itself says how another graph is to be seen likewise. */
 export interface AnalyzeOptions {
   /** Sizes for symbolic dims by name; others are chosen by `bindDims`. */
-  readonly dims?: ReadonlyMap<string, number>;
+  readonly dims?: ReadonlyMap<string, number> | undefined;
   /** Whether layers may select what they read of inputs and of flattened maps. Default: they may not. */
-  readonly selectsInputs?: boolean;
+  readonly selectsInputs?: boolean | undefined;
 }
 
 /**
@@ -90,8 +77,20 @@ export function analyze(graph: Graph, options: AnalyzeOptions = {}): Analysis {
   const { pool, layouts, parameters, reads, producers, streams, selections, operands } = walk;
   const { barriers } = walk;
   return {
-    ...{ graph, dims, inference, pool, layouts, parameters, reads, producers, streams },
-    ...{ selectsInputs, selections, operands, barriers, dynamicElements: walk.dynamicElements },
+    graph,
+    dims,
+    inference,
+    pool,
+    layouts,
+    parameters,
+    reads,
+    producers,
+    streams,
+    selectsInputs,
+    selections,
+    operands,
+    barriers,
+    dynamicElements: walk.dynamicElements,
   };
 }
 
@@ -206,7 +205,10 @@ class Walk {
     const inputs = [...given];
     const selection = this.#selectsInputs
       ? selectionAt({
-          ...{ graph: this.#graph, node, pool, layouts },
+          graph: this.#graph,
+          node,
+          pool,
+          layouts,
           maker: this.#makers.get(node.inputs[0]),
         })
       : undefined;
@@ -216,11 +218,20 @@ class Walk {
       producers.push({ node, ...selection.weight, isSelection: true });
     }
     const tensor = (name: string, shape: readonly number[], isParameter: boolean): TiedTensor => ({
-      ...{ name, dtype: types.get(name)?.dtype ?? "float32", shape },
-      ...{ value: values.get(name), isParameter },
+      name,
+      dtype: types.get(name)?.dtype ?? "float32",
+      shape,
+      value: values.get(name),
+      isParameter,
     });
     const session = new TieSession({
-      ...{ pool, node, attrs, dynamicElements, reads, producers, streams },
+      pool,
+      node,
+      attrs,
+      dynamicElements,
+      reads,
+      producers,
+      streams,
       inputs: node.inputs.map((name, i) => {
         const layout = inputs[i];
         if (layout === undefined) return undefined;

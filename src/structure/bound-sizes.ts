@@ -1,6 +1,6 @@
 /** @file Sizes for symbolic dims, and which results of shape arithmetic change with them. */
 import type { Graph } from "../ir/graph.ts";
-import { type Inference, inferTypes } from "../ops/infer.ts";
+import { type Inference, inferTypes } from "../ops/passes/infer.ts";
 
 /** Batch sizes to try; networks over the frames of a film take multiples of their number only. */
 const batchSizes = [1, 8, 16, 12];

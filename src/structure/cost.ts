@@ -1,7 +1,7 @@
 /** @file What a network costs: multiply-accumulates, parameters and bytes, in total and per layer. */
 import { bodyContents, type Graph, type Node, operatorName } from "../ir/graph.ts";
 import { multiplies, operatorOf } from "../ops/index.ts";
-import { type Inference, inferTypes } from "../ops/infer.ts";
+import { type Inference, inferTypes } from "../ops/passes/infer.ts";
 import { bitsOf, isWeightType } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { knownShape, outputShapes } from "./obstacles.ts";

@@ -11,9 +11,10 @@ import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir
 import { freshNames } from "../ir/names.ts";
 import { type DType, isFloat } from "../tensor/dtype.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
-import type { Operands, Read } from "./analysis.ts";
+import type { Operands } from "./analysis.ts";
 import type { Removed } from "./removal.ts";
 import { goesWith } from "./revival.ts";
+import type { Read } from "./sums.ts";
 import type { Structure } from "./units.ts";
 
 /** The structure's graph with zeros where `removed` was read. All widths stay. */

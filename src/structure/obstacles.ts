@@ -1,7 +1,7 @@
 /** @file Why a node cannot be tied by its operator's rule, so that it is a barrier as a whole. */
 import type { Graph, Node } from "../ir/graph.ts";
-import { type Inference, inferNode } from "../ops/infer.ts";
-import { numericShape } from "../ops/known.ts";
+import { numericShape } from "../ops/operator/known.ts";
+import { type Inference, inferNode } from "../ops/passes/infer.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import type { Layout } from "./layout.ts";
 

@@ -29,7 +29,8 @@ it("divides by what the network without the unit costs less", () => {
   const nothing = new Uint8Array(structure.units.length);
   const before = totals(nothing);
   const budget = (key: "macs" | "params"): Budget => ({
-    ...{ name: key, fraction: 1 },
+    name: key,
+    fraction: 1,
     remaining: (removed) => totals(removed)[key] / before[key],
   });
   const scores = Float64Array.from(structure.units, (_, unit) => 1 + unit);
@@ -53,7 +54,8 @@ it("of equal losses, the filter at the higher resolution goes first", () => {
   const totals = costModel(structure);
   const before = totals(new Uint8Array(structure.units.length)).macs;
   const budget = {
-    ...{ name: "macs", fraction: 1 },
+    name: "macs",
+    fraction: 1,
     remaining: (removed: Uint8Array) => totals(removed).macs / before,
   };
   const ratios = perSaving(structure, new Float64Array(structure.units.length).fill(1), [budget]);

@@ -3,7 +3,7 @@
  * hide a difference, and behind every layer. What stays of a channel axis is the same there.
  */
 import { type Graph, type Node, producersOf } from "../ir/graph.ts";
-import { hidesDifferences, isLayer } from "../ops/ends.ts";
+import { hidesDifferences, isLayer } from "../ops/passes/ends.ts";
 import { type DType, isFloat } from "../tensor/dtype.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { isVirtual, keptAlong, type Removed } from "./removal.ts";

@@ -78,7 +78,9 @@ export function planOf(
       }),
     }));
   return {
-    ...{ format: "espalier-plan", version: 1, method },
+    format: "espalier-plan",
+    version: 1,
+    method,
     ...(structure.analysis.selectsInputs && { selectsInputs: true }),
     groups,
     ...(zeros.size > 0 && { zeros: encodeZeros(structure.analysis.graph, zeros) }),

@@ -9,8 +9,15 @@ import { structureOf } from "./units.ts";
 const shapes = [[], [4], [4, 4], [1, 4, 4], [1, 4, 4, 4]];
 /** Attributes that one operator or another wants. */
 const some = {
-  ...{ axis: 1, num_groups: 2, blocksize: 2, kernel_shape: [2, 2], to: 1, size: 3, hidden_size: 2 },
-  ...{ perm: [1, 0], equation: "ij->ji" },
+  axis: 1,
+  num_groups: 2,
+  blocksize: 2,
+  kernel_shape: [2, 2],
+  to: 1,
+  size: 3,
+  hidden_size: 2,
+  perm: [1, 0],
+  equation: "ij->ji",
 };
 
 /** What goes wrong, if it is no typed error. */

@@ -6,7 +6,7 @@
  */
 import { EspalierError } from "../errors.ts";
 import { type Node, newNode, producersOf, type TensorType } from "../ir/graph.ts";
-import { inferNode } from "../ops/infer.ts";
+import { inferNode } from "../ops/passes/infer.ts";
 import { type HostTensor, int64Vector, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { isVirtual, type Removed, shapeAfter } from "./removal.ts";
 import type { Structure } from "./units.ts";

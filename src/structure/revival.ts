@@ -8,8 +8,8 @@
  */
 
 import type { Node } from "../ir/graph.ts";
-import type { AtZero, TiedTensor } from "../ops/operator.ts";
-import { trainedInputs } from "../ops/training.ts";
+import type { AtZero, TiedTensor } from "../ops/operator/operator.ts";
+import { trainedInputs } from "../ops/passes/training.ts";
 import { isStrings, toNumbers } from "../tensor/host-tensor.ts";
 import { blockOf, type Layout } from "./layout.ts";
 

@@ -1,9 +1,11 @@
 /** @file Choosing units under a budget: lowest scores first, widths kept legal. */
+
 import { EspalierError } from "../errors.ts";
 import { globMatcher } from "../ir/names.ts";
 import type { Removed } from "./removal.ts";
+import type { SelectionRules } from "./selection-rules.ts";
 import type { Structure } from "./units.ts";
-import { type Rounding, type WidthKeeper, widthKeeper } from "./widths.ts";
+import { type WidthKeeper, widthKeeper } from "./widths.ts";
 import type { Zeros } from "./zeros.ts";
 
 /** One limit that a removal must respect. */
@@ -14,21 +16,6 @@ export interface Budget {
   readonly fraction: number;
   /** The share that remains after a removal, with these weights at 0 besides. */
   readonly remaining: (removed: Removed, zeros?: Zeros) => number;
-}
-
-/** What may be chosen. */
-export interface SelectionRules {
-  /**
-   * Widths of filter axes come out as multiples of this (or as they were); `auto` takes for convolutions the
-   * multiples that engines compute without waste. Default 1 here; `prune` and `compress` take `auto`.
-   */
-  readonly roundTo?: Rounding;
-  /** No axis of any tensor gets narrower than this (or than it was). At least 1. */
-  readonly minWidth?: number;
-  /** Group id or layer patterns (`*` matches anything) of the groups to prune; all when absent. */
-  readonly only?: readonly string[];
-  /** Patterns of groups to leave alone; `stream` means every residual stream. */
-  readonly except?: readonly string[];
 }
 
 /** The outcome of a selection. */

@@ -7,12 +7,12 @@
  * channel that it is a position of; a channel of which no feature is selected is of no use.
  */
 import type { Graph, Node } from "../ir/graph.ts";
-import { roleOf } from "../ops/roles.ts";
+import { roleOf } from "../ops/passes/roles.ts";
 import { isFloat } from "../tensor/dtype.ts";
+import { axisIds, cutLayout } from "./cuts.ts";
 import type { IdPool } from "./id-pool.ts";
 import type { Layout } from "./layout.ts";
 import { ownLayout } from "./layout.ts";
-import { axisIds, cutLayout } from "./tie-session.ts";
 
 /** A place where a layer may select what it reads. */
 export interface Selection {
@@ -66,7 +66,10 @@ export function selectionAt({
   const ids = [examples, pool.fresh(features.length)];
   const layout = ownLayout({ name, shape: read.shape, ids });
   return {
-    ...{ input, value, axis, layout },
+    input,
+    value,
+    axis,
+    layout,
     weight: { input: weightInput, axis: order === "outIn" ? 1 : 0 },
   };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { smallCnn } from "../../test/support/small-cnn.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { readModel } from "../onnx/read.ts";
+import { readModel } from "../onnx/reading/read.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
 import { inspect } from "./inspect.ts";
 import { layerWeights, weightConstants } from "./layer-weights.ts";
@@ -38,7 +38,11 @@ describe("a support", () => {
     b.output("z", { dtype: "float32", shape: ["N", 2] });
     const supports = layerSupports(b.build());
     expect(supports.get("in-out")).toEqual({
-      ...{ weights: 6, nonZero: 3, neurons: 2, empty: 0, clusters: 2 },
+      weights: 6,
+      nonZero: 3,
+      neurons: 2,
+      empty: 0,
+      clusters: 2,
     });
     expect(supports.get("out-in")).toMatchObject({ nonZero: 3, clusters: 2 });
     const [first] = layerWeights(b.build());

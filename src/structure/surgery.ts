@@ -15,9 +15,9 @@ import {
 } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
 import { operatorOf } from "../ops/index.ts";
-import { inferTypes } from "../ops/infer.ts";
-import type { Shrunk } from "../ops/operator.ts";
-import { roleOf } from "../ops/roles.ts";
+import type { Shrunk } from "../ops/operator/operator.ts";
+import { inferTypes } from "../ops/passes/infer.ts";
+import { roleOf } from "../ops/passes/roles.ts";
 import type { DType } from "../tensor/dtype.ts";
 import {
   type HostTensor,

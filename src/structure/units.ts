@@ -1,8 +1,8 @@
 /** @file Units and groups: what can be removed, what goes together, and what must stay and why. */
 import type { Graph, Node } from "../ir/graph.ts";
 import { type Analysis, type AnalyzeOptions, analyze, useKey } from "./analysis.ts";
+import { axisIds } from "./cuts.ts";
 import { blockOf, elementIds, type Layout } from "./layout.ts";
-import { axisIds } from "./tie-session.ts";
 
 /** Channels that live and die together: one class of element ids that some filter produces. */
 export interface Unit {
@@ -105,8 +105,14 @@ export function structureOf(graph: Graph, options: AnalyzeOptions = {}): Structu
   const read = readUnits(analysis, unitsAlong);
   const carriers = [...dependants.keys()].filter((unit) => !read.has(unit)).sort((a, b) => a - b);
   return {
-    ...{ analysis, units, groups, filterAxes: axes },
-    ...{ dependants, carriers, unitOf, unitsAlong },
+    analysis,
+    units,
+    groups,
+    filterAxes: axes,
+    dependants,
+    carriers,
+    unitOf,
+    unitsAlong,
   };
 }
 

@@ -1,10 +1,8 @@
 /** @file Widths that rules allow: the least, multiples, and removals that keep to them. */
-import { type Removed, removeNothing } from "./removal.ts";
-import type { SelectionRules } from "./select.ts";
-import type { FilterAxis, Structure } from "./units.ts";
 
-/** Multiples that widths come out as: a number, or `auto` for those that suit each width. */
-export type Rounding = number | "auto";
+import { type Removed, removeNothing } from "./removal.ts";
+import type { Rounding, SelectionRules } from "./selection-rules.ts";
+import type { FilterAxis, Structure } from "./units.ts";
 
 /**
  * The multiples that `auto` rounds convolutions to, by the least width that each is for. ONNX Runtime computes

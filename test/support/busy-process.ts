@@ -1,7 +1,7 @@
 /** @file Computes for a minute without a turn of the event loop, as a command does, with its signal handlers. */
-import { reportFailure } from "../../src/cli/failure.ts";
-import { interruptible } from "../../src/cli/interruptible.ts";
-import { processIo } from "../../src/cli/io.ts";
+import { reportFailure } from "../../src/cli/terminal/failure.ts";
+import { interruptible } from "../../src/cli/terminal/interruptible.ts";
+import { processIo } from "../../src/cli/terminal/io.ts";
 
 const controller = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const)

@@ -1,7 +1,7 @@
 /** @file A network that passes every check of ours and crashes ONNX Runtime 1.30. */
 import { GraphBuilder } from "../../src/ir/builder.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import { concatBytes } from "../../src/onnx/write.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { tensorOf } from "../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../src/tensor/random.ts";
 

@@ -1,8 +1,8 @@
 /** @file Damages and forges packs, and keeps the books on how each one ends. */
-import { readModel } from "../../src/onnx/read.ts";
+import { readModel } from "../../src/onnx/reading/read.ts";
+import { UnpackError } from "../../src/pack/coding/unpack-error.ts";
 import { pack } from "../../src/pack/pack.ts";
 import { unpackPieces } from "../../src/pack/unpack.ts";
-import { UnpackError } from "../../src/pack/unpack-error.ts";
 import { randomOf } from "../../src/tensor/random.ts";
 import { residualNetwork } from "../residual-network.ts";
 import { damaged, forged, modelWith, randomTensor } from "./packs.ts";

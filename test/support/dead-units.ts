@@ -4,7 +4,7 @@
  * compute what this one computes.
  */
 import type { Constant, Graph } from "../../src/ir/graph.ts";
-import { trainedInputs } from "../../src/ops/training.ts";
+import { trainedInputs } from "../../src/ops/passes/training.ts";
 import { keptAlong, type Removed } from "../../src/structure/removal.ts";
 import type { Structure } from "../../src/structure/units.ts";
 import { isFloat } from "../../src/tensor/dtype.ts";

@@ -11,9 +11,9 @@ import { GraphEmitter } from "../../src/grad/emitter.ts";
 import { emitGradients } from "../../src/grad/reverse.ts";
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
 import { canonicalOpset, type Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import type { Value } from "../../src/ops/gradient.ts";
-import { inferTypes } from "../../src/ops/infer.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import type { Value } from "../../src/ops/operator/gradient.ts";
+import { inferTypes } from "../../src/ops/passes/infer.ts";
 import { type Session, withSession } from "../../src/runtime/session.ts";
 import { type DType, isFloat } from "../../src/tensor/dtype.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
@@ -314,7 +314,7 @@ export function uniforms(
   options: {
     readonly dtype?: DType;
     readonly seed?: string | number;
-    readonly kinks?: readonly number[];
+    readonly kinks?: readonly number[] | undefined;
     readonly margin?: number;
   } = {},
 ): HostTensor {

@@ -10,10 +10,10 @@ import type { Graph } from "../../src/ir/graph.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
 import { type Random, randomOf } from "../../src/tensor/random.ts";
-import { labels } from "../../src/train/objectives.ts";
-import type { Optimizer } from "../../src/train/optimizers.ts";
-import { emitFor } from "../../src/train/provider-form.ts";
-import { buildStep } from "../../src/train/step.ts";
+import { emitFor } from "../../src/train/network/provider-form.ts";
+import { labels } from "../../src/train/step/objectives.ts";
+import type { Optimizer } from "../../src/train/step/optimizers.ts";
+import { buildStep } from "../../src/train/step/step.ts";
 
 const batch = 4;
 const classes = 5;
@@ -21,7 +21,11 @@ const inputShape = [batch, 3, 12, 12];
 
 /** In place of the next value of a parameter, its gradient: what a step computes, unrounded. */
 const gradientsThemselves: Optimizer = {
-  ...{ name: "gradients", decay: 0, slots: [], scalars: [], scalarsAt: () => [] },
+  name: "gradients",
+  decay: 0,
+  slots: [],
+  scalars: [],
+  scalarsAt: () => [],
   update: ({ gradient, slots }) => ({ parameter: gradient, slots }),
 };
 

@@ -3,7 +3,7 @@
  * image, and the mean IoU of all. Images differ in what they show, in how well the original does, and
  * in how much pruning harms them; the drop that a candidate is made for is that of 20,000 images.
  */
-import { type MapOutcomes, pairedDrop } from "../../src/measure/outcomes.ts";
+import { type MapOutcomes, pairedDrop } from "../../src/measure/outcomes/outcomes.ts";
 import { type Random, randomOf } from "../../src/tensor/random.ts";
 import { guardedRun, type Outcome, shapeOf, summarize } from "./guard-simulation.ts";
 

@@ -7,16 +7,11 @@
  * the samples that k damages are among those that k + 1 damages, but for a share of `churn`, which
  * every candidate draws anew.
  */
-import { climb } from "../../src/compress/guard/guard.ts";
-import {
-  type Drop,
-  declareLadder,
-  levelOf,
-  type State,
-  stagesOf,
-} from "../../src/compress/guard/ladder.ts";
+
 import { largestWithin } from "../../src/compress/rounds/search.ts";
-import { pairedDifferenceInterval } from "../../src/measure/classification.ts";
+import { climb } from "../../src/guard/guard.ts";
+import { type Drop, declareLadder, levelOf, type State, stagesOf } from "../../src/guard/ladder.ts";
+import { pairedDifferenceInterval } from "../../src/measure/evaluation/classification.ts";
 import { type Random, randomOf } from "../../src/tensor/random.ts";
 
 /** How the true drops of the candidates lie. */
@@ -56,7 +51,11 @@ export const scenarios: readonly Scenario[] = [500, 5000].flatMap((samples) =>
     [0, 1].flatMap((churn) =>
       [0.01, 0.03, 0.1].flatMap((discordance) =>
         (["dense", "noisy", "above"] as const).map((curve) => ({
-          ...{ samples, maxDrop, churn, discordance, curve },
+          samples,
+          maxDrop,
+          churn,
+          discordance,
+          curve,
         })),
       ),
     ),

@@ -46,7 +46,8 @@ async function go(
 ): Promise<{ readonly isKilled: boolean; readonly workMs: number }> {
   const script = join(root, "test/support/compress-process.ts");
   const child = spawn(process.execPath, ["--import", "tsx", script, ...argv], {
-    ...{ cwd: root, stdio: ["ignore", "ignore", "pipe"] },
+    cwd: root,
+    stdio: ["ignore", "ignore", "pipe"],
   });
   let said = "";
   let begun = 0;

@@ -3,15 +3,15 @@ import { expect } from "vitest";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { compareModels } from "../../src/measure/compare.ts";
+import { compareModels } from "../../src/measure/equality/compare.ts";
 import type {
   LearnedProposal,
   LearningContext,
   LearningOptions,
-} from "../../src/methods/learned-method.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import { readModel } from "../../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../../src/onnx/write.ts";
+} from "../../src/methods/method/learned-method.ts";
+import { readModel } from "../../src/onnx/reading/read.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { concatBytes, writeModel } from "../../src/onnx/writing/write.ts";
 import { costModel } from "../../src/structure/cost.ts";
 import { applyEdits, type Edit } from "../../src/structure/edits.ts";
 import { maskReads } from "../../src/structure/masks.ts";
@@ -34,8 +34,13 @@ export function contextOf(
 ): LearningContext {
   const model = readModel(concatBytes(emitModel(graph)));
   return {
-    ...{ structure: structureOf(model.graph), model, dataset, training: learning },
-    ...{ seed: 0, rules: {}, options: new Map(Object.entries(options)) },
+    structure: structureOf(model.graph),
+    model,
+    dataset,
+    training: learning,
+    seed: 0,
+    rules: {},
+    options: new Map(Object.entries(options)),
     ...more,
   };
 }
@@ -92,7 +97,8 @@ export async function expectSameAfterInterruptions(
   for (const stop of stops) {
     const controller = new AbortController();
     const stopped = learn({
-      ...{ ...at("parts"), signal: controller.signal },
+      ...at("parts"),
+      signal: controller.signal,
       onProgress: ({ step }) => step >= stop && controller.abort(),
     });
     await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });

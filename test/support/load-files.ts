@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { EspalierError } from "../../src/errors.ts";
 import { loadModel } from "../../src/files/model-file.ts";
 import { verifyGraph } from "../../src/ir/verify.ts";
-import { writeModel } from "../../src/onnx/write.ts";
+import { writeModel } from "../../src/onnx/writing/write.ts";
 import { inspect } from "../../src/structure/inspect.ts";
 
 const folder = process.argv[2] ?? ".";

@@ -1,8 +1,9 @@
 /** @file One node of an old opset, read and run, for the tests of lifting and lowering. */
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import { type Model, readModel } from "../../src/onnx/read.ts";
-import { concatBytes } from "../../src/onnx/write.ts";
+import type { Model } from "../../src/onnx/model.ts";
+import { readModel } from "../../src/onnx/reading/read.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { type HostTensor, sizeOf, tensorOf } from "../../src/tensor/host-tensor.ts";

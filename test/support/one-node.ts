@@ -2,8 +2,8 @@
 import { expect } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
 import { canonicalOpset, type Graph, type TensorType } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import { type Inference, inferTypes } from "../../src/ops/infer.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { type Inference, inferTypes } from "../../src/ops/passes/infer.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import { isFloat } from "../../src/tensor/dtype.ts";
 import { type HostTensor, isStrings, toNumbers } from "../../src/tensor/host-tensor.ts";

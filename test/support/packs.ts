@@ -1,8 +1,8 @@
 /** @file Models of random tensors for packing, and damage to packs. */
 import type { GraphBuilder } from "../../src/ir/builder.ts";
-import { concatBytes } from "../../src/onnx/write.ts";
-import { ByteReader, pushVarint } from "../../src/pack/byte-io.ts";
-import { crc32 } from "../../src/pack/crc32.ts";
+import { concatBytes } from "../../src/onnx/writing/write.ts";
+import { ByteReader, pushVarint } from "../../src/pack/coding/byte-io.ts";
+import { crc32 } from "../../src/pack/file/crc32.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
 import { allocate, bytesOf, type HostTensor } from "../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../src/tensor/random.ts";

@@ -1,9 +1,9 @@
 /** @file Networks of which batch normalization tells only in part: it was kept in some layers and not in others. */
 import { GraphBuilder } from "../../src/ir/builder.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import type { Model } from "../../src/onnx/read.ts";
-import { readModel } from "../../src/onnx/read.ts";
-import { concatBytes } from "../../src/onnx/write.ts";
+import type { Model } from "../../src/onnx/model.ts";
+import { readModel } from "../../src/onnx/reading/read.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { tensorOf } from "../../src/tensor/host-tensor.ts";
 import { normals } from "./bn-network.ts";
 

@@ -2,9 +2,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { runPaths } from "../../src/compress/runs/run-folder.ts";
 import { loadModel } from "../../src/files/model-file.ts";
 import { loadTensors } from "../../src/files/tensor-file.ts";
+import { runPaths } from "../../src/runs/folder/run-folder.ts";
 
 const always = ["config.json", "events.jsonl", "original.onnx"];
 const results = ["model.onnx", "report.json"];

@@ -1,12 +1,12 @@
 /** @file The gradients that a training step follows, against finite differences with its noise held. */
 import { expect } from "vitest";
 import { constantOf, type Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import type { Feeds } from "../../src/runtime/session.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
+import type { Feeds } from "../../src/runtime/values.ts";
 import { tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../src/tensor/random.ts";
-import type { TrainingStep } from "../../src/train/step.ts";
+import type { TrainingStep } from "../../src/train/step/step.ts";
 import { runSteps } from "./training.ts";
 
 /** The losses of the first steps of a new session, with a learning rate that changes nothing. */

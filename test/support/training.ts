@@ -1,12 +1,12 @@
 /** @file Tiny networks to train, and steps run one by one. */
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/emit.ts";
-import type { Feeds } from "../../src/runtime/session.ts";
+import { emitModel } from "../../src/onnx/writing/emit.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
+import type { Feeds } from "../../src/runtime/values.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../src/tensor/random.ts";
-import type { TrainingStep } from "../../src/train/step.ts";
+import type { TrainingStep } from "../../src/train/step/step.ts";
 
 /** Dense layers w0 b0, w1 b1, ... of these widths with ReLU between: x [N, widths[0]] → y. */
 export function denseGraph(widths: readonly number[], seed = 1): Graph {

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { build } from "vite";
 import { z } from "zod";
-import { chromiumPath } from "../chromium.ts";
+import { launchOptions } from "../chromium.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -84,7 +84,7 @@ async function callInPage(pack: Uint8Array, call: string): Promise<unknown> {
   if (address === null || typeof address === "string") throw new Error("no port");
   let browser: Browser | undefined;
   try {
-    browser = await chromium.launch({ executablePath: chromiumPath, args: ["--no-sandbox"] });
+    browser = await chromium.launch(launchOptions);
     const tab = await browser.newPage();
     const failed = new Promise<never>((_, fails) => tab.on("pageerror", fails));
     await tab.goto(`http://127.0.0.1:${address.port}/`);
@@ -130,9 +130,11 @@ async function answersFor(
 /** `espalier/unpack` as one module. */
 async function bundle(): Promise<string> {
   const result = await build({
-    ...{ configFile: false, logLevel: "warn" },
+    configFile: false,
+    logLevel: "warn",
     build: {
-      ...{ write: false, target: "es2022" },
+      write: false,
+      target: "es2022",
       lib: { entry: resolve(root, "src/unpack.ts"), formats: ["es"] },
     },
   });

@@ -1,20 +1,19 @@
 /** @file What a compression will cost: epochs, steps, and a rough time from a few steps and batches. */
 
 import type { Dataset } from "../../data/dataset.ts";
-import { examine } from "../../measure/outcomes.ts";
-import { type AnyMethod, isLearned } from "../../methods/learned-method.ts";
-import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
+import { mostRungs } from "../../guard/ladder.ts";
+import { examine } from "../../measure/outcomes/outcomes.ts";
+import { type AnyMethod, isLearned, learnsPosterior } from "../../methods/method/learned-method.ts";
+import type { Model } from "../../onnx/model.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
+import { defaultLimit, defaultPoints } from "../../prune/sensitivity.ts";
+import type { RunHooks } from "../../runs/folder/run-hooks.ts";
+import { type CompressSettings, hasTargets } from "../../runs/settings/compress-settings.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import type { Structure } from "../../structure/units.ts";
-import { planOf, type TrainOptions } from "../../train/options.ts";
-import { train } from "../../train/train.ts";
-import { type CompressSettings, hasTargets } from "../compress-settings.ts";
-import { methodContextOf } from "../context.ts";
-import { mostRungs } from "../guard/ladder.ts";
-import { learnsPosterior } from "../runs/posterior-of-run.ts";
-import type { RunHooks } from "../runs/run-hooks.ts";
-import { defaultLimit, defaultPoints } from "../sensitivity/sensitivity.ts";
+import { planOf, type TrainOptions } from "../../train/loop/options.ts";
+import { train } from "../../train/loop/train.ts";
+import { methodContextOf } from "../context/context.ts";
 
 /** Training and measuring of a run in which each round gets its way at the first try. */
 export interface RunCost {
@@ -67,8 +66,13 @@ export function costOfRun(
   const draws = learnsPosterior(method) ? settings.posteriorSamples : 0;
   const select = dataset.size("select");
   return {
-    ...{ learningEpochs, tuningEpochs, finalEpochs, totalEpochs },
-    ...{ batchSize, stepsPerEpoch, totalSteps: totalEpochs * stepsPerEpoch },
+    learningEpochs,
+    tuningEpochs,
+    finalEpochs,
+    totalEpochs,
+    batchSize,
+    stepsPerEpoch,
+    totalSteps: totalEpochs * stepsPerEpoch,
     measuredImages:
       select * (2 + rounds * perRound + finalEpochs) +
       looks * dataset.size("certify") +
@@ -96,7 +100,9 @@ export async function timeOf(
   const batchSize = dataset.labelKind === "classes" ? 128 : 16;
   const reading = stopwatch(clock);
   await examine(writeModel(model).chunks, dataset, {
-    ...{ split: "select", batchSize, limit: triedBatches * batchSize },
+    split: "select",
+    batchSize,
+    limit: triedBatches * batchSize,
     ...sessionOptionsOf({ ...tuning, signal }),
     onProgress: ({ done }) => reading.mark(done),
   });
@@ -104,8 +110,10 @@ export async function timeOf(
   if (cost.totalSteps > 0)
     await train(model, dataset, {
       ...tuning,
-      ...{ epochs: 1, limit: Math.min(triedSteps * cost.batchSize, tuning.limit ?? Infinity) },
-      ...{ checksMemorisation: false, signal },
+      epochs: 1,
+      limit: Math.min(triedSteps * cost.batchSize, tuning.limit ?? Infinity),
+      checksMemorisation: false,
+      signal,
       evaluator: async () => ({ metric: "none", value: 0, loss: 0 }),
       onProgress: ({ step }) => training.mark(step),
     });
@@ -114,8 +122,11 @@ export async function timeOf(
   const trainingSeconds = cost.totalSteps * secondsPerStep;
   const measuringSeconds = cost.measuredImages * secondsPerImage;
   return {
-    ...{ secondsPerStep, imagesPerSecond: 1 / secondsPerImage },
-    ...{ trainingSeconds, measuringSeconds, totalSeconds: trainingSeconds + measuringSeconds },
+    secondsPerStep,
+    imagesPerSecond: 1 / secondsPerImage,
+    trainingSeconds,
+    measuringSeconds,
+    totalSeconds: trainingSeconds + measuringSeconds,
   };
 }
 

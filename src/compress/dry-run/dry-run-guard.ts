@@ -1,7 +1,8 @@
 /** @file What the guard will be able to certify, foretold from the number of images alone. */
+
+import { largestUnseen, samplesToCertify } from "../../guard/guard.ts";
+import { levelOf, mostRungs } from "../../guard/ladder.ts";
 import { normalQuantile } from "../../tensor/normal-quantile.ts";
-import { largestUnseen, samplesToCertify } from "../guard/guard.ts";
-import { levelOf, mostRungs } from "../guard/ladder.ts";
 
 /** What can be certified where original and result disagree on so many images. */
 export interface Outlook {
@@ -51,7 +52,9 @@ export function guardOutlook(
     outlooks: (isTold ? discordances : []).map((discordance) => {
       const samplesNeeded = samplesToCertify({ variance: discordance, maxDrop, level });
       return {
-        ...{ discordance, samplesNeeded, isEnough: samples >= samplesNeeded },
+        discordance,
+        samplesNeeded,
+        isEnough: samples >= samplesNeeded,
         smallestTolerance: smallestTolerance(discordance, samples, level),
       };
     }),

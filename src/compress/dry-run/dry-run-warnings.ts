@@ -1,5 +1,6 @@
 /** @file What speaks against a planned compression. */
 import type { LabelKind } from "../../data/table.ts";
+import { isFew, samplesToSee } from "../../guard/guard.ts";
 import {
   counted,
   formatInteger,
@@ -7,8 +8,7 @@ import {
   inShortPoints,
   metricWords,
 } from "../../measure/words.ts";
-import { isFew, samplesToSee } from "../guard/guard.ts";
-import type { CompressionPlan } from "./dry-run.ts";
+import type { CompressionPlan } from "./compression-plan.ts";
 
 /** What the plan itself does not say. */
 export interface PlanFacts {

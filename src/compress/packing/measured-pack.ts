@@ -1,15 +1,15 @@
 /** @file What a pack costs in accuracy, measured on `test`. */
 import type { Dataset } from "../../data/dataset.ts";
-import type { ExamineOptions } from "../../measure/evaluate.ts";
+import type { ExamineOptions } from "../../measure/evaluation/options.ts";
 import {
   examine,
   type MeasuredMetric,
   metricOf,
   type PairedDrop,
   pairedDrop,
-} from "../../measure/outcomes.ts";
-import type { Model } from "../../onnx/read.ts";
-import { concatBytes, writeModel } from "../../onnx/write.ts";
+} from "../../measure/outcomes/outcomes.ts";
+import type { Model } from "../../onnx/model.ts";
+import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import type { Packed } from "../../pack/pack.ts";
 
 /** A pack, and what it costs in accuracy. */

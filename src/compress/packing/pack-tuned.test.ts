@@ -4,12 +4,13 @@ import { openQuadrants } from "../../../test/support/quadrants.ts";
 import { scratchFolder } from "../../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../../test/support/training.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { examine, metricOf, pairedDrop } from "../../measure/outcomes.ts";
-import { type Model, readModel } from "../../onnx/read.ts";
-import { concatBytes, writeModel } from "../../onnx/write.ts";
+import { examine, metricOf, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import type { Model } from "../../onnx/model.ts";
+import { readModel } from "../../onnx/reading/read.ts";
+import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { unpack } from "../../pack/unpack.ts";
-import { adam } from "../../train/optimizers.ts";
-import { train } from "../../train/train.ts";
+import { train } from "../../train/loop/train.ts";
+import { adam } from "../../train/step/optimizers.ts";
 import { packTuned } from "./pack-tuned.ts";
 import { packWithin } from "./pack-within.ts";
 
@@ -21,7 +22,9 @@ let model: Model;
 beforeAll(async () => {
   dataset = await openQuadrants(folder);
   const { best } = await train(quadrantNetwork(), dataset, {
-    ...{ ...training, epochs: 6, learningRate: 0.02 },
+    ...training,
+    epochs: 6,
+    learningRate: 0.02,
   });
   model = readModel(concatBytes(best.bytes));
 }, 60_000);
@@ -59,7 +62,9 @@ describe("packs within a tolerance", () => {
   it("refuse what cannot be tuned before anything is measured", async () => {
     const seen: unknown[] = [];
     const packed = packWithin(model, dataset, {
-      ...{ maxDrop: 0.05, pack: { lambda: 0.1 }, tuning },
+      maxDrop: 0.05,
+      pack: { lambda: 0.1 },
+      tuning,
       onCandidate: (candidate) => seen.push(candidate),
     });
     await expect(packed).rejects.toMatchObject({ code: "USAGE" });
@@ -69,7 +74,9 @@ describe("packs within a tolerance", () => {
 
 it("a pack of two values per weight is tuned to what the network knew before", async () => {
   const { packed, result, baseline, training } = await packTuned(model, dataset, {
-    ...{ pack: { codebook: 2 }, tuning, threads: 1 },
+    pack: { codebook: 2 },
+    tuning,
+    threads: 1,
   });
   expect(training.history).toHaveLength(3);
   expect(packed.tensors.some(({ values }) => values === "table")).toBe(true);

@@ -1,18 +1,18 @@
 /** @file Packs of networks that were tuned under their own quantisation: one as asked, or ever smaller ones. */
 import type { Dataset } from "../../data/dataset.ts";
-import type { ExamineOptions } from "../../measure/evaluate.ts";
-import type { Model } from "../../onnx/read.ts";
-import type { PackOptions } from "../../pack/contents.ts";
+import type { ExamineOptions } from "../../measure/evaluation/options.ts";
+import type { Model } from "../../onnx/model.ts";
 import { type Packed, pack, quantised } from "../../pack/pack.ts";
-import type { TrainOptions } from "../../train/options.ts";
-import { type TunedQuantised, tuneQuantised } from "../../train/tune-quantised.ts";
+import type { PackOptions } from "../../pack/quantising/contents.ts";
+import type { TrainOptions } from "../../train/loop/options.ts";
+import { type TunedQuantised, tuneQuantised } from "../../train/loop/tune-quantised.ts";
 import { largestWithin } from "../rounds/search.ts";
 import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
 
 /** How to tune and measure. */
 export interface PackTunedOptions extends Omit<ExamineOptions, "split" | "onProgress"> {
   /** What the pack keeps; neither `isLossless`, `lambda` nor `hasRowSteps`. */
-  readonly pack?: PackOptions;
+  readonly pack?: PackOptions | undefined;
   readonly tuning: TrainOptions;
 }
 

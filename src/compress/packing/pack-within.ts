@@ -1,13 +1,13 @@
 /** @file The coarsest pack whose loss stays within a tolerance: searched on `select`, measured on `test`. */
 import type { Dataset } from "../../data/dataset.ts";
-import type { ExamineOptions } from "../../measure/evaluate.ts";
-import { examine, pairedDrop } from "../../measure/outcomes.ts";
-import type { Model } from "../../onnx/read.ts";
-import { concatBytes, writeModel } from "../../onnx/write.ts";
-import type { PackOptions } from "../../pack/contents.ts";
+import type { ExamineOptions } from "../../measure/evaluation/options.ts";
+import { examine, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import type { Model } from "../../onnx/model.ts";
+import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { pack, quantised } from "../../pack/pack.ts";
-import type { TrainOptions } from "../../train/options.ts";
-import { requireTunable } from "../../train/tune-quantised.ts";
+import type { PackOptions } from "../../pack/quantising/contents.ts";
+import type { TrainOptions } from "../../train/loop/options.ts";
+import { requireTunable } from "../../train/loop/tune-quantised.ts";
 import { largestWithin } from "../rounds/search.ts";
 import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
 import { type PackAt, searchTuned } from "./pack-tuned.ts";
@@ -17,14 +17,14 @@ export interface PackWithinOptions extends Omit<ExamineOptions, "split" | "onPro
   /** The drop of the metric on `select` that is allowed, such as 0.005. */
   readonly maxDrop: number;
   /** What else holds of all candidates; their bits are searched. */
-  readonly pack?: Omit<PackOptions, "bits" | "steps" | "codebook" | "isLossless">;
+  readonly pack?: Omit<PackOptions, "bits" | "steps" | "codebook" | "isLossless"> | undefined;
   /**
    * Goes on with fewer bits where rounding alone would lose too much: each candidate is tuned under its own
    * rounding. Default: no tuning.
    */
-  readonly tuning?: TrainOptions;
+  readonly tuning?: TrainOptions | undefined;
   /** Called after every candidate. */
-  readonly onCandidate?: (candidate: PackCandidate) => void;
+  readonly onCandidate?: ((candidate: PackCandidate) => void) | undefined;
 }
 
 /** One try. */
@@ -89,7 +89,12 @@ export async function packWithin(
     tuning === undefined
       ? untuned
       : await searchTuned(dataset, {
-          ...{ model, untuned, above: bits ?? mostBits, least: leastBits, shared, tuning },
+          model,
+          untuned,
+          above: bits ?? mostBits,
+          least: leastBits,
+          shared,
+          tuning,
           isWithin: (tried, unpacked) => judge(tried, unpacked, true),
         });
   const measured = await examinedPack(model, chosen.packed, dataset, examineOptions);

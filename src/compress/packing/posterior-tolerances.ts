@@ -9,14 +9,18 @@
  */
 import { EspalierError } from "../../errors.ts";
 import { loadModel } from "../../files/model-file.ts";
-import { type AnyMethod, isLearned, type LearnedMethod } from "../../methods/learned-method.ts";
 import { allMethods, anyMethodNamed } from "../../methods/learned-registry.ts";
+import {
+  type AnyMethod,
+  isLearned,
+  type LearnedMethod,
+} from "../../methods/method/learned-method.ts";
+import { readConfig, runPaths } from "../../runs/folder/run-folder.ts";
 import { structureOf } from "../../structure/units.ts";
 import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
-import { roundsTaken } from "../report/report-figures.ts";
-import { lastMemory } from "../runs/posterior-of-run.ts";
-import { finishedReport } from "../runs/resume-run.ts";
-import { readConfig, runPaths } from "../runs/run-folder.ts";
+import { roundsTaken } from "../record/report-figures.ts";
+import { lastMemory } from "../result/posterior-of-run.ts";
+import { finishedReport } from "../resume-run.ts";
 
 /**
  * For each weight of a run's `model.onnx`, by the constant's name, the root of the harmonic mean of the

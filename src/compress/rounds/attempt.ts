@@ -6,22 +6,23 @@ import { join } from "node:path";
 import { EspalierError } from "../../errors.ts";
 import { saveModel } from "../../files/model-file.ts";
 import { savePlan } from "../../files/plan-file.ts";
-import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes.ts";
+import { levelOf } from "../../guard/ladder.ts";
+import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes/outcomes.ts";
 import { inPoints, metricWords } from "../../measure/words.ts";
-import { type ModelBytes, writeModel } from "../../onnx/write.ts";
+import type { ModelBytes } from "../../onnx/model.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
+import type { Pruned } from "../../prune/prune.ts";
+import { verifyPruned, verifyZeros } from "../../prune/verify.ts";
+import { roundPaths } from "../../runs/folder/run-folder.ts";
 import { countRemoved } from "../../structure/removal.ts";
 import { removeUnits } from "../../structure/surgery.ts";
 import { structureOf } from "../../structure/units.ts";
-import type { EpochRecord } from "../../train/checkpoint.ts";
-import { train } from "../../train/train.ts";
-import type { AttemptRecord } from "../compress-report.ts";
-import { type CompressContext, densityLeft, remainingOf, reread } from "../context.ts";
-import { levelOf } from "../guard/ladder.ts";
-import type { Pruned } from "../prune.ts";
-import { epochEntriesOf, measuredOf } from "../report/report-figures.ts";
-import { roundPaths } from "../runs/run-folder.ts";
-import { secondsLeft } from "../time-budget.ts";
-import { verifyPruned, verifyZeros } from "../verify/verify.ts";
+import type { EpochRecord } from "../../train/loop/checkpoint.ts";
+import { train } from "../../train/loop/train.ts";
+import { type CompressContext, densityLeft, remainingOf, reread } from "../context/context.ts";
+import { secondsLeft } from "../context/time-budget.ts";
+import type { AttemptRecord } from "../record/compress-report.ts";
+import { epochEntriesOf, measuredOf } from "../record/report-figures.ts";
 import { type Candidate, removeFirst } from "./candidate.ts";
 import { unlessDiverged } from "./divergence.ts";
 
@@ -91,8 +92,12 @@ export async function tryOut(
   const tuned = await unlessDiverged(() => tune(context, trial, pruned, removed));
   if (tuned instanceof EspalierError)
     return {
-      ...{ ...common, ...dropOf(removed), tuned: null, tuning: [] },
-      ...{ isAccepted: false, isDiverged: true },
+      ...common,
+      ...dropOf(removed),
+      tuned: null,
+      tuning: [],
+      isAccepted: false,
+      isDiverged: true,
       reason: `fine-tuning diverged: ${tuned.message}`,
     };
   const { bytes, history, judged } = tuned;
@@ -109,7 +114,11 @@ export async function tryOut(
   const { drop, upper } = dropOf(judged);
   const isAccepted = drop <= largestDrop;
   return {
-    ...{ ...common, drop, upper, isAccepted, isDiverged: false },
+    ...common,
+    drop,
+    upper,
+    isAccepted,
+    isDiverged: false,
     tuned: trial.epochs === 0 ? null : measuredOf(judged),
     tuning: epochEntriesOf(history),
     ...(isAccepted
@@ -140,7 +149,8 @@ async function tune(
   hooks.onPhase?.(`round ${round}: fine-tuning`);
   const { best, history } = await train(reread(pruned.bytes), dataset, {
     ...tuning,
-    ...{ epochs, checksMemorisation: false },
+    epochs,
+    checksMemorisation: false,
     ...(keepsZeros && { keepsZeros }),
     timeBudgetSeconds: await secondsLeft(context, name),
     checkpoint: {

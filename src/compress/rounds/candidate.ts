@@ -1,22 +1,26 @@
 /** @file A network that is about to lose units: what a round begins with. */
 import { join } from "node:path";
 import type { Graph } from "../../ir/graph.ts";
-import { isLearned, type LearnedProposal } from "../../methods/learned-method.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
-import type { Proposal } from "../../methods/method.ts";
-import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
+import { isLearned, type LearnedProposal } from "../../methods/method/learned-method.ts";
+import type { Proposal } from "../../methods/method/method.ts";
+import type { Model } from "../../onnx/model.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
+import { anyWeightMayGo, type CutOrder, cutsInOrder } from "../../prune/cut-order.ts";
+import { budgetsOf, finishPruning, type Pruned } from "../../prune/prune.ts";
+import {
+  type CompressSettings,
+  hasTargets,
+  rulesOf,
+} from "../../runs/settings/compress-settings.ts";
 import { perSaving } from "../../structure/per-saving.ts";
 import { removeNothing } from "../../structure/removal.ts";
 import { removalsInOrder } from "../../structure/select.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import { noZeros, zerosIn } from "../../structure/zeros.ts";
-import type { EpochRecord } from "../../train/checkpoint.ts";
-import { type CompressSettings, hasTargets, rulesOf } from "../compress-settings.ts";
-import { type CompressContext, methodContextOf, reread } from "../context.ts";
-import { budgetsOf, finishPruning, type Pruned } from "../prune.ts";
-import { secondsLeft } from "../time-budget.ts";
-import { anyWeightMayGo, type CutOrder, cutsInOrder } from "./cut-order.ts";
+import type { EpochRecord } from "../../train/loop/checkpoint.ts";
+import { type CompressContext, methodContextOf, reread } from "../context/context.ts";
+import { secondsLeft } from "../context/time-budget.ts";
 import { logEpoch } from "./learning-events.ts";
 import { roundBudgets } from "./targets.ts";
 
@@ -63,7 +67,11 @@ export async function propose(
       ? perSaving(of, losses, budgets.length > 0 ? budgets : budgetsOf(of, { macs: 1 }))
       : proposal.scores;
     return {
-      ...{ network, structure: of, proposal, learning, memory: remembered },
+      network,
+      structure: of,
+      proposal,
+      learning,
+      memory: remembered,
       // What was 0 before the method learnt is 0 again.
       order: cutsInOrder(of, proposal, scored.rules, { scores, gone: zerosIn(model.graph) }),
     };
@@ -75,7 +83,10 @@ export async function propose(
   hooks.onPhase?.(`round ${round}: learning`);
   const proposal = await method.learn({
     ...scored,
-    ...{ model, dataset, memory, budgets },
+    model,
+    dataset,
+    memory,
+    budgets,
     training: {
       ...tuning,
       timeBudgetSeconds: await secondsLeft(context, `round ${round}/learning`),
@@ -102,10 +113,16 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
   const structure = structureOf(network.graph, settings);
   const nothing = removeNothing(structure);
   return {
-    ...{ network, structure, learning: [], memory: undefined },
+    network,
+    structure,
+    learning: [],
+    memory: undefined,
     proposal: { scores: new Float64Array(nothing.length), edits: () => [], notes: [] },
     order: {
-      ...{ what: "units", least: 0, count: 0, steps: [] },
+      what: "units",
+      least: 0,
+      count: 0,
+      steps: [],
       choose: () => ({ removed: nothing, zeros: noZeros, edits: () => [] }),
       giveBack: (cut) => cut,
     },
@@ -137,6 +154,11 @@ export function removesAny({ order }: Candidate, count: number): boolean {
 export function removeFirst({ network, structure, order }: Candidate, count: number): Pruned {
   const { removed, zeros, edits } = order.choose(count);
   return finishPruning(network, structure, {
-    ...{ method: "", removed, zeros, edits: edits(), isReached: true, notes: [] },
+    method: "",
+    removed,
+    zeros,
+    edits: edits(),
+    isReached: true,
+    notes: [],
   });
 }

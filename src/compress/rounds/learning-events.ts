@@ -1,7 +1,7 @@
 /** @file What `events.jsonl` holds of a method's learning. */
 import { collapsedGroups } from "../../methods/posterior/monitors.ts";
-import type { EpochRecord } from "../../train/checkpoint.ts";
-import { logEvent } from "../runs/run-folder.ts";
+import { logEvent } from "../../runs/folder/run-folder.ts";
+import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 
 /**
  * Logs an epoch of learning: its loss and the parts of it, the score on `select`, and what the method tells of
@@ -13,7 +13,10 @@ export function logEpoch(run: string, round: number, record: EpochRecord): void 
   const place = { round, epoch: epoch + 1 };
   const { facts, ...score } = select ?? {};
   logEvent(run, "epoch", {
-    ...{ ...place, phase: "learning", step, loss },
+    ...place,
+    phase: "learning",
+    step,
+    loss,
     ...(terms && { terms }),
     ...(select && { select: score }),
     ...(facts && { facts }),

@@ -8,25 +8,26 @@ import { z } from "zod";
 import { EspalierError } from "../../errors.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { metricOf } from "../../measure/outcomes.ts";
+import { metricOf } from "../../measure/outcomes/outcomes.ts";
 import { metricWords } from "../../measure/words.ts";
-import type { Model } from "../../onnx/read.ts";
-import { type ModelBytes, writeModel } from "../../onnx/write.ts";
+import type { Model, ModelBytes } from "../../onnx/model.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
+import { fewestMeeting } from "../../prune/cut-order.ts";
+import { makeFolder, roundPaths } from "../../runs/folder/run-folder.ts";
+import { acceptedDropOf, hasTargets, roundDropOf } from "../../runs/settings/compress-settings.ts";
 import { costOf } from "../../structure/cost.ts";
 import { countRemoved, removeNothing } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
+import { type CompressContext, densityLeft, remainingOf } from "../context/context.ts";
+import { isTimeSpent } from "../context/time-budget.ts";
 import {
   type AttemptRecord,
   attemptRecord,
   type RoundRecord,
   searchEntry,
-} from "../compress-report.ts";
-import { acceptedDropOf, hasTargets, roundDropOf } from "../compress-settings.ts";
-import { type CompressContext, densityLeft, remainingOf } from "../context.ts";
-import { posteriorRecordOf } from "../report/posterior-record.ts";
-import { epochEntriesOf } from "../report/report-figures.ts";
-import { makeFolder, roundPaths } from "../runs/run-folder.ts";
-import { isTimeSpent } from "../time-budget.ts";
+} from "../record/compress-report.ts";
+import { posteriorRecordOf } from "../record/posterior-record.ts";
+import { epochEntriesOf } from "../record/report-figures.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
 import {
   type Candidate,
@@ -36,7 +37,6 @@ import {
   removesAny,
   unscored,
 } from "./candidate.ts";
-import { fewestMeeting } from "./cut-order.ts";
 import { unlessDiverged } from "./divergence.ts";
 import { largestWithin } from "./search.ts";
 import { roundBudgets } from "./targets.ts";
@@ -104,7 +104,11 @@ export async function runRound(
       attemptRecord,
       () =>
         tryOut(context, candidate, {
-          ...{ round, name, count, epochs: settings.epochs, keepsZeros },
+          round,
+          name,
+          count,
+          epochs: settings.epochs,
+          keepsZeros,
           largestDrop,
         }),
       // The files of one that is taken back are those of the next.
@@ -120,7 +124,10 @@ export async function runRound(
   const { posteriorFacts = [] } = proposal;
   const posterior = posteriorRecordOf(posteriorFacts, removed);
   return {
-    ...{ round, attempts, isAccepted, search },
+    round,
+    attempts,
+    isAccepted,
+    search,
     ...(posterior && { posterior }),
     remaining: isAccepted && last ? last.remaining : { ...begun, ...dense },
     learning: epochEntriesOf(learning),
@@ -176,7 +183,12 @@ function ended(
   const note = `round ${round}: ${why}`;
   hooks.onNote?.(note);
   return {
-    ...{ round, attempts: [], isAccepted: false, search: [], learning: [], notes: [why] },
+    round,
+    attempts: [],
+    isAccepted: false,
+    search: [],
+    learning: [],
+    notes: [why],
     remaining: remainingOf(costOf(graph, structureOf(graph).analysis.dims), original),
   };
 }
@@ -198,13 +210,22 @@ export async function runTuning(
   const name = `round ${round}/tuning`;
   const largestDrop = before.attempts.at(-1)?.drop ?? Number.POSITIVE_INFINITY;
   const attempt = await tryOut(context, unscored(network, context.settings), {
-    ...{ round, name, count: 0, epochs: context.settings.finalEpochs, largestDrop },
+    round,
+    name,
+    count: 0,
+    epochs: context.settings.finalEpochs,
+    largestDrop,
     keepsZeros: before.remaining.density !== undefined,
   });
   context.hooks.onNote?.(describeAttempt(round, attempt, context));
   return {
-    ...{ round, attempts: [attempt], isAccepted: attempt.isAccepted, search: [] },
-    ...{ remaining: before.remaining, learning: [], notes: [] },
+    round,
+    attempts: [attempt],
+    isAccepted: attempt.isAccepted,
+    search: [],
+    remaining: before.remaining,
+    learning: [],
+    notes: [],
   };
 }
 

@@ -5,16 +5,16 @@ import { expect, it } from "vitest";
 import { type Workplace, workplace } from "../../../test/support/small-cnn.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { concatBytes } from "../../onnx/write.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { concatBytes } from "../../onnx/writing/write.ts";
+import type { RunHooks } from "../../runs/folder/run-hooks.ts";
+import type { CompressSettingsInput } from "../../runs/settings/compress-settings.ts";
 import { sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
-import type { EpochRecord } from "../../train/checkpoint.ts";
-import type { CompressReport } from "../compress-report.ts";
+import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import { compressRun } from "../compress-run.ts";
-import type { CompressSettingsInput } from "../compress-settings.ts";
-import { resumeRun } from "../runs/resume-run.ts";
-import type { RunHooks } from "../runs/run-hooks.ts";
+import type { CompressReport } from "../record/compress-report.ts";
+import { resumeRun } from "../resume-run.ts";
 import { verifyRun } from "../verify/verify-run.ts";
 
 const common = {
@@ -63,7 +63,10 @@ it("goes on within a later round where it was stopped", async () => {
 it("ends tuning when the time budget is spent, and gives the best so far", async () => {
   const place = await workplace();
   const report = await compress(place, {
-    ...{ targets: { macs: 0.5 }, rounds: 4, finalEpochs: 5, epochs: 100_000 },
+    targets: { macs: 0.5 },
+    rounds: 4,
+    finalEpochs: 5,
+    epochs: 100_000,
     timeBudgetSeconds: 4,
   });
   expect(report.outcome.isTimeSpent).toBe(true);
@@ -78,8 +81,10 @@ it("ends tuning when the time budget is spent, and gives the best so far", async
 it("tries nothing with what a method has learnt in part", async () => {
   const place = await workplace();
   const report = await compress(place, {
-    ...{ method: "importance", methodOptions: { epochs: "100000" } },
-    ...{ targets: { macs: 0.5 }, timeBudgetSeconds: 1 },
+    method: "importance",
+    methodOptions: { epochs: "100000" },
+    targets: { macs: 0.5 },
+    timeBudgetSeconds: 1,
   });
   expect(report).toMatchObject({ chosenRound: 0, outcome: { isTimeSpent: true } });
   expect(report.rounds.map(({ attempts }) => attempts)).toEqual([[]]);
@@ -105,7 +110,11 @@ it("goes on with smaller removals where rounds before failed", async () => {
   const place = await workplace();
   const report = await compress(place, {
     // What a removal may lose is lost for good: nothing is tuned.
-    ...{ maxDrop: 0.001, roundDrop: 0.9, rounds: 8, attempts: 1, epochs: 0 },
+    maxDrop: 0.001,
+    roundDrop: 0.9,
+    rounds: 8,
+    attempts: 1,
+    epochs: 0,
   });
   const first = report.rounds.findIndex(({ isAccepted }) => isAccepted);
   expect(first).toBeGreaterThan(1);
@@ -117,7 +126,11 @@ it("goes on with smaller removals where rounds before failed", async () => {
 it("tries once more what only a later round may lose", async () => {
   const place = await workplace();
   const report = await compress(place, {
-    ...{ maxDrop: 0.9, roundDrop: 0.4, rounds: 4, attempts: 1, epochs: 0 },
+    maxDrop: 0.9,
+    roundDrop: 0.4,
+    rounds: 4,
+    attempts: 1,
+    epochs: 0,
   });
   const [failed, accepted] = report.rounds;
   expect([failed.isAccepted, accepted.isAccepted]).toEqual([false, true]);
@@ -127,7 +140,11 @@ it("tries once more what only a later round may lose", async () => {
 it("ends where the same weights would be tried, and may lose no more", async () => {
   const place = await workplace();
   const report = await compress(place, {
-    ...{ maxDrop: 0.001, roundDrop: 0.9, rounds: 5, attempts: 1, epochs: 0 },
+    maxDrop: 0.001,
+    roundDrop: 0.9,
+    rounds: 5,
+    attempts: 1,
+    epochs: 0,
     methodOptions: { level: "weights" },
   });
   // Four stages of the tolerance; the fifth round would have that of the fourth.
@@ -141,8 +158,12 @@ function times(a: number, b: number): number {
 it("warns where learning alone did the damage", async () => {
   const place = await workplace();
   const learning = (rate: string): CompressSettingsInput => ({
-    ...{ method: "importance", methodOptions: { epochs: "1", rate }, targets: { macs: 0.8 } },
-    ...{ rounds: 1, epochs: 0, tuning: { ...common.tuning, optimizer: "adam" } },
+    method: "importance",
+    methodOptions: { epochs: "1", rate },
+    targets: { macs: 0.8 },
+    rounds: 1,
+    epochs: 0,
+    tuning: { ...common.tuning, optimizer: "adam" },
   });
   const heard: string[] = [];
   const wrecked = await compress(place, learning("0.3"), {

@@ -2,11 +2,15 @@
 import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileError } from "../../files/file-error.ts";
-import { type RoundRecord, roundRecord } from "../compress-report.ts";
-import { acceptedDropOf, type CompressSettings, hasTargets } from "../compress-settings.ts";
-import type { CompressContext } from "../context.ts";
-import { logEvent, roundPaths, runPaths } from "../runs/run-folder.ts";
-import { isTimeSpent } from "../time-budget.ts";
+import { logEvent, roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
+import {
+  acceptedDropOf,
+  type CompressSettings,
+  hasTargets,
+} from "../../runs/settings/compress-settings.ts";
+import type { CompressContext } from "../context/context.ts";
+import { isTimeSpent } from "../context/time-budget.ts";
+import { type RoundRecord, roundRecord } from "../record/compress-report.ts";
 import { runRound, runTuning } from "./round.ts";
 
 /** What the rounds came to. */

@@ -10,7 +10,7 @@ export interface Evaluation {
 /** How to search. */
 export interface SearchOptions {
   /** Where to begin, in 1..count; default 1. A near guess saves tests, a wrong one costs a few. */
-  readonly start?: number;
+  readonly start?: number | undefined;
 }
 
 /** What a search found. */

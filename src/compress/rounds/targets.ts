@@ -1,15 +1,15 @@
 /** @file How far a round of several goes towards the targets of the whole. */
 import { z } from "zod";
-import { bench, profile } from "../../measure/bench.ts";
-import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
+import { bench, profile } from "../../measure/latency/bench.ts";
+import type { Model } from "../../onnx/model.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
+import { latencyModel } from "../../prune/latency.ts";
+import { budgetsOf } from "../../prune/prune.ts";
 import { costOf } from "../../structure/cost.ts";
 import { countWeights } from "../../structure/layer-weights.ts";
 import type { Budget } from "../../structure/select.ts";
 import type { Structure } from "../../structure/units.ts";
-import type { CompressContext } from "../context.ts";
-import { latencyModel } from "../latency.ts";
-import { budgetsOf } from "../prune.ts";
+import type { CompressContext } from "../context/context.ts";
 
 /**
  * The budgets of a round, as shares of the network that it begins with: of what is still to go, each

@@ -6,7 +6,8 @@ it("finds equal what differs by rounding, and what is left out", () => {
   const written = { a: [1, 0.1 + 0.2], b: { c: "x", d: null }, big: 1e9 };
   const recomputed = { a: [1, 0.3], b: { c: "x", d: null, e: undefined }, big: 1e9 + 1e-4 };
   expect(agreementOf(written, recomputed)).toEqual({
-    ...{ compared: 6, differences: [] },
+    compared: 6,
+    differences: [],
     largestDifference: expect.closeTo(1e-4, 6),
   });
 });

@@ -3,18 +3,18 @@ import { z } from "zod";
 import { EspalierError } from "../../errors.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { loadPlan } from "../../files/plan-file.ts";
-import type { Outcomes } from "../../measure/outcomes.ts";
-import { loadOutcomes } from "../../measure/outcomes-file.ts";
+import type { Outcomes } from "../../measure/outcomes/outcomes.ts";
+import { loadOutcomes } from "../../measure/outcomes/outcomes-file.ts";
+import { selectedInputs } from "../../prune/prune.ts";
+import { Journal } from "../../runs/folder/journal.ts";
+import { type CompressConfig, runPaths } from "../../runs/folder/run-folder.ts";
 import { version } from "../../runtime/versions.ts";
 import { costOf } from "../../structure/cost.ts";
 import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
 import { type Plan, removalOf } from "../../structure/plan.ts";
 import { structureOf } from "../../structure/units.ts";
-import { type CompressReport, roundRecord } from "../compress-report.ts";
-import { latencyRecord } from "../finish.ts";
-import { chooseRound, lookName, lookRecord } from "../guard/certify.ts";
-import { packingRecordOf } from "../packing/packing-record.ts";
-import { selectedInputs } from "../prune.ts";
+import { type CompressReport, roundRecord } from "../record/compress-report.ts";
+import { packingRecordOf } from "../record/packing-record.ts";
 import {
   askedOf,
   calibrationOf,
@@ -33,10 +33,10 @@ import {
   testFigures,
   verificationOf,
   warningsOf,
-} from "../report/report-figures.ts";
-import { uncertaintyRecordOf } from "../report/uncertainty-record.ts";
-import { Journal } from "../runs/journal.ts";
-import { type CompressConfig, runPaths } from "../runs/run-folder.ts";
+} from "../record/report-figures.ts";
+import { uncertaintyRecordOf } from "../record/uncertainty-record.ts";
+import { chooseRound, lookName, lookRecord } from "../result/certify.ts";
+import { latencyRecord } from "../result/finish.ts";
 import { agreementOf } from "./agreement.ts";
 
 /** What a check found. */
@@ -88,12 +88,22 @@ function settings(
   const { method, methodOptions, seed, digests } = report;
   return findings(
     {
-      ...{ network: report.network, method, methodOptions, seed, asked: report.asked },
-      ...{ hasLabels: report.hasLabels, data: digests.data },
+      network: report.network,
+      method,
+      methodOptions,
+      seed,
+      asked: report.asked,
+      hasLabels: report.hasLabels,
+      data: digests.data,
     },
     {
-      ...{ network, method: asked.method, methodOptions: asked.methodOptions },
-      ...{ seed: asked.tuning.seed, asked: askedOf(asked), hasLabels, data: data.digest },
+      network,
+      method: asked.method,
+      methodOptions: asked.methodOptions,
+      seed: asked.tuning.seed,
+      asked: askedOf(asked),
+      hasLabels,
+      data: data.digest,
     },
   );
 }
@@ -103,14 +113,18 @@ async function costs(run: string, report: CompressReport): Promise<Found> {
   const { original, model, structure, before, after } = await costsOf(run, plan);
   const removed = removalOf(structure, plan);
   const ofSide = ({ macs, params, sizeBytes }: CompressReport["result"]) => ({
-    ...{ macs, params, sizeBytes },
+    macs,
+    params,
+    sizeBytes,
   });
   const { baseline, result, layers, groups, selected, sparsity } = report;
   return findings(
     { baseline: ofSide(baseline), result: ofSide(result), layers, groups, selected, sparsity },
     {
-      ...{ baseline: costFigures(before, original), result: costFigures(after, model) },
-      ...{ layers: layersOf(before, after), groups: groupsOf(structure, removed) },
+      baseline: costFigures(before, original),
+      result: costFigures(after, model),
+      layers: layersOf(before, after),
+      groups: groupsOf(structure, removed),
       selected: selectedInputs(structure, removed),
       sparsity: sparsityAsTold(sparsity, sparsityOf(original.graph, model.graph)),
     },
@@ -157,18 +171,23 @@ function testChecks(
     work: async () => find(await ofRun(predictions.original), await ofRun(predictions.result)),
   });
   const ofSide = ({ value, ci95, loss, samples }: CompressReport["result"]) => ({
-    ...{ value, ci95, loss, samples },
+    value,
+    ci95,
+    loss,
+    samples,
   });
   return [
     check("metric", (before, after) =>
       findings(
         {
-          ...{ baseline: ofSide(report.baseline), result: ofSide(report.result) },
+          baseline: ofSide(report.baseline),
+          result: ofSide(report.result),
           ...(before && { metric: report.metric, task: report.task }),
           samples: report.samples.test,
         },
         {
-          ...{ baseline: testFigures(before), result: testFigures(after) },
+          baseline: testFigures(before),
+          result: testFigures(after),
           ...(before && kindOf(before, hasLabels)),
           samples: testFigures(before).samples,
         },
@@ -261,8 +280,11 @@ async function outcome(
   const taken = roundsTaken(rounds, round);
   return findings(
     {
-      ...{ outcome: report.outcome, verification, notes: report.notes },
-      ...{ select: result.select, drops: attempts.map((attempt) => attempt.drop) },
+      outcome: report.outcome,
+      verification,
+      notes: report.notes,
+      select: result.select,
+      drops: attempts.map((attempt) => attempt.drop),
     },
     {
       outcome: outcomeOf(asked, choice, report.outcome.isTimeSpent, { shares, rounds, uncounted }),
@@ -289,11 +311,17 @@ async function record(run: string, report: CompressReport): Promise<Found> {
   const { original, result: ofResult, ...ratio } = await recorded("latency", latencyRecord);
   return findings(
     {
-      ...{ rounds, latency, warnings, latencies: [baseline.latencyMs, result.latencyMs] },
+      rounds,
+      latency,
+      warnings,
+      latencies: [baseline.latencyMs, result.latencyMs],
       looks: looks.map(({ drop, upper, samples }) => ({ drop, upper, samples })),
     },
     {
-      ...{ rounds: ofRounds, latency: ratio, latencies: [original, ofResult], looks: ofLooks },
+      rounds: ofRounds,
+      latency: ratio,
+      latencies: [original, ofResult],
+      looks: ofLooks,
       warnings: [...(await recorded("warnings", z.array(z.string()))), ...warningsOf(ofRounds)],
     },
   );

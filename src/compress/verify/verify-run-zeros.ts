@@ -1,15 +1,15 @@
 /** @file `verify RUN`: weights that rounds and the plan made 0 are 0 still. */
 import { loadModel } from "../../files/model-file.ts";
 import { loadPlan } from "../../files/plan-file.ts";
-import { problemsOf, type VerifyOptions } from "../../measure/compare.ts";
-import type { Model } from "../../onnx/read.ts";
-import { writeModel } from "../../onnx/write.ts";
+import { problemsOf, type VerifyOptions } from "../../measure/equality/compare.ts";
+import type { Model } from "../../onnx/model.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
+import { verifyZeros } from "../../prune/verify.ts";
+import { type CompressConfig, roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
 import { removalOf, zerosOf } from "../../structure/plan.ts";
 import { removeUnits } from "../../structure/surgery.ts";
 import { structureOf } from "../../structure/units.ts";
 import { countZeros, withZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
-import { type CompressConfig, roundPaths, runPaths } from "../runs/run-folder.ts";
-import { verifyZeros } from "./verify.ts";
 import type { Found } from "./verify-run-figures.ts";
 
 /**
@@ -27,7 +27,9 @@ export async function roundZeros(run: string, round: number, how: VerifyOptions)
   const verification = await verifyZeros(
     before,
     {
-      ...{ structure, removed: removalOf(structure, plan), zeros: zerosOf(before.graph, plan) },
+      structure,
+      removed: removalOf(structure, plan),
+      zeros: zerosOf(before.graph, plan),
       graph: pruned.graph,
       bytes: writeModel(pruned),
     },

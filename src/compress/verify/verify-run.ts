@@ -4,30 +4,30 @@ import { EspalierError } from "../../errors.ts";
 import { fileDigest } from "../../files/file-digest.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { loadPlan } from "../../files/plan-file.ts";
-import { problemsOf, type VerifyOptions } from "../../measure/compare.ts";
-import { isLearned } from "../../methods/learned-method.ts";
+import { problemsOf, type VerifyOptions } from "../../measure/equality/compare.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
-import type { Model } from "../../onnx/read.ts";
-import { concatBytes } from "../../onnx/write.ts";
-import { costOf } from "../../structure/cost.ts";
-import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
-import { planOf, removalOf } from "../../structure/plan.ts";
-import { countRemoved } from "../../structure/removal.ts";
-import { structureOf } from "../../structure/units.ts";
-import type { CompressReport, RoundRecord } from "../compress-report.ts";
-import { roundsTaken } from "../report/report-figures.ts";
-import { takesWeights } from "../rounds/candidate.ts";
-import { composeRemovals, composeZeros, mismatchAfter, mismatchOf } from "../rounds/compose.ts";
-import { learnsPosterior, posteriorOfRun } from "../runs/posterior-of-run.ts";
-import { finishedReport } from "../runs/resume-run.ts";
+import { isLearned, learnsPosterior } from "../../methods/method/learned-method.ts";
+import type { Model } from "../../onnx/model.ts";
+import { concatBytes } from "../../onnx/writing/write.ts";
+import { verifyFiles } from "../../prune/verify.ts";
 import {
   type CompressConfig,
   notOver,
   readConfig,
   roundPaths,
   runPaths,
-} from "../runs/run-folder.ts";
-import { verifyFiles } from "./verify.ts";
+} from "../../runs/folder/run-folder.ts";
+import { costOf } from "../../structure/cost.ts";
+import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
+import { planOf, removalOf } from "../../structure/plan.ts";
+import { countRemoved } from "../../structure/removal.ts";
+import { structureOf } from "../../structure/units.ts";
+import type { CompressReport, RoundRecord } from "../record/compress-report.ts";
+import { roundsTaken } from "../record/report-figures.ts";
+import { posteriorOfRun } from "../result/posterior-of-run.ts";
+import { finishedReport } from "../resume-run.ts";
+import { takesWeights } from "../rounds/candidate.ts";
+import { composeRemovals, composeZeros, mismatchAfter, mismatchOf } from "../rounds/compose.ts";
 import { type Check, type Found, figureChecks, findings } from "./verify-run-figures.ts";
 import { modelsAt, planZeros, roundZeros } from "./verify-run-zeros.ts";
 
@@ -49,7 +49,9 @@ export interface RunVerification {
 
 /** How to verify a run: how each removal is verified, and who is told how far it is. */
 export interface VerifyRunOptions extends Omit<VerifyOptions, "feeds"> {
-  readonly onCheck?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly onCheck?:
+    | ((progress: { readonly done: number; readonly total: number }) => void)
+    | undefined;
 }
 
 /**
@@ -197,7 +199,8 @@ async function chain(
   const [whole, left] = [original, pruned].map(costOfModel);
   const accepted = attempts.find(({ isAccepted }) => isAccepted);
   const shares = {
-    ...{ macs: left.macs / whole.macs, params: left.params / whole.params },
+    macs: left.macs / whole.macs,
+    params: left.params / whole.params,
     ...(accepted?.remaining.density !== undefined && {
       density: countWeights(pruned.graph).nonZero / weightTotal(original.graph),
     }),

@@ -4,7 +4,7 @@
  * All matrices are over *normalized* channels, u = (x - mean) / deviation, so that dead and loud
  * channels go together without loss of precision.
  */
-import type { Moments } from "../../ops/operator.ts";
+import type { Moments } from "../../ops/operator/operator.ts";
 import { square } from "../../tensor/elementary.ts";
 import {
   cholesky,

@@ -3,9 +3,9 @@
  * the network first.
  */
 import type { Graph } from "../../ir/graph.ts";
-import type { Moments } from "../../ops/operator.ts";
+import type { Moments } from "../../ops/operator/operator.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
-import type { Proposal } from "../method.ts";
+import type { Proposal } from "../method/method.ts";
 import { sourcesOf } from "./channel-model.ts";
 import { compensate } from "./compensation.ts";
 import { correlationsOf } from "./correlations.ts";

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { normals } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { concatBytes } from "../../onnx/write.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { concatBytes } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import { structureOf } from "../../structure/units.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";

@@ -8,9 +8,9 @@
  * a sum, taken as uncorrelated with each other.
  */
 import type { Node } from "../../ir/graph.ts";
-import { momentsFrom } from "../../ops/applied.ts";
-import type { Moments } from "../../ops/operator.ts";
-import { channelOf, roleOf } from "../../ops/roles.ts";
+import { momentsFrom } from "../../ops/elementwise/applied.ts";
+import type { Moments } from "../../ops/operator/operator.ts";
+import { channelOf, roleOf } from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";

@@ -7,12 +7,13 @@
  * is read next to zero padding is no such constant.
  */
 import { consumersOf } from "../../ir/graph.ts";
-import { type ConstantChannels, constantChannels } from "../../ops/constant-channels.ts";
-import { channelOf } from "../../ops/roles.ts";
+import { type ConstantChannels, constantChannels } from "../../ops/passes/constant-channels.ts";
+import { channelOf } from "../../ops/passes/roles.ts";
 import type { Analysis } from "../../structure/analysis.ts";
 import type { Edit } from "../../structure/edits.ts";
 import { type Removed, removeNothing } from "../../structure/removal.ts";
-import { candidateUnits, removalsInOrder, type SelectionRules } from "../../structure/select.ts";
+import { candidateUnits, removalsInOrder } from "../../structure/select.ts";
+import type { SelectionRules } from "../../structure/selection-rules.ts";
 import type { Structure } from "../../structure/units.ts";
 import { lowerMean } from "./compensation.ts";
 import { otherReadsOf, type Reader, readersOf } from "./readers.ts";
@@ -69,7 +70,9 @@ export function constantsOf({ graph, operands }: Analysis): ReadonlyMap<string, 
     const own = operands.get(node);
     if (own === undefined) continue;
     const found = constantChannels({
-      ...{ node, inputs: own.inputs, outputs: own.outputs },
+      node,
+      inputs: own.inputs,
+      outputs: own.outputs,
       channels: (index) => known.get(node.inputs[index] ?? ""),
       constant: (index) => graph.constants.get(node.inputs[index] ?? "")?.read(),
     });

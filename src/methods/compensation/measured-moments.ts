@@ -2,14 +2,14 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
-import { emitModel } from "../../onnx/emit.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
 import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
 import { sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
-import { embedNodes } from "../../train/embed.ts";
-import { feedNetwork } from "../../train/fed-network.ts";
-import { feedingOf } from "../../train/feeding.ts";
-import { fixedSampleOf, type SampleOptions } from "../fixed-sample.ts";
-import type { LearningOptions } from "../learned-method.ts";
+import { embedNodes } from "../../train/network/embed.ts";
+import { feedNetwork } from "../../train/network/fed-network.ts";
+import { feedingOf } from "../../train/step/feeding.ts";
+import { fixedSampleOf, type SampleOptions } from "../method/fixed-sample.ts";
+import type { LearningOptions } from "../method/learned-method.ts";
 
 /** A value of a network, and the axis of its channels (from the end if < 0). */
 export interface Channelled {

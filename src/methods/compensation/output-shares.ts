@@ -13,10 +13,10 @@
  * branches, are derived by us.
  */
 import type { Node } from "../../ir/graph.ts";
-import type { Moments } from "../../ops/operator.ts";
-import { channelOf } from "../../ops/roles.ts";
+import type { Moments } from "../../ops/operator/operator.ts";
+import { channelOf } from "../../ops/passes/roles.ts";
+import { axisIds } from "../../structure/cuts.ts";
 import { blockOf, type Layout } from "../../structure/layout.ts";
-import { axisIds } from "../../structure/tie-session.ts";
 import type { Structure } from "../../structure/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import type { Reader } from "./readers.ts";

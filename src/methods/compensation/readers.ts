@@ -1,6 +1,6 @@
 /** @file The linear layers that read channels which could go, with what follows each of them. */
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
-import type { TiedTensor } from "../../ops/operator.ts";
+import type { TiedTensor } from "../../ops/operator/operator.ts";
 import {
   type BatchNormRole,
   type LinearRole,
@@ -10,7 +10,7 @@ import {
   slidingAxes,
   tapShares,
   weightOf,
-} from "../../ops/roles.ts";
+} from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";

@@ -15,10 +15,11 @@
 
 import { EspalierError } from "../../errors.ts";
 import { consumersOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { concatBytes } from "../../onnx/write.ts";
-import { storedWeight, weightOf } from "../../ops/roles.ts";
-import { type Feeds, type SessionOptions, withSession } from "../../runtime/session.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { concatBytes } from "../../onnx/writing/write.ts";
+import { storedWeight, weightOf } from "../../ops/passes/roles.ts";
+import { type SessionOptions, withSession } from "../../runtime/session.ts";
+import type { Feeds } from "../../runtime/values.ts";
 import { applyEdits, type Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { removeUnits } from "../../structure/surgery.ts";
@@ -32,9 +33,11 @@ import { type Reader, readersOf } from "./readers.ts";
 /** How to refit. */
 export interface RefitOptions extends SessionOptions {
   /** Strength of the pull towards the weights so far. Default 0.03. */
-  readonly ridge?: number;
+  readonly ridge?: number | undefined;
   /** Called after every layer. */
-  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+  readonly onProgress?:
+    | ((progress: { readonly done: number; readonly total: number }) => void)
+    | undefined;
 }
 
 const defaultRidge = 0.03;

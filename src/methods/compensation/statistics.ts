@@ -1,7 +1,7 @@
 /** @file What a network's parameters alone tell about its activations: mean and variance per channel. */
 import type { Node } from "../../ir/graph.ts";
 import { operatorOf } from "../../ops/index.ts";
-import type { Moments } from "../../ops/operator.ts";
+import type { Moments } from "../../ops/operator/operator.ts";
 import type { Analysis } from "../../structure/analysis.ts";
 import { isStrings, toNumbers } from "../../tensor/host-tensor.ts";
 

@@ -9,7 +9,7 @@
  * multiplied into a channel that has its factor (squeeze and excitation) gets none of its own.
  */
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
-import { type BatchNormRole, type LinearRole, type Role, roleOf } from "../../ops/roles.ts";
+import { type BatchNormRole, type LinearRole, type Role, roleOf } from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { type DType, isFloat } from "../../tensor/dtype.ts";
 

@@ -2,7 +2,7 @@
 import { assert } from "../../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
-import { storedWeight, weightOf } from "../../ops/roles.ts";
+import { storedWeight, weightOf } from "../../ops/passes/roles.ts";
 import {
   type HostTensor,
   int64Vector,
@@ -210,7 +210,8 @@ function changesTo(
         // Of a layer that selects what it reads both rows and columns are multiplied.
         const both = known.filter(isSameUse).reduce<Change>(
           (after, { key: first, scale: before }) => ({
-            ...{ key: `${first}, ${after.key}`, parameter },
+            key: `${first}, ${after.key}`,
+            parameter,
             scale: (tensor) => after.scale(before(tensor)),
           }),
           { key, parameter, scale },

@@ -8,15 +8,15 @@ import { quadrantNetwork } from "../../../test/support/training.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { readModel } from "../../onnx/read.ts";
-import { concatBytes } from "../../onnx/write.ts";
+import { readModel } from "../../onnx/reading/read.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { concatBytes } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import { costModel } from "../../structure/cost.ts";
 import { structureOf } from "../../structure/units.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
-import { feedingOf } from "../../train/feeding.ts";
-import type { LearningContext } from "../learned-method.ts";
+import { feedingOf } from "../../train/step/feeding.ts";
+import type { LearningContext } from "../method/learned-method.ts";
 import { vib } from "../vib.ts";
 import { gatesOf } from "./filter-gates-sites.ts";
 import { incomingShares } from "./gate-coupling.ts";
@@ -44,8 +44,13 @@ function hiddenNetwork(classes = 4, scale = 0.7): Graph {
 function contextOf(graph: Graph, more: Partial<LearningContext> = {}): LearningContext {
   const model = readModel(concatBytes(emitModel(graph)));
   return {
-    ...{ structure: structureOf(model.graph), model, dataset, seed: 0, rules: {} },
-    ...{ options: new Map(), training: { batchSize: 40, threads: 1, checkpoint: undefined } },
+    structure: structureOf(model.graph),
+    model,
+    dataset,
+    seed: 0,
+    rules: {},
+    options: new Map(),
+    training: { batchSize: 40, threads: 1, checkpoint: undefined },
     ...more,
   };
 }

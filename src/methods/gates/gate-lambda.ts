@@ -6,18 +6,18 @@
  * of `gate-posterior.ts` and lives for k > 1. So λ is the squared number of standard errors by which a
  * factor has to differ from 0.
  */
-import { algebraOf } from "../../ops/algebra.ts";
+import { algebraOf } from "../../ops/operator/algebra.ts";
 import { costModel } from "../../structure/cost.ts";
 import { savingOfKind } from "../../structure/per-saving.ts";
 import { candidateUnits, selectUnits } from "../../structure/select.ts";
 import type { Structure } from "../../structure/units.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
-import { labels, type Objective } from "../../train/objectives.ts";
-import { outputsRead, planOf } from "../../train/options.ts";
-import { taylorScores } from "../importance/importance-taylor.ts";
-import type { LearningContext } from "../learned-method.ts";
+import { outputsRead, planOf } from "../../train/loop/options.ts";
+import { labels, type Objective } from "../../train/step/objectives.ts";
+import type { LearningContext } from "../method/learned-method.ts";
 import type { Gate } from "./filter-gates-sites.ts";
+import { taylorScores } from "./gate-taylor.ts";
 
 /** A λ, and where it comes from, as a clause for users. */
 export interface Lambda {
@@ -78,7 +78,9 @@ export async function evidenceOf(
   // What a caller minimises need not be the likelihood of any labels.
   const objective = training.objective ?? ownLabels(seed);
   const fisher = await taylorScores(graph, gates, dataset, {
-    ...{ training: { ...training, objective }, images, seed },
+    training: { ...training, objective },
+    images,
+    seed,
   });
   const [output] = outputsRead(graph, dataset, training.output);
   const positions = positionsOf(structure, output);

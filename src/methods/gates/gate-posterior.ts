@@ -8,8 +8,8 @@
  * feature that lowers the loss by k/2 in units of the KL's weight ends, for k > 1, at μ = 1 - 1/k and
  * σ² = (1 - 1/k)/k, with μ²/σ² = k - 1; for k ≤ 1 at μ = 0.
  */
-import { algebraOf } from "../../ops/algebra.ts";
-import type { Emitter, Value } from "../../ops/gradient.ts";
+import { algebraOf } from "../../ops/operator/algebra.ts";
+import type { Emitter, Value } from "../../ops/operator/gradient.ts";
 
 /** How σ is held: as φ = ln σ² (`gaussian`), or as ln α with σ² = α μ² (`alpha`). */
 export const gateForms = ["gaussian", "alpha"] as const;

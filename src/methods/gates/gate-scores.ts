@@ -1,7 +1,7 @@
 /** @file What the posteriors of gates say of units: scores, and sentences. */
 import type { Structure } from "../../structure/units.ts";
-import { type MethodContext, unscoredNotes } from "../method.ts";
-import type { PosteriorFacts } from "../posterior/posterior-facts.ts";
+import type { PosteriorFacts } from "../method/learned-method.ts";
+import { type MethodContext, unscoredNotes } from "../method/method.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import type { Lambda } from "./gate-lambda.ts";
 import { type GatePosterior, gateKl, snrSquared } from "./gate-posterior.ts";
@@ -50,7 +50,9 @@ export function gateFacts(
   return [...posteriors].map(([{ group, units }, posterior]) => {
     const ratios = snrSquared(posterior);
     return {
-      ...{ group: groups[group].id, units: units.length, members: [...units] },
+      group: groups[group].id,
+      units: units.length,
+      members: [...units],
       dead: ratios.filter((ratio) => ratio <= threshold).length,
       kl: Array.from(posterior.means, (mean, i) => gateKl(mean, posterior.variances[i])),
       snr: Array.from(ratios, Math.sqrt),

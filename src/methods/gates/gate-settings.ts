@@ -2,8 +2,8 @@
 import { EspalierError } from "../../errors.ts";
 import { nodesBehind } from "../../ir/live.ts";
 import { candidateUnits } from "../../structure/select.ts";
-import type { LearningContext } from "../learned-method.ts";
-import { type Method, type MethodOption, numberOptionOf, optionOf } from "../method.ts";
+import type { LearningContext } from "../method/learned-method.ts";
+import { type Method, type MethodOption, numberOptionOf, optionOf } from "../method/method.ts";
 import { collapseOption, rollsBackCollapse } from "../posterior/monitors.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";
 import { chooseLambda, type Lambda, unitShares } from "./gate-lambda.ts";

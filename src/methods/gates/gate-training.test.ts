@@ -5,14 +5,14 @@ import { expectHeldGradients, lossesOf } from "../../../test/support/step-gradie
 import { runSteps } from "../../../test/support/training.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { constantOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/emit.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
 import { withSession } from "../../runtime/session.ts";
 import { structureOf } from "../../structure/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
-import { labels, type Objective } from "../../train/objectives.ts";
-import { adam, sgd, withScalar } from "../../train/optimizers.ts";
-import { buildStep, type StepOptions } from "../../train/step.ts";
+import { labels, type Objective } from "../../train/step/objectives.ts";
+import { adam, sgd, withScalar } from "../../train/step/optimizers.ts";
+import { buildStep, type StepOptions } from "../../train/step/step.ts";
 import { klWeight } from "../posterior/free-energy.ts";
 import { foldGates, insertGates } from "./filter-gates.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";

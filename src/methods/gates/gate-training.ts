@@ -9,17 +9,18 @@
 
 import { assert } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { algebraOf } from "../../ops/algebra.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { algebraOf } from "../../ops/operator/algebra.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
-import { type Evaluator, evaluatorOf } from "../../train/evaluation.ts";
-import type { Objective, ObjectiveContext } from "../../train/objectives.ts";
-import { adam, withScalar } from "../../train/optimizers.ts";
-import { objectiveFor, planOf, type TrainOptions } from "../../train/options.ts";
-import { recalibrate } from "../../train/recalibrate.ts";
-import { train } from "../../train/train.ts";
-import type { LearnedProposal, LearningContext } from "../learned-method.ts";
+import { evaluatorOf } from "../../train/loop/evaluation.ts";
+import type { Evaluator } from "../../train/loop/options.ts";
+import { objectiveFor, planOf, type TrainOptions } from "../../train/loop/options.ts";
+import { recalibrate } from "../../train/loop/recalibrate.ts";
+import { train } from "../../train/loop/train.ts";
+import type { Objective, ObjectiveContext } from "../../train/step/objectives.ts";
+import { adam, withScalar } from "../../train/step/optimizers.ts";
+import type { LearnedProposal, LearningContext } from "../method/learned-method.ts";
 import { freeEnergyOf, klWeight } from "../posterior/free-energy.ts";
 import { epochFacts } from "../posterior/monitors.ts";
 import { foldGates } from "./filter-gates.ts";
@@ -76,7 +77,11 @@ export async function trainGates(
   const task = objectiveFor(dataset, training);
   const options: TrainOptions = {
     ...training,
-    ...{ epochs, learningRate: rate, seed, statistics, checksMemorisation: false },
+    epochs,
+    learningRate: rate,
+    seed,
+    statistics,
+    checksMemorisation: false,
     optimizer: withScalar(adam(), klWeight, (step) => Math.min(1, (step + 1) / rising) / samples),
     objective: freeEnergy(task, noisy, stage, form),
     groups: [{ match: `${noisy.prefix}*`, decay: 0, rateFactor: gateRate / rate }],
@@ -163,7 +168,11 @@ function ofMeans(
 ): Evaluator {
   const { batchSize = 64, output, teacher } = training;
   const evaluator = evaluatorOf(dataset, {
-    ...{ ...sessionOptionsOf(training), objective: task, batchSize, output, teacher },
+    ...sessionOptionsOf(training),
+    objective: task,
+    batchSize,
+    output,
+    teacher,
   });
   return async (network, role, limit) => {
     const folded = foldGates(graph, network.graph, gates, noisy.names);

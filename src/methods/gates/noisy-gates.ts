@@ -59,7 +59,12 @@ export function insertNoisyGates(graph: Graph, gates: readonly Gate[], form: Gat
       const nodes: Node[] = [];
       const [ungated] = product.inputs;
       draw ??= drawFactors(make, nodes, {
-        ...{ gate, form, mean: gated.names[i], spread, ungated, rank: site.rank },
+        gate,
+        form,
+        mean: gated.names[i],
+        spread,
+        ungated,
+        rank: site.rank,
       });
       const factors = aligned(make, nodes, site, gate, draw);
       before.set(product, nodes);

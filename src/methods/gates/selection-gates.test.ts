@@ -15,7 +15,6 @@ import { structureOf } from "../../structure/units.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { bn } from "../bn.ts";
-import { taylorScores } from "../importance/importance-taylor.ts";
 import { importance } from "../importance.ts";
 import { magnitude } from "../magnitude.ts";
 import { rbp } from "../rbp.ts";
@@ -23,6 +22,7 @@ import { snr } from "../snr.ts";
 import { vib } from "../vib.ts";
 import { foldGates, insertGates } from "./filter-gates.ts";
 import { gatesOf } from "./filter-gates-sites.ts";
+import { taylorScores } from "./gate-taylor.ts";
 import { insertNoisyGates, randomizable } from "./noisy-gates.ts";
 
 const how = { selectsInputs: true };
@@ -148,7 +148,9 @@ describe("gates before layers that select", () => {
     const structure = structureOf(graph, how);
     const [gate] = gatesOf(structure);
     const scores = await taylorScores(graph, [gate], dataset, {
-      ...{ training: { ...learning, batchSize: 40 }, images: 400, seed: 0 },
+      training: { ...learning, batchSize: 40 },
+      images: 400,
+      seed: 0,
     });
     const expected = new Float64Array(64);
     const w = toNumbers(weight);

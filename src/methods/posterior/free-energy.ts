@@ -1,8 +1,8 @@
 /** @file The objective of stochastic variational inference: the task's loss, and a sample's share of the KL. */
-import { algebraOf } from "../../ops/algebra.ts";
-import type { Value } from "../../ops/gradient.ts";
+import { algebraOf } from "../../ops/operator/algebra.ts";
+import type { Value } from "../../ops/operator/gradient.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
-import type { Objective, ObjectiveContext } from "../../train/objectives.ts";
+import type { Objective, ObjectiveContext } from "../../train/step/objectives.ts";
 
 /** The scalar of a step that says what the KL counts for one of N samples: λ(t) / N, or, where λ is in the KL, its rise over N. */
 export const klWeight = "kl weight";

@@ -6,9 +6,9 @@ import { openQuadrants } from "../../../test/support/quadrants.ts";
 import { scratchFolder } from "../../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../../test/support/training.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { quantile } from "../../measure/statistics.ts";
-import { concatBytes, writeModel } from "../../onnx/write.ts";
-import type { LearnedMethod, LearningContext, LearningOptions } from "../learned-method.ts";
+import { quantile } from "../../measure/statistics/statistics.ts";
+import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
+import type { LearnedMethod, LearningContext, LearningOptions } from "../method/learned-method.ts";
 import { rbp } from "../rbp.ts";
 import { snr } from "../snr.ts";
 import { vib } from "../vib.ts";
@@ -84,7 +84,9 @@ describe.each(strong)("$name", (method, options) => {
     for (const stop of [7, 12 * last - 3, 12 * last]) {
       const controller = new AbortController();
       const training: LearningOptions = {
-        ...{ ...learning, checkpoint, signal: controller.signal },
+        ...learning,
+        checkpoint,
+        signal: controller.signal,
         onProgress: ({ step }) => step >= stop && controller.abort(),
       };
       await learn(training).catch((error) => expect(error).toMatchObject({ code: "ABORTED" }));

@@ -1,8 +1,8 @@
 /** @file What is told of a posterior after each epoch of learning it, and when it has collapsed. */
-import { quantile } from "../../measure/statistics.ts";
-import type { EpochRecord } from "../../train/checkpoint.ts";
-import type { MethodContext, MethodOption } from "../method.ts";
-import type { PosteriorFacts } from "./posterior-facts.ts";
+import { quantile } from "../../measure/statistics/statistics.ts";
+import type { EpochRecord } from "../../train/loop/checkpoint.ts";
+import type { PosteriorFacts } from "../method/learned-method.ts";
+import type { MethodContext, MethodOption } from "../method/method.ts";
 
 /** Names of what is told besides the score of an epoch. */
 const klName = "kl";

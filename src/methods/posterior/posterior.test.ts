@@ -81,7 +81,10 @@ function axisOf(
 ): ScoredAxis {
   const width = means[0].length;
   const posterior: WeightPosterior = {
-    ...{ weight: "w", shape: [means.length, width], filterAxis: 0, prior },
+    weight: "w",
+    shape: [means.length, width],
+    filterAxis: 0,
+    prior,
     means: Float64Array.from(means.flat()),
     deviations: Float64Array.from(means.flatMap((row, o) => row.map((_, i) => deviationOf(o, i)))),
   };
@@ -90,7 +93,11 @@ function axisOf(
 
 const structureOf = (count: number) => ({
   units: Array.from({ length: count }, (_, index) => ({
-    ...{ index, group: 0, reason: undefined, filters: [], needs: [] },
+    index,
+    group: 0,
+    reason: undefined,
+    filters: [],
+    needs: [],
   })),
 });
 
@@ -100,7 +107,10 @@ function order(scores: Float64Array): number[] {
 
 it("does not count weights that are 0 for good", () => {
   const posterior: WeightPosterior = {
-    ...{ weight: "w", shape: [2, 3], filterAxis: 0, prior: 1 },
+    weight: "w",
+    shape: [2, 3],
+    filterAxis: 0,
+    prior: 1,
     means: Float64Array.of(0.5, 0, 0, 0, 0, 0),
     deviations: Float64Array.of(0.1, 1, 1, 1, 1, 1),
     zeros: Uint8Array.of(0, 1, 1, 1, 1, 1),
@@ -186,7 +196,10 @@ describe("scores of units", () => {
       [2, 0.1, -0.4],
     ];
     const posterior = {
-      ...{ weight: "w", shape: [2, 3], filterAxis: 0, prior: 100 },
+      weight: "w",
+      shape: [2, 3],
+      filterAxis: 0,
+      prior: 100,
       means: Float64Array.from(rows.flat()),
       deviations: Float64Array.from([...power, ...power], (p) => Math.sqrt(lambda / (samples * p))),
     };

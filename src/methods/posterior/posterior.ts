@@ -79,8 +79,17 @@ export function filterSums(
   const { shape, filterAxis, means, deviations, prior, zeros } = posterior;
   const inner = sizeOf(shape.slice(filterAxis + 1));
   const sums = Array.from({ length: shape[filterAxis] }, () => ({
-    ...{ weights: 0, kl: 0, evidence: 0, signal: 0, noise: 0, size: 0, deviation: 0, ratios: 0 },
-    ...{ signalPower: 0, noisePower: 0, scaleRatio: Number.POSITIVE_INFINITY },
+    weights: 0,
+    kl: 0,
+    evidence: 0,
+    signal: 0,
+    noise: 0,
+    size: 0,
+    deviation: 0,
+    ratios: 0,
+    signalPower: 0,
+    noisePower: 0,
+    scaleRatio: Number.POSITIVE_INFINITY,
   }));
   for (const [place, mean] of means.entries()) {
     if (zeros?.[place] === 1) continue;

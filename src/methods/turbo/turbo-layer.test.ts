@@ -21,8 +21,15 @@ import { activeShare, logit, sigmoid } from "./turbo-messages.ts";
 import { jointEvidence } from "./turbo-precision.ts";
 
 const prior: TurboPrior = {
-  ...{ structure: "chain", form: "joint", dof: 0.5, density: 0.2, length: 4, contrast: 0.1 },
-  ...{ transitions: "fixed", turns: 5, noise: "auto" },
+  structure: "chain",
+  form: "joint",
+  dof: 0.5,
+  density: 0.2,
+  length: 4,
+  contrast: 0.1,
+  transitions: "fixed",
+  turns: 5,
+  noise: "auto",
 };
 
 /** One layer with these weights, whose results are not the network's: [N, C, 4, 4] or [N, C] → 3 filters. */
@@ -221,7 +228,12 @@ describe("beliefs about a layer", () => {
     expect(order.slice(0, 2)).toEqual([6, 13]);
     const facts = supportFacts(layer, scores);
     expect(facts).toEqual({
-      ...{ weight: "w", weights: 15, active: 5, clusters: 2, neurons: 3, empty: 1 },
+      weight: "w",
+      weights: 15,
+      active: 5,
+      clusters: 2,
+      neurons: 3,
+      empty: 1,
     });
     expect(supportNotes([facts])).toEqual([
       "5 of 15 weights are active (33.3 %)",

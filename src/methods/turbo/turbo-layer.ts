@@ -135,10 +135,18 @@ function layerOf(
   const p10 = 1 / length;
   const chain = { p01: (p10 * density) / (1 - density), p10 };
   const { deviation, limit } = startOf(graph, own, {
-    ...{ sigma: "weight", isPriorLearnt: false, memory: undefined },
+    sigma: "weight",
+    isPriorLearnt: false,
+    memory: undefined,
   });
   return {
-    ...{ ...own, deviation, limit, layout, places, precisions, leastShare },
+    ...own,
+    deviation,
+    limit,
+    layout,
+    places,
+    precisions,
+    leastShare,
     transitions: isAlone ? independent(density) : chain,
   };
 }

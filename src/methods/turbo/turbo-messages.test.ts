@@ -208,7 +208,10 @@ describe("the support of a layer", () => {
   const random = randomOf(0, "layer");
   const [transitions] = someTransitions;
   const layout = (structure: SupportStructure): SupportLayout => ({
-    ...{ structure, rows: 3, columns: 8, taps: 2 },
+    structure,
+    rows: 3,
+    columns: 8,
+    taps: 2,
   });
   const bitsOf = (own: SupportLayout) => (own.rows * own.columns) / weightsPerBit(own);
   const messages = (structure: SupportStructure, own = transitions) => {

@@ -16,7 +16,9 @@ import {
 import { independent, supportMessages } from "./turbo-support.ts";
 
 const prior = (rate = 0.01, dof = 0.5): PrecisionPrior => ({
-  ...{ active: { shape: 1, rate: 1 }, inactive: { shape: 1, rate }, dof },
+  active: { shape: 1, rate: 1 },
+  inactive: { shape: 1, rate },
+  dof,
 });
 
 /** Beliefs that begin at one probability for all bits, as the authors' demonstration begins. */
@@ -48,7 +50,9 @@ function lnStudent(w: number, freedom: number, square: number): number {
 
 describe("the evidence of a weight", () => {
   const skewed: PrecisionPrior = {
-    ...{ active: { shape: 1.3, rate: 0.7 }, inactive: { shape: 2.1, rate: 0.02 }, dof: 0.5 },
+    active: { shape: 1.3, rate: 0.7 },
+    inactive: { shape: 2.1, rate: 0.02 },
+    dof: 0.5,
   };
 
   it.each([prior(), prior(1e-4), skewed])("is a ratio of Student t densities, with %o", (own) => {
@@ -302,8 +306,10 @@ describe("clusters planted in a linear model", () => {
 
   it("are lost by the factorised form from the demonstration's start", () => {
     const how: Recovery = {
-      ...{ form: "factorised", transitions: { p01: 0.288, p10: 0.51 } },
-      ...{ prior: prior(0.01, 1), isNeutral: true },
+      form: "factorised",
+      transitions: { p01: 0.288, p10: 0.51 },
+      prior: prior(0.01, 1),
+      isNeutral: true,
     };
     const lost = mean(48, 4, how);
     // All bits are taken for active: twelve of them are.

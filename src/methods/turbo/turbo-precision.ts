@@ -102,8 +102,10 @@ export function firstBeliefs(
   const precisions = secondMoments.map((m2) => 1 / Math.max(m2, least));
   const nothing = new Float64Array(bits);
   return {
-    ...{ logits: nothing, evidence: nothing },
-    ...{ precisions, logPrecisions: precisions.map(Math.log) },
+    logits: nothing,
+    evidence: nothing,
+    precisions,
+    logPrecisions: precisions.map(Math.log),
   };
 }
 

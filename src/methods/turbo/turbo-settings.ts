@@ -1,6 +1,6 @@
 /** @file The options of the method `turbo-vbi`. */
-import type { LearningContext } from "../learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf } from "../method.ts";
+import type { LearningContext } from "../method/learned-method.ts";
+import { type MethodOption, numberOptionOf, optionOf } from "../method/method.ts";
 import { noiseForms } from "../variational/variational-layers.ts";
 import { lambdaOption, noiseOption, rateOption } from "../variational/variational-options.ts";
 import type { PosteriorTraining } from "../variational/variational-training.ts";

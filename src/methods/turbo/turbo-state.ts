@@ -8,8 +8,8 @@ import { EspalierError } from "../../errors.ts";
 import { fileError } from "../../files/file-error.ts";
 import { clearLeftovers, loadTensors, saveTensors } from "../../files/tensor-file.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
-import { type EpochRecord, epochRecord } from "../../train/checkpoint.ts";
-import type { LearningContext } from "../learned-method.ts";
+import { type EpochRecord, epochRecord } from "../../train/loop/checkpoint.ts";
+import type { LearningContext } from "../method/learned-method.ts";
 import type { LayerBeliefs } from "./turbo-layer.ts";
 
 /** What the rest of a run depends on. */

@@ -5,10 +5,10 @@
  * number, is: mean loss + λ / (N P) Σ KL, λ = 1.
  */
 import { assert } from "../../errors.ts";
-import { algebraOf } from "../../ops/algebra.ts";
-import type { Emitter, Value } from "../../ops/gradient.ts";
+import { algebraOf } from "../../ops/operator/algebra.ts";
+import type { Emitter, Value } from "../../ops/operator/gradient.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
-import type { ObjectiveContext } from "../../train/objectives.ts";
+import type { ObjectiveContext } from "../../train/step/objectives.ts";
 import type { VariationalGraph } from "./variational.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 

@@ -6,7 +6,7 @@
 import { assert } from "../../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
-import type { LinearRole } from "../../ops/roles.ts";
+import type { LinearRole } from "../../ops/passes/roles.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { type HostTensor, int64Vector, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import type { NoiseForm, VariationalLayer, VariationalWeight } from "./variational-layers.ts";
@@ -201,7 +201,9 @@ export function makerOf(graph: Graph): Maker {
     return name;
   };
   return {
-    ...{ constants, fresh, constant },
+    constants,
+    fresh,
+    constant,
     scalar: (dtype, value) => constant("number", tensorOf(dtype, [], [value])),
     ints: (values) => constant("sizes", int64Vector(values)),
     node(nodes, opType, inputs, output = fresh(`noise/${opType}`)) {

@@ -1,5 +1,5 @@
 /** @file Options that methods with random weights share. */
-import type { MethodOption } from "../method.ts";
+import type { MethodOption } from "../method/method.ts";
 import { noiseForms } from "./variational-layers.ts";
 
 /** How noise is drawn. */

@@ -50,7 +50,8 @@ export function startOf(graph: Graph, weight: VariationalWeight, options: StartO
   }
   const deviation = Math.max(leastDeviation, firstShare * rms);
   return {
-    ...{ deviation, limit },
+    deviation,
+    limit,
     prior: isPriorLearnt ? { kind: "learnt" } : { kind: "fixed", deviation: limit },
   };
 }

@@ -6,19 +6,19 @@ import { runSteps } from "../../../test/support/training.ts";
 import { GraphEmitter } from "../../grad/emitter.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { constantOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { inferTypes } from "../../ops/infer.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { inferTypes } from "../../ops/passes/infer.ts";
 import { withSession } from "../../runtime/session.ts";
 import { openTrainer } from "../../runtime/trainer.ts";
 import { structureOf } from "../../structure/units.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { inverse, product } from "../../tensor/linear-algebra.ts";
 import { randomOf } from "../../tensor/random.ts";
-import type { Objective } from "../../train/objectives.ts";
-import { adam, sgd } from "../../train/optimizers.ts";
-import { frozen } from "../../train/parameters.ts";
-import { buildStep } from "../../train/step.ts";
-import { emptyGraph } from "../../train/step-parts.ts";
+import { emptyGraph } from "../../train/network/embed.ts";
+import { frozen } from "../../train/network/parameters.ts";
+import type { Objective } from "../../train/step/objectives.ts";
+import { adam, sgd } from "../../train/step/optimizers.ts";
+import { buildStep } from "../../train/step/step.ts";
 import { bestPrior, filterSums, klOf } from "../posterior/posterior.ts";
 import { scoreUnits } from "./snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational.ts";
@@ -136,7 +136,11 @@ describe("the loss of random weights", () => {
       const groups = frozen(noisy.fixed);
       const at = (changed: Graph) =>
         buildStep(changed, {
-          ...{ inputShapes: shapes, target: undefined, objective, groups, noiseSeed: 3 },
+          inputShapes: shapes,
+          target: undefined,
+          objective,
+          groups,
+          noiseSeed: 3,
           optimizer: sgd({ momentum: 0 }),
         });
       const step = at(noisy.graph);
@@ -214,7 +218,11 @@ function evidenceOf(
 ): Float64Array {
   const own = { weight: "w", shape: [filters, taps], filterAxis: 0, prior: 1, ...posterior };
   const units = Array.from({ length: filters }, (_, index) => ({
-    ...{ index, group: 0, reason: undefined, filters: [], needs: [] },
+    index,
+    group: 0,
+    reason: undefined,
+    filters: [],
+    needs: [],
   }));
   const axis = { units: units.map(({ index }) => index), filters: filterSums(own) };
   return scoreUnits({ units }, [axis], "evidence");
@@ -253,7 +261,9 @@ describe("variational inference", () => {
       return emit.add(emit.mul(loss, emit.scalar(0.5)), emit.mul(kl, emit.scalar(1 / count)));
     };
     const step = buildStep(noisy.graph, {
-      ...{ inputShapes: new Map([["x", [count, size]]]), optimizer: adam(), objective },
+      inputShapes: new Map([["x", [count, size]]]),
+      optimizer: adam(),
+      objective,
       target: { dtype: "float32", shape: [count, 1] },
     });
     const steps = 3000;

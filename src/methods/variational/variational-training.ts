@@ -4,20 +4,20 @@
  */
 
 import type { Graph } from "../../ir/graph.ts";
-import { writeModel } from "../../onnx/write.ts";
+import { writeModel } from "../../onnx/writing/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
-import { type Evaluator, evaluatorOf } from "../../train/evaluation.ts";
-import type { TrainedNetwork } from "../../train/network.ts";
-import type { Objective } from "../../train/objectives.ts";
-import { adam, withScalar } from "../../train/optimizers.ts";
-import { objectiveFor, planOf, type TrainOptions } from "../../train/options.ts";
-import { frozen } from "../../train/parameters.ts";
-import { recalibrate } from "../../train/recalibrate.ts";
-import { train } from "../../train/train.ts";
-import type { LearnedProposal, LearningContext } from "../learned-method.ts";
+import { evaluatorOf } from "../../train/loop/evaluation.ts";
+import type { Evaluator } from "../../train/loop/options.ts";
+import { objectiveFor, planOf, type TrainOptions } from "../../train/loop/options.ts";
+import { recalibrate } from "../../train/loop/recalibrate.ts";
+import { train } from "../../train/loop/train.ts";
+import type { TrainedNetwork } from "../../train/network/network.ts";
+import { frozen } from "../../train/network/parameters.ts";
+import type { Objective } from "../../train/step/objectives.ts";
+import { adam, withScalar } from "../../train/step/optimizers.ts";
+import type { LearnedProposal, LearningContext, PosteriorFacts } from "../method/learned-method.ts";
 import { freeEnergyOf, klWeight } from "../posterior/free-energy.ts";
 import { epochFacts } from "../posterior/monitors.ts";
-import type { PosteriorFacts } from "../posterior/posterior-facts.ts";
 import { meanNetwork, type VariationalGraph } from "./variational.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import { emitTotalKl, type Prior } from "./variational-loss.ts";
@@ -62,7 +62,10 @@ export async function trainPosterior<W extends VariationalWeight>(
   const task = objectiveFor(dataset, training);
   const { final, best, end, history } = await train(noisy.graph, dataset, {
     ...training,
-    ...{ epochs, learningRate: rate, seed, checksMemorisation: false },
+    epochs,
+    learningRate: rate,
+    seed,
+    checksMemorisation: false,
     statistics: usesBatchStatistics ? "batch" : "frozen",
     optimizer: withScalar(adam(), klWeight, (step) => lambdaAt(step) / samples),
     objective: freeEnergyOf(task, (step) => emitTotalKl(step, weights, noisy, priorOf)),
@@ -79,7 +82,11 @@ function ofMeans(context: LearningContext, how: PosteriorTraining, task: Objecti
   const { dataset, training } = context;
   const { batchSize = 64, output, teacher } = training;
   const evaluator = evaluatorOf(dataset, {
-    ...{ objective: task, batchSize, output, teacher, ...sessionOptionsOf(training) },
+    objective: task,
+    batchSize,
+    output,
+    teacher,
+    ...sessionOptionsOf(training),
   });
   return async ({ graph }, role, limit) => {
     const score = await evaluator(await atMeans(context, how, graph), role, limit);
@@ -101,7 +108,8 @@ export async function atMeans(
   if (!usesBatchStatistics || epochs === 0) return { graph, bytes: writeModel(model, graph) };
   const { limit = Number.POSITIVE_INFINITY } = training;
   const measured = await recalibrate(graph, dataset, {
-    ...{ ...sessionOptionsOf(training), limit: Math.min(limit, recalibrationSamples) },
+    ...sessionOptionsOf(training),
+    limit: Math.min(limit, recalibrationSamples),
   });
   return { graph: measured.graph, bytes: writeModel(model, measured.graph) };
 }

@@ -4,9 +4,9 @@ import { normals } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { type Graph, newNode } from "../../ir/graph.ts";
 import { verifyGraph } from "../../ir/verify.ts";
-import { emitModel } from "../../onnx/emit.ts";
-import { roleOf } from "../../ops/roles.ts";
-import { trainingForm } from "../../ops/training.ts";
+import { emitModel } from "../../onnx/writing/emit.ts";
+import { roleOf } from "../../ops/passes/roles.ts";
+import { trainingForm } from "../../ops/passes/training.ts";
 import { withSession } from "../../runtime/session.ts";
 import { structureOf } from "../../structure/units.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -74,7 +74,9 @@ const layers: readonly (readonly [string, Graph, HostTensor])[] = [
 function seeded(graph: Graph): Graph {
   let seed = 100;
   const context = {
-    ...{ fresh: (stem: string) => stem, constant: () => "", usesBatchStatistics: false },
+    fresh: (stem: string) => stem,
+    constant: () => "",
+    usesBatchStatistics: false,
     seed: () => seed++,
   };
   return { ...graph, nodes: graph.nodes.map((node) => trainingForm(node, context)) };

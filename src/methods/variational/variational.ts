@@ -47,7 +47,7 @@ export interface NoiseOptions {
    * that had to stay, batch normalization has learnt a variance of next to nothing, and would make any noise
    * there enormous. Default false.
    */
-  readonly keepsZeros?: boolean;
+  readonly keepsZeros?: boolean | undefined;
 }
 
 /** Added to ln σ of weights that have no noise. */
@@ -96,7 +96,15 @@ export function insertNoise<W extends VariationalWeight>(
       return { ...layer, node: { ...node, inputs: node.inputs.with(layer.input, mean) } };
     });
     const draft: Draft = {
-      ...{ make, weight, mean, layers: own, sigma, logDeviation, limit, shift, kernelOf },
+      make,
+      weight,
+      mean,
+      layers: own,
+      sigma,
+      logDeviation,
+      limit,
+      shift,
+      kernelOf,
     };
     for (const [i, made] of forms[weight.noise](draft).entries())
       replaced.set(own[i].node.name, i === 0 ? [...masking, ...made] : made);
@@ -107,7 +115,10 @@ export function insertNoise<W extends VariationalWeight>(
       nodes: graph.nodes.flatMap((node) => replaced.get(node.name) ?? [node]),
       constants: make.constants,
     },
-    ...{ logDeviations, prefix, fixed, zeros },
+    logDeviations,
+    prefix,
+    fixed,
+    zeros,
   };
 }
 

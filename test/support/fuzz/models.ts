@@ -1,8 +1,9 @@
 /** @file Mutated models: read, checked, inspected, pruned, written and read again. */
-import { prune } from "../../../src/compress/prune.ts";
+
 import { verifyGraph } from "../../../src/ir/verify.ts";
-import { readModel } from "../../../src/onnx/read.ts";
-import { concatBytes } from "../../../src/onnx/write.ts";
+import { readModel } from "../../../src/onnx/reading/read.ts";
+import { concatBytes } from "../../../src/onnx/writing/write.ts";
+import { prune } from "../../../src/prune/prune.ts";
 import { inspect } from "../../../src/structure/inspect.ts";
 import type { Fuzz } from "./fuzz.ts";
 import { mutated } from "./mutate.ts";

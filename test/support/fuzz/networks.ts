@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { type AttributeValue, GraphBuilder } from "../../../src/ir/builder.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
-import { emitModel } from "../../../src/onnx/emit.ts";
-import { concatBytes } from "../../../src/onnx/write.ts";
+import { emitModel } from "../../../src/onnx/writing/emit.ts";
+import { concatBytes } from "../../../src/onnx/writing/write.ts";
 import { type HostTensor, int64Vector, sizeOf, tensorOf } from "../../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../../src/tensor/random.ts";
 import { buildProgram, programs } from "../../random-graphs.ts";

@@ -1,10 +1,11 @@
 /** @file Mutated plans: loaded from a file and applied to the network that they were made for. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { prune } from "../../../src/compress/prune.ts";
 import { loadPlan, planText } from "../../../src/files/plan-file.ts";
-import { type Model, readModel } from "../../../src/onnx/read.ts";
-import { concatBytes } from "../../../src/onnx/write.ts";
+import type { Model } from "../../../src/onnx/model.ts";
+import { readModel } from "../../../src/onnx/reading/read.ts";
+import { concatBytes } from "../../../src/onnx/writing/write.ts";
+import { prune } from "../../../src/prune/prune.ts";
 import type { Fuzz } from "./fuzz.ts";
 import { mutatedText } from "./mutate-json.ts";
 import { networkFor } from "./networks.ts";

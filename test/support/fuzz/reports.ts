@@ -1,5 +1,5 @@
 /** @file Mutated reports of compressions: checked as `espalier report` checks them, and drawn. */
-import { compressReport } from "../../../src/compress/compress-report.ts";
+import { compressReport } from "../../../src/compress/record/compress-report.ts";
 import { drawReport } from "../../../src/report/draw.ts";
 import { certifiedReport, emptyReport, someExtras, uncertifiedReport } from "../../reports.ts";
 import type { Fuzz } from "./fuzz.ts";

@@ -21,10 +21,10 @@ import {
 import { join, relative } from "node:path";
 import { main } from "../../../src/cli/program.ts";
 import { compressRun } from "../../../src/compress/compress-run.ts";
-import { journalText } from "../../../src/compress/runs/journal.ts";
-import { trainRun } from "../../../src/compress/training/train-run.ts";
 import { loadTensors, saveTensors } from "../../../src/files/tensor-file.ts";
 import { writeReportHtml } from "../../../src/report/write.ts";
+import { journalText } from "../../../src/runs/folder/journal.ts";
+import { trainRun } from "../../../src/runs/training/train-run.ts";
 import { plainIo } from "../../cli-io.ts";
 import { writeQuadrants } from "../quadrants.ts";
 import { smallCnn } from "../small-cnn.ts";

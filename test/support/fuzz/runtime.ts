@@ -2,12 +2,13 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { EspalierError } from "../../../src/errors.ts";
 import { verifyGraph } from "../../../src/ir/verify.ts";
-import { randomFeeds } from "../../../src/measure/feeds.ts";
-import { readModel } from "../../../src/onnx/read.ts";
-import { concatBytes, writeModel } from "../../../src/onnx/write.ts";
-import { inferTypes } from "../../../src/ops/infer.ts";
+import { randomFeeds } from "../../../src/measure/inputs/feeds.ts";
+import { readModel } from "../../../src/onnx/reading/read.ts";
+import { concatBytes, writeModel } from "../../../src/onnx/writing/write.ts";
+import { inferTypes } from "../../../src/ops/passes/infer.ts";
 import type { RuntimeHost } from "../../../src/runtime/host.ts";
-import { openSession, type SessionValue } from "../../../src/runtime/session.ts";
+import { openSession } from "../../../src/runtime/session.ts";
+import type { SessionValue } from "../../../src/runtime/values.ts";
 import { startProcess } from "../../../src/runtime/worker-process.ts";
 import type { Fuzz } from "./fuzz.ts";
 import { mutated } from "./mutate.ts";

@@ -1,0 +1,147 @@
+/** @file `espalier bench`: the latency of networks on this machine. */
+import { Command } from "commander";
+import type { BenchResult } from "../../measure/latency/bench.ts";
+import { counted, speedOf } from "../../measure/words.ts";
+import { escapeForTerminal, formatMs, wrap } from "../../report/page/text.ts";
+import { addNoIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addThreadsOption,
+  load,
+  type ModelFlags,
+} from "../options/model-options.ts";
+import { integerFrom, positiveValue } from "../options/values.ts";
+import { explained } from "../terminal/help.ts";
+import { interruptible } from "../terminal/interruptible.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { newProgress } from "../terminal/progress.ts";
+import { drawTable } from "../terminal/table.ts";
+
+/** Flags of `espalier bench`, as they are read. */
+export interface Flags extends IsolationFlags, ModelFlags {
+  readonly runs?: number;
+  readonly seconds?: number;
+  readonly threads?: number;
+  readonly batch?: number;
+  readonly provider?: string;
+  readonly json?: true;
+}
+
+const explanation = `
+With two models their runs alternate, so that whatever slows the machine hits
+both; the ratio is OTHER / MODEL: below 1, OTHER is faster. Where its interval
+holds 1, no difference is shown: more --seconds narrow it. Without --runs and
+--seconds it takes 5 seconds. Close other programs first.
+
+Examples:
+  espalier bench net.onnx
+  espalier bench net.onnx small.onnx --threads 1
+  espalier bench net.onnx small.onnx --batch 32 --runs 200 --json`;
+
+/** The command. */
+export function benchCommand(io: Io): Command {
+  const command = new Command("bench")
+    .argument("<MODEL>", "ONNX file")
+    .argument("[OTHER]", "ONNX file to compare with it")
+    .description("Measures latency: medians with intervals, and the ratio of two networks.")
+    .option("--runs <n>", "timed runs of each network", integerFrom(1))
+    .option("--seconds <s>", "time for all runs together", positiveValue)
+    .option("--batch <n>", "samples per run (default 1)", integerFrom(1))
+    .option("--provider <name>", "ONNX Runtime's execution provider (default cpu)")
+    .addHelpText("after", explained(explanation, io));
+  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
+  return command.action((path: string, other: string | undefined, flags: Flags) =>
+    inHost(flags, () => run(other === undefined ? [path] : [path, other], flags, io), io.signal),
+  );
+}
+
+async function run(paths: readonly string[], flags: Flags, io: Io): Promise<void> {
+  const progress = newProgress(io);
+  try {
+    progress.phase("reading");
+    const { writeModel } = await import("../../onnx/writing/write.ts");
+    const { requireRunnable } = await import("../../measure/inputs/run-size.ts");
+    const models = await Promise.all(
+      paths.map(async (path) => {
+        const model = await load(path, flags);
+        interruptible(() => requireRunnable(model.graph, flags.dims));
+        return { name: path, model: writeModel(model).chunks };
+      }),
+    );
+    const { bench } = await import("../../measure/latency/bench.ts");
+    io.signal.throwIfAborted();
+    progress.phase("timing");
+    const result = await bench(models, {
+      runs: flags.runs,
+      seconds: flags.seconds,
+      threads: flags.threads,
+      batch: flags.batch,
+      dims: flags.dims,
+      providers: flags.provider === undefined ? undefined : [flags.provider],
+      signal: io.signal,
+      onProgress: ({ fraction }) => progress.step({ done: fraction, total: 1 }),
+    });
+    progress.end();
+    if (flags.json) writeJson(io, summary(result));
+    else io.out(describe(result, io));
+  } finally {
+    progress.end();
+  }
+}
+
+/** `ci95` is the ratio's interval where there are two networks, else that of the median. */
+function summary({ models, ratios, threads, provider, blocks }: BenchResult) {
+  const [first] = models;
+  const [ratio] = ratios;
+  return {
+    medianMs: first.medianMs,
+    ...(ratio && { ratio: ratio.ratio }),
+    ci95: ratio ? ratio.ci95 : first.ci95,
+    threads,
+    provider,
+    blocks,
+    models,
+  };
+}
+
+function describe({ models, ratios, threads, provider }: BenchResult, io: Io): string {
+  const names = endingsOf(models.map(({ name }) => name));
+  const table = drawTable(
+    [
+      { title: "model", isFlexible: true },
+      { title: "median", align: "right" },
+      { title: "95 % interval", align: "right" },
+      { title: "runs", align: "right" },
+    ],
+    models.map(({ medianMs, ci95, runs }, i) => [
+      names[i],
+      formatMs(medianMs),
+      `${formatMs(ci95[0])} to ${formatMs(ci95[1])}`,
+      String(runs),
+    ]),
+    io,
+  );
+  const [first, ...others] = names.map(escapeForTerminal);
+  const ratio = ratios.map(({ ratio, ci95 }, i) => {
+    const speed = speedOf({ ratio, ci95 });
+    const says = `${others[i]} ${speed.predicate(first)} (${speed.interval})`;
+    return (
+      `ratio ${ratio.toFixed(3)}, 95 % interval ${ci95[0].toFixed(3)} to ${ci95[1].toFixed(3)}\n` +
+      `${wrap(says, io.columns, "  ")}\n`
+    );
+  });
+  const inputs = [...models[0].inputs].map(([, shape]) => shape.join(" x ")).join(", ");
+  return `${table}${ratio.join("")}input ${inputs}, ${counted(threads, "thread")}, ${provider}\n`;
+}
+
+/** The shortest endings of paths that tell them apart: `model.onnx` of two runs with the run's name. */
+export function endingsOf(paths: readonly string[]): readonly string[] {
+  const parts = paths.map((path) => path.split(/[/\\]+/).filter((part) => part !== ""));
+  const deepest = Math.max(...parts.map((own) => own.length));
+  for (let length = 1; length <= deepest; length++) {
+    const endings = parts.map((own) => own.slice(-length).join("/"));
+    if (new Set(endings).size === paths.length) return endings;
+  }
+  return paths.map((path, i) => (paths.indexOf(path) < i ? `${path} (again)` : path));
+}

@@ -1,0 +1,229 @@
+/** @file `espalier evaluate`: how good a network is on a data set. */
+import { Command } from "commander";
+import type { Dataset } from "../../data/dataset.ts";
+import type { Role } from "../../data/splits.ts";
+import { EspalierError } from "../../errors.ts";
+import type { EvaluateOptions, Evaluation } from "../../measure/evaluation/evaluate.ts";
+import { describeMetric } from "../../measure/words.ts";
+import type { Model } from "../../onnx/model.ts";
+import { escapeForTerminal } from "../../report/page/text.ts";
+import {
+  addDataOptions,
+  type DataFlags,
+  dataOptionsOf,
+  open,
+  roleOption,
+  tellLabelSize,
+  warnOfInputs,
+} from "../options/data-options.ts";
+import { addIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addOutputNameOption,
+  addThreadsOption,
+  isFolder,
+  load,
+  type ModelFlags,
+  type OutputFlags,
+  outputNameOf,
+} from "../options/model-options.ts";
+import { integerFrom } from "../options/values.ts";
+import { explained } from "../terminal/help.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { newProgress, type Progress } from "../terminal/progress.ts";
+import { describeEvaluation } from "../texts/evaluate-report.ts";
+import { describeRunEvaluation, figuresOfRun } from "../texts/evaluate-run-report.ts";
+
+/** Flags of `espalier evaluate`, as they are read. */
+export interface Flags extends DataFlags, IsolationFlags, ModelFlags, OutputFlags {
+  readonly data?: string;
+  readonly split: Role;
+  readonly posteriorSamples?: number;
+  readonly seed?: number;
+  readonly limit?: number;
+  readonly batch?: number;
+  readonly against?: string;
+  readonly threads?: number;
+  readonly perClass?: true;
+  readonly json?: true;
+}
+
+const explanation = `
+Of a classifier: accuracy, loss and calibration. With label maps: mean IoU over
+the classes that occur, Dice and pixel accuracy, with intervals over images, and
+IoU and Dice of each class. A network with a single output channel tells two
+classes apart. Maps of another size than the labels, but of the same aspect, are
+resized to them before classes are read off: scores, linear, half pixels.
+
+With --against, another network stands in for labels. A classifier is measured
+by how often it gives the same answer, a network that segments by mean IoU with
+the other's maps, and every other one, such as a detector, by the similarity of
+each output: 1 - squared error / variance of the other's output over images, at
+least 0 for each image. 100 % is the same, 0 % no better than one answer for all.
+
+What lies in DIR is recognised: IDX files (MNIST and kin, and images with label
+maps), CIFAR binary batches, class folders of images, images/ beside masks/, npz
+files with x and y. A file dataset.json beside the data may hold the data flags.
+A model that \`train\` wrote knows how samples become its inputs, which wins over
+dataset.json; flags win over both.
+
+MODEL may be the folder of a run that is over, for its result. The data are
+those of the run unless --data names others, and are read as the run read them.
+Without labels it is measured against the original of the run.
+
+With --posterior-samples, MODEL is the folder of a finished run of compress by a
+method that learns a posterior: its result at the means of the weights, beside
+the mean of the probabilities of that many draws of them, and what changes.
+
+Examples:
+  espalier evaluate net.onnx --data mnist
+  espalier evaluate net.onnx --data cifar10 --mean 0.485,0.456,0.406 \\
+      --std 0.229,0.224,0.225
+  espalier evaluate net.onnx --data photos --resize 256 --crop 224x224 --json
+  espalier evaluate net.onnx --data pixels --scale 1 --layout nhwc --limit 1000
+  espalier evaluate unet.onnx --data camvid --ignore-label 11
+  espalier evaluate small.onnx --data photos --against net.onnx
+  espalier evaluate run --per-class
+  espalier evaluate run --posterior-samples 20 --json`;
+
+/** The command. */
+export function evaluateCommand(io: Io): Command {
+  const command = new Command("evaluate")
+    .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
+    .description("Measures a network on a data set, each figure with its interval.")
+    .option("--data <DIR>", "the data set (default: that of the run)")
+    .addOption(roleOption("test"))
+    .option("--limit <n>", "only the first n samples of the split", integerFrom(1))
+    .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
+    .option("--against <MODEL>", "measure agreement with this network; needs no labels")
+    .option("--per-class", "show the accuracy of each class too")
+    .option("--posterior-samples <n>", "draws from the posterior of a run", integerFrom(1))
+    .option("--seed <n>", "of draws and resampling (default 0)", integerFrom(0))
+    .addHelpText("after", explained(explanation, io));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(addOutputNameOption(command)))));
+  return addDataOptions(command).action((path: string, flags: Flags) =>
+    inHost(flags, () => run(path, flags, io), io.signal),
+  );
+}
+
+async function run(path: string, flags: Flags, io: Io): Promise<void> {
+  const progress = newProgress(io);
+  const onNote = (note: string) => progress.note(escapeForTerminal(note));
+  const options: EvaluateOptions = {
+    split: flags.split,
+    limit: flags.limit,
+    batchSize: flags.batch,
+    output: outputNameOf(flags),
+    threads: flags.threads,
+    seed: flags.seed,
+    signal: io.signal,
+    onProgress({ done, total, metric, value }) {
+      const told = flags.against === undefined || metric === "similarity" ? metric : "agreement";
+      progress.step({ done, total, unit: "samples", note: describeMetric(told, value) });
+    },
+  };
+  try {
+    if (flags.posteriorSamples !== undefined) {
+      const { evaluateRun } = await import("../../runs/evaluate-run.ts");
+      progress.phase("evaluating");
+      const { data, posteriorSamples: draws } = flags;
+      const own = { ...options, draws, data, dataOptions: dataOptionsOf(flags), onNote };
+      const found = await evaluateRun(path, own);
+      progress.end();
+      if (flags.json) writeJson(io, figuresOfRun(found));
+      else io.out(describeRunEvaluation(found, flags.perClass ?? false, io));
+      return;
+    }
+    progress.phase("reading");
+    const how = { options, progress, onNote };
+    const { model, dataset, against } = await readBoth(path, flags, how);
+    const { evaluate } = await import("../../measure/evaluation/evaluate.ts");
+    const { writeModel } = await import("../../onnx/writing/write.ts");
+    const { withSizes } = await import("../../structure/bound-sizes.ts");
+    io.signal.throwIfAborted();
+    progress.phase("evaluating");
+    const { signal } = io;
+    await tellLabelSize(model, dataset, { progress, output: options.output });
+    await warnOfInputs(model, dataset, { progress, signal, role: flags.split });
+    const sized = withSizes(model.graph, flags.dims);
+    const evaluation = await evaluate(writeModel(model, sized).chunks, dataset, options);
+    progress.end();
+    if (flags.json) {
+      const { predictions, ...figures } = evaluation;
+      writeJson(
+        io,
+        against === undefined ? figures : { ...figures, ...agreement(figures, against) },
+      );
+    } else {
+      const view = { showsClasses: flags.perClass ?? false, against };
+      io.out(describeEvaluation(evaluation, view, io));
+    }
+  } finally {
+    progress.end();
+  }
+}
+
+/** The metric where answers of a network stand in for labels, and whose they are. */
+function agreement(
+  { metric }: Pick<Evaluation, "metric">,
+  against: string,
+): { readonly metric: string; readonly against: string } {
+  return { metric: metric === "similarity" ? metric : "agreement", against };
+}
+
+/** What is evaluated, on what. */
+interface Subject {
+  readonly model: Model;
+  readonly dataset: Dataset;
+  /** The network whose answers stand in for labels. */
+  readonly against: string | undefined;
+}
+
+/** How networks are run, and what is said on the way. */
+interface Reading {
+  readonly options: EvaluateOptions;
+  readonly progress: Progress;
+  readonly onNote: (note: string) => void;
+}
+
+/** The network and its data: of a file, or of a run, which knows its own. */
+async function readBoth(path: string, flags: Flags, how: Reading): Promise<Subject> {
+  const { data, against } = flags;
+  if (await isFolder(path)) {
+    const { resultOf, runPaths } = await import("../../runs/folder/run-folder.ts");
+    const { openRunData } = await import("../../runs/evaluate-run.ts");
+    const model = await load(await resultOf(path), flags);
+    const { onNote } = how;
+    const dataOptions = dataOptionsOf(flags);
+    const dataset = await openRunData(path, { data, dataOptions, onNote });
+    const original = dataset.labelKind === "none" ? runPaths(path).original : undefined;
+    return measuredAgainst(against ?? original, { model, dataset }, flags, how);
+  }
+  if (data === undefined)
+    throw new EspalierError("USAGE", "no data set was named", { hint: "Give --data DIR." });
+  const model = await load(path, flags);
+  const dataset = await open(data, flags, model);
+  return measuredAgainst(against, { model, dataset }, flags, how);
+}
+
+/** With the answers of another network in the place of labels, where one was named. */
+async function measuredAgainst(
+  against: string | undefined,
+  { model, dataset }: Pick<Subject, "model" | "dataset">,
+  flags: Flags,
+  { options: { output, threads, signal }, progress }: Reading,
+): Promise<Subject> {
+  if (against === undefined) return { model, dataset, against };
+  progress.phase("running the network to compare with");
+  const { withAnswersFrom } = await import("../../measure/unlabelled/pseudo-outputs.ts");
+  const { writeModel } = await import("../../onnx/writing/write.ts");
+  const { sessionOptionsOf } = await import("../../runtime/session.ts");
+  const other = await load(against, flags);
+  const session = sessionOptionsOf({ threads, signal });
+  return {
+    model,
+    dataset: await withAnswersFrom(dataset, writeModel(other).chunks, { ...session, output }),
+    against,
+  };
+}

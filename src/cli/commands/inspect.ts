@@ -1,0 +1,233 @@
+/** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
+import { Command } from "commander";
+import { counted, inPercent } from "../../measure/words.ts";
+import {
+  escapeForTerminal,
+  formatBytes,
+  formatCount,
+  formatInteger,
+  shorten,
+  wrap,
+} from "../../report/page/text.ts";
+import type { GroupSummary, Inspection, Port } from "../../structure/inspect.ts";
+import { isSparse } from "../../structure/supports.ts";
+import { addJsonOption, addModelOptions, load, type ModelFlags } from "../options/model-options.ts";
+import { explained } from "../terminal/help.ts";
+import { interruptible } from "../terminal/interruptible.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { newProgress } from "../terminal/progress.ts";
+import { drawFacts, drawTable, type TableOptions } from "../terminal/table.ts";
+
+/** Flags of `espalier inspect`, as they are read. */
+export interface Flags extends ModelFlags {
+  readonly json?: true;
+  readonly layers?: true;
+  readonly selectInputs?: true;
+}
+
+const explanation = `
+A unit is a set of channels that live and die together; a group is all units of
+one layer and of the layers tied to it. A residual stream is one group. Units
+that cannot be removed say why. Where weights are 0 beyond chance, the share
+that is not stands beside each layer.
+
+Examples:
+  espalier inspect net.onnx
+  espalier inspect net.onnx --layers
+  espalier inspect net.onnx --dims height=480 --dims width=640
+  espalier inspect net.onnx --json > net.json`;
+
+/** The layers that are shown without --layers. */
+const shownLayers = 10;
+/** Layers that are named before the rest is counted. */
+const shownNames = 4;
+/** Columns of a name inside a sentence. */
+const longestName = 40;
+
+/** The command. */
+export function inspectCommand(io: Io): Command {
+  return addJsonOption(addModelOptions(new Command("inspect").argument("<MODEL>", "ONNX file")))
+    .description("Shows what a model is, what each layer costs, and what can be pruned.")
+    .option("--layers", "show all layers, not only the costliest")
+    .option("--select-inputs", "with pixels and flattened features that layers may leave out")
+    .addHelpText("after", explained(explanation, io))
+    .action(async (path: string, flags: Flags) => {
+      const inspection = await inspected(path, flags, io);
+      if (flags.json) writeJson(io, inspection);
+      else io.out(describe(inspection, flags.layers ?? false, io));
+    });
+}
+
+async function inspected(path: string, flags: Flags, io: Io): Promise<Inspection> {
+  const progress = newProgress(io);
+  try {
+    progress.phase("reading");
+    const model = await load(path, flags);
+    const { inspect } = await import("../../structure/inspect.ts");
+    progress.phase("inspecting");
+    return interruptible(() =>
+      inspect(model, { dims: flags.dims, selectsInputs: flags.selectInputs ?? false }),
+    );
+  } finally {
+    progress.end();
+  }
+}
+
+function describe(inspection: Inspection, showsAll: boolean, io: TableOptions): string {
+  return [
+    facts(inspection, io),
+    layers(inspection, showsAll, io),
+    unknowns(inspection, io),
+    groups(inspection.groups, io),
+  ]
+    .filter((part) => part !== "")
+    .join("\n");
+}
+
+function facts(inspection: Inspection, { columns }: TableOptions): string {
+  const { inputs, outputs, opset, producer, dims, params, macs, sizeBytes } = inspection;
+  const { units, prunableUnits, notUnderstood, density } = inspection;
+  const bound = Object.entries(dims).map(([name, size]) => `${name}=${size}`);
+  const rows: [string, string][] = [
+    ...inputs.map((port): [string, string] => ["input", describePort(port)]),
+    ...outputs.map((port): [string, string] => ["output", describePort(port)]),
+    ["opset", producer === "" ? String(opset) : `${opset}, written by ${producer}`],
+    ["size", `${formatBytes(sizeBytes)} (${formatInteger(sizeBytes)} bytes)`],
+    ["params", formatInteger(params)],
+    ["MACs", `${formatInteger(macs)}${bound.length > 0 ? ` with ${bound.join(", ")}` : ""}`],
+    ...uncountedRows(inspection),
+    ...(hasZeros(inspection)
+      ? [["density", `${inPercent(density)} of the layers' weights are not 0`] as [string, string]]
+      : []),
+    ["units", `${formatInteger(units)}, ${formatInteger(prunableUnits)} of them prunable`],
+  ];
+  if (notUnderstood.length > 0) {
+    const names = notUnderstood.map(({ operator }) => operator);
+    rows.push(["not understood", `${names.join(", ")} (kept as they are)`]);
+  }
+  return drawFacts(rows, columns);
+}
+
+/** The layers that no figure holds. */
+function uncountedRows({ uncounted }: Inspection): readonly [string, string][] {
+  if (uncounted.length === 0) return [];
+  const names = uncounted.slice(0, shownNames).map(({ name, operator }) => `${operator} ${name}`);
+  const rest = uncounted.length - names.length;
+  const more = rest > 0 ? ` and ${formatInteger(rest)} more` : "";
+  return [["", `without ${names.join(", ")}${more}: not known`]];
+}
+
+/** The operators without a rule: their nodes, what stays because of them, what their bodies hold. */
+function unknowns({ notUnderstood }: Inspection, { columns }: TableOptions): string {
+  if (notUnderstood.length === 0) return "";
+  const lines = notUnderstood.map(({ operator, nodes, units, contents }) => {
+    const named = nodes.slice(0, shownNames).map((name) => shorten(name, longestName));
+    const rest = nodes.length - named.length;
+    const { products, params } = contents;
+    const facts = [
+      `${named.join(", ")}${rest > 0 ? ` and ${formatInteger(rest)} more` : ""}`,
+      ...(units > 0 ? [`${counted(units, "unit")} must stay because of it`] : []),
+      ...(contents.nodes > 0
+        ? [
+            `its bodies, with ${counted(products, "layer")} that multiply and ` +
+              `${counted(params, "parameter")}, are not looked into`,
+          ]
+        : []),
+    ];
+    const text = escapeForTerminal(`${operator}: ${facts.join("; ")}`);
+    return `  ${wrap(text, columns - 2, "  ")}\n`;
+  });
+  return `operators that are not understood\n${lines.join("")}`;
+}
+
+function describePort({ name, dtype, shape }: Port): string {
+  const sizes = shape?.map((dim) => (typeof dim === "string" && dim.startsWith("?") ? "?" : dim));
+  return `${name} ${dtype ?? "?"} [${sizes?.join(", ") ?? "?"}]`;
+}
+
+/** Whether any layer has zeros beyond chance. */
+function hasZeros({ layers }: Inspection): boolean {
+  return layers.some(({ density }) => density !== undefined && isSparse(density));
+}
+
+function layers(inspection: Inspection, showsAll: boolean, io: TableOptions): string {
+  const { layers, macs, params } = inspection;
+  const hasDensity = hasZeros(inspection);
+  const costly = layers.filter((layer) => layer.macs > 0 || layer.params > 0);
+  const rank = (layer: (typeof layers)[number]) =>
+    layer.macs / Math.max(1, macs) + layer.params / Math.max(1, params);
+  const shown = showsAll
+    ? layers
+    : costly.toSorted((a, b) => rank(b) - rank(a)).slice(0, shownLayers);
+  if (shown.length === 0) return "";
+  const table = drawTable(
+    [
+      { title: "layer", isFlexible: true },
+      { title: "operator" },
+      { title: "output", isFlexible: true },
+      { title: "params", align: "right" },
+      { title: "MACs", align: "right" },
+      { title: "share", align: "right" },
+      ...(hasDensity ? [{ title: "not 0", align: "right" as const }] : []),
+    ],
+    shown.map((layer) => [
+      layer.name,
+      layer.opType,
+      layer.outputShape?.join(" x ") ?? "?",
+      formatCount(layer.params),
+      formatCount(layer.macs),
+      inPercent(layer.macs / Math.max(1, macs)),
+      ...(hasDensity ? [layer.density === undefined ? "" : inPercent(layer.density)] : []),
+    ]),
+    io,
+  );
+  const rest = costly.length - shown.length;
+  return showsAll || rest <= 0 ? table : `${table}and ${rest} more; --layers shows all\n`;
+}
+
+function groups(groups: readonly GroupSummary[], io: TableOptions): string {
+  if (groups.length === 0) return "no groups: nothing here can be pruned\n";
+  const widthOf = ({ axes }: GroupSummary): string => {
+    const widths = [...new Set(axes.map(({ width }) => width))].sort((a, b) => a - b);
+    return widths.length > 3 ? `${widths[0]}..${widths.at(-1)}` : widths.join(", ");
+  };
+  const table = drawTable(
+    [
+      { title: "group", isFlexible: true },
+      { title: "width", align: "right" },
+      { title: "layers", align: "right" },
+      { title: "units", align: "right" },
+      { title: "prunable", align: "right" },
+      { title: "" },
+    ],
+    groups.map((group) => [
+      group.id,
+      widthOf(group),
+      String(new Set(group.axes.map(({ node }) => node)).size),
+      String(group.units),
+      String(group.prunableUnits),
+      group.isStream ? "stream" : "",
+    ]),
+    io,
+  );
+  return `${table}${fixedUnits(groups, io)}`;
+}
+
+/** Why units must stay: a line for each reason, with the groups that it holds. */
+function fixedUnits(groups: readonly GroupSummary[], { columns }: TableOptions): string {
+  const byReason = new Map<string, GroupSummary[]>();
+  for (const group of groups)
+    if (group.reason !== undefined)
+      byReason.set(group.reason, [...(byReason.get(group.reason) ?? []), group]);
+  if (byReason.size === 0) return "";
+  const lines = [...byReason].map(([reason, held]) => {
+    const units = held.reduce((sum, group) => sum + group.units - group.prunableUnits, 0);
+    const names = held.slice(0, 3).map(({ id }) => id);
+    const rest =
+      held.length > names.length ? ` and ${counted(held.length - names.length, "more group")}` : "";
+    const shown = names.map((name) => shorten(escapeForTerminal(name), longestName)).join(", ");
+    const text = `${units} of ${shown}${rest}: ${escapeForTerminal(reason)}`;
+    return `  ${wrap(text, columns - 2, "  ")}\n`;
+  });
+  return `\nunits that must stay\n${lines.join("")}`;
+}

@@ -1,0 +1,148 @@
+/** @file The flags of `espalier pack` that need data: the tolerance, and tuning under the rounding. */
+import type { Command } from "commander";
+import type { PackedTuned } from "../../compress/packing/pack-tuned.ts";
+import type { PackedWithin } from "../../compress/packing/pack-within.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import { inPoints } from "../../measure/words.ts";
+import type { Model } from "../../onnx/model.ts";
+import type { PackOptions } from "../../pack/quantising/contents.ts";
+import { escapeForTerminal } from "../../report/page/text.ts";
+import type { TrainSettings } from "../../runs/settings/train-settings.ts";
+import type { TrainOptions } from "../../train/loop/options.ts";
+import { type DataFlags, open, tellLabelSize, warnOfInputs } from "../options/data-options.ts";
+import {
+  addEpochSamplesOption,
+  addLearningOptions,
+  type TrainingFlags,
+  trainingSettingsOf,
+} from "../options/training-options.ts";
+import { integerFrom } from "../options/values.ts";
+import type { Io } from "../terminal/io.ts";
+import type { Progress } from "../terminal/progress.ts";
+import { stepOf } from "./follow.ts";
+
+/** Flags that need data. */
+export interface TuningFlags
+  extends DataFlags,
+    Omit<TrainingFlags, "epochs" | "keepZeros" | "checkpointEvery"> {
+  readonly maxDrop?: number;
+  readonly data?: string;
+  readonly tuneEpochs?: number;
+  readonly distill?: true;
+}
+
+/** Adds the flags of tuning, in groups of their own. */
+export function addTuningOptions(command: Command): Command {
+  command
+    .optionsGroup("Tuning under the rounding")
+    .option(
+      "--tune-epochs <n>",
+      "of each network that is tuned (default: none is)",
+      integerFrom(1),
+    );
+  addEpochSamplesOption(command)
+    .option("--seed <n>", "order, augmentation, noise (default 0)", integerFrom(0))
+    .option("--distill", "the network as it was teaches in place of labels");
+  return addLearningOptions(command, { freeze: "weights that tuning leaves (repeatable)" });
+}
+
+/** What tuning has in common with measuring. */
+const shared = new Set(["batchSize", "limit", "threads", "provider", "outputName"]);
+
+/** Whether flags were given that only tuning reads. */
+export function isTuningGiven(flags: TuningFlags): boolean {
+  const given = Object.entries(trainingSettingsOf(flags)).some(
+    ([name, value]) => !shared.has(name) && !(Array.isArray(value) && value.length === 0),
+  );
+  return given || flags.distill !== undefined;
+}
+
+/** The pack that --max-drop or --tune-epochs ask for; `undefined` without them. */
+export async function measured(
+  model: Model,
+  options: PackOptions,
+  flags: TuningFlags,
+  io: Io,
+  progress: Progress,
+): Promise<PackedWithin | PackedTuned | undefined> {
+  const { data, maxDrop, limit, batch: batchSize, threads, provider } = flags;
+  const { outputName: output } = flags;
+  if (data === undefined) return undefined;
+  const { withLabelsOrAnswers } = await import("../../measure/unlabelled/pseudo-outputs.ts");
+  const { sessionOptionsOf } = await import("../../runtime/session.ts");
+  const { writeModel } = await import("../../onnx/writing/write.ts");
+  const session = sessionOptionsOf({
+    signal: io.signal,
+    threads,
+    providers: provider === undefined ? undefined : [provider],
+  });
+  const samples = await open(data, flags, model);
+  await tellLabelSize(model, samples, { progress, output });
+  await warnOfInputs(model, samples, { progress, signal: io.signal });
+  const { chunks } = writeModel(model);
+  const dataset = await withLabelsOrAnswers(samples, chunks, { ...session, output });
+  const examineOptions = {
+    ...session,
+    ...(limit !== undefined && { limit }),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(output !== undefined && { output }),
+    pack: options,
+  };
+  const tuning = await tuningOf(model, dataset, flags);
+  let isTuning = false;
+  const followed = tuning && {
+    ...tuning,
+    signal: io.signal,
+    onProgress(at: Parameters<NonNullable<TrainOptions["onProgress"]>>[0]) {
+      if (!isTuning) progress.phase("tuning");
+      isTuning = true;
+      progress.step(stepOf(at));
+    },
+    onWarning: (warning: string) => progress.warn(escapeForTerminal(warning)),
+  };
+  if (maxDrop === undefined) {
+    if (followed === undefined) return undefined;
+    const { packTuned } = await import("../../compress/packing/pack-tuned.ts");
+    return packTuned(model, dataset, { ...examineOptions, tuning: followed });
+  }
+  const { packWithin } = await import("../../compress/packing/pack-within.ts");
+  progress.phase("searching");
+  let done = 0;
+  return packWithin(model, dataset, {
+    ...examineOptions,
+    maxDrop,
+    ...(followed && { tuning: followed }),
+    onCandidate({ bits, drop, isTuned }) {
+      const note = `${bits} bits${isTuned ? ", tuned," : ""} lose ${inPoints(drop)} points`;
+      if (isTuned) progress.note(note);
+      else progress.step({ done: ++done, total: 8, unit: "packs", note });
+      isTuning = false;
+    },
+  });
+}
+
+/**
+ * The settings of tuning; `undefined` without it. Fails with `USAGE` where they contradict each other, which
+ * needs neither the network nor data.
+ */
+export async function tuningSettingsOf(flags: TuningFlags): Promise<TrainSettings | undefined> {
+  const { tuneEpochs: epochs, distill = false } = flags;
+  if (epochs === undefined) return undefined;
+  const { requireObjectiveFits, settingsOf } = await import(
+    "../../runs/settings/train-settings.ts"
+  );
+  const settings = settingsOf({ ...trainingSettingsOf(flags), epochs });
+  requireObjectiveFits(settings, distill);
+  return settings;
+}
+
+async function tuningOf(
+  model: Model,
+  dataset: Dataset,
+  flags: TuningFlags,
+): Promise<TrainOptions | undefined> {
+  const settings = await tuningSettingsOf(flags);
+  if (settings === undefined) return undefined;
+  const { trainOptionsOf } = await import("../../runs/settings/train-settings.ts");
+  return trainOptionsOf(settings, dataset, flags.distill ? model.graph : undefined);
+}

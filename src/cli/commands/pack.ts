@@ -1,0 +1,214 @@
+/** @file `espalier pack`: a model as a file many times smaller. */
+import { Command, Option } from "commander";
+import { EspalierError } from "../../errors.ts";
+import type { Packed } from "../../pack/pack.ts";
+import type { PackOptions } from "../../pack/quantising/contents.ts";
+import { addDataOptions, type DataFlags, givenDataFlags } from "../options/data-options.ts";
+import { addIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addThreadsOption,
+  isFolder,
+  load,
+  type ModelFlags,
+} from "../options/model-options.ts";
+import { requireWritable } from "../options/output-place.ts";
+import {
+  fractionBelowOne,
+  integerFrom,
+  nonNegativeValue,
+  positiveValue,
+} from "../options/values.ts";
+import { explained } from "../terminal/help.ts";
+import { interruptible } from "../terminal/interruptible.ts";
+import type { Io } from "../terminal/io.ts";
+import { writeJson } from "../terminal/io.ts";
+import { newProgress } from "../terminal/progress.ts";
+import { describePacked, packedFigures } from "../texts/pack-report.ts";
+import {
+  addTuningOptions,
+  isTuningGiven,
+  measured,
+  type TuningFlags,
+  tuningSettingsOf,
+} from "./pack-tuning.ts";
+
+/** Flags of `espalier pack`, as they are read. */
+export interface Flags extends DataFlags, IsolationFlags, ModelFlags, TuningFlags {
+  readonly output: string;
+  readonly lossless?: true;
+  readonly bits?: number;
+  readonly codebook?: number;
+  readonly lambda?: number;
+  readonly rowSteps?: true;
+  readonly stepsBy?: "size" | "posterior";
+  readonly json?: true;
+}
+
+const explanation = `
+A pack holds the whole network: the graph, where weights are not zero, and their
+values as entropy-coded codes. By default weights are rounded to uniform steps of
+about 8 bits, found without data; biases, scales and statistics keep 4 bits more.
+\`espalier unpack\`, or \`espalier/unpack\` in a browser, gives back an ONNX file: with
+--lossless the very same one. Every pack is unpacked once before it is written.
+
+With --max-drop and --data the fewest bits are searched that lose no more than that
+on \`select\`; the loss on \`test\` is reported with its interval.
+
+With --tune-epochs the network is trained with its weights rounded as the pack will
+hold them: the steps stay, or with --codebook the places, whose values are trained. The
+best epoch on \`select\` is packed. Weights that are 0 stay 0.
+Without --max-drop that is done at --bits or --codebook. With it, the bits that rounding
+alone allows are searched first; then fewer are tuned for so many epochs each, every
+network going on from the last one within the tolerance.
+
+MODEL may be the folder of a run, for its result. Where its method has learnt how sure
+each weight is (snr, turbo-vbi), --steps-by posterior makes the steps of each layer as
+wide as its weights tolerate.
+
+Examples:
+  espalier pack net.onnx -o net.esp
+  espalier pack net.onnx -o net.esp --lossless
+  espalier pack net.onnx -o net.esp --bits 5 --lambda 0.05
+  espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10
+  espalier pack net.onnx -o net.esp --max-drop 0.005 --data cifar10 --tune-epochs 5 \\
+      --lr 0.005 --augment crop,flip
+  espalier pack net.onnx -o net.esp --codebook 16 --data mnist --tune-epochs 3
+  espalier pack run -o net.esp --max-drop 0.005 --data cifar10 --steps-by posterior`;
+
+/** The command. */
+export function packCommand(io: Io): Command {
+  const command = new Command("pack")
+    .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
+    .description("Packs a network into a file many times smaller, for download.")
+    .requiredOption("-o, --output <FILE>", "the pack, for example net.esp")
+    .option("--lossless", "keep every bit")
+    .option("--bits <n>", "of a weight before entropy coding, 1 to 14 (default 8)", positiveValue)
+    .option(
+      "--codebook <n>",
+      "a k-means table of n values and 0 per weight instead",
+      integerFrom(1),
+    )
+    .option("--lambda <x>", "squared steps that a bit is worth (default 0)", nonNegativeValue)
+    .option("--row-steps", "a step for each filter, a power of two apart")
+    .addOption(
+      new Option(
+        "--steps-by <what>",
+        "steps of layers by size (default), or by a posterior",
+      ).choices(["size", "posterior"]),
+    )
+    .option(
+      "--max-drop <d>",
+      "the loss allowed on `select`: 0.005 is half a point",
+      fractionBelowOne,
+    )
+    .option("--data <DIR>", "the data set, for --max-drop and --tune-epochs")
+    .option("--limit <n>", "only the first n samples of a split", integerFrom(1))
+    .option("--batch <n>", "samples per run (default 128), and per step (64)", integerFrom(1));
+  addTuningOptions(command)
+    .optionsGroup("Options:")
+    .addHelpText("after", explained(explanation, io));
+  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
+  return addDataOptions(command).action((path: string, flags: Flags) =>
+    inHost(flags, () => run(path, flags, io), io.signal),
+  );
+}
+
+async function run(path: string, flags: Flags, io: Io): Promise<void> {
+  requireConsistent(path, flags);
+  await tuningSettingsOf(flags);
+  await requireWritable(path, flags.output);
+  const progress = newProgress(io);
+  try {
+    progress.phase("reading");
+    const { resultOf } = await import("../../runs/folder/run-folder.ts");
+    const model = await load((await isFolder(path)) ? await resultOf(path) : path, flags);
+    const options = { ...optionsOf(flags), ...(await tolerancesFor(path, flags)) };
+    io.signal.throwIfAborted();
+    const found = await measured(model, options, flags, io, progress);
+    progress.phase("packing");
+    const { pack } = await import("../../pack/pack.ts");
+    const packed = found?.packed ?? interruptible(() => pack(model, options));
+    io.signal.throwIfAborted();
+    progress.phase("verifying");
+    await requireSame(packed);
+    progress.phase("writing");
+    const { writeAtomically } = await import("../../files/model-file.ts");
+    await writeAtomically(flags.output, [packed.bytes]);
+    progress.end();
+    if (flags.json) writeJson(io, packedFigures(packed, found));
+    else io.out(describePacked(packed, found, io));
+  } finally {
+    progress.end();
+  }
+}
+
+/** With --steps-by posterior: what the weights of the run's result tolerate. */
+async function tolerancesFor(
+  run: string,
+  { stepsBy }: Flags,
+): Promise<Pick<PackOptions, "tolerances">> {
+  if (stepsBy !== "posterior") return {};
+  const { posteriorTolerances } = await import("../../compress/packing/posterior-tolerances.ts");
+  return { tolerances: await posteriorTolerances(run) };
+}
+
+function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackOptions {
+  return {
+    ...(lossless && { isLossless: true }),
+    ...(bits !== undefined && { bits }),
+    ...(codebook !== undefined && { codebook }),
+    ...(lambda !== undefined && { lambda }),
+    ...(rowSteps && { hasRowSteps: true }),
+  };
+}
+
+/** What contradicts itself is refused before any work is done. */
+function requireConsistent(path: string, flags: Flags): void {
+  const { output, lossless, bits, codebook, lambda, rowSteps, stepsBy, maxDrop, data } = flags;
+  const { tuneEpochs, limit, batch } = flags;
+  const usage = (message: string, hint: string): never => {
+    throw new EspalierError("USAGE", message, { hint });
+  };
+  if (output === path || /\.onnx$/i.test(output))
+    usage(`the output ${output} has the name of a model`, "Name the pack, say, net.esp.");
+  const lossy = [bits, codebook, lambda, rowSteps, stepsBy, maxDrop, tuneEpochs].some(
+    (flag) => flag !== undefined,
+  );
+  if (lossless && lossy)
+    usage("--lossless keeps every bit", "Leave out --lossless, or the flags that round weights.");
+  if (maxDrop !== undefined && (bits !== undefined || codebook !== undefined))
+    usage("--max-drop searches the bits", "Leave out --bits and --codebook.");
+  if ((maxDrop === undefined && tuneEpochs === undefined) !== (data === undefined))
+    usage(
+      "--data is for --max-drop and --tune-epochs, which need it",
+      "Give --data and one of them, or neither.",
+    );
+  if (tuneEpochs === undefined && isTuningGiven(flags))
+    usage("there are options of tuning, but no tuning", "Add --tune-epochs.");
+  if (tuneEpochs !== undefined && (lambda !== undefined || rowSteps))
+    usage("--tune-epochs is for plain steps", "Leave out --lambda and --row-steps.");
+  if (
+    codebook !== undefined &&
+    [bits, lambda, rowSteps, stepsBy].some((flag) => flag !== undefined)
+  )
+    usage("--codebook has no steps", "Leave out --bits, --lambda, --row-steps and --steps-by.");
+  const [given] = [
+    ...givenDataFlags(flags),
+    ...(limit === undefined ? [] : ["--limit"]),
+    ...(batch === undefined ? [] : ["--batch"]),
+  ];
+  if (given !== undefined && data === undefined)
+    usage(`${given} speaks of data, but no data was given`, "Add --data DIR and --max-drop.");
+}
+
+/** A pack that does not give back what it announces is not written. */
+async function requireSame({ bytes, unpacked }: Packed): Promise<void> {
+  const { unpackChecked } = await import("../../pack/unpack-checked.ts");
+  const found = await unpackChecked(bytes, { maxBytes: unpacked.length });
+  if (Buffer.compare(found, unpacked) === 0) return;
+  throw new EspalierError("VERIFY_FAILED", "The pack does not give back what was packed.", {
+    hint: "Please report it with the model if you may share it.",
+  });
+}

@@ -1,0 +1,422 @@
+/** @file `espalier prune`: one shot, no training; verified before anything is written. */
+import { Command, Option } from "commander";
+import { EspalierError } from "../../errors.ts";
+import type { Verification } from "../../measure/equality/compare.ts";
+import { autoMethod, type Method, requireOptions } from "../../methods/method/method.ts";
+import type { Model, ModelBytes } from "../../onnx/model.ts";
+import type { Damage } from "../../prune/damage.ts";
+import type { MeasuredLatency } from "../../prune/latency.ts";
+import type { Pruned, PruneOptions } from "../../prune/prune.ts";
+import { escapeForTerminal } from "../../report/page/text.ts";
+import { countWeights } from "../../structure/layer-weights.ts";
+import {
+  addDataOptions,
+  type DataFlags,
+  givenDataFlags,
+  open,
+  warnOfInputs,
+} from "../options/data-options.ts";
+import { addNoIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import {
+  addJsonOption,
+  addModelOptions,
+  addThreadsOption,
+  load,
+  type ModelFlags,
+} from "../options/model-options.ts";
+import { requireModelName, requireWritable } from "../options/output-place.ts";
+import {
+  addGroupOptions,
+  addMethodOption,
+  addTargetOptions,
+  addWidthOptions,
+  type GroupFlags,
+  type TargetFlags,
+  type WidthFlags,
+} from "../options/removal-options.ts";
+import { integerFrom, positiveValue } from "../options/values.ts";
+import { exitCodes } from "../terminal/failure.ts";
+import { explained } from "../terminal/help.ts";
+import { interruptible } from "../terminal/interruptible.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { newProgress, type Progress } from "../terminal/progress.ts";
+import { describeDamage, describePruned } from "../texts/prune-report.ts";
+import { describeVerification } from "../texts/verify-report.ts";
+
+/** Flags of `espalier prune`, as they are read. */
+export interface Flags
+  extends DataFlags,
+    GroupFlags,
+    IsolationFlags,
+    ModelFlags,
+    TargetFlags,
+    WidthFlags {
+  readonly output?: string;
+  readonly method?: string;
+  readonly mode?: string;
+  readonly option: ReadonlyMap<string, string>;
+  readonly selectInputs?: true;
+  readonly seed?: number;
+  readonly plan?: string;
+  readonly refit?: string;
+  readonly refitImages?: number;
+  readonly verifyData?: string;
+  readonly tolerance?: number;
+  readonly dryRun?: true;
+  readonly threads?: number;
+  readonly json?: true;
+}
+
+const explanation = `
+Targets are shares of the original that may remain; several hold together. The
+channels that matter least by the method's score go first, or single weights
+with --option level=weights: of channels those go then that zeros have left
+superfluous. The result is run against the original with zeros in place of what
+was removed, and written only if both compute the same. Then both answer the same
+few inputs (of --verify-data or --refit, else random ones), and a warning says
+when hardly anything is left of what the original answers. The plan (what stayed,
+and which parameters compensate) lies beside OUT as OUT.plan.json: edit it and
+apply it again with --plan.
+
+Examples:
+  espalier prune net.onnx -o small.onnx --macs 0.6
+  espalier prune net.onnx -o small.onnx --macs 0.5 --round-to 1
+  espalier prune net.onnx -o small.onnx --latency 0.7 --method magnitude
+  espalier prune net.onnx -o small.onnx --macs 0.5 --except stream
+  espalier prune net.onnx -o sparse.onnx --density 0.2 --method magnitude \\
+      --option level=weights
+  espalier prune net.onnx --params 0.3 --only '/layer3/*' --dry-run
+  espalier prune net.onnx -o small.onnx --macs 0.5 --refit photos
+  espalier prune net.onnx -o again.onnx --plan small.onnx.plan.json
+
+\`espalier methods\` lists the methods and their options.`;
+
+/** Images that verification takes from --verify-data. */
+const verifyImages = 8;
+/** Images of --verify-data or --refit on which the result is compared with the original. */
+const damageImages = 32;
+
+/** The command. */
+export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
+  const command = new Command("prune")
+    .argument("<MODEL>", "ONNX file")
+    .description("Removes the channels that matter least, verifies the result, writes it.")
+    .option("-o, --output <OUT>", "the smaller model; its plan lies beside it")
+    .option("--dry-run", "show what would go, and write nothing")
+    .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
+  addTargetOptions(command)
+    .optionsGroup("Method")
+    .option(
+      "--method <name>",
+      "how channels are ranked (default auto: bn where batch normalization was kept in most layers, else magnitude)",
+    );
+  addMethodOption(command)
+    .option("--mode <value>", "short for --option mode=VALUE")
+    .option("--seed <n>", "seed of all that is random (default 0)", integerFrom(0))
+    .option("--refit <DIR>", "refit what reads removed channels on these images; no labels")
+    .option("--refit-images <n>", "images to refit on (default 256)", integerFrom(1))
+    .addOption(
+      new Option("--plan <FILE>", "apply this plan instead of choosing").conflicts([
+        ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
+        ...["roundTo", "minWidth", "seed"],
+      ]),
+    )
+    .optionsGroup("What may go");
+  addGroupOptions(command).addOption(
+    new Option(
+      "--select-inputs",
+      "layers may leave out pixels and flattened features, by a Gather",
+    ).conflicts("plan"),
+  );
+  addWidthOptions(command)
+    .optionsGroup("Options:")
+    .option("--verify-data <DIR>", "verify on images of this data set too")
+    .option(
+      "--tolerance <share>",
+      "largest error allowed when verifying, as a share of the range of values (default 1e-4; 2e-2 for float16 and quantised networks)",
+      positiveValue,
+    )
+    .addHelpText("after", explained(explanation, io));
+  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
+  return addDataOptions(command).action(async (path: string, flags: Flags) =>
+    end(await run(path, flags, io)),
+  );
+}
+
+async function run(path: string, flags: Flags, io: Io): Promise<number> {
+  requireConsistent(path, flags);
+  if (flags.output !== undefined) await requireWritable(path, flags.output);
+  const progress = newProgress(io);
+  try {
+    return await inHost(flags, () => pruneAndWrite(path, flags, io, progress), io.signal);
+  } finally {
+    progress.end();
+  }
+}
+
+async function pruneAndWrite(
+  path: string,
+  flags: Flags,
+  io: Io,
+  progress: Progress,
+): Promise<number> {
+  const { signal } = io;
+  progress.phase("reading");
+  const model = await load(path, flags);
+  const options = await optionsOf(flags);
+  await requireData(model, flags, signal);
+  signal.throwIfAborted();
+  const { pruned: chosen, latency } = await choose(model, options, flags, signal, progress);
+  progress.detail(`what goes was chosen by ${escapeForTerminal(chosen.method)}`);
+  signal.throwIfAborted();
+  const pruned = await refit(model, chosen, flags, signal, progress);
+  for (const note of pruned.notes) progress.warn(escapeForTerminal(note));
+  signal.throwIfAborted();
+
+  let verification: Verification | undefined;
+  let damage: Damage | undefined;
+  if (!flags.dryRun) {
+    progress.phase("verifying");
+    verification = await verify(model, pruned, flags, signal);
+    signal.throwIfAborted();
+    progress.phase("comparing");
+    damage = await lookAtDamage(model, pruned, flags, signal);
+    if (damage.isDestroyed) progress.warn(escapeForTerminal(describeDamage(damage)));
+    signal.throwIfAborted();
+    if (verification.passed && flags.output !== undefined) {
+      progress.phase("writing");
+      await write(flags.output, model, pruned);
+    }
+  }
+  progress.end();
+  report(pruned, { latency, verification, damage }, flags, io);
+  if (verification !== undefined && !verification.passed) return exitCodes.verificationFailed;
+  return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
+}
+
+/** What contradicts itself is refused before any work is done. */
+function requireConsistent(path: string, flags: Flags): void {
+  const usage = (message: string, hint: string): never => {
+    throw new EspalierError("USAGE", message, { hint });
+  };
+  const { macs, params, bytes, density, latency, plan, output, dryRun } = flags;
+  if ([macs, params, bytes, density, latency].every((target) => target === undefined) && !plan)
+    usage("no target was given", "Say how much may remain, for example --macs 0.6.");
+  if (output === undefined && !dryRun)
+    usage("no output was given", "Name the smaller model with -o OUT.onnx, or try --dry-run.");
+  if (output !== undefined) requireModelName(output);
+  if (plan !== undefined && (flags.option.size > 0 || flags.only.length + flags.except.length > 0))
+    usage(
+      "--plan says already what goes",
+      "Edit the plan, or leave out --option, --only and --except.",
+    );
+  if (flags.refitImages !== undefined && flags.refit === undefined)
+    usage("--refit-images needs --refit", `Give the images: --refit DIR.`);
+  const [given] = givenDataFlags(flags);
+  if (given !== undefined && flags.refit === undefined && flags.verifyData === undefined)
+    usage(
+      `${given} speaks of data, but no data was given`,
+      "Add --refit DIR or --verify-data DIR.",
+    );
+  if (output === path)
+    usage(
+      "the output is the model itself",
+      "Keep the original: verification and a later --plan need it.",
+    );
+}
+
+async function optionsOf(flags: Flags): Promise<PruneOptions> {
+  const { dims, macs, params, bytes, density } = flags;
+  const { roundTo, minWidth, only, except, seed, mode } = flags;
+  if (flags.plan !== undefined) {
+    const { loadPlan } = await import("../../files/plan-file.ts");
+    return { dims, plan: await loadPlan(flags.plan) };
+  }
+  const methodOptions = new Map(flags.option);
+  if (mode !== undefined) methodOptions.set("mode", mode);
+  // Options are those of a method: without its name they are those of bn.
+  const name = flags.method ?? (methodOptions.size > 0 ? "bn" : autoMethod);
+  const method = name === autoMethod ? name : await methodWithoutData(name);
+  if (typeof method === "object") requireOptions(method, methodOptions);
+  else if (methodOptions.size > 0)
+    throw new EspalierError("USAGE", "--method auto takes no options of a method", {
+      hint: "Name the method that they belong to, such as --method bn.",
+    });
+  return {
+    method,
+    selectsInputs: flags.selectInputs ?? false,
+    targets: { macs, params, bytes, density },
+    rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
+    methodOptions,
+    dims,
+    seed: seed ?? 0,
+  };
+}
+
+/** Data that is missing, or does not fit the network, fails before anything is scored. */
+async function requireData(model: Model, flags: Flags, signal: AbortSignal): Promise<void> {
+  const { dataFeeds } = await import("../../measure/inputs/data-feeds.ts");
+  for (const folder of new Set([flags.refit, flags.verifyData]))
+    if (folder !== undefined)
+      await dataFeeds(model.graph, await open(folder, flags, model), { count: 1, signal });
+}
+
+async function methodWithoutData(name: string): Promise<Method> {
+  const { anyMethodNamed } = await import("../../methods/learned-registry.ts");
+  const { isLearned } = await import("../../methods/method/learned-method.ts");
+  const method = anyMethodNamed(name);
+  if (!isLearned(method)) return method;
+  const { needsTraining } = await import("../../methods/registry.ts");
+  throw needsTraining(name);
+}
+
+interface Chosen {
+  readonly pruned: Pruned;
+  readonly latency?: MeasuredLatency;
+}
+
+async function choose(
+  model: Model,
+  options: PruneOptions,
+  flags: Flags,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Chosen> {
+  if (flags.latency === undefined) {
+    progress.phase("pruning");
+    const { prune } = await import("../../prune/prune.ts");
+    return { pruned: interruptible(() => prune(model, options)) };
+  }
+  const { pruneToLatency } = await import("../../prune/latency.ts");
+  const pruned = await pruneToLatency(model, options, {
+    fraction: flags.latency,
+    signal,
+    threads: flags.threads,
+    onRound: ({ round, rounds }) => {
+      if (round === 0) progress.phase("timing the layers");
+      else progress.phase(`timing the result (${round} of at most ${rounds})`);
+    },
+  });
+  return { pruned, latency: pruned.latency };
+}
+
+async function refit(
+  model: Model,
+  pruned: Pruned,
+  flags: Flags,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<Pruned> {
+  if (flags.refit === undefined) return pruned;
+  progress.phase("refitting");
+  const dataset = await open(flags.refit, flags, model);
+  await warnOfInputs(model, dataset, { progress, signal, role: "fit" });
+  const { refitPruned } = await import("../../prune/refit.ts");
+  return refitPruned(model, pruned, dataset, {
+    images: flags.refitImages,
+    threads: flags.threads,
+    signal,
+    onProgress: ({ done, total }) => progress.step({ done, total, unit: "layers" }),
+  });
+}
+
+async function verify(
+  model: Model,
+  pruned: Pruned,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const { verifyPruned } = await import("../../prune/verify.ts");
+  const feeds = await feedsFor(model, flags, signal);
+  const { threads, tolerance } = flags;
+  return interruptible(() => verifyPruned(model, pruned, { signal, feeds, threads, tolerance }));
+}
+
+/** Compares with the original on the user's images, where any were given, else on random inputs. */
+async function lookAtDamage(
+  model: Model,
+  pruned: Pruned,
+  flags: Flags,
+  signal: AbortSignal,
+): Promise<Damage> {
+  const { damageOfPruned } = await import("../../prune/damage.ts");
+  const { threads, minWidth } = flags;
+  const data = flags.verifyData ?? flags.refit;
+  const options = { threads, minWidth, signal };
+  if (data === undefined) return damageOfPruned(model, pruned, options);
+  const { dataFeeds } = await import("../../measure/inputs/data-feeds.ts");
+  const dataset = await open(data, flags, model);
+  const feeds = await dataFeeds(model.graph, dataset, { count: damageImages, signal });
+  return damageOfPruned(model, pruned, { ...options, feeds });
+}
+
+/** Real inputs for verification, where data was given for it. */
+async function feedsFor(model: Model, flags: Flags, signal: AbortSignal) {
+  if (flags.verifyData === undefined) return [];
+  const { dataFeeds } = await import("../../measure/inputs/data-feeds.ts");
+  const dataset = await open(flags.verifyData, flags, model);
+  return dataFeeds(model.graph, dataset, { count: verifyImages, signal });
+}
+
+async function write(output: string, model: Model, pruned: Pruned): Promise<void> {
+  const { savePruned } = await import("../../files/plan-file.ts");
+  await savePruned(output, await bytesFor(output, model, pruned), pruned.plan);
+}
+
+/** A second file is named after the model that it belongs to. */
+async function bytesFor(output: string, model: Model, pruned: Pruned): Promise<ModelBytes> {
+  if (pruned.bytes.external === undefined) return pruned.bytes;
+  const { writeModel } = await import("../../onnx/writing/write.ts");
+  const { externalLocationFor } = await import("../../files/model-file.ts");
+  return writeModel(model, pruned.graph, { externalLocation: externalLocationFor(output) });
+}
+
+/** The share of the original's weights that are not 0, before and after. */
+function densityOf({ structure, graph }: Pruned): {
+  readonly before: number;
+  readonly after: number;
+} {
+  const { weights, nonZero } = countWeights(structure.analysis.graph);
+  return { before: nonZero / weights, after: countWeights(graph).nonZero / weights };
+}
+
+/** What was found out about a result. */
+interface Measured {
+  readonly latency: MeasuredLatency | undefined;
+  readonly verification: Verification | undefined;
+  readonly damage: Damage | undefined;
+}
+
+function report(
+  pruned: Pruned,
+  { latency, verification, damage }: Measured,
+  flags: Flags,
+  io: Io,
+): void {
+  const isWritten = verification?.passed === true && flags.output !== undefined;
+  const { method, methodReason, before, after, groups, selected, isReached, notes } = pruned;
+  const files = isWritten ? { output: flags.output, plan: `${flags.output}.plan.json` } : {};
+  if (flags.json) {
+    writeJson(io, {
+      method,
+      ...(methodReason !== undefined && { methodReason }),
+      before,
+      after,
+      groups,
+      selected,
+      isReached,
+      notes,
+      ...(pruned.zeros.size > 0 && { density: densityOf(pruned) }),
+      ...(latency && { latency }),
+      ...(verification && { verification }),
+      ...(damage && { damage }),
+      ...files,
+    });
+    return;
+  }
+  if (methodReason !== undefined) io.out(`method ${method}: ${methodReason}\n\n`);
+  io.out(describePruned(pruned, latency, io));
+  if (verification !== undefined) io.out(`\n${describeVerification(verification, io)}`);
+  if (isWritten) io.out(`written: ${escapeForTerminal(`${files.output}, ${files.plan}`)}\n`);
+  else io.out(verification === undefined ? "dry run: nothing written\n" : "nothing was written\n");
+}

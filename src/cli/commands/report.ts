@@ -1,0 +1,39 @@
+/** @file `espalier report`: draws the page of a run. */
+import { Command } from "commander";
+import { escapeForTerminal } from "../../report/page/text.ts";
+import { addJsonOption } from "../options/model-options.ts";
+import { explained } from "../terminal/help.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { newProgress } from "../terminal/progress.ts";
+
+/** Flags of `espalier report`, as they are read. */
+export interface Flags {
+  readonly json?: true;
+}
+
+const explanation = `
+The page is one file, report.html in the run's folder: what was reached, how sure
+it is, what to do next, each layer, and the command that repeats the run. It opens
+without a network, on a phone and in print, and loads nothing, so it can be sent
+to others as it is; its one script copies commands. It is drawn from the run's
+report.json; the run must be over.
+
+Examples:
+  espalier report run
+  espalier report run --json`;
+
+/** The command. */
+export function reportCommand(io: Io): Command {
+  const command = new Command("report")
+    .argument("<RUN>", "folder of the run")
+    .description("Draws report.html of a run, and prints its path.")
+    .addHelpText("after", explained(explanation, io));
+  return addJsonOption(command).action(async (run: string, { json }: Flags) => {
+    const { writeReportHtml } = await import("../../report/write.ts");
+    const progress = newProgress(io);
+    progress.phase("drawing");
+    const path = await writeReportHtml(run).finally(progress.end);
+    if (json) writeJson(io, { path });
+    else io.out(`${escapeForTerminal(path)}\n`);
+  });
+}

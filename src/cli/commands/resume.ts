@@ -1,0 +1,50 @@
+/** @file `espalier resume`: goes on with a run that was stopped. */
+import { Command } from "commander";
+import { addIsolateOption, type IsolationFlags } from "../options/isolation.ts";
+import { addJsonOption } from "../options/model-options.ts";
+import { explained } from "../terminal/help.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { describeCompression, exitCodeOf } from "../texts/compress-report.ts";
+import { describeTraining } from "../texts/train-report.ts";
+import { follow } from "./follow.ts";
+
+/** Flags of `espalier resume`, as they are read. */
+export interface Flags extends IsolationFlags {
+  readonly data?: string;
+  readonly json?: true;
+}
+
+const explanation = `
+The run goes on where it stood with the settings that it began with, to the same
+model.onnx that it would have given undisturbed (on the same machine, with the
+same versions and threads), and to the same report.json but for latencies, which
+are measured anew. It does not matter how it was stopped. The data must be the
+same, byte for byte; they may have moved. A run that is over shows its report
+again.
+
+Examples:
+  espalier resume run
+  espalier resume run --data /new/place/of/mnist --json`;
+
+/** The command. */
+export function resumeCommand(io: Io, end: (exitCode: number) => void): Command {
+  const command = new Command("resume")
+    .argument("<RUN>", "folder of the run")
+    .description("Goes on with a run that was stopped.")
+    .option("--data <DIR>", "where the data lie now, if they were moved")
+    .addHelpText("after", explained(explanation, io));
+  addJsonOption(addIsolateOption(command));
+  return command.action(async (run: string, flags: Flags) => {
+    const { data, json } = flags;
+    const { resumeRun } = await import("../../compress/resume-run.ts");
+    const report = await follow(io, flags, (hooks) => resumeRun(run, { ...hooks, data }));
+    if (report.command === "compress") {
+      const { writeReportHtml } = await import("../../report/write.ts");
+      await writeReportHtml(run);
+      end(exitCodeOf(report));
+    }
+    if (json) writeJson(io, report);
+    else if (report.command === "train") io.out(describeTraining(run, report, io.columns));
+    else io.out(describeCompression(run, report, io));
+  });
+}

@@ -1,0 +1,138 @@
+/** @file `espalier train`: trains a built-in network from nothing, or fine-tunes a file. */
+import { Command, Option } from "commander";
+import type { TrainSettingsInput } from "../../runs/settings/train-settings.ts";
+import type { TrainRunRequest } from "../../runs/training/train-run.ts";
+import { addDataOptions, type DataFlags, dataOptionsOf } from "../options/data-options.ts";
+import { addIsolateOption, type IsolationFlags } from "../options/isolation.ts";
+import { addJsonOption, addThreadsOption } from "../options/model-options.ts";
+import {
+  addTrainingOptions,
+  type TrainingFlags,
+  trainingSettingsOf,
+} from "../options/training-options.ts";
+import { integerFrom, positiveValue } from "../options/values.ts";
+import { explained } from "../terminal/help.ts";
+import { type Io, writeJson } from "../terminal/io.ts";
+import { describeTraining } from "../texts/train-report.ts";
+import { follow } from "./follow.ts";
+
+/** Flags of `espalier train`, as they are read. */
+export interface Flags extends DataFlags, IsolationFlags, TrainingFlags {
+  readonly data: string;
+  readonly output: string;
+  readonly distill?: string;
+  readonly earlyStop?: number;
+  readonly timeBudget?: number;
+  readonly recalibrateOnly?: true;
+  readonly classes?: number;
+  readonly baseWidth?: number;
+  readonly externalData?: true;
+  readonly json?: true;
+}
+
+const explanation = `
+Networks that can be built: lenet-300-100, lenet5, lenet5-caffe, vgg16-bn,
+resnet20, resnet56, unet, ternausnet. They take the size, channels and classes
+of the data, and begin with random weights from --seed. A file goes on from the
+weights that it has.
+
+Where nothing else is asked for, the LeNets are trained with --lr 0.1 --schedule
+one-cycle, the ResNets with --decay 5e-4 besides: what they are known to learn
+well with. Each of these flags can be given by itself; --optimizer adam and adamw
+have their own. All else is trained with the defaults below.
+
+Samples are used by role: fit trains, select says after each epoch how good the
+network is, test is read once, at the end. A folder with train and test files
+gives fit 5/6 of train, select 1/24, certify 1/8 (kept for a last check), and
+test as it is. For a network that was trained elsewhere on these very files,
+select would measure what it knows by heart: give --held-out, which cuts
+select, certify and test from the test file.
+
+Losses: ce is cross-entropy, binary for a network with one output channel, which
+bce insists on; dice and jaccard (1 - soft overlap) are for label maps; in a sum
+both have weight 1. Label maps (IDX, npz, images/ beside masks/) are scored by
+mean IoU. Their classes are counted in the data unless dataset.json names them;
+pixels with the label 255, or --ignore-label, don't count. Masks that hold 0 and
+255 alone are two classes.
+
+RUN will hold model.onnx (the best epoch on select, for inference, with its
+preprocessing), original.onnx, report.json, events.jsonl, config.json and a
+checkpoint. Stop with Ctrl-C; \`espalier resume RUN\` goes on to the same bytes.
+
+Examples:
+  espalier train lenet5 --data mnist -o run
+  espalier train resnet20 --data cifar10 -o run --epochs 15 --augment crop,flip
+  espalier train small.onnx --data cifar10 -o tuned --epochs 5
+  espalier train small.onnx --data photos -o tuned --distill net.onnx
+  espalier train unet --base-width 16 --data cells -o run --optimizer adam \\
+      --loss ce+dice --augment flip
+  espalier train net.onnx --data photos -o run --recalibrate-only`;
+
+/** The command. */
+export function trainCommand(io: Io): Command {
+  const command = new Command("train")
+    .argument("<MODEL|ARCH>", "ONNX file, or a network to build: lenet5, resnet20, ...")
+    .description("Trains a network from nothing, or fine-tunes a file.")
+    .requiredOption("--data <DIR>", "the data set")
+    .requiredOption("-o, --output <RUN>", "folder of the run; it must be empty or not exist");
+  addTrainingOptions(command, {
+    epochs: "passes over the samples of fit (default 10)",
+    fewestEpochs: 1,
+    seed: "weights, order, augmentation, noise (default 0)",
+    freeze: "weights that stay; * matches anything (repeatable)",
+  })
+    .optionsGroup("What is learnt")
+    .option("--distill <MODEL>", "follow this network's outputs; needs no labels")
+    .addOption(
+      new Option("--recalibrate-only", "measure batch normalization anew, train nothing").conflicts(
+        [
+          ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
+          ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
+          ...["keepZeros", "timeBudget"],
+        ],
+      ),
+    )
+    .optionsGroup("When to stop")
+    .option("--early-stop <n>", "after n epochs without a better one on select", integerFrom(1))
+    .option("--time-budget <seconds>", "when so much training is done", positiveValue)
+    .optionsGroup("Networks that are built")
+    .option("--classes <n>", "default: as many as the data have", integerFrom(1))
+    .option("--base-width <n>", "channels of the first level (unet, ternausnet)", integerFrom(1))
+    .optionsGroup("Options:")
+    .option("--external-data", "allow weights in other files of the model's folder")
+    .addHelpText("after", explained(explanation, io));
+  addJsonOption(addIsolateOption(addThreadsOption(command)));
+  return addDataOptions(command).action(async (network: string, flags: Flags) => {
+    const { trainRun } = await import("../../runs/training/train-run.ts");
+    const report = await follow(io, flags, (hooks) => trainRun(requestOf(network, flags), hooks));
+    if (flags.json) writeJson(io, report);
+    else io.out(describeTraining(flags.output, report, io.columns));
+  });
+}
+
+/** What the flags ask for. */
+export function requestOf(network: string, flags: Flags): TrainRunRequest {
+  const { output: run, data, distill: teacher, classes, baseWidth: width, externalData } = flags;
+  return {
+    network,
+    run,
+    data,
+    teacher,
+    classes,
+    width,
+    externalData: externalData ?? false,
+    dataOptions: dataOptionsOf(flags),
+    settings: settingsOf(flags),
+  };
+}
+
+function settingsOf(flags: Flags): TrainSettingsInput {
+  const { epochs, earlyStop, timeBudget, recalibrateOnly = false } = flags;
+  return {
+    ...trainingSettingsOf(flags),
+    ...(epochs !== undefined && { epochs }),
+    ...(earlyStop !== undefined && { patience: earlyStop }),
+    ...(timeBudget !== undefined && { timeBudgetSeconds: timeBudget }),
+    recalibrateOnly,
+  };
+}

@@ -1,0 +1,85 @@
+/** @file What went wrong, as a message and an exit code. */
+import { CommanderError } from "commander";
+import { EspalierError } from "../../errors.ts";
+import { escapeForTerminal } from "../../report/page/text.ts";
+import { version } from "../../runtime/versions.ts";
+import { type Io, writeJson } from "./io.ts";
+import { tell } from "./messages.ts";
+
+/** What the process ends with. */
+export const exitCodes = {
+  done: 0,
+  ourBug: 1,
+  userError: 2,
+  targetMissed: 3,
+  verificationFailed: 4,
+  stopped: 130,
+} as const;
+
+/** What the parser adds to its own errors. */
+export const helpHint = "--help explains the command";
+
+const nothingWritten = "nothing was written";
+
+/** Tells the user what happened and returns the exit code. */
+export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return exitCodes.done;
+    // The parser has told it on stderr.
+    if (isJson) writeError(io, usageOf(error));
+    return exitCodes.userError;
+  }
+  if (io.signal.aborted) {
+    const stopped = stoppedError(error);
+    io.err(`stopped; ${escapeForTerminal(stopped.hint ?? nothingWritten)}\n`);
+    if (isJson) writeError(io, stopped);
+    return exitCodes.stopped;
+  }
+  if (!(error instanceof EspalierError)) {
+    io.err(bugReport(error));
+    return exitCodes.ourBug;
+  }
+  const { message, hint } = error;
+  tell(io, "error", message);
+  if (hint !== undefined) tell(io, "hint", hint);
+  if (isJson) writeError(io, error);
+  return exitCodeOf(error);
+}
+
+/** The JSON document of a failure. */
+function writeError(io: Io, { code, message, hint, data }: EspalierError): void {
+  writeJson(io, { error: { code, message, hint, data } });
+}
+
+/** What the parser refused, as our own errors tell it. */
+function usageOf({ message }: CommanderError): EspalierError {
+  return new EspalierError("USAGE", message.replace(/^error: /, ""), { hint: helpHint });
+}
+
+/** A run that was stopped says how to go on; of other commands nothing is left. */
+function stoppedError(error: unknown): EspalierError {
+  const isResumable = error instanceof EspalierError && error.code === "ABORTED" && error.hint;
+  if (isResumable) return error;
+  return new EspalierError("ABORTED", `The command was stopped; ${nothingWritten}.`);
+}
+
+function exitCodeOf({ code }: EspalierError): number {
+  if (code === "VERIFY_FAILED") return exitCodes.verificationFailed;
+  if (code === "ABORTED") return exitCodes.stopped;
+  return exitCodes.userError;
+}
+
+function bugReport(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const shown = stack.split("\n").map(escapeForTerminal).join("\n");
+  return (
+    `${shown}\n\n` +
+    "This is a bug in Espalier, not a fault of yours. Please report it with the lines above,\n" +
+    `the command, the model if you may share it, and: ${environment()}\n`
+  );
+}
+
+/** What this runs on, in a line. */
+export function environment(): string {
+  return `espalier ${version()}, Node ${process.version}, ${process.platform} ${process.arch}`;
+}

@@ -1,0 +1,15 @@
+/** @file Messages beside the result: errors, warnings, hints and notes, as wide as the terminal. */
+import { escapeForTerminal, wrap } from "../../report/page/text.ts";
+import type { Io } from "./io.ts";
+import { styled } from "./style.ts";
+
+/** What a message is; `--quiet` leaves errors and their hints. */
+export type MessageKind = "error" | "hint" | "warning" | "note";
+
+/** Writes a message on lines of its own. What a terminal would obey is escaped here. */
+export function tell(io: Io, kind: MessageKind, text: string): void {
+  if (io.verbosity === "quiet" && (kind === "warning" || kind === "note")) return;
+  const label = `${kind}:`;
+  const lines = wrap(`${label} ${escapeForTerminal(text)}`, io.errorColumns, "  ");
+  io.err(`${styled(label, kind, io.hasErrorColor)}${lines.slice(label.length)}\n`);
+}

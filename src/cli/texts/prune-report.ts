@@ -1,0 +1,98 @@
+/** @file What `prune` tells a person. */
+
+import type { Graph } from "../../ir/graph.ts";
+import { counted, inPercent, speedOf } from "../../measure/words.ts";
+import type { Damage } from "../../prune/damage.ts";
+import type { MeasuredLatency } from "../../prune/latency.ts";
+import type { Pruned } from "../../prune/prune.ts";
+import {
+  escapeForTerminal,
+  formatBytes,
+  formatInteger,
+  formatMs,
+  wrap,
+} from "../../report/page/text.ts";
+import { countWeights } from "../../structure/layer-weights.ts";
+import { drawTable, type TableOptions } from "../terminal/table.ts";
+
+/** Cost before and after, and the groups that lost channels. */
+export function describePruned(
+  pruned: Pruned,
+  latency: MeasuredLatency | undefined,
+  io: TableOptions,
+): string {
+  const { before, after, groups } = pruned;
+  const row = (name: string, a: number, b: number, show: (value: number) => string) => [
+    name,
+    show(a),
+    show(b),
+    a === 0 ? "" : inPercent(b / a),
+  ];
+  const nonZero = (graph: Graph) => countWeights(graph).nonZero;
+  const [whole, left] = [pruned.structure.analysis.graph, pruned.graph].map(nonZero);
+  const cost = drawTable(
+    [
+      { title: "" },
+      { title: "before", align: "right" },
+      { title: "after", align: "right" },
+      { title: "left", align: "right" },
+    ],
+    [
+      row("MACs", before.macs, after.macs, formatInteger),
+      row("params", before.params, after.params, formatInteger),
+      ...(pruned.zeros.size > 0 ? [row("weights, not 0", whole, left, formatInteger)] : []),
+      row("size", before.sizeBytes, after.sizeBytes, formatBytes),
+      ...(latency ? [row("latency", latency.originalMs, latency.medianMs, formatMs)] : []),
+    ],
+    io,
+  );
+  const measured = latency
+    ? `${wrap(`latency: ${speedOf(latency).words} (${speedOf(latency).interval}), ${counted(latency.threads, "thread")}`, io.columns, "  ")}\n`
+    : "";
+  const changed = groups.filter((group) => group.after < group.before);
+  if (changed.length === 0) return `${cost}${measured}\nno channel was removed\n`;
+  const table = drawTable(
+    [
+      { title: "group", isFlexible: true },
+      { title: "units", align: "right" },
+      { title: "after", align: "right" },
+      { title: "left", align: "right" },
+    ],
+    changed.map((group) => [
+      group.id,
+      String(group.before),
+      String(group.after),
+      inPercent(group.after / group.before, 0),
+    ]),
+    io,
+  );
+  const same = groups.length - changed.length;
+  const selected = pruned.selected
+    .filter((layer) => layer.after < layer.before)
+    .map(
+      ({ layer, before: all, after: left }) =>
+        `${wrap(`${escapeForTerminal(layer)} reads ${left} of ${counted(all, "feature")}, selected by a Gather that costs no MACs`, io.columns, "  ")}\n`,
+    );
+  return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is as it was", "more groups are as they were")}\n` : ""}`;
+}
+
+/** That hardly anything is left of what a network answered, with figures and advice. */
+export function describeDamage({ outputs, inputs, samples, atFloor }: Damage): string {
+  const lost = outputs
+    .filter(({ isDestroyed }) => isDestroyed)
+    .map(({ output, correlation, variation, agreement }) => {
+      const choices = agreement
+        ? `, the same class ${inPercent(agreement.share, 0)} of the time (${inPercent(agreement.chance, 0)} by chance)`
+        : "";
+      return `output "${output}" has a correlation of ${correlation.toFixed(2)} with the original's and ${inPercent(variation)} of its variance${choices}`;
+    });
+  const shown = lost.slice(0, 3).join("; ");
+  const rest = lost.length > 3 ? `; and ${lost.length - 3} more outputs` : "";
+  const groups = atFloor.slice(0, 3).map(({ id, before, after }) => `${id} ${after} of ${before}`);
+  const floors = groups.length > 0 ? ` Hardly any units are left of: ${groups.join(", ")}.` : "";
+  const kind = inputs === "given" ? "images" : "random inputs";
+  return (
+    `hardly anything is left of what the network answered: on ${samples} ${kind}, ${shown}${rest}.${floors} ` +
+    "Choose a milder target, let it be refitted on images (--refit DIR), or use `espalier compress`, which tunes."
+  );
+}

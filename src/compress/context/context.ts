@@ -1,0 +1,108 @@
+/** @file What all steps of a compression have in common: the original, how networks are judged and tuned. */
+import type { Dataset } from "../../data/dataset.ts";
+import type { Role } from "../../data/splits.ts";
+import type { Graph } from "../../ir/graph.ts";
+import type { Outcomes } from "../../measure/outcomes/outcomes.ts";
+import { withLabelsOrAnswers } from "../../measure/unlabelled/pseudo-outputs.ts";
+import type { AnyMethod } from "../../methods/method/learned-method.ts";
+import type { MethodContext } from "../../methods/method/method.ts";
+import type { Model, ModelBytes } from "../../onnx/model.ts";
+import { readModel } from "../../onnx/reading/read.ts";
+import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
+import type { Journal } from "../../runs/folder/journal.ts";
+import type { RunHooks } from "../../runs/folder/run-hooks.ts";
+import { type CompressSettings, rulesOf } from "../../runs/settings/compress-settings.ts";
+import { trainOptionsOf } from "../../runs/settings/train-settings.ts";
+import { type SessionOptions, sessionOptionsOf } from "../../runtime/session.ts";
+import type { ModelSource } from "../../runtime/values.ts";
+import type { Cost } from "../../structure/cost.ts";
+import { countWeights } from "../../structure/layer-weights.ts";
+import type { Structure } from "../../structure/units.ts";
+import type { TrainOptions } from "../../train/loop/options.ts";
+import type { CustomParts } from "./custom.ts";
+
+/** The network as it was given. */
+export interface Original {
+  readonly model: Model;
+  readonly structure: Structure;
+  readonly cost: Cost;
+  /** Elements of the weights of its linear layers, of which densities are shares. */
+  readonly weights: number;
+  /** What it does on `select`. */
+  readonly select: Outcomes;
+}
+
+/** What all steps of a compression have in common. */
+export interface CompressContext {
+  /** The folder. */
+  readonly run: string;
+  readonly settings: CompressSettings;
+  /** With labels: the user's, or what the original says. */
+  readonly dataset: Dataset;
+  /** What is measured, by its name in reports: `agreement` where the original says what is right. */
+  readonly metric: string;
+  readonly method: AnyMethod;
+  readonly original: Original;
+  /** What a network does on each sample of a role. */
+  readonly examine: (network: ModelSource, role: Role) => Promise<Outcomes>;
+  /** How networks are tuned; the epochs are those of a round. */
+  readonly tuning: TrainOptions;
+  readonly session: SessionOptions;
+  readonly journal: Journal;
+  readonly hooks: RunHooks;
+}
+
+/** The share of the original's weights that a network has left, zeros not counted. */
+export function densityLeft(graph: Graph, { weights }: Original): number {
+  return countWeights(graph).nonZero / weights;
+}
+
+/** Shares of the original's figures that a network of this cost has left. */
+export function remainingOf(
+  cost: Pick<Cost, "macs" | "params">,
+  { cost: whole }: Original,
+): { readonly macs: number; readonly params: number } {
+  return { macs: cost.macs / whole.macs, params: cost.params / whole.params };
+}
+
+/** What a method is given to score a network. */
+export function methodContextOf(structure: Structure, settings: CompressSettings): MethodContext {
+  const options = new Map(Object.entries(settings.methodOptions));
+  return { structure, seed: settings.tuning.seed, options, rules: rulesOf(settings) };
+}
+
+/**
+ * How a network is tuned in a round. The original teaches where that is asked for, or nobody has labelled the
+ * data; what it teaches is its answers where the data hold them.
+ */
+export function tuningOf(
+  settings: CompressSettings,
+  dataset: Dataset,
+  original: Graph,
+  hasLabels: boolean,
+): TrainOptions {
+  const teacher = settings.distills || !hasLabels ? original : undefined;
+  const tuning = { ...settings.tuning, epochs: Math.max(1, settings.epochs) };
+  return trainOptionsOf(tuning, dataset, teacher);
+}
+
+/**
+ * The samples, with the answers of the original where nobody has labelled them and no metric of the caller's
+ * judges. Fails as `withAnswersFrom`.
+ */
+export async function judgedBy(
+  original: Model,
+  samples: Dataset,
+  { tuning: { outputName: output, provider, threads } }: CompressSettings,
+  { metric }: CustomParts,
+  signal: AbortSignal | undefined,
+): Promise<Dataset> {
+  if (metric !== undefined) return samples;
+  const session = sessionOptionsOf({ providers: [provider], threads, signal });
+  return withLabelsOrAnswers(samples, writeModel(original).chunks, { ...session, output });
+}
+
+/** A model that was written just now. */
+export function reread(bytes: ModelBytes): Model {
+  return readModel(concatBytes(bytes));
+}

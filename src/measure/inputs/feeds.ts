@@ -1,0 +1,101 @@
+/** @file Random inputs for a network, made from what it declares. */
+import { EspalierError } from "../../errors.ts";
+import type { Dim, Graph, Shape, TensorType } from "../../ir/graph.ts";
+import { isFloat } from "../../tensor/dtype.ts";
+import { allocate, type HostTensor, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
+import { type RandomKey, randomOf } from "../../tensor/random.ts";
+import { requireFeedable } from "./run-size.ts";
+
+/** What free sizes are to be, and from which seed the values come. */
+export interface FeedOptions {
+  /** Size of a symbolic first axis; default 1. A network whose batch is fixed must have this one. */
+  readonly batch?: number | undefined;
+  /** Sizes of other symbolic axes, by name; a spatial one is 224 where it is not named here. */
+  readonly dims?: ReadonlyMap<string, number> | undefined;
+  /** Default 0. */
+  readonly seed?: RandomKey | undefined;
+}
+
+/** The inputs of a network with their types. Fails with `MODEL_UNSUPPORTED` for one that declares none. */
+export function declaredInputs(graph: Graph): readonly (TensorType & { readonly name: string })[] {
+  return graph.inputs.map((name) => {
+    const type = graph.types.get(name);
+    if (type === undefined)
+      throw new EspalierError("MODEL_UNSUPPORTED", `input "${name}" declares no type`);
+    return { name, ...type };
+  });
+}
+
+/** Side of an image whose size the network leaves open. */
+const defaultSide = 224;
+
+/**
+ * Standard normal values for float inputs, and whole ones from 0 to 255 for images of bytes; zeros (empty
+ * text) for all others, which are indices or flags more often than not. The values depend on seed, input name and shape alone.
+ * @throws EspalierError `DATA_MISMATCH` where a size cannot be known, `MODEL_TOO_LARGE` for too many elements.
+ */
+export function randomFeeds(
+  inputs: readonly (TensorType & { readonly name: string })[],
+  options: FeedOptions = {},
+): ReadonlyMap<string, HostTensor> {
+  const feeds = new Map<string, HostTensor>();
+  for (const { name, dtype, shape: declared } of inputs) {
+    const shape = bindShape(name, declared, options);
+    const size = sizeOf(shape);
+    if (isFloat(dtype)) {
+      const values = randomOf(options.seed ?? 0, "feeds", name).normals(size);
+      feeds.set(
+        name,
+        dtype === "float32" ? { dtype, shape, data: values } : tensorOf(dtype, shape, values),
+      );
+    } else if (dtype === "uint8" && shape.length >= 3) {
+      const random = randomOf(options.seed ?? 0, "feeds", name);
+      feeds.set(name, {
+        dtype,
+        shape,
+        data: Uint8Array.from({ length: size }, () => random.integer(256)),
+      });
+    } else {
+      const data = dtype === "string" ? new Array<string>(size).fill("") : allocate(dtype, size);
+      feeds.set(name, { dtype, shape, data });
+    }
+  }
+  return feeds;
+}
+
+function bindShape(
+  name: string,
+  shape: Shape | undefined,
+  options: FeedOptions,
+): readonly number[] {
+  if (shape === undefined)
+    throw new EspalierError("DATA_MISMATCH", `Input "${name}" declares no shape.`, {
+      hint: "Export the network with the shapes of its inputs.",
+      data: { input: name },
+    });
+  const bound = shape.map((dim, axis) => bindDim(name, shape, dim, axis, options));
+  requireFeedable(name, bound, shape);
+  return bound;
+}
+
+function bindDim(name: string, shape: Shape, dim: Dim, axis: number, options: FeedOptions): number {
+  const { batch, dims } = options;
+  if (typeof dim === "number") {
+    if (axis === 0 && batch !== undefined && batch !== dim && shape.length > 1)
+      throw new EspalierError(
+        "DATA_MISMATCH",
+        `Input "${name}" fixes the batch to ${dim}, but ${batch} was asked for.`,
+        { data: { input: name, fixed: dim, asked: batch } },
+      );
+    return dim;
+  }
+  const named = dims?.get(dim);
+  if (named !== undefined) return named;
+  if (axis === 0) return batch ?? 1;
+  // [N, C, ...spatial] or [N, ...spatial, C]: what is symbolic there is an image's side.
+  if (shape.length >= 3) return defaultSide;
+  throw new EspalierError("DATA_MISMATCH", `The size "${dim}" of input "${name}" is not fixed.`, {
+    hint: `Say how large "${dim}" is to be.`,
+    data: { input: name, axis, dim },
+  });
+}

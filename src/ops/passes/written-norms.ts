@@ -1,0 +1,90 @@
+/**
+ * @file Normalisations that a file writes out as single operators, as exporters did before there was
+ * LayerNormalization: what is normalised there, and the scales and shifts that belong to it.
+ *
+ * A *statistic* is what a reduction of activations gives, and what roots, sums with ε and the like make
+ * of it. A value that is divided by one with a root is *normalised* (one that is divided by a plain sum
+ * may be a softmax); so is one that is multiplied with the inverse of one (`x · (γ / √(variance + ε)) + (β - mean · (γ / √(variance + ε)))`, as tf2onnx writes it).
+ */
+import type { Node } from "../../ir/graph.ts";
+
+/** What belongs to normalisations that are written out. */
+export interface WrittenNorms {
+  /** Values right behind which a scale and a shift may stand, moved about or not. */
+  readonly normalised: ReadonlySet<string>;
+  /** Values that scale or shift within the formula; constants among them are parameters. */
+  readonly affine: ReadonlySet<string>;
+}
+
+const reductions = new Set(["ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare"]);
+/** Operators through which a statistic stays one. */
+const steps = new Set([
+  ...[
+    "Abs",
+    "Add",
+    "Cast",
+    "Clip",
+    "Expand",
+    "Identity",
+    "Max",
+    "Mul",
+    "Pow",
+    "Reciprocal",
+    "Reshape",
+  ],
+  ...["Sqrt", "Sub", "Div", "Unsqueeze", "Squeeze"],
+]);
+const moves = new Set([
+  "Reshape",
+  "Transpose",
+  "Unsqueeze",
+  "Squeeze",
+  "Flatten",
+  "Identity",
+  "Cast",
+]);
+/** Operators that normalise by themselves, whose own scale may stand for groups only. */
+const whole = new Set(["InstanceNormalization", "MeanVarianceNormalization", "LpNormalization"]);
+
+/** Finds them among nodes in order. `isConstant` tells values that depend on no input. */
+export function writtenNorms(
+  nodes: readonly Node[],
+  isConstant: (name: string) => boolean,
+): WrittenNorms {
+  const statistics = new Set<string>();
+  /** Statistics of which a root was taken. */
+  const rooted = new Set<string>();
+  /** Their inverses, by which a product divides; scaled ones are such, too. */
+  const inverses = new Set<string>();
+  const normalised = new Set<string>();
+  const affine = new Set<string>();
+  for (const { domain, opType, inputs, outputs } of nodes) {
+    if (domain !== "") continue;
+    const [y] = outputs;
+    const [a = "", b = ""] = inputs;
+    const moving = inputs.filter((name) => name !== "" && !isConstant(name));
+    if (moving.length === 0) continue;
+    if (reductions.has(opType)) {
+      statistics.add(y);
+      if (opType === "ReduceL2") rooted.add(y);
+    } else if (whole.has(opType)) normalised.add(y);
+    else if (moves.has(opType) && normalised.has(a)) normalised.add(y);
+    else if (steps.has(opType) && moving.every((name) => statistics.has(name))) {
+      statistics.add(y);
+      const takesRoot = opType === "Sqrt" || opType === "Pow";
+      if (takesRoot || moving.some((name) => rooted.has(name))) rooted.add(y);
+      const inverts =
+        opType === "Pow" ||
+        (opType === "Reciprocal" && rooted.has(a)) ||
+        (opType === "Div" && rooted.has(b));
+      if (inverts || moving.some((name) => inverses.has(name))) inverses.add(y);
+      // γ · 1/√(variance + ε), and β - mean · that.
+      const isScale = opType === "Mul" && moving.length === 1 && inverses.has(moving[0]);
+      const isShift = opType === "Sub" && isConstant(a) && inverses.has(b);
+      if (isScale || isShift) for (const name of [a, b]) if (isConstant(name)) affine.add(name);
+    } else if (opType === "Div" && !statistics.has(a) && rooted.has(b)) normalised.add(y);
+    else if (opType === "Mul" && [a, b].filter((name) => inverses.has(name)).length === 1)
+      normalised.add(y);
+  }
+  return { normalised, affine };
+}

@@ -1,0 +1,214 @@
+/** @file Pools: windows over positions (MaxPool, AveragePool, LpPool, MaxUnpool) and global ones. */
+import type { Dim, Shape } from "../../ir/graph.ts";
+import { maxOfGaussians } from "../../tensor/gaussian.ts";
+import { sizeOf } from "../../tensor/host-tensor.ts";
+import { fixAxes, fixEverything, knownNumbers, tieWindowed } from "../operator/known.ts";
+import {
+  defineOp,
+  followsInputs,
+  type GradientFacet,
+  type InferContext,
+  type MomentContext,
+  type Moments,
+  noMacs,
+  noMoments,
+  notFolded,
+  type Operator,
+} from "../operator/operator.ts";
+import { mapDims } from "../operator/shapes.ts";
+import { averagedMoments } from "../operator/statistics.ts";
+import {
+  averagePoolGradient,
+  globalAverageGradient,
+  globalLpGradient,
+  globalMaxGradient,
+  lpPoolGradient,
+  maxPoolGradient,
+  maxUnpoolGradient,
+  type PoolAttributes,
+} from "./pool-gradient.ts";
+import { checkWindow, slidingOutput, type Window, windowAttributes } from "./window.ts";
+
+type PoolMoments = (context: MomentContext<PoolAttributes>) => Moments | undefined;
+
+function pool(
+  opType: string,
+  summary: string,
+  moments: PoolMoments,
+  gradient: GradientFacet<PoolAttributes>,
+): Operator {
+  return defineOp<PoolAttributes>({
+    opType,
+    summary,
+    attributes(raw) {
+      const window = windowAttributes(raw);
+      const kernel = window.kernel ?? raw.fail(`attribute "kernel_shape" is missing`);
+      return {
+        ...window,
+        kernel,
+        ceilMode: raw.int("ceil_mode", 0) !== 0,
+        countsPadding: raw.int("count_include_pad", 0) !== 0,
+        p: raw.int("p", 2),
+      };
+    },
+
+    infer(context) {
+      const x = context.required(0).type;
+      const { kernel, ceilMode } = context.attrs;
+      const shape = x.shape && [
+        ...channelAxes(context, x.shape),
+        ...slidingOutput(context, x.shape.slice(2), context.attrs, kernel, ceilMode),
+      ];
+      const y = { dtype: x.dtype, shape };
+      return context.outputCount > 1 ? [y, { dtype: "int64", shape }] : [y];
+    },
+
+    fold: notFolded,
+
+    ties(t) {
+      tieWindowed(t, t.input(0), t.output(), "a pooling window");
+      const indices = t.outputs[1];
+      if (indices === undefined) return;
+      fixAxes(t, t.input(0), "MaxPool's Indices count over all channels");
+      fixAxes(t, indices, "MaxPool's Indices count over all channels");
+    },
+
+    shrink: followsInputs,
+    moments: (context) => [moments(context)],
+    macs: noMacs,
+    gradient,
+  });
+}
+
+const maxPool = pool(
+  "MaxPool",
+  "the largest element of each window",
+  // As if the positions of a window were independent.
+  (context) => {
+    const moments = context.moments(0);
+    if (moments === undefined) return undefined;
+    const count = sizeOf(context.attrs.kernel);
+    const { mean, variance } = moments;
+    const pooled = [...mean.entries()].map(([c, m]) => maxOfGaussians(count, m, variance[c]));
+    return {
+      mean: Float64Array.from(pooled, (p) => p.mean),
+      variance: Float64Array.from(pooled, (p) => p.variance),
+    };
+  },
+  maxPoolGradient,
+);
+
+const averagePool = pool(
+  "AveragePool",
+  "the mean of each window",
+  // As if the positions of a window were independent; padding is ignored.
+  (context) => averagedMoments(context.moments(0), sizeOf(context.attrs.kernel)),
+  averagePoolGradient,
+);
+
+const lpPool = pool("LpPool", "the p-norm of each window", () => undefined, lpPoolGradient);
+
+function globalPool(
+  opType: string,
+  summary: string,
+  moments: (context: MomentContext<unknown>) => Moments | undefined,
+  gradient: GradientFacet<{ readonly p: number }>,
+): Operator {
+  return defineOp<{ readonly p: number }>({
+    opType,
+    summary,
+    attributes: (raw) => ({ p: raw.int("p", 2) }),
+
+    infer(context) {
+      const { dtype, shape } = context.required(0).type;
+      if (shape === undefined) return [{ dtype, shape }];
+      return [{ dtype, shape: [...channelAxes(context, shape), ...shape.slice(2).map(() => 1)] }];
+    },
+
+    fold: notFolded,
+    ties: (t) => tieWindowed(t, t.input(0), t.output(), "a global pool"),
+    shrink: followsInputs,
+    moments: (context) => [moments(context)],
+    macs: noMacs,
+    gradient,
+  });
+}
+
+const globalAveragePool = globalPool(
+  "GlobalAveragePool",
+  "the mean over all positions",
+  // As if positions were independent. They are not: images differ from one another, and the true
+  // variance is larger. The mean, which compensation uses, does not depend on it.
+  (context) => {
+    const x = context.inputs[0]?.shape;
+    return x && averagedMoments(context.moments(0), sizeOf(x.slice(2)));
+  },
+  globalAverageGradient,
+);
+
+const globalMaxPool = globalPool(
+  "GlobalMaxPool",
+  "the largest element over all positions",
+  () => undefined,
+  globalMaxGradient,
+);
+
+const globalLpPool = globalPool(
+  "GlobalLpPool",
+  "the p-norm over all positions",
+  () => undefined,
+  globalLpGradient,
+);
+
+const maxUnpool = defineOp<Window>({
+  opType: "MaxUnpool",
+  summary: "X's elements at the places I of a zero tensor; the inverse of MaxPool",
+  attributes: windowAttributes,
+
+  infer(context) {
+    const { dtype, shape } = context.required(0).type;
+    const { kernel, strides, pads } = context.attrs;
+    if (shape === undefined) return [{ dtype, shape }];
+    const n = shape.length - 2;
+    if (kernel === undefined) return context.fail(`attribute "kernel_shape" is missing`);
+    checkWindow(context, n, context.attrs, kernel);
+    const given = context.inputs[2];
+    if (given) {
+      const sizes = knownNumbers(given);
+      if (sizes && sizes.length !== shape.length)
+        context.fail(`output_shape has ${sizes.length} entries, X has rank ${shape.length}`);
+      return [{ dtype, shape: sizes ?? shape.map(() => context.unknownDim()) }];
+    }
+    const out = shape.slice(2).map((dim, i) =>
+      mapDims(context, [dim], (size) => {
+        const padding = (pads?.[i] ?? 0) + (pads?.[i + n] ?? 0);
+        return (size - 1) * (strides?.[i] ?? 1) + kernel[i] - padding;
+      }),
+    );
+    return [{ dtype, shape: [...channelAxes(context, shape), ...out] }];
+  },
+
+  fold: notFolded,
+  ties: (t) => fixEverything(t, "MaxUnpool's indices count over all channels"),
+  shrink: followsInputs,
+  moments: noMoments,
+  macs: noMacs,
+  gradient: maxUnpoolGradient,
+});
+
+/** [N, C] of [N, C, ...spatial]. */
+function channelAxes(context: InferContext<unknown>, shape: Shape): readonly Dim[] {
+  if (shape.length < 3) context.fail(`X has rank ${shape.length}, expected [N, C, ...spatial]`);
+  return shape.slice(0, 2);
+}
+
+/** Pools over windows and over all positions. */
+export const poolOperators: readonly Operator[] = [
+  averagePool,
+  globalAveragePool,
+  globalLpPool,
+  globalMaxPool,
+  lpPool,
+  maxPool,
+  maxUnpool,
+];

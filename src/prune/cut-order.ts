@@ -1,0 +1,233 @@
+/**
+ * @file What goes first of a network and what later: whole units, or single weights together with the units
+ * that these leave superfluous.
+ */
+import { assert } from "../errors.ts";
+import { emptyUnits } from "../methods/compensation/empty-units.ts";
+import type { Proposal } from "../methods/method/method.ts";
+import type { Edit } from "../structure/edits.ts";
+import { weightConstants } from "../structure/layer-weights.ts";
+import type { Removed } from "../structure/removal.ts";
+import { type Budget, groupsToPrune, removalsInOrder } from "../structure/select.ts";
+import type { SelectionRules } from "../structure/selection-rules.ts";
+import { type Structure, structureOf } from "../structure/units.ts";
+import { noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+import { pow } from "../tensor/elementary.ts";
+import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
+
+/** What goes of a network. */
+export interface Cut {
+  readonly removed: Removed;
+  /** Weights that become 0 beforehand. */
+  readonly zeros: Zeros;
+  /** What the readers of removed units get for them. */
+  readonly edits: () => readonly Edit[];
+}
+
+/** Cuts that take more and more. */
+export interface CutOrder {
+  readonly what: "units" | "weights";
+  /** How many of these are gone already, and how many may be gone at most. */
+  readonly least: number;
+  readonly count: number;
+  /** The cut after which so many are gone, in [0, count]; as far as the rules allow. */
+  readonly choose: (count: number) => Cut;
+  /** A cut of less, where rounded widths leave room for it: what is allowed, and matters most, comes back. */
+  readonly giveBack: (cut: Cut, isAllowed: (cut: Cut) => boolean) => Cut;
+  /** Counts that are worth a network each in a search, ascending from above `least` to `count`. */
+  readonly steps: readonly number[];
+}
+
+/**
+ * The order that a proposal gives: over weights where it has scores of weights, over units else.
+ *
+ * @param scores Of units, where others than the proposal's own count.
+ * @param gone Weights that are 0 and stay so, whatever the network holds there.
+ */
+export function cutsInOrder(
+  structure: Structure,
+  proposal: Proposal,
+  rules: SelectionRules,
+  { scores = proposal.scores, gone = noZeros } = {},
+): CutOrder {
+  const { weightScores } = proposal;
+  if (weightScores !== undefined) return weightsInOrder(structure, weightScores, rules, gone);
+  const { count, choose, giveBack } = removalsInOrder(structure, scores, rules);
+  const cutOf = (removed: Removed): Cut => ({
+    removed,
+    zeros: noZeros,
+    edits: () => proposal.edits(removed),
+  });
+  return {
+    what: "units",
+    least: 0,
+    count,
+    choose: (units) => cutOf(choose(units)),
+    giveBack: ({ removed }, isAllowed) =>
+      cutOf(giveBack(removed, (each) => isAllowed(cutOf(each)))),
+    steps: Array.from({ length: count }, (_, i) => i + 1),
+  };
+}
+
+/** Of single weights a search finds how many must go to this share of those that stay. */
+const precision = 0.002;
+
+/** The fewest that must go for all budgets to be met; all that may where they cannot be. */
+export function fewestMeeting(
+  { what, count, least, choose }: CutOrder,
+  budgets: readonly Budget[],
+): number {
+  let low = least;
+  let high = count;
+  const isNear = () => what === "weights" && high - low <= precision * (count - high);
+  while (low < high && !isNear()) {
+    const middle = Math.floor((low + high) / 2);
+    if (meets(choose(middle), budgets)) high = middle;
+    else low = middle + 1;
+  }
+  return high;
+}
+
+/** The cut that takes least, in this order, and meets all budgets; the most that may go where none does. */
+export function leastMeeting(order: CutOrder, budgets: readonly Budget[]): Cut {
+  const cut = order.choose(fewestMeeting(order, budgets));
+  if (!meets(cut, budgets)) return cut;
+  return order.giveBack(cut, (less) => meets(less, budgets));
+}
+
+/** Whether a cut leaves no more than the budgets allow. */
+export function meets({ removed, zeros }: Cut, budgets: readonly Budget[]): boolean {
+  return budgets.every(({ remaining, fraction }) => remaining(removed, zeros) <= fraction);
+}
+
+/** A weight with the order of its elements: gone already where -∞, never to go where +∞. */
+interface Ranked {
+  readonly name: string;
+  readonly ranks: Float64Array;
+}
+
+/** The lowest scores go first; of each layer the weight that matters most stays. */
+function weightsInOrder(
+  structure: Structure,
+  weightScores: ReadonlyMap<string, Float64Array>,
+  rules: SelectionRules,
+  gone: Zeros,
+): CutOrder {
+  const { analysis } = structure;
+  const ranked = rankedWeights(structure, weightScores, rules, gone);
+  const all = joined(ranked.map(({ ranks }) => ranks)).sort();
+  const sorted = all.subarray(0, firstFrom(all, Number.POSITIVE_INFINITY));
+  const least = firstFrom(sorted, -Number.MAX_VALUE);
+  const cutAt = (wanted: number): Cut => {
+    const count = Math.max(least, wanted);
+    const border = count === 0 ? Number.NEGATIVE_INFINITY : sorted[count - 1];
+    // Of equals the first ones go.
+    let equals = count - firstFrom(sorted, border);
+    const zeros = new Map(gone);
+    for (const { name, ranks } of ranked) {
+      const flags = new Uint8Array(ranks.length);
+      for (let i = 0; i < ranks.length; i++)
+        if (ranks[i] < border || (ranks[i] === border && equals-- > 0)) flags[i] = 1;
+      if (flags.includes(1)) zeros.set(name, flags);
+    }
+    const zeroed = structureOf(withZeros(analysis.graph, zeros), analysis);
+    const { removed, edits } = emptyUnits(zeroed, rules);
+    return { removed, zeros, edits: () => edits };
+  };
+  let last: { readonly count: number; readonly cut: Cut } | undefined;
+  return {
+    what: "weights",
+    least,
+    count: sorted.length,
+    choose(count) {
+      if (last?.count !== count) last = { count, cut: cutAt(count) };
+      return last.cut;
+    },
+    giveBack: (cut) => cut,
+    steps: stepsBetween(least, sorted.length),
+  };
+}
+
+function rankedWeights(
+  structure: Structure,
+  weightScores: ReadonlyMap<string, Float64Array>,
+  rules: SelectionRules,
+  gone: Zeros,
+): readonly Ranked[] {
+  const constants = weightConstants(structure.analysis.graph);
+  const isPruned = prunedWeights(structure, rules);
+  return [...weightScores].flatMap(([name, scores]): Ranked[] => {
+    const constant = constants.get(name);
+    if (constant === undefined || !isPruned(name)) return [];
+    assert(scores.length === sizeOf(constant.shape), "there is a score for every weight");
+    const values = toNumbers(constant.read());
+    const flags = gone.get(name);
+    const ranks = new Float64Array(scores.length);
+    let best = 0;
+    for (let i = 0; i < ranks.length; i++) {
+      const isGone = values[i] === 0 || flags?.[i] === 1;
+      const score = Number.isNaN(scores[i]) ? Number.POSITIVE_INFINITY : scores[i];
+      ranks[i] = isGone ? Number.NEGATIVE_INFINITY : Math.max(score, -Number.MAX_VALUE);
+      if (ranks[i] > ranks[best]) best = i;
+    }
+    if (ranks[best] > Number.NEGATIVE_INFINITY) ranks[best] = Number.POSITIVE_INFINITY;
+    return [{ name, ranks }];
+  });
+}
+
+/** Whether the rules leave a weight to be pruned, by its name: those of the groups that they name. */
+function prunedWeights(structure: Structure, rules: SelectionRules): (name: string) => boolean {
+  const groups = groupsToPrune(structure, rules);
+  const kept = new Set<string>();
+  const pruned = new Set<string>();
+  for (const [index, { axes }] of structure.groups.entries())
+    for (const axis of axes) {
+      const { tensor, isSelection } = structure.filterAxes[axis];
+      if (!isSelection) (groups.has(index) ? pruned : kept).add(tensor);
+    }
+  return (name) => (rules.only === undefined ? !kept.has(name) : pruned.has(name));
+}
+
+/** Whether the rules leave any weight that may become 0: of each layer one always stays. */
+export function anyWeightMayGo(structure: Structure, rules: SelectionRules): boolean {
+  const isPruned = prunedWeights(structure, rules);
+  for (const [name, constant] of weightConstants(structure.analysis.graph))
+    if (isPruned(name) && toNumbers(constant.read()).filter((value) => value !== 0).length > 1)
+      return true;
+  return false;
+}
+
+function joined(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** The first place in an ascending list of a number that is not below `least`. */
+function firstFrom(sorted: Float64Array, least: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] < least) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Steps of a search over weights, and the share of what is left that remains after all but the last. */
+const searchSteps = 300;
+const leastLeft = 1e-3;
+
+/** Counts each of which leaves the same share of what the one before has left. */
+function stepsBetween(least: number, count: number): readonly number[] {
+  const counts = Array.from({ length: searchSteps }, (_, i) => {
+    const left = (count - least) * pow(leastLeft, (i + 1) / searchSteps);
+    return i + 1 === searchSteps ? count : count - Math.round(left);
+  });
+  return [...new Set(counts)].filter((step) => step > least);
+}

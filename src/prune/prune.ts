@@ -1,0 +1,333 @@
+/** @file One-shot pruning without training: score, select under targets, compensate, remove. */
+import { EspalierError } from "../errors.ts";
+import { type Graph, isDefault } from "../ir/graph.ts";
+import { counted } from "../measure/words.ts";
+import { bn, knownShare } from "../methods/bn.ts";
+import { magnitude } from "../methods/magnitude.ts";
+import { autoMethod, type Method, type Proposal } from "../methods/method/method.ts";
+import { methodNamed } from "../methods/registry.ts";
+import type { Model, ModelBytes } from "../onnx/model.ts";
+import { writeModel } from "../onnx/writing/write.ts";
+import { costModel, costOf } from "../structure/cost.ts";
+import { applyEdits, type Edit } from "../structure/edits.ts";
+import { weightTotal } from "../structure/layer-weights.ts";
+import { maskReads } from "../structure/masks.ts";
+import { editsOf, type Plan, planOf, removalOf, zerosOf } from "../structure/plan.ts";
+import type { Removed } from "../structure/removal.ts";
+import {
+  type Budget,
+  groupsToPrune,
+  isScored,
+  requireShares,
+  unscoredUnits,
+} from "../structure/select.ts";
+import type { SelectionRules } from "../structure/selection-rules.ts";
+import { removeUnits } from "../structure/surgery.ts";
+import { type Structure, structureOf } from "../structure/units.ts";
+import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+import { cutsInOrder, leastMeeting } from "./cut-order.ts";
+import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
+
+/** Shares of the original that may remain, each in (0, 1]. */
+export interface Targets {
+  readonly macs?: number | undefined;
+  readonly params?: number | undefined;
+  readonly bytes?: number | undefined;
+  /** Weights of linear layers that are not 0. */
+  readonly density?: number | undefined;
+}
+
+/** What `prune` is asked for. */
+export interface PruneOptions {
+  /** A registered name, or a method object; by default, or with `auto`, `methodFor` chooses. Not needed with `plan`. */
+  readonly method?: string | Method | undefined;
+  readonly targets?: Targets | undefined;
+  /** Further limits, such as a measured latency. */
+  readonly budgets?: ((structure: Structure) => readonly Budget[]) | undefined;
+  readonly rules?: SelectionRules | undefined;
+  /** The method's own options by name. */
+  readonly methodOptions?: ReadonlyMap<string, string> | undefined;
+  readonly seed?: number | undefined;
+  /** Whether layers may select what they read of inputs and of flattened maps; a plan says so itself. */
+  readonly selectsInputs?: boolean | undefined;
+  /** Sizes for symbolic dims. */
+  readonly dims?: ReadonlyMap<string, number> | undefined;
+  /** Apply this plan instead of choosing. */
+  readonly plan?: Plan | undefined;
+}
+
+/** The cost figures of one side. */
+export interface Figures {
+  readonly params: number;
+  readonly macs: number;
+  readonly sizeBytes: number;
+}
+
+/** How many features a layer reads, where it selects them. */
+export interface SelectedInputs {
+  /** Node name. */
+  readonly layer: string;
+  readonly before: number;
+  readonly after: number;
+}
+
+/** The result of `prune`. */
+export interface Pruned {
+  readonly method: string;
+  /** Why this method was taken, where nobody named one. */
+  readonly methodReason?: string;
+  /** The smaller network; patched from the original. */
+  readonly graph: Graph;
+  readonly bytes: ModelBytes;
+  readonly plan: Plan;
+  readonly before: Figures;
+  readonly after: Figures;
+  /** Units per group. */
+  readonly groups: readonly {
+    readonly id: string;
+    readonly before: number;
+    readonly after: number;
+  }[];
+  /** Layers that select what they read: features that they read, which costs no MACs. */
+  readonly selected: readonly SelectedInputs[];
+  /** False when the targets lie below what may be removed; the most that may was removed then. */
+  readonly isReached: boolean;
+  readonly notes: readonly string[];
+  readonly structure: Structure;
+  readonly removed: Removed;
+  /** Weights that became 0, those that were it before included. */
+  readonly zeros: Zeros;
+  readonly edits: readonly Edit[];
+}
+
+/**
+ * Prunes a model once, without training. The result is exact up to the method's own compensation:
+ * `referenceFor` gives the network that it must equal.
+ *
+ * Errors: `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA` for a method that trains, `METHOD_NEEDS_BN`,
+ * `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
+ */
+export function prune(model: Model, options: PruneOptions): Pruned {
+  const { selectsInputs = options.plan?.selectsInputs } = options;
+  const structure = structureOf(model.graph, { ...options, selectsInputs });
+  const chosen = options.plan ? fromPlan(structure, options.plan) : chooseUnits(structure, options);
+  return finishPruning(model, structure, chosen);
+}
+
+/** What was chosen, before it is carried out. */
+export interface Choice {
+  readonly method: string;
+  /** Why this method was taken, where nobody named one. */
+  readonly methodReason?: string;
+  readonly removed: Removed;
+  /** Single weights that become 0, before edits and removal. */
+  readonly zeros?: Zeros;
+  readonly edits: readonly Edit[];
+  readonly isReached: boolean;
+  readonly notes: readonly string[];
+}
+
+/** Scores and selects. */
+export function chooseUnits(structure: Structure, options: PruneOptions): Choice {
+  const { targets = {}, seed = 0, methodOptions = new Map() } = options;
+  const rules: SelectionRules = { ...options.rules, roundTo: options.rules?.roundTo ?? "auto" };
+  const { method, reason } = methodFor(structure, rules, options.method);
+  const budgets = [...budgetsOf(structure, targets), ...(options.budgets?.(structure) ?? [])];
+  if (budgets.length === 0)
+    throw new EspalierError("TARGET_INVALID", "no target was given", {
+      hint: "Say how much may remain, for example --macs 0.6.",
+    });
+  requireShares(budgets);
+  requireCountable(structure, targets);
+  // A pattern that names nothing fails before anything is scored.
+  groupsToPrune(structure, rules);
+  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
+  const order = cutsInOrder(structure, proposal, rules);
+  const { removed, zeros, edits } = leastMeeting(order, budgets);
+  const missed = budgets.flatMap(({ name, fraction, remaining }) => {
+    const share = remaining(removed, zeros);
+    if (share <= fraction) return [];
+    return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules and the method allow`;
+  });
+  const isMissed = missed.some((note) => note.includes("--macs "));
+  const unclear = isMissed ? [] : unclaimable(structureCost(structure), targets);
+  const alternatives = missed.length === 0 ? [] : methodsThatScoreMore(structure, proposal, rules);
+  return {
+    method: method.name,
+    ...(reason !== undefined && { methodReason: reason }),
+    removed,
+    zeros,
+    edits: edits(),
+    isReached: missed.length === 0 && unclear.length === 0,
+    notes: [
+      ...(proposal.warnings ?? []),
+      ...proposal.notes,
+      ...missed,
+      ...unclear,
+      ...alternatives,
+      ...unknownsOf(structure),
+    ],
+  };
+}
+
+/**
+ * The method that is asked for; without a name, or with `auto`, `bn` where batch normalization tells of half of what may
+ * go (in multiply-accumulates) or more, else `magnitude`. Fails with `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA`.
+ */
+export function methodFor(
+  structure: Structure,
+  rules: SelectionRules,
+  wanted: string | Method = autoMethod,
+): { readonly method: Method; readonly reason?: string } {
+  if (typeof wanted === "object") return { method: wanted };
+  if (wanted !== autoMethod) return { method: methodNamed(wanted) };
+  const known = knownShare(structure, rules);
+  const share = `${Math.round(100 * known)} %`;
+  const all = "of the multiply-accumulates that may go";
+  if (known >= enough)
+    return { method: bn, reason: `batch normalization tells of ${share} ${all}` };
+  const why = known > 0 ? `tells of no more than ${share} ${all}` : "tells of nothing that may go";
+  return { method: magnitude, reason: `batch normalization ${why}` };
+}
+
+/** The share of which `bn` has to know something. */
+const enough = 0.5;
+
+/** That another method without training scores units of which a proposal knows nothing, where it does. */
+function methodsThatScoreMore(
+  structure: Structure,
+  { scores, weightScores }: Proposal,
+  rules: SelectionRules,
+): readonly string[] {
+  const unscored = unscoredUnits(structure, scores, rules);
+  if (weightScores !== undefined || unscored.length === 0) return [];
+  const other = magnitude.propose({ structure, seed: 0, options: new Map(), rules }).scores;
+  const more = unscored.filter((unit) => isScored(other[unit])).length;
+  if (more === 0) return [];
+  return [`the method ${magnitude.name} can score ${more} of the units that stay`];
+}
+
+/** Budgets for the given targets, as shares of the structure's own totals. */
+export function budgetsOf(structure: Structure, targets: Targets): Budget[] {
+  const totals = costModel(structure);
+  const before = totals(new Uint8Array(structure.units.length));
+  const budgets: Budget[] = [];
+  const add = (name: "macs" | "params" | "bytes", key: "macs" | "params" | "parameterBytes") => {
+    const fraction = targets[name];
+    if (fraction === undefined) return;
+    budgets.push({
+      name,
+      fraction,
+      remaining: (removed) => shareOf(totals(removed)[key], before[key]),
+    });
+  };
+  add("macs", "macs");
+  add("params", "params");
+  add("bytes", "parameterBytes");
+  const { density } = targets;
+  if (density === undefined) return budgets;
+  const nonZeros = nonZeroModel(structure);
+  const all = weightTotal(structure.analysis.graph);
+  const remaining: Budget["remaining"] = (removed, zeros) => nonZeros(removed, zeros) / all;
+  return [...budgets, { name: "density", fraction: density, remaining }];
+}
+
+/** A part of a whole; all of it where that is nothing. */
+function shareOf(part: number, whole: number): number {
+  return whole === 0 ? 1 : part / whole;
+}
+
+function fromPlan(structure: Structure, plan: Plan): Choice {
+  return {
+    method: plan.method,
+    removed: removalOf(structure, plan),
+    zeros: zerosOf(structure.analysis.graph, plan),
+    edits: editsOf(plan),
+    isReached: true,
+    notes: unknownsOf(structure),
+  };
+}
+
+/** Carries out a choice: edits, removal, bytes, figures. */
+export function finishPruning(model: Model, structure: Structure, choice: Choice): Pruned {
+  const { removed, edits, zeros = noZeros } = choice;
+  const { dims } = structure.analysis;
+  const edited = editedStructure(structure, { zeros, edits });
+  const graph = removeUnits(edited, removed);
+  const bytes = writeModel(model, graph);
+  const cost = (of: Graph) => costOf(of, dims);
+  const [before, after] = [cost(model.graph), cost(graph)];
+  const changed = changedDefaults(model.graph, graph);
+  return {
+    ...choice,
+    zeros,
+    graph,
+    bytes,
+    notes: [...choice.notes.filter((note) => !changed.includes(note)), ...changed],
+    plan: planOf(structure, removed, choice.method, edits, zeros),
+    before: { params: before.params, macs: before.macs, sizeBytes: model.sizeBytes },
+    after: {
+      params: after.params,
+      macs: after.macs,
+      sizeBytes: bytes.byteLength + (bytes.external?.byteLength ?? 0),
+    },
+    groups: structure.groups.map(({ id, units }) => ({
+      id,
+      before: units.length,
+      after: units.filter((unit) => removed[unit] === 0).length,
+    })),
+    selected: selectedInputs(structure, removed),
+    structure,
+  };
+}
+
+/** That weights which a caller may feed have another shape now; none where there are none. */
+function changedDefaults(before: Graph, after: Graph): readonly string[] {
+  const names = [...before.constants.values()].flatMap((constant) => {
+    const { name, shape } = constant;
+    const now = after.constants.get(name);
+    return isDefault(constant) && now?.shape.join() !== shape.join() ? [name] : [];
+  });
+  if (names.length === 0) return [];
+  const shown = names.slice(0, 3).map((name) => `"${name}"`);
+  const rest = names.length - shown.length;
+  return [
+    `${counted(names.length, "weight is", "weights are")} listed as inputs, too, and narrower now ` +
+      `(${shown.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}): feed no values of the old shapes for them.`,
+  ];
+}
+
+/** What layers read before and after a removal, where they may select it, in graph order. */
+export function selectedInputs(
+  { filterAxes }: Structure,
+  removed: Removed,
+): readonly SelectedInputs[] {
+  return filterAxes
+    .filter(({ isSelection }) => isSelection)
+    .map(({ node, width, units }) => ({
+      layer: node.name,
+      before: width,
+      after: units.filter((unit) => removed[unit] === 0).length,
+    }));
+}
+
+/**
+ * The network that a pruned one must equal: the original with the same zeros and edits, and zeros wherever
+ * a removed channel was read.
+ */
+export function referenceFor(
+  model: Model,
+  { structure, removed, ...changes }: Pick<Pruned, "structure" | "removed" | "zeros" | "edits">,
+): ModelBytes {
+  return writeModel(model, maskReads(editedStructure(structure, changes), removed));
+}
+
+/** The structure of the edited graph. Edits change values, never ties, so units keep their numbers. */
+function editedStructure(
+  structure: Structure,
+  { zeros, edits }: Pick<Pruned, "zeros" | "edits">,
+): Structure {
+  if (edits.length === 0 && zeros.size === 0) return structure;
+  const { analysis } = structure;
+  return structureOf(applyEdits(withZeros(analysis.graph, zeros), edits), analysis);
+}

@@ -1,0 +1,19 @@
+/** @file What a user asks of a selection: which groups may lose units, and which widths may be left. */
+
+/** What may be chosen. */
+export interface SelectionRules {
+  /**
+   * Widths of filter axes come out as multiples of this (or as they were); `auto` takes for convolutions the
+   * multiples that engines compute without waste. Default 1 here; `prune` and `compress` take `auto`.
+   */
+  readonly roundTo?: Rounding | undefined;
+  /** No axis of any tensor gets narrower than this (or than it was). At least 1. */
+  readonly minWidth?: number | undefined;
+  /** Group id or layer patterns (`*` matches anything) of the groups to prune; all when absent. */
+  readonly only?: readonly string[] | undefined;
+  /** Patterns of groups to leave alone; `stream` means every residual stream. */
+  readonly except?: readonly string[] | undefined;
+}
+
+/** Multiples that widths come out as: a number, or `auto` for those that suit each width. */
+export type Rounding = number | "auto";

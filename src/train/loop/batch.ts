@@ -1,0 +1,65 @@
+/** @file The batch that a network can be trained with: the one that is wanted, or the one that its file fixes. */
+import type { Dataset } from "../../data/dataset.ts";
+import { EspalierError } from "../../errors.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { nodesBehind } from "../../ir/live.ts";
+import { embedNodes } from "../network/embed.ts";
+import { feedNetwork } from "../network/fed-network.ts";
+import { feedingOf } from "../step/feeding.ts";
+import { outputOf } from "../step/step-parts.ts";
+import { outputsRead, planOf, type TrainOptions, type TrainPlan } from "./options.ts";
+
+/** A plan that the network allows, and what had to give way. */
+export interface FittedPlan {
+  readonly plan: TrainPlan;
+  readonly note: string | undefined;
+}
+
+/**
+ * The plan for a network. Where its shapes fix the batch, and cannot be rewritten for another one exactly, it is
+ * trained at the batch of its file; batch normalization then keeps its statistics, as so few samples say little of
+ * them. Fails with `USAGE`, `DATA_MISMATCH`.
+ */
+export function fittedPlan(graph: Graph, dataset: Dataset, options: TrainOptions): FittedPlan {
+  const plan = planOf(dataset, options);
+  const batchSize = batchFor(graph, dataset, plan.batchSize, options.output);
+  if (batchSize === plan.batchSize) return { plan, note: undefined };
+  return {
+    plan: planOf(dataset, { ...options, batchSize, statistics: "frozen" }),
+    note:
+      `The network's file fixes its batch at ${batchSize}: it is trained so, not with batches of ` +
+      `${plan.batchSize}, and batch normalization keeps its statistics. An export with an open batch size ` +
+      "trains better.",
+  };
+}
+
+/** The batch that is wanted where the network runs with it, else the one that its file declares. */
+export function batchFor(
+  graph: Graph,
+  dataset: Dataset,
+  wanted: number,
+  output: string | undefined,
+): number {
+  const declared = graph.types.get(graph.inputs[0])?.shape?.[0];
+  if (typeof declared !== "number" || declared === wanted) return wanted;
+  return runsWith(graph, dataset, wanted, output) ? wanted : declared;
+}
+
+function runsWith(
+  graph: Graph,
+  dataset: Dataset,
+  batchSize: number,
+  output: string | undefined,
+): boolean {
+  try {
+    const { inputShapes } = feedingOf(graph, dataset, batchSize);
+    const { emit, inputs, values, nodes } = feedNetwork("batch", graph, inputShapes);
+    const outputs = outputsRead(graph, dataset, output);
+    embedNodes(emit, graph, nodesBehind(nodes, outputs), values);
+    for (const name of outputs) outputOf(graph, name, values, inputs);
+    return true;
+  } catch (error) {
+    if (error instanceof EspalierError && error.data.fixesBatch === true) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,493 @@
+/**
+ * @file The training loop: epochs of steps, a score on `select` after each, and checkpoints from which
+ * an interrupted run goes on to the same bytes.
+ *
+ * Everything random (order of samples, augmentation, noise) is a function of the seed and the place in
+ * the run. The streams of noise inside onnxruntime begin anew with every session, so a network with
+ * Dropout gets a new session, with new seeds, at every checkpoint, whether it is written or not.
+ */
+import type { Dataset } from "../../data/dataset.ts";
+import type { Batch } from "../../data/serve.ts";
+import { EspalierError } from "../../errors.ts";
+import { digestOf } from "../../files/tensor-file.ts";
+import { findBlockSize } from "../../runtime/block-size.ts";
+import { sessionOptionsOf } from "../../runtime/session.ts";
+import { openTrainer, type StepResult, type Trainer } from "../../runtime/trainer.ts";
+import type { Feeds } from "../../runtime/values.ts";
+import type { HostTensor } from "../../tensor/host-tensor.ts";
+import {
+  graphOf,
+  type TrainedNetwork,
+  type TrainSource,
+  trainedNetwork,
+} from "../network/network.ts";
+import { emitStep } from "../network/provider-form.ts";
+import { untrainedWarning, untrainedWeights } from "../network/unreached.ts";
+import { type Feeding, feedingOf } from "../step/feeding.ts";
+import { buildStep, type TrainingStep } from "../step/step.ts";
+import { type FittedPlan, fittedPlan } from "./batch.ts";
+import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
+import { diagnosisOf } from "./diagnosis.ts";
+import { evaluatorOf } from "./evaluation.ts";
+import { memorisationWarning } from "./memorisation.ts";
+import type { Evaluator } from "./options.ts";
+import {
+  outputsRead,
+  type TrainOptions,
+  type TrainPlan,
+  type TrainProgress,
+  type TrainResult,
+} from "./options.ts";
+
+/** Steps that are posted before the first of them is waited for. */
+const depth = 2;
+
+/**
+ * Trains a network on `fit`.
+ *
+ * Fails with `TRAINING_DIVERGED` (naming step and tensor), `ABORTED`, `MODEL_UNSUPPORTED`,
+ * `DATA_MISMATCH`, `DATA_NOT_FOUND`, `DATA_INVALID`, `PATTERN_UNMATCHED`, `CHECKPOINT_INVALID`,
+ * `RUNTIME_FAILED`, `PROVIDER_MISSING`, `USAGE`.
+ */
+export async function train(
+  source: TrainSource,
+  dataset: Dataset,
+  options: TrainOptions,
+): Promise<TrainResult> {
+  const run = new Run(source, dataset, fittedPlan(graphOf(source), dataset, options));
+  try {
+    return await run.go();
+  } finally {
+    await run.close();
+  }
+}
+
+/** Makes sure that a network can be trained so, without training it. Fails as {@link train} does before its first step. */
+export function requireTrainable(
+  source: TrainSource,
+  dataset: Dataset,
+  options: TrainOptions,
+): void {
+  void new Run(source, dataset, fittedPlan(graphOf(source), dataset, options));
+}
+
+class Run {
+  readonly #source: TrainSource;
+  readonly #dataset: Dataset;
+  readonly #plan: TrainPlan;
+  readonly #feeding: Feeding;
+  readonly #evaluator: Evaluator | undefined;
+  /** What to say before training begins. */
+  readonly #note: string | undefined;
+  /** A digest of what the run is. */
+  readonly #name: string;
+  #step: TrainingStep;
+  #trainer: Trainer | undefined;
+  #position: Position = {
+    epoch: 0,
+    batch: 0,
+    step: 0,
+    lossSum: 0,
+    correct: 0,
+    seconds: 0,
+    history: [],
+    warnings: [],
+  };
+  /** Weights after the best epoch. */
+  #best: Feeds = new Map();
+  /** When the clock showed that `position.seconds` had passed. */
+  #since = 0;
+  /** Steps here and the seconds that they took, when the last one ended, and seconds of an evaluation. */
+  #rate = { steps: 0, seconds: 0, last: 0, evaluation: 0 };
+
+  constructor(source: TrainSource, dataset: Dataset, { plan, note }: FittedPlan) {
+    this.#note = note;
+    this.#source = source;
+    this.#dataset = dataset;
+    this.#plan = plan;
+    const graph = graphOf(source);
+    this.#feeding = feedingOf(graph, dataset, plan.batchSize);
+    this.#step = this.#build(0);
+    this.#name = nameOf(plan, this.#step);
+    const { evaluator, objective, batchSize, output, teacher } = plan;
+    const session = sessionOptionsOf(this.#plan);
+    this.#evaluator =
+      dataset.size("select") === 0
+        ? undefined
+        : (evaluator ??
+          evaluatorOf(dataset, { ...session, objective, batchSize, output, teacher }));
+  }
+
+  async go(): Promise<TrainResult> {
+    const { checkpoint, clock, epochs, rollsBack } = this.#plan;
+    const saved = checkpoint?.resumes
+      ? await loadCheckpoint(checkpoint.path, this.#name, checkpoint.origin)
+      : undefined;
+    if (saved !== undefined) {
+      this.#position = saved.position;
+      this.#best = saved.best;
+    } else {
+      if (rollsBack !== undefined) this.#best = this.#initialWeights();
+      if (this.#note !== undefined) this.#warn(this.#note);
+      this.#warnOfUntrained();
+      await this.#checkMemorisation();
+    }
+    await this.#chooseBlock(saved !== undefined);
+    await this.#open(saved?.state ?? this.#step.initial);
+    this.#since = clock();
+    while (this.#position.end === undefined) {
+      const isWhole = await this.#trainEpoch();
+      if (isWhole) await this.#endEpoch();
+      else this.#position.end = "time-budget";
+      const { epoch } = this.#position;
+      if (epoch >= epochs) this.#position.end ??= "completed";
+      await this.#boundary();
+    }
+    return this.#result();
+  }
+
+  async close(): Promise<void> {
+    await this.#trainer?.close();
+    this.#trainer = undefined;
+  }
+
+  #build(step: number): TrainingStep {
+    const { inputShapes, target } = this.#feeding;
+    const { objective, optimizer, output, teacher, groups, clipNorm, statistics } = this.#plan;
+    const { keepsZeros, weightSteps, seed } = this.#plan;
+    const graph = graphOf(this.#source);
+    return buildStep(graph, {
+      inputShapes,
+      target,
+      objective,
+      optimizer,
+      teacher,
+      groups,
+      clipNorm,
+      outputs: outputsRead(graph, this.#dataset, output),
+      statistics,
+      keepsZeros,
+      weightSteps,
+      noiseSeed: `${seed} ${step}`,
+      ignoreLabel: this.#dataset.labelKind === "maps" ? this.#dataset.ignoreLabel : undefined,
+    });
+  }
+
+  #initialWeights(): Feeds {
+    const { weightState, initial } = this.#step;
+    return new Map([...initial].filter(([name]) => weightState.includes(name)));
+  }
+
+  async #open(state: Feeds): Promise<void> {
+    await this.close();
+    const { step } = this.#position;
+    if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
+    const { graph, guard } = this.#step;
+    const session = sessionOptionsOf(this.#plan);
+    this.#trainer = await openTrainer(emitStep(graph, session, this.#position.block), {
+      ...session,
+      state: this.#step.state,
+      initial: state,
+      guard,
+    });
+  }
+
+  /** A run goes on in the form in which it began: others round differently. */
+  async #chooseBlock(isResumed: boolean): Promise<void> {
+    const position = this.#position;
+    if (isResumed && position.block === undefined) return;
+    const block = await findBlockSize(sessionOptionsOf(this.#plan));
+    if (isResumed && block !== position.block && position.end === undefined) {
+      const warning =
+        "Convolutions are computed in another layout here than where the run began; " +
+        "its last digits will differ from those of a run without interruption.";
+      this.#warn(warning);
+    }
+    position.block = block;
+  }
+
+  #warnOfUntrained(): void {
+    const { network, parameters } = this.#step;
+    const groups = this.#plan.groups ?? [];
+    const warning = untrainedWarning(untrainedWeights(network, groups, new Set(parameters)));
+    if (warning !== undefined) this.#warn(warning);
+  }
+
+  #warn(warning: string): void {
+    this.#position.warnings.push(warning);
+    this.#plan.onWarning?.(warning);
+  }
+
+  async #checkMemorisation(): Promise<void> {
+    const { checksMemorisation = true } = this.#plan;
+    if (!checksMemorisation || this.#evaluator === undefined) return;
+    const network = this.#network(this.#step.initial);
+    const warning = await memorisationWarning(network, this.#dataset, this.#evaluator);
+    if (warning !== undefined) this.#warn(warning);
+  }
+
+  /** Trains to the end of the epoch; false when the time is spent before it. */
+  async #trainEpoch(): Promise<boolean> {
+    const { checkpoint, signal, timeBudgetSeconds = Number.POSITIVE_INFINITY } = this.#plan;
+    const everySteps = checkpoint?.everySteps ?? Number.POSITIVE_INFINITY;
+    const waiting: Promise<StepResult>[] = [];
+    let posted = this.#position.step;
+    this.#rate.last = this.#plan.clock();
+    const settle = async (atMost: number) => {
+      while (waiting.length > atMost) await this.#settled(await waiting.shift());
+    };
+    for await (const batch of this.#batches(this.#position.batch)) {
+      if (signal?.aborted) {
+        await settle(0);
+        return this.#abort();
+      }
+      if (this.#elapsed() >= timeBudgetSeconds) {
+        await settle(0);
+        return false;
+      }
+      const step = this.#post(batch, posted++);
+      // Awaited later; until then its failure must not count as unhandled.
+      step.catch(() => undefined);
+      waiting.push(step);
+      await settle(depth - 1);
+      if (posted % everySteps !== 0) continue;
+      await settle(0);
+      if (this.#position.batch < this.#plan.stepsPerEpoch) await this.#boundary();
+    }
+    await settle(0);
+    return true;
+  }
+
+  #batches(from: number): AsyncIterable<Batch> {
+    const { batchSize, limit, epochSamples: most, seed, augment } = this.#plan;
+    const { epoch } = this.#position;
+    return this.#dataset.batches("fit", {
+      batchSize,
+      limit,
+      most,
+      skip: from * batchSize,
+      dropsLast: true,
+      shuffle: { seed, epoch },
+      augment: augment && { ...augment, seed, epoch },
+    });
+  }
+
+  #post(batch: Batch, step: number): Promise<StepResult> {
+    const trainer = this.#opened();
+    const { loss, accuracy, terms } = this.#step;
+    const fetches = [loss, ...terms.values(), ...(accuracy === undefined ? [] : [accuracy])];
+    return trainer.step(this.#feeds(batch, step), fetches);
+  }
+
+  #feeds(batch: Batch, step: number): Map<string, HostTensor> {
+    const feeds = this.#feeding.feeds(batch, this.#step.target);
+    for (const [name, value] of this.#step.scalars(step, this.#rateAt(step)))
+      feeds.set(name, value);
+    return feeds;
+  }
+
+  #rateAt(step: number): number {
+    const { learningRate, schedule, steps } = this.#plan;
+    return learningRate * schedule(step, steps);
+  }
+
+  #opened(): Trainer {
+    if (this.#trainer === undefined) throw new EspalierError("ABORTED", "the run is closed");
+    return this.#trainer;
+  }
+
+  async #settled(result: StepResult | undefined): Promise<void> {
+    if (result === undefined) return;
+    if (result.status !== "done") throw await this.#diagnose();
+    const position = this.#position;
+    const { loss, accuracy, terms } = this.#step;
+    const told = (name: string) => Number(result.results.get(name)?.data[0]);
+    position.lossSum += told(loss);
+    if (accuracy !== undefined) position.correct += told(accuracy);
+    for (const [term, name] of terms) {
+      position.termSums ??= {};
+      position.termSums[term] = (position.termSums[term] ?? 0) + told(name);
+    }
+    position.batch++;
+    position.step++;
+    const now = this.#plan.clock();
+    const rate = this.#rate;
+    rate.steps++;
+    rate.seconds += (now - rate.last) / 1000;
+    rate.last = now;
+    this.#report("train");
+  }
+
+  /** The step that is next was refused; its batch is loaded once more. */
+  async #diagnose(): Promise<EspalierError> {
+    const { step, epoch, batch: from, block } = this.#position;
+    const state = await this.#opened().readState();
+    for await (const batch of this.#batches(from)) {
+      const feeds = new Map([...this.#feeds(batch, step), ...state]);
+      return diagnosisOf(
+        this.#step,
+        feeds,
+        { step, epoch },
+        { ...sessionOptionsOf(this.#plan), block },
+      );
+    }
+    return new EspalierError("TRAINING_DIVERGED", `Step ${step} is not finite.`);
+  }
+
+  async #endEpoch(): Promise<void> {
+    const position = this.#position;
+    const { stepsPerEpoch, patience, rollsBack, clock } = this.#plan;
+    const weights = await this.#opened().readState(this.#step.weightState);
+    const start = clock();
+    this.#report("evaluate");
+    const limit = this.#plan.selectLimit;
+    const select = await this.#evaluator?.(this.#network(weights), "select", limit);
+    this.#rate.evaluation = (clock() - start) / 1000;
+    const hasAccuracy = this.#step.accuracy !== undefined;
+    const { termSums = {}, history } = position;
+    const terms = Object.entries(termSums).map(([name, sum]) => [name, sum / stepsPerEpoch]);
+    const record = {
+      epoch: position.epoch,
+      step: position.step,
+      rate: this.#rateAt(position.step - 1),
+      loss: position.lossSum / stepsPerEpoch,
+      ...(terms.length > 0 && { terms: Object.fromEntries(terms) }),
+      ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
+      ...(select && { select }),
+    };
+    history.push(record);
+    const best = this.#bestScore();
+    const isBest = best === undefined || (select !== undefined && select.value > best.value);
+    const isBroken = rollsBack?.(record) ?? false;
+    if (rollsBack === undefined ? isBest : !isBroken) {
+      position.bestEpoch = position.epoch;
+      this.#best = weights;
+    }
+    this.#plan.onEpoch?.(record, isBest);
+    Object.assign(position, { epoch: position.epoch + 1, batch: 0, lossSum: 0, correct: 0 });
+    delete position.termSums;
+    const since = position.epoch - 1 - (position.bestEpoch ?? 0);
+    if (patience !== undefined && select !== undefined && since >= patience)
+      position.end = "early-stop";
+    if (isBroken) position.end = "rolled-back";
+  }
+
+  #bestScore(): Score | undefined {
+    const { bestEpoch, history } = this.#position;
+    return history.find(({ epoch }) => epoch === bestEpoch)?.select;
+  }
+
+  /** Where a run may be taken up: writes the checkpoint, and begins new streams of noise. */
+  async #boundary(): Promise<void> {
+    const { checkpoint } = this.#plan;
+    const isOver = this.#position.end !== undefined;
+    if (checkpoint === undefined && (isOver || !this.#step.isNoisy)) return;
+    const state = await this.#opened().readState();
+    await this.#save(state);
+    if (this.#step.isNoisy && !isOver) await this.#open(state);
+  }
+
+  async #save(state: Feeds): Promise<void> {
+    const { checkpoint, clock } = this.#plan;
+    if (checkpoint === undefined) return;
+    this.#position.seconds = this.#elapsed();
+    this.#since = clock();
+    const { path, origin } = checkpoint;
+    await saveCheckpoint(path, {
+      run: this.#name,
+      ...(origin !== undefined && { origin }),
+      position: this.#position,
+      state,
+      best: this.#best,
+    });
+  }
+
+  /** Noise can be taken up only where an uninterrupted run would have begun it anew. */
+  async #abort(): Promise<never> {
+    const { checkpoint } = this.#plan;
+    const isSaved = checkpoint !== undefined && !this.#step.isNoisy;
+    if (isSaved) await this.#save(await this.#opened().readState());
+    throw new EspalierError("ABORTED", `Training stopped after ${this.#position.step} steps.`, {
+      ...(checkpoint && { hint: "Resume goes on from the last checkpoint." }),
+      data: { step: this.#position.step },
+    });
+  }
+
+  #elapsed(): number {
+    return this.#position.seconds + (this.#plan.clock() - this.#since) / 1000;
+  }
+
+  #network(weights: Feeds): TrainedNetwork {
+    const { network, weightsOf } = this.#step;
+    return trainedNetwork(this.#source, network, weightsOf(weights), this.#dataset.preprocessing);
+  }
+
+  async #result(): Promise<TrainResult> {
+    const { history, end, step: steps, warnings, bestEpoch, epoch } = this.#position;
+    const seconds = this.#elapsed();
+    const weights = await this.#opened().readState(this.#step.weightState);
+    const final = this.#network(weights);
+    const score = this.#bestScore();
+    const hasBest = score !== undefined || end === "rolled-back";
+    const best = hasBest ? this.#network(this.#best) : final;
+    return {
+      history,
+      final,
+      steps,
+      warnings,
+      seconds,
+      end: end ?? "completed",
+      best: { ...best, epoch: bestEpoch ?? (hasBest ? 0 : epoch), score },
+    };
+  }
+
+  #report(phase: TrainProgress["phase"]): void {
+    const { onProgress, batchSize, epochs, steps } = this.#plan;
+    if (onProgress === undefined) return;
+    const { epoch, batch, step, lossSum, correct, history } = this.#position;
+    const rate = this.#rate;
+    const perStep = rate.seconds / Math.max(1, rate.steps);
+    onProgress({
+      phase,
+      epoch,
+      epochs,
+      step,
+      steps,
+      learningRate: this.#rateAt(Math.max(0, step - 1)),
+      loss: lossSum / batch,
+      accuracy: this.#step.accuracy === undefined ? undefined : correct / batch,
+      imagesPerSecond: batchSize / perStep,
+      secondsLeft: (steps - step) * perStep + (epochs - epoch) * rate.evaluation,
+      select: history.at(-1)?.select,
+    });
+  }
+}
+
+/** Equal for runs that take the same steps. */
+function nameOf(plan: TrainPlan, step: TrainingStep): string {
+  const { epochs, batchSize, learningRate, seed, samples, steps, optimizer, schedule } = plan;
+  const { clipNorm, augment, statistics, groups, checkpoint, keepsZeros, weightSteps } = plan;
+  const { epochSamples } = plan;
+  const places = [0, 1, Math.floor(steps / 3), Math.floor(steps / 2), steps - 1];
+  const weights = digestOf(step.initial);
+  const everySteps = step.isNoisy ? checkpoint?.everySteps : undefined;
+  return JSON.stringify({
+    epochs,
+    batchSize,
+    learningRate,
+    seed,
+    samples,
+    clipNorm,
+    augment,
+    statistics,
+    groups,
+    optimizer: [optimizer.name, optimizer.decay, ...[0, 9].map((at) => optimizer.scalarsAt(at, 1))],
+    schedule: places.map((at) => schedule(at, steps)),
+    nodes: step.graph.nodes.length,
+    weights,
+    everySteps,
+    epochSamples,
+    keepsZeros: keepsZeros ? true : undefined,
+    weightSteps: weightSteps && [...weightSteps],
+  });
+}
