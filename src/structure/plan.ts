@@ -192,15 +192,27 @@ function isEditable(dtype: string): dtype is PlanEdit["dtype"] {
   return ["float32", "float16", "float64", "bfloat16"].includes(dtype);
 }
 
-/** Bytes that are encoded at once: few enough to be the arguments of one call. */
-const base64Piece = 3 * 8192;
+/** The characters of base64, by what they stand for, and the padding (RFC 4648, section 4). */
+const alphabet = Uint8Array.from(
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+  (char) => char.charCodeAt(0),
+);
+const padding = "=".charCodeAt(0);
 
+/** As `btoa`, which took 5 of the 18 CPU seconds that pruning a VGG-16 took. */
 function toBase64(bytes: Uint8Array): string {
-  // Pieces of a multiple of 3 bytes end without padding, so that their texts can be joined.
-  const pieces: string[] = [];
-  for (let i = 0; i < bytes.length; i += base64Piece)
-    pieces.push(btoa(String.fromCharCode(...bytes.subarray(i, i + base64Piece))));
-  return pieces.join("");
+  const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+  let at = 0;
+  for (let i = 0; i < bytes.length; i += 3) {
+    const [a, b, c] = [bytes[i], bytes[i + 1] ?? 0, bytes[i + 2] ?? 0];
+    text[at++] = alphabet[a >> 2];
+    text[at++] = alphabet[((a & 3) << 4) | (b >> 4)];
+    text[at++] = alphabet[((b & 15) << 2) | (c >> 6)];
+    text[at++] = alphabet[c & 63];
+  }
+  const missing = (3 - (bytes.length % 3)) % 3;
+  text.fill(padding, text.length - missing);
+  return new TextDecoder().decode(text);
 }
 
 function fromBase64(text: string): Uint8Array {

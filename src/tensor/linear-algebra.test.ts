@@ -9,10 +9,12 @@ import {
   product,
   productWithLower,
   productWithTranspose,
+  scalarProduct,
   subMatrix,
   transposed,
 } from "./linear-algebra.ts";
 import { randomOf } from "./random.ts";
+import { type ProductForm, simdProduct } from "./simd-product.ts";
 
 const normals = (length: number, key: string) =>
   Float64Array.from(randomOf(7, key).normals(length));
@@ -26,6 +28,40 @@ function positiveDefinite(n: number): Float64Array {
   for (let i = 0; i < n; i++) out[i * n + i] += 1;
   return out;
 }
+
+describe("products by vector instructions", () => {
+  const forms: readonly ProductForm[] = ["all", "lower", "from-diagonal"];
+  const sizes: readonly (readonly [n: number, m: number, k: number])[] = [
+    [4, 4, 1],
+    [1, 1, 3],
+    [9, 7, 5],
+    [30, 31, 29],
+    [130, 129, 127],
+    // More rows than are laid out at once, in blocks of 260 and of 4.
+    [601, 6, 501],
+    [9, 5, 40_000],
+  ];
+  it.each(sizes.flatMap(([n, m, k]) => forms.map((form) => [n, m, k, form] as const)))(
+    "are those of the loop to the bit: [%d, %d, %d] %s",
+    (n, m, k, form) => {
+      const vectors = simdProduct();
+      if (vectors === undefined) throw new Error("this engine has no vector instructions");
+      const [rows, steps] = form === "all" ? [m, k] : form === "lower" ? [n, k] : [m, m];
+      const a = normals(n * steps, "a");
+      const b = normals(rows * steps, "b");
+      // Numbers of all sizes, so that an order of sums other than the loop's would show.
+      for (const [i, x] of a.entries()) a[i] = x * 10 ** ((i % 31) - 15);
+      if (form === "from-diagonal")
+        for (let i = 0; i < rows; i++) b.fill(0, i * steps, i * steps + i);
+      const [got, want] = [new Float64Array(n * rows), new Float64Array(n * rows)];
+      const shape = { n, m: rows, k: steps, form };
+      vectors(got, a, b, shape);
+      scalarProduct(want, a, b, shape);
+      const isWanted = (i: number) => form !== "lower" || i % rows <= Math.floor(i / rows);
+      expect(got.filter((_, i) => isWanted(i))).toEqual(want.filter((_, i) => isWanted(i)));
+    },
+  );
+});
 
 describe("products", () => {
   it("multiply rows with columns", () => {

@@ -1,7 +1,8 @@
 /** @file Dense matrices in float64, row-major: products, and what Cholesky's factorisation solves. */
 import { assert } from "../errors.ts";
+import { type ProductInto, simdProduct } from "./simd-product.ts";
 
-/** A Bᵀ of A [n, k] and B [m, k]: [n, m]. Both are read along rows, 4 by 2 of them at a time. */
+/** A Bᵀ of A [n, k] and B [m, k]: [n, m]. */
 export function productWithTranspose(
   a: Float64Array,
   b: Float64Array,
@@ -10,16 +11,14 @@ export function productWithTranspose(
   k: number,
 ): Float64Array {
   const out = new Float64Array(n * m);
-  for (let j = 0; j < m; j += 2)
-    for (let i = 0; i < n; i += 4) addTile(out, i, j, n, m, a, b, k, 0);
+  multiplyInto(out, a, b, { n, m, k, form: "all" });
   return out;
 }
 
 /** A Aᵀ of A [n, k]: [n, n]. Half the work of the general product, since the result is symmetric. */
 export function gramMatrix(a: Float64Array, n: number, k: number): Float64Array {
   const out = new Float64Array(n * n);
-  for (let j = 0; j < n; j += 2)
-    for (let i = j - (j % 4); i < n; i += 4) addTile(out, i, j, n, n, a, a, k, 0);
+  multiplyInto(out, a, a, { n, m: n, k, form: "lower" });
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) out[j * n + i] = out[i * n + j];
   return out;
 }
@@ -32,17 +31,35 @@ export function productWithLower(
   k: number,
 ): Float64Array {
   const out = new Float64Array(n * k);
-  const columns = transposed(l, k, k);
-  for (let j = 0; j < k; j += 2)
-    for (let i = 0; i < n; i += 4) addTile(out, i, j, n, k, a, columns, k, j);
+  multiplyInto(out, a, transposed(l, k, k), { n, m: k, k, form: "from-diagonal" });
   return out;
 }
 
-/**
- * Up to 4 by 2 dot products at once, from element `first` of each row on: each element read serves several,
- * and sums stay in registers.
- */
-function addTile(
+/** Products of fewer multiplications are over before vectors are laid out. */
+const leastForVectors = 2 ** 13;
+
+/** Made when it is first needed; what a product leaves in it is never read. */
+const vectors: { product?: ProductInto } = {};
+
+/** The product by vector instructions where there are some and they pay; the numbers are the same. */
+const multiplyInto: ProductInto = (out, a, b, sizes) => {
+  if (sizes.n * sizes.m * sizes.k < leastForVectors) return scalarProduct(out, a, b, sizes);
+  vectors.product ??= simdProduct() ?? scalarProduct;
+  vectors.product(out, a, b, sizes);
+};
+
+/** The product without vector instructions, 4 by 2 sums at a time: each element read serves several. */
+export const scalarProduct: ProductInto = (out, a, b, { n, m, k, form }) => {
+  for (let j = 0; j < m; j += 2) {
+    const first = form === "from-diagonal" ? j : 0;
+    for (let i = form === "lower" ? j - (j % 4) : 0; i < n; i += 4)
+      if (i + 4 > n || j + 2 > m) addEdge(out, i, j, n, m, a, b, k, first);
+      else addTile(out, i, j, m, a, b, k, first);
+  }
+};
+
+/** The sums at the edge that fill no tile, each in the order of the rows as well. */
+function addEdge(
   out: Float64Array,
   i: number,
   j: number,
@@ -53,12 +70,25 @@ function addTile(
   k: number,
   first: number,
 ): void {
-  if (i + 4 > n || j + 2 > m) {
-    for (let row = i; row < Math.min(i + 4, n); row++)
-      for (let column = j; column < Math.min(j + 2, m); column++)
-        out[row * m + column] = dot(a, row * k + first, b, column * k + first, k - first);
-    return;
-  }
+  for (let row = i; row < Math.min(i + 4, n); row++)
+    for (let column = j; column < Math.min(j + 2, m); column++) {
+      let sum = 0;
+      for (let p = first; p < k; p++) sum += a[row * k + p] * b[column * k + p];
+      out[row * m + column] = sum;
+    }
+}
+
+/** 4 by 2 sums at once, from element `first` of each row on. */
+function addTile(
+  out: Float64Array,
+  i: number,
+  j: number,
+  m: number,
+  a: Float64Array,
+  b: Float64Array,
+  k: number,
+  first: number,
+): void {
   const [a0, a1, a2, a3] = [i * k, (i + 1) * k, (i + 2) * k, (i + 3) * k];
   const [b0, b1] = [j * k, (j + 1) * k];
   let [s00, s01, s10, s11, s20, s21, s30, s31] = [0, 0, 0, 0, 0, 0, 0, 0];
@@ -167,7 +197,18 @@ export function choleskySolve(
 
 /** The inverse of a symmetric positive definite matrix [n, n]. */
 export function inverse(a: Float64Array, n: number): Float64Array {
-  return choleskySolve(cholesky(a, n), identity(n), n, n);
+  return inverseFromFactor(cholesky(a, n), n);
+}
+
+/** The inverse of L Lᵀ, for L from `cholesky` [n, n]: M Mᵀ of the transpose M of L's inverse. */
+export function inverseFromFactor(l: Float64Array, n: number): Float64Array {
+  const below = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    below[i * n + i] = 1;
+    for (let k = 0; k < i; k++) addRow(below, i * n, -l[i * n + k], below, k * n, k + 1);
+    scaleRow(below, i * n, 1 / l[i * n + i], i + 1);
+  }
+  return gramMatrix(transposed(below, n, n), n, n);
 }
 
 function dot(a: Float64Array, from: number, b: Float64Array, at: number, count: number): number {

@@ -108,7 +108,8 @@ export function resultVariance(
   const variance = new Float64Array(outputs);
   for (const tap of normalizedWeights(reader, deviation, values)) {
     const spread = factor && group === 1 ? productWithLower(tap, factor, outputs, inputs) : tap;
-    for (let i = 0; i < spread.length; i++) variance[Math.floor(i / inputs)] += square(spread[i]);
+    for (let o = 0, i = 0; o < outputs; o++)
+      for (const end = i + inputs; i < end; i++) variance[o] += square(spread[i]);
   }
   return variance;
 }
@@ -137,14 +138,13 @@ export function normalizedWeights(
 ): readonly Float64Array[] {
   const { outputs, inputs, taps, group } = weight;
   const perGroup = outputs / group;
-  return Array.from({ length: taps }, (_, k) => {
-    const matrix = new Float64Array(outputs * inputs);
-    for (let o = 0; o < outputs; o++) {
+  const roots = shares.map(Math.sqrt);
+  const matrices = Array.from({ length: taps }, () => new Float64Array(outputs * inputs));
+  for (const [k, matrix] of matrices.entries())
+    for (let o = 0, at = 0; o < outputs; o++) {
       const first = Math.floor(o / perGroup) * inputs;
-      for (let i = 0; i < inputs; i++)
-        matrix[o * inputs + i] =
-          values[(o * inputs + i) * taps + k] * deviation[first + i] * Math.sqrt(shares[k]);
+      for (let i = 0; i < inputs; i++, at++)
+        matrix[at] = values[at * taps + k] * deviation[first + i] * roots[k];
     }
-    return matrix;
-  });
+  return matrices;
 }

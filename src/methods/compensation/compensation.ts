@@ -110,10 +110,11 @@ function editReader(
   const { node, role, weight, batchNorm } = reader;
   const edits: Edit[] = [];
   const stored = graph.constants.get(node.inputs[role.weightInput]);
-  const isChanged = weights.some((w, i) => w !== weight.values[i] && !isGone[channelAt(reader, i)]);
+  const goes = slicesThatGo(weight, isGone);
+  const isChanged = weights.some((w, i) => w !== weight.values[i] && goes[i] === 0);
   if (stored && isChanged) {
     // The slices that go are left as they are: verification reads them as they were.
-    const whole = weights.map((w, i) => (isGone[channelAt(reader, i)] ? weight.values[i] : w));
+    const whole = weights.map((w, i) => (goes[i] === 1 ? weight.values[i] : w));
     const tensor = storedWeight(role, stored, whole);
     edits.push({ node: node.name, input: role.weightInput, tensor });
   }
@@ -159,9 +160,15 @@ export function lowerMean(
   return tensor && { node: node.name, input: role.meanInput, tensor };
 }
 
-function channelAt({ weight }: Reader, i: number): number {
-  const pair = Math.floor(i / weight.taps);
-  return channelOf(weight, Math.floor(pair / weight.inputs), pair % weight.inputs);
+/** 1 for each weight [O, I, K] of a channel that goes, else 0. */
+function slicesThatGo(weight: Reader["weight"], isGone: readonly boolean[]): Uint8Array {
+  const { outputs, inputs, taps } = weight;
+  const goes = new Uint8Array(outputs * inputs * taps);
+  for (let o = 0; o < outputs; o++)
+    for (let i = 0; i < inputs; i++)
+      if (isGone[channelOf(weight, o, i)])
+        goes.fill(1, (o * inputs + i) * taps, (o * inputs + i + 1) * taps);
+  return goes;
 }
 
 /** By how much the mean of each result falls: Σ share_k (w - w') E x. [O] */

@@ -15,7 +15,7 @@
 
 import { channelOf } from "../../ops/passes/roles.ts";
 import { square } from "../../tensor/elementary.ts";
-import { choleskySolve, gramMatrix, identity } from "../../tensor/linear-algebra.ts";
+import { gramMatrix, inverseFromFactor } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
 import type { OutputShares } from "./output-shares.ts";
 import type { OtherRead } from "./readers.ts";
@@ -167,7 +167,7 @@ function ledgerOf(
   }
   let total = 0;
   for (let i = 0; i < gram.length; i++) total += gram[i] * (correlations?.[i] ?? 1);
-  const precision = factor && choleskySolve(factor, identity(width), width, width);
+  const precision = factor && inverseFromFactor(factor, width);
   return {
     width,
     channels: Int32Array.from({ length: width }, (_, c) => c),
