@@ -1,4 +1,4 @@
-/** @file `espalier prune` says when hardly anything is left of what the original answers, and which method it took. */
+/** @file `espalier prune` says when little is left of what the original answers, and which method it took. */
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -23,7 +23,7 @@ it("warns of a network that is down to its floor, with figures in --json, and en
   expect(result).toMatchObject({
     method: "magnitude",
     verification: { passed: true },
-    damage: { isDestroyed: true, inputs: "random", samples: 8 },
+    damage: { isDestroyed: true, inputs: "random", samples: 32 },
   });
   expect(result.damage.atFloor.map(({ id }: { id: string }) => id)).toEqual(["conv1", "conv2"]);
   expect(result.damage.outputs[0]).toMatchObject({
@@ -31,7 +31,8 @@ it("warns of a network that is down to its floor, with figures in --json, and en
     variation: expect.any(Number),
     isDestroyed: true,
   });
-  expect(err).toMatch(/hardly anything is left of what the network answered: on 8 random inputs/);
+  expect(err).toMatch(/little is left of what the network answered: on 32 random inputs/);
+  expect(err).toMatch(/No images were given.*real ones tell more/);
   expect(err).toMatch(/Choose a milder target/);
 });
 
@@ -39,5 +40,5 @@ it("does not warn of one that has lost little, and says which method it took and
   const { exitCode, out, err } = await pruned(true, "0.95");
   expect(exitCode).toBe(0);
   expect(out).toMatch(/method bn: batch normalization tells of 100 %/);
-  expect(err).not.toMatch(/hardly anything/);
+  expect(err).not.toMatch(/little is left/);
 });

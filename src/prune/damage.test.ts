@@ -16,14 +16,16 @@ const width = 16;
 const alive = 8;
 
 interface Net {
+  /** What comes before the first convolution. */
+  readonly stem?: (b: GraphBuilder, x: string) => string;
   /** What comes behind the last convolution [1, 6, 12, 12]. */
   readonly head: (b: GraphBuilder, x: string) => void;
 }
 
 /** x [1, 3, 12, 12] → conv1 (16 filters, half of them unread) → ReLU → conv2 (16) → ReLU → conv3 (6) → head. */
-function network({ head }: Net): Model {
+function network({ head, stem = (_, x) => x }: Net): Model {
   const b = new GraphBuilder("net");
-  let x = b.input("x", "float32", [1, 3, 12, 12]);
+  let x = stem(b, b.input("x", "float32", [1, 3, 12, 12]));
   const widths = [3, width, width, 6];
   for (let i = 1; i < widths.length; i++) {
     const [inputs, filters] = [widths[i - 1], widths[i]];
@@ -133,4 +135,36 @@ it("answers that are infinite or no numbers are destroyed", async () => {
   const choice = { method: "own", removed: pruned.removed, edits, isReached: true, notes: [] };
   const damage = await damageOfPruned(model, finishPruning(model, structure, choice));
   expect(damage.isDestroyed).toBe(true);
+});
+
+it("a classifier whose mean answer has moved far is destroyed, though it follows the original perfectly", async () => {
+  const model = network(heads[1]);
+  const moved = new Float32Array(6).fill(0.1);
+  moved[0] = 50;
+  const edits = [{ node: "conv3", input: 2, tensor: tensorOf("float32", [6], moved) }];
+  const { removed } = without(model, {});
+  const choice = { method: "own", removed, edits, isReached: true, notes: [] };
+  const { isDestroyed, outputs } = await damageOfPruned(
+    model,
+    finishPruning(model, structureOf(model.graph), choice),
+  );
+  expect(isDestroyed).toBe(true);
+  expect(outputs[0].offset).toBeGreaterThan(2);
+});
+
+/** (x - mean) / std, clipped to ±2, as inside a network that takes pixels as they are. */
+const normalising = (mean: number, std: number) => (b: GraphBuilder, x: string) => {
+  const scalar = (value: number) => b.constant(undefined, tensorOf("float32", [], [value]));
+  const [centred] = b.node("Sub", [x, scalar(mean)]);
+  const [scaled] = b.node("Div", [centred, scalar(std)]);
+  return b.node("Clip", [scaled, scalar(-2), scalar(2)])[0];
+};
+
+it.each([
+  { range: "normalised", mean: 0, std: 1 },
+  { range: "bytes", mean: 115, std: 57 },
+])("random pixels are $range where the network expects those", async ({ range, mean, std }) => {
+  const model = network({ ...heads[0], stem: normalising(mean, std) });
+  const damage = await damageOfPruned(model, without(model, { conv1: [0, 1, 2] }));
+  expect(damage).toMatchObject({ inputs: "random", range, samples: 32 });
 });

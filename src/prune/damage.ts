@@ -2,11 +2,11 @@
 import {
   type DamageOptions,
   damageOn,
-  imageLikeFeeds,
+  dependenceOn,
   type OutputDamage,
-  type PixelRange,
 } from "../measure/equality/damage.ts";
 import { kindOf } from "../measure/evaluation/declared-kind.ts";
+import { imageLikeFeeds, type PixelRange } from "../measure/inputs/image-like-feeds.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import type { Feeds } from "../runtime/values.ts";
@@ -14,11 +14,13 @@ import type { Pruned } from "./prune.ts";
 
 /** How a pruned network answers, next to its original. */
 export interface Damage {
-  /** Whether any output has all but lost what the original's said. */
+  /** Whether any output has lost most of what the original's said. */
   readonly isDestroyed: boolean;
   /** Where the inputs are from, and how many there were. */
   readonly inputs: "random" | "given";
   readonly samples: number;
+  /** Of random inputs, what their pixels are. */
+  readonly range?: PixelRange;
   /** Outputs that depend on the input in the original. */
   readonly outputs: readonly OutputDamage[];
   /** Groups of which one unit is left, or as few as the rules allow. */
@@ -39,13 +41,17 @@ export interface DamageOfPrunedOptions extends Pick<DamageOptions, "threads" | "
   readonly seed?: number | undefined;
 }
 
-/** Random inputs of each range of pixels. */
-const randomInputs = 8;
-const ranges: readonly PixelRange[] = ["normalised", "bytes"];
+/** Random inputs, and fewer where running a network takes long: so many multiply-accumulates for all. */
+const randomInputs = { least: 8, most: 32, macs: 16e9 } as const;
+/** Inputs of each range that tell which one it is. */
+const fewestTries = 4;
+/** How many times as much answers must depend on inputs from 0 to 255. Of networks that take such ones it is over 10. */
+const convincing = 2;
 
 /**
- * Compares a pruned network with the original that it was made from, compensation and all. Nobody knows what inputs
- * a network expects, so random ones are normalised in one series and bytes in another; the better answers count.
+ * Compares a pruned network with the original that it was made from, compensation and all. Without images it looks at
+ * random ones that resemble photographs. Nobody knows in what range a network expects pixels: they are around 0, but
+ * from 0 to 255 where far more of what the original answers depends on the input then.
  * Errors: `RUNTIME_FAILED`, `MODEL_UNSUPPORTED`, `ABORTED`.
  *
  * @example
@@ -54,42 +60,34 @@ const ranges: readonly PixelRange[] = ["normalised", "bytes"];
  */
 export async function damageOfPruned(
   original: Model,
-  { structure, bytes, groups }: Pick<Pruned, "structure" | "bytes" | "groups">,
+  { structure, bytes, groups, before }: Pick<Pruned, "structure" | "bytes" | "groups" | "before">,
   { feeds = [], minWidth = 1, seed = 0, ...options }: DamageOfPrunedOptions = {},
 ): Promise<Damage> {
   const source = writeModel(original);
-  const atFloor = groups.filter(({ before, after }) => after < before && after <= minWidth);
-  const isGiven = feeds.length > 1;
-  const { dims } = structure.analysis;
   const { graph } = original;
   const probabilities = new Set(
     graph.outputs.filter((output) => kindOf(graph, output) === "probabilities"),
   );
-  const inputs = isGiven ? "given" : "random";
-  const how: DamageOptions = { ...options, probabilities, inputs };
-  const tried: (readonly OutputDamage[])[] = [];
-  if (isGiven) tried.push(await damageOn(source, bytes, feeds, how));
-  else
-    for (const range of ranges) {
-      const random = imageLikeFeeds(graph, dims, { count: randomInputs, range, seed });
-      tried.push(await damageOn(source, bytes, random, how));
-    }
-  const outputs = tried.reduce((a, b) => (isBetter(b, a) ? b : a));
-  return {
+  const how: DamageOptions = { ...options, probabilities };
+  const atFloor = groups.filter(({ before, after }) => after < before && after <= minWidth);
+  const conclude = (outputs: readonly OutputDamage[]) => ({
     isDestroyed: outputs.some((output) => output.isDestroyed),
-    inputs,
-    samples: isGiven ? feeds.length : randomInputs,
     outputs,
     atFloor,
-  };
-}
-
-/** Whether some answers are better than others: fewer outputs are destroyed, or they correlate more. */
-function isBetter(some: readonly OutputDamage[], others: readonly OutputDamage[]): boolean {
-  const lost = (outputs: readonly OutputDamage[]) =>
-    outputs.filter(({ isDestroyed }) => isDestroyed).length;
-  const told = (outputs: readonly OutputDamage[]) =>
-    outputs.reduce((sum, { correlation }) => sum + correlation / outputs.length, 0);
-  if (some.length !== others.length) return some.length > others.length;
-  return lost(some) === lost(others) ? told(some) > told(others) : lost(some) < lost(others);
+  });
+  if (feeds.length > 1) {
+    const outputs = await damageOn(source, bytes, feeds, { ...how, inputs: "given" });
+    return { inputs: "given", samples: feeds.length, ...conclude(outputs) };
+  }
+  const { least, most, macs } = randomInputs;
+  const samples = Math.max(least, Math.min(most, Math.floor(macs / before.macs)));
+  const { dims } = structure.analysis;
+  const random = (range: PixelRange, count: number) =>
+    imageLikeFeeds(graph, dims, { count, range, seed });
+  const tries = Math.max(fewestTries, Math.floor(samples / 4));
+  const told = (range: PixelRange) => dependenceOn(source, random(range, tries), how);
+  const range =
+    (await told("bytes")) >= convincing * (await told("normalised")) ? "bytes" : "normalised";
+  const outputs = await damageOn(source, bytes, random(range, samples), how);
+  return { inputs: "random", samples, range, ...conclude(outputs) };
 }

@@ -73,10 +73,10 @@ channels that matter least by the method's score go first, or single weights
 with --option level=weights: of channels those go then that zeros have left
 superfluous. The result is run against the original with zeros in place of what
 was removed, and written only if both compute the same. Then both answer the same
-few inputs (of --verify-data or --refit, else random ones), and a warning says
-when hardly anything is left of what the original answers. The plan (what stayed,
-and which parameters compensate) lies beside OUT as OUT.plan.json: edit it and
-apply it again with --plan.
+few inputs (of --verify-data or --refit, else random ones that resemble
+photographs), and a warning says when little is left of what the original answers.
+The plan (what stayed, and which parameters compensate) lies beside OUT as
+OUT.plan.json: edit it and apply it again with --plan.
 
 Examples:
   espalier prune net.onnx -o small.onnx --macs 0.6

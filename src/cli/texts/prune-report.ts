@@ -76,7 +76,7 @@ export function describePruned(
   return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is as it was", "more groups are as they were")}\n` : ""}`;
 }
 
-/** That hardly anything is left of what a network answered, with figures and advice. */
+/** That little is left of what a network answered, with figures and advice. */
 export function describeDamage({ outputs, inputs, samples, atFloor }: Damage): string {
   const lost = outputs
     .filter(({ isDestroyed }) => isDestroyed)
@@ -90,9 +90,12 @@ export function describeDamage({ outputs, inputs, samples, atFloor }: Damage): s
   const rest = lost.length > 3 ? `; and ${lost.length - 3} more outputs` : "";
   const groups = atFloor.slice(0, 3).map(({ id, before, after }) => `${id} ${after} of ${before}`);
   const floors = groups.length > 0 ? ` Hardly any units are left of: ${groups.join(", ")}.` : "";
-  const kind = inputs === "given" ? "images" : "random inputs";
+  const isGiven = inputs === "given";
+  const doubt = isGiven
+    ? ""
+    : " No images were given, and random ones that resemble photographs stood in for them: real ones tell more (--verify-data DIR, --refit DIR).";
   return (
-    `hardly anything is left of what the network answered: on ${samples} ${kind}, ${shown}${rest}.${floors} ` +
+    `little is left of what the network answered: on ${samples} ${isGiven ? "images" : "random inputs"}, ${shown}${rest}.${floors}${doubt} ` +
     "Choose a milder target, let it be refitted on images (--refit DIR), or use `espalier compress`, which tunes."
   );
 }
