@@ -5,6 +5,7 @@ import { errorCodes } from "../src/errors.ts";
 import { allMethods } from "../src/methods/learned-registry.ts";
 import { operators } from "../src/ops/index.ts";
 import { noMacs, type Operator } from "../src/ops/operator/operator.ts";
+import { exampleOf, refitting, whichMethodWhen } from "./methods-guide.ts";
 
 const notice =
   "<!-- Written by `npm run docs` from the code; a test fails when it is stale. Do not edit. -->";
@@ -67,28 +68,20 @@ function methodsPage(): string {
       `\`${option.default}\``,
       option.description,
     ]);
-    const text = `${lines[0]}\n\n${lines[1]}\n\n${lines.slice(2).join("\n")}\n`;
+    const facts = lines.slice(2).join("\n");
+    const text = `${lines[0]}\n\n${lines[1]}\n\n${facts}\n\n${exampleOf(name)}`;
     return rows.length > 0
       ? `${text}\n${table(["option", "values", "default", "meaning"], rows)}`
       : text;
   });
   return page(
     "Methods",
-    `How channels are ranked: \`--method NAME\`, and \`--option NAME=VALUE\` for the options below.
-\`espalier methods\` prints the same. Methods that need images train before they rank; they serve
-\`compress\`, the others \`prune\` too.`,
-    `${sections.join("\n")}\n${refitSection}`,
+    `A method ranks the channels: \`--method NAME\` chooses it, and \`--option NAME=VALUE\` sets its options.
+Methods that need images train before they rank, and serve \`compress\`; the others serve \`prune\` too.
+\`espalier methods\` prints all methods with their options.`,
+    `${whichMethodWhen}\n${sections.join("\n")}\n${refitting}`,
   );
 }
-
-const refitSection = `## Refitting
-
-With any method, \`--refit DIR\` goes on from the pruned network: every layer that lost inputs gets the
-weights that come nearest to what the original computed there, by ridge regression in closed form, layer
-by layer, on \`--refit-images\` images (256 unless told otherwise) that need no labels. It pulls towards
-the weights that the method left, so that few images do no harm. Grouped and transposed convolutions,
-and layers that share their weights, keep theirs.
-`;
 
 function errorsPage(): string {
   return page(

@@ -1,13 +1,17 @@
 /** @file The written word, held against the code. */
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { generatedDocs } from "../scripts/docs.ts";
 import { main } from "../src/cli/program.ts";
 import { plainIo } from "./cli-io.ts";
 
 const root = resolve(import.meta.dirname, "..");
-const written = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const pages = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+  .filter((path) => path.endsWith(".md"))
+  .map((path) => join("docs", path))
+  .sort();
+const written = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", ...pages];
 
 describe("generated pages", () => {
   it.each([...generatedDocs()])("%s is up to date (else: npm run docs)", (path, text) => {
@@ -15,13 +19,64 @@ describe("generated pages", () => {
   });
 });
 
+/** The names by which links reach the headings of a page, as GitHub makes them. */
+function anchorsOf(path: string): ReadonlySet<string> {
+  const text = withoutCode(readFileSync(path, "utf8"));
+  const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
+function withoutCode(text: string): string {
+  return text.replaceAll(/^```.*?^```$/gms, "");
+}
+
+/** Every command line on a page, in blocks and within sentences, with its continuations joined. */
+function commandLines(text: string): string[] {
+  const blocks = [...text.matchAll(/^```sh\n(.*?)^```$/gms)].flatMap(([, block]) =>
+    block.replaceAll(/\\\n\s*/g, "").split("\n"),
+  );
+  const inline = [...withoutCode(text).matchAll(/`([^`\n]+)`/g)].map(([, code]) => code);
+  return [...blocks, ...inline];
+}
+
+const helps = new Map<string, Promise<string>>();
+
+function helpOf(command: string): Promise<string> {
+  let help = helps.get(command);
+  if (help === undefined) {
+    help = readHelp(command);
+    helps.set(command, help);
+  }
+  return help;
+}
+
+async function readHelp(command: string): Promise<string> {
+  let help = "";
+  const out = (part: string) => {
+    help += part;
+  };
+  await main([command, "--help"], { ...plainIo, out });
+  return help;
+}
+
 describe.each(written)("%s", (file) => {
   const text = readFileSync(join(root, file), "utf8");
 
-  it("links to files that exist", () => {
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => path);
-    const missing = links.filter((path) => !existsSync(resolve(root, dirname(file), path)));
-    expect(missing).toEqual([]);
+  it("links to files and headings that exist", () => {
+    const links = [...withoutCode(text).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)];
+    const missing = links.filter(([, path, anchor]) => {
+      const target = path === "" ? join(root, file) : resolve(root, dirname(file), path);
+      if (!existsSync(target)) return true;
+      return anchor !== undefined && !anchorsOf(target).has(anchor);
+    });
+    expect(missing.map(([link]) => link)).toEqual([]);
   });
 
   it("names source files that exist", () => {
@@ -31,22 +86,31 @@ describe.each(written)("%s", (file) => {
 
   it("names npm scripts that exist", () => {
     const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-    const named = [...text.matchAll(/npm run (?:-s )?([\w:]+)/g)].map(([, name]) => name);
+    const named = [...text.matchAll(/npm run (?:-s )?([\w:-]+)/g)].map(([, name]) => name);
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
   });
 
   it("shows flags that exist", async () => {
-    const lines = [...text.matchAll(/(?:espalier --|npx espalier|^espalier) (\w+) (.*)$/gm)];
-    for (const [line, command, rest] of lines) {
-      let help = "";
-      await main([command, "--help"], {
-        ...plainIo,
-        out: (part) => {
-          help += part;
-        },
-      });
+    for (const line of commandLines(text)) {
+      const call = /^(?:npx |npm run -s espalier -- )?espalier (\w+) (.*)$/.exec(line);
+      if (call === null) continue;
+      const [, command, rest] = call;
+      const help = await helpOf(command);
       for (const [flag] of rest.matchAll(/(?<=\s|^)--?[a-z][a-z-]*/g))
         expect(help, `${flag} in: ${line}`).toMatch(new RegExp(`${flag}[ ,]`));
     }
   });
+});
+
+it("every page of docs is reached from docs/README.md", () => {
+  const reached = new Set<string>();
+  const reach = (page: string) => {
+    if (reached.has(page) || !existsSync(join(root, page))) return;
+    reached.add(page);
+    const text = withoutCode(readFileSync(join(root, page), "utf8"));
+    for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+\.md)(?:#[^)]*)?\)/g))
+      reach(relative(root, resolve(root, dirname(page), path)));
+  };
+  reach("docs/README.md");
+  expect(pages.filter((page) => !reached.has(page))).toEqual([]);
 });

@@ -35,7 +35,11 @@ const places: readonly Place[] = [
   { file: "src/models/registry.ts", entry: "core" },
   { file: "src/cli/config.ts", entry: "index" },
   { file: "src/prune/verify.ts", entry: "index" },
-  { file: "README.md", entry: "index", given: "declare const file: Blob;" },
+  ...["README.md", "docs/library.md", "docs/browser.md", "docs/pack.md"].map((file) => ({
+    file,
+    entry: "index" as const,
+    given: "declare const file: Blob;",
+  })),
 ];
 
 /** The code of every example of a file. */
@@ -62,7 +66,8 @@ it("compile", async () => {
           : `import { ${used.join(", ")} } from ${pathOf(entry)};`;
         const own = code
           .replace('"espalier"', pathOf("index"))
-          .replace('"espalier/core"', pathOf("core"));
+          .replace('"espalier/core"', pathOf("core"))
+          .replace('"espalier/unpack"', pathOf("unpack"));
         const name = `example-${files.length}.mts`;
         await writeFile(join(folder, name), `${imports}\n${given}\n${own}\nexport {};\n`);
         files.push(name);
