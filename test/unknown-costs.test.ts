@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { outcomeOf } from "../src/compress/record/report-figures.ts";
+import { outcomeOf } from "../src/compress/record/outcome-record.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import { readModel } from "../src/onnx/reading/read.ts";

@@ -12,7 +12,7 @@ import { costOf } from "../../structure/cost.ts";
 import { weightTotal } from "../../structure/layer-weights.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { Evaluator } from "../../train/loop/options.ts";
-import { kindOf } from "../record/report-figures.ts";
+import { kindOf } from "../record/sample-figures.ts";
 import { type CompressContext, judgedBy, type Original, tuningOf } from "./context.ts";
 import { type CustomMetric, type CustomParts, measureBy } from "./custom.ts";
 

@@ -18,7 +18,7 @@ import {
 import { readConfig, runPaths } from "../../runs/folder/run-folder.ts";
 import { structureOf } from "../../structure/units.ts";
 import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
-import { roundsTaken } from "../record/report-figures.ts";
+import { roundsTaken } from "../record/round-figures.ts";
 import { lastMemory } from "../result/posterior-of-run.ts";
 import { finishedReport } from "../resume-run.ts";
 

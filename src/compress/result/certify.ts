@@ -10,7 +10,7 @@ import { writeModel } from "../../onnx/writing/write.ts";
 import { logEvent, roundPaths } from "../../runs/folder/run-folder.ts";
 import type { CompressContext } from "../context/context.ts";
 import { acceptedOf, type CompressReport, type RoundRecord } from "../record/compress-report.ts";
-import type { Choice } from "../record/report-figures.ts";
+import type { ChosenRound } from "../record/outcome-record.ts";
 
 /** A round that was accepted on `select`. */
 interface RoundState extends State {
@@ -45,7 +45,7 @@ export interface ChoiceOptions {
 export async function chooseRound(
   rounds: readonly RoundRecord[],
   { maxDrop, metric, confidence, samples, look }: ChoiceOptions,
-): Promise<Choice> {
+): Promise<ChosenRound> {
   const states = rounds.flatMap((record): RoundState[] => {
     const accepted = acceptedOf(record);
     if (accepted === undefined) return [];

@@ -22,7 +22,8 @@ import { train } from "../../train/loop/train.ts";
 import { type CompressContext, densityLeft, remainingOf, reread } from "../context/context.ts";
 import { secondsLeft } from "../context/time-budget.ts";
 import type { AttemptRecord } from "../record/compress-report.ts";
-import { epochEntriesOf, measuredOf } from "../record/report-figures.ts";
+import { epochEntriesOf } from "../record/round-figures.ts";
+import { measuredOf } from "../record/sample-figures.ts";
 import { type Candidate, removeFirst } from "./candidate.ts";
 import { unlessDiverged } from "./divergence.ts";
 

@@ -27,7 +27,7 @@ import {
   searchEntry,
 } from "../record/compress-report.ts";
 import { posteriorRecordOf } from "../record/posterior-record.ts";
-import { epochEntriesOf } from "../record/report-figures.ts";
+import { epochEntriesOf } from "../record/round-figures.ts";
 import { describeAttempt, tryOut } from "./attempt.ts";
 import {
   type Candidate,

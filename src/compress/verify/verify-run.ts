@@ -23,12 +23,12 @@ import { planOf, removalOf } from "../../structure/plan.ts";
 import { countRemoved } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { CompressReport, RoundRecord } from "../record/compress-report.ts";
-import { roundsTaken } from "../record/report-figures.ts";
+import { roundsTaken } from "../record/round-figures.ts";
 import { posteriorOfRun } from "../result/posterior-of-run.ts";
 import { finishedReport } from "../resume-run.ts";
 import { takesWeights } from "../rounds/candidate.ts";
 import { composeRemovals, composeZeros, mismatchAfter, mismatchOf } from "../rounds/compose.ts";
-import { type Check, type Found, figureChecks, findings } from "./verify-run-figures.ts";
+import { type Check, type Found, figureChecks, findings, recompute } from "./verify-run-figures.ts";
 import { modelsAt, planZeros, roundZeros } from "./verify-run-zeros.ts";
 
 /** One thing that was verified. */
@@ -72,7 +72,7 @@ export async function verifyRun(
     ...fileChecks(run, report),
     ...roundChecks(run, config, report, how),
     ...resultChecks(run, config, report),
-    ...figureChecks(run, config, report),
+    ...figureChecks(config, report, () => recompute(run, config, report)),
   ];
   const checks: RunCheck[] = [];
   for (const check of all) {

@@ -1,7 +1,7 @@
 /** @file What a report says of how far a run came, in every combination of target and tolerance. */
 import { expect, it } from "vitest";
 import { compressSettingsOf } from "../../runs/settings/compress-settings.ts";
-import { outcomeOf } from "./report-figures.ts";
+import { outcomeOf } from "./outcome-record.ts";
 
 const shares = { macs: 0.4, params: 0.3, bytes: 0.3, density: 1, latency: 0.7 };
 const claim = "What the guard says.";

@@ -1,0 +1,142 @@
+/**
+ * @file The report of a compression, as it follows from the evidence. `finish` gathers the evidence at the end
+ * of a run and writes the report; `verify RUN` gathers it from the files of the run and compares.
+ */
+import { z } from "zod";
+import type { Outcomes } from "../../measure/outcomes/outcomes.ts";
+import type { Model } from "../../onnx/model.ts";
+import { selectedInputs } from "../../prune/prune.ts";
+import type { CompressConfig } from "../../runs/folder/run-folder.ts";
+import { type Cost, costOf } from "../../structure/cost.ts";
+import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
+import type { Removed } from "../../structure/removal.ts";
+import { type Structure, structureOf } from "../../structure/units.ts";
+import type { CompressReport, Measured, RoundRecord } from "./compress-report.ts";
+import { costFigures, groupsOf, layersOf, sparsityOf } from "./network-figures.ts";
+import { askedOf, type ChosenRound, outcomeOf, sharesLeft } from "./outcome-record.ts";
+import { packingRecordOf } from "./packing-record.ts";
+import {
+  notesOf,
+  roundsTaken,
+  selectFigures,
+  verificationOf,
+  warningsOf,
+} from "./round-figures.ts";
+import { calibrationOf, classesOf, dropFigures, testFigures } from "./sample-figures.ts";
+import { uncertaintyRecordOf } from "./uncertainty-record.ts";
+
+/** The latencies of a run, as they are put on record. */
+export const latencyRecord = z.object({
+  original: z.number(),
+  result: z.number(),
+  ratio: z.number(),
+  ci95: z.tuple([z.number(), z.number()]),
+  threads: z.number(),
+  provider: z.string(),
+});
+
+/** What both networks did on `test`, and what draws from a posterior did; `undefined` without `test`. */
+export interface TestEvidence {
+  readonly before: Outcomes | undefined;
+  readonly after: Outcomes | undefined;
+  readonly posterior: { readonly draws: number; readonly outcomes: Outcomes } | undefined;
+}
+
+/** All that a report follows from. */
+export interface Evidence {
+  readonly config: Pick<CompressConfig, "network" | "hasLabels" | "data" | "settings">;
+  readonly classNames: readonly string[] | undefined;
+  readonly samples: CompressReport["samples"];
+  /** What the metric is called, and what the network is for. */
+  readonly kind: Pick<CompressReport, "metric" | "task">;
+  readonly original: Model;
+  readonly structure: Structure;
+  readonly result: Model;
+  /** The units of the original that the result is without. */
+  readonly removed: Removed;
+  /** The original on `select`. */
+  readonly select: Measured;
+  readonly test: TestEvidence;
+  readonly latencies: z.output<typeof latencyRecord>;
+  readonly rounds: readonly RoundRecord[];
+  readonly choice: ChosenRound;
+  readonly isTimeSpent: boolean;
+  /** Warnings of the original and its data; those of rounds stand with the rounds. */
+  readonly warnings: readonly string[];
+  readonly sensitivity: CompressReport["sensitivity"];
+  /** Digests of the files of both networks. */
+  readonly digests: Pick<CompressReport["digests"], "original" | "model">;
+}
+
+/** What `report.json` says. It depends on nothing but the evidence. */
+export function reportOf(evidence: Evidence): CompressReport {
+  const { config, kind, original, structure, result, removed, test, rounds, choice } = evidence;
+  const { settings, hasLabels } = config;
+  const { original: originalMs, result: resultMs, ...latency } = evidence.latencies;
+  const taken = roundsTaken(rounds, choice.round);
+  const costs = {
+    before: costOf(original.graph, structure.analysis.dims),
+    after: costOf(result.graph, structureOf(result.graph).analysis.dims),
+  };
+  const classNames = evidence.classNames === undefined ? null : [...evidence.classNames];
+  return {
+    command: "compress",
+    version: 1,
+    network: config.network,
+    method: settings.method,
+    methodOptions: settings.methodOptions,
+    seed: settings.tuning.seed,
+    metric: kind.metric,
+    task: kind.task,
+    hasLabels,
+    classNames,
+    asked: askedOf(settings),
+    samples: evidence.samples,
+    baseline: {
+      ...testFigures(test.before),
+      select: evidence.select,
+      ...costFigures(costs.before, original),
+      latencyMs: originalMs,
+    },
+    result: {
+      ...testFigures(test.after),
+      select: selectFigures(taken, evidence.select),
+      ...costFigures(costs.after, result),
+      latencyMs: resultMs,
+    },
+    latency,
+    drop: {
+      ...dropFigures(test.before, test.after),
+      certified: choice.isCertified,
+      words: choice.words,
+    },
+    looks: [...choice.looks],
+    rounds: [...rounds],
+    chosenRound: choice.round,
+    outcome: verdictOf(evidence, costs),
+    groups: groupsOf(structure, removed),
+    selected: [...selectedInputs(structure, removed)],
+    layers: layersOf(costs.before, costs.after),
+    sparsity: sparsityOf(original.graph, result.graph),
+    packing: packingRecordOf(result),
+    verification: verificationOf(taken),
+    calibration: calibrationOf(test.before, test.after),
+    uncertainty: uncertaintyRecordOf(test, hasLabels),
+    classes: classesOf(test.before, test.after, classNames),
+    sensitivity: evidence.sensitivity,
+    digests: { ...evidence.digests, data: config.data.digest },
+    notes: notesOf(rounds),
+    warnings: [...evidence.warnings, ...warningsOf(rounds)],
+  };
+}
+
+/** Whether the result reaches what was asked for, by all that is left of the original. */
+function verdictOf(
+  { config, original, result, latencies, rounds, choice, isTimeSpent }: Evidence,
+  { before, after }: { readonly before: Cost; readonly after: Cost },
+): CompressReport["outcome"] {
+  const density = countWeights(result.graph).nonZero / weightTotal(original.graph);
+  const shares = sharesLeft(before, after, { density, latency: latencies.ratio });
+  const { uncounted } = after;
+  return outcomeOf(config.settings, choice, isTimeSpent, { shares, rounds, uncounted });
+}
