@@ -5,6 +5,7 @@ import { errorCodes } from "../src/errors.ts";
 import { allMethods } from "../src/methods/learned-registry.ts";
 import { operators } from "../src/ops/index.ts";
 import { noMacs, type Operator } from "../src/ops/operator/operator.ts";
+import { noWeights } from "../src/ops/operator/training.ts";
 import { exampleOf, refitting, whichMethodWhen } from "./methods-guide.ts";
 
 const notice =
@@ -28,6 +29,8 @@ function operatorsPage(): string {
     "none" in operator.moments ? "" : "yes",
     operator.macs === noMacs ? "" : "counted",
     gradientOf(operator),
+    trainedOf(operator),
+    "none" in operator.constantChannels ? "" : "yes",
   ]);
   return page(
     "Operators",
@@ -42,13 +45,35 @@ are all channels that it touches.
 - **MACs**: multiply-accumulates count towards the cost.
 - **gradient**: the rule by which training goes back through it, held against finite differences; or
   why there is none. A network can be trained where no path from a weight to the loss crosses such an
-  operator.`,
-    table(["operator", "computes", "folded", "sizes", "statistics", "MACs", "gradient"], rows),
+  operator.
+- **trained**: the inputs, counted from 0, that training changes where they are constant. Those in brackets
+  are trained behind a layer alone, where they are a bias or a scale of their own. Weights that are not
+  trained say why.
+- **constants**: channels that hold one number whatever the data are followed through it, so that
+  channels that zeros in the weights leave superfluous are found.`,
+    table(
+      [
+        ...["operator", "computes", "folded", "sizes", "statistics", "MACs", "gradient"],
+        ...["trained", "constants"],
+      ],
+      rows,
+    ),
   );
 }
 
 function gradientOf({ gradient }: Operator): string {
   return "notDifferentiable" in gradient ? `none: ${gradient.notDifferentiable}` : "rule";
+}
+
+function trainedOf({ training }: Operator): string {
+  if (training === noWeights) return "";
+  if ("none" in training) return `none: ${training.none}`;
+  const { weights, affine } = training;
+  return weights.length > 0
+    ? weights.join(", ")
+    : affine.length > 0
+      ? `(${affine.join(", ")})`
+      : "";
 }
 
 function methodsPage(): string {

@@ -36,7 +36,7 @@ export function headOf(emit: GraphEmitter, output: Value): Head {
   const role = node && squashingOf(node);
   if (node === undefined || role === undefined)
     return { prediction: output, form: "logits", squashing: "none" };
-  const { kind, axis, toEnd } = role;
+  const { squashing, axis, toEnd } = role;
   const { shape } = emit.value(node.outputs[0]);
   const isOverClasses =
     axis === undefined ||
@@ -45,12 +45,12 @@ export function headOf(emit: GraphEmitter, output: Value): Head {
       shape[0] === output.shape[0] &&
       shape[1] === output.shape[1]);
   // The logarithm of probabilities is a score like any other.
-  const form = kind === "log-softmax" ? "logits" : "probabilities";
-  if (!isInOrder || !isOverClasses) return { prediction: output, form, squashing: kind };
+  const form = squashing === "log-softmax" ? "logits" : "probabilities";
+  if (!isInOrder || !isOverClasses) return { prediction: output, form, squashing };
   const scores = emit.value(node.inputs[0]);
   const isReshaped = shape.join() !== output.shape.join();
   const prediction = isReshaped ? emit.reshape(scores, output.shape) : scores;
-  return { prediction, form: "logits", squashing: kind };
+  return { prediction, form: "logits", squashing };
 }
 
 /**

@@ -69,14 +69,22 @@ export interface BoundOperator {
   readonly attrs: unknown;
 }
 
+/** The operator of a node, or `undefined` for an operator we do not know. */
+export function operatorFor({
+  domain,
+  opType,
+}: Pick<Node, "domain" | "opType">): Operator | undefined {
+  return domain === "" ? byType.get(opType) : undefined;
+}
+
 /** Whether nodes of a type convolve or multiply matrices, so that they cost multiply-accumulates. */
-export function multiplies({ domain, opType }: Pick<Node, "domain" | "opType">): boolean {
-  const operator = domain === "" ? byType.get(opType) : undefined;
+export function multiplies(node: Pick<Node, "domain" | "opType">): boolean {
+  const operator = operatorFor(node);
   return operator !== undefined && operator.macs !== noMacs;
 }
 
 /** The operator of a node with its attributes read, or `undefined` for an operator we do not know. */
 export function operatorOf(node: Node): BoundOperator | undefined {
-  const operator = node.domain === "" ? byType.get(node.opType) : undefined;
+  const operator = operatorFor(node);
   return operator && { operator, attrs: operator.attributes(attributesOf(node)) };
 }

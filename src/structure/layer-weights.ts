@@ -1,6 +1,7 @@
 /** @file The weights that a network multiplies with: the kernels of convolutions, and matrices. */
 import type { Constant, Graph, Node } from "../ir/graph.ts";
-import { type LinearRole, roleOf } from "../ops/passes/roles.ts";
+import type { LinearRole } from "../ops/operator/role.ts";
+import { roleOf } from "../ops/passes/roles.ts";
 import { isFloat } from "../tensor/dtype.ts";
 import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
 

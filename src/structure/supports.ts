@@ -4,7 +4,7 @@
  * input by input, and within an input tap by tap.
  */
 import type { Graph } from "../ir/graph.ts";
-import { weightOf } from "../ops/passes/roles.ts";
+import { weightOf } from "../ops/operator/linear-layer.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { countNonZeros, type LayerWeight, layerWeights } from "./layer-weights.ts";
 

@@ -29,7 +29,7 @@ export function kindOf(graph: Graph, output: string): OutputKind {
   );
   for (let node = producers.get(output); node !== undefined; node = producers.get(node.inputs[0])) {
     const role = squashingOf(node);
-    if (role !== undefined) return role.kind === "log-softmax" ? "logits" : "probabilities";
+    if (role !== undefined) return role.squashing === "log-softmax" ? "logits" : "probabilities";
     const [, ...others] = node.inputs;
     const hasWeights = others.some((name) => {
       const constant = graph.constants.get(name);

@@ -7,7 +7,8 @@
  * running variance shrinks as the result's variance does.
  */
 import { type Constant, consumersOf, type Graph, type Node } from "../../ir/graph.ts";
-import { channelOf, roleOf, storedWeight } from "../../ops/passes/roles.ts";
+import { channelOf, storedWeight } from "../../ops/operator/linear-layer.ts";
+import { roleOf } from "../../ops/passes/roles.ts";
 import type { Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { isFloat } from "../../tensor/dtype.ts";

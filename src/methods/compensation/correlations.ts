@@ -9,8 +9,9 @@
  */
 import type { Node } from "../../ir/graph.ts";
 import { momentsFrom } from "../../ops/elementwise/applied.ts";
+import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
-import { channelOf, roleOf } from "../../ops/passes/roles.ts";
+import { roleOf } from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";

@@ -7,8 +7,9 @@
  * is read next to zero padding is no such constant.
  */
 import { consumersOf } from "../../ir/graph.ts";
-import { type ConstantChannels, constantChannels } from "../../ops/passes/constant-channels.ts";
-import { channelOf } from "../../ops/passes/roles.ts";
+import { channelOf } from "../../ops/operator/linear-layer.ts";
+import type { ConstantChannels } from "../../ops/operator/operator.ts";
+import { constantChannels } from "../../ops/passes/constant-channels.ts";
 import type { Analysis } from "../../structure/analysis.ts";
 import type { Edit } from "../../structure/edits.ts";
 import { type Removed, removeNothing } from "../../structure/removal.ts";
@@ -69,8 +70,7 @@ export function constantsOf({ graph, operands }: Analysis): ReadonlyMap<string, 
   for (const node of graph.nodes) {
     const own = operands.get(node);
     if (own === undefined) continue;
-    const found = constantChannels({
-      node,
+    const found = constantChannels(node, {
       inputs: own.inputs,
       outputs: own.outputs,
       channels: (index) => known.get(node.inputs[index] ?? ""),

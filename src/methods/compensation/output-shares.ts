@@ -13,8 +13,8 @@
  * branches, are derived by us.
  */
 import type { Node } from "../../ir/graph.ts";
+import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
-import { channelOf } from "../../ops/passes/roles.ts";
 import { axisIds } from "../../structure/cuts.ts";
 import { blockOf, type Layout } from "../../structure/layout.ts";
 import type { Structure } from "../../structure/units.ts";

@@ -12,7 +12,7 @@ import {
   type Node,
   type TensorType,
 } from "../../ir/graph.ts";
-import type { SlidingAxis } from "../../ops/passes/roles.ts";
+import type { SlidingAxis } from "../../ops/operator/linear-layer.ts";
 import { type HostTensor, int64Vector } from "../../tensor/host-tensor.ts";
 
 /** Where to look. */

@@ -1,16 +1,15 @@
 /** @file The linear layers that read channels which could go, with what follows each of them. */
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
-import type { TiedTensor } from "../../ops/operator/operator.ts";
 import {
-  type BatchNormRole,
-  type LinearRole,
   type LinearWeight,
-  roleOf,
   type SlidingAxis,
   slidingAxes,
   tapShares,
   weightOf,
-} from "../../ops/passes/roles.ts";
+} from "../../ops/operator/linear-layer.ts";
+import type { TiedTensor } from "../../ops/operator/operator.ts";
+import type { BatchNormRole, LinearRole } from "../../ops/operator/role.ts";
+import { roleOf } from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";

@@ -17,7 +17,7 @@ import { EspalierError } from "../../errors.ts";
 import { consumersOf, type Graph } from "../../ir/graph.ts";
 import { emitModel } from "../../onnx/writing/emit.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
-import { storedWeight, weightOf } from "../../ops/passes/roles.ts";
+import { storedWeight, weightOf } from "../../ops/operator/linear-layer.ts";
 import { type SessionOptions, withSession } from "../../runtime/session.ts";
 import type { Feeds } from "../../runtime/values.ts";
 import { applyEdits, type Edit } from "../../structure/edits.ts";

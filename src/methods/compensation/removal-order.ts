@@ -13,7 +13,7 @@
  * keeps any layer from being emptied.
  */
 
-import { channelOf } from "../../ops/passes/roles.ts";
+import { channelOf } from "../../ops/operator/linear-layer.ts";
 import { square } from "../../tensor/elementary.ts";
 import { gramMatrix, inverseFromFactor } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";

@@ -9,7 +9,8 @@
  * multiplied into a channel that has its factor (squeeze and excitation) gets none of its own.
  */
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
-import { type BatchNormRole, type LinearRole, type Role, roleOf } from "../../ops/passes/roles.ts";
+import type { BatchNormRole, LinearRole } from "../../ops/operator/role.ts";
+import { roleOf } from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units.ts";
 import { type DType, isFloat } from "../../tensor/dtype.ts";
 
@@ -162,7 +163,7 @@ function tailOf(
   for (;;) {
     const next = onlyConsumer(graph, consumers, value);
     if (next === undefined) break;
-    const follower: Role = roleOf(next);
+    const follower = roleOf(next);
     if (follower.kind === "batch-norm" && axis === 1) {
       const inputs = [follower.scaleInput, follower.biasInput];
       if (!inputs.every((i) => floatShape(graph, next, i)?.[0] === width)) break;

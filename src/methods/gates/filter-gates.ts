@@ -2,7 +2,7 @@
 import { assert } from "../../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
-import { storedWeight, weightOf } from "../../ops/passes/roles.ts";
+import { storedWeight, weightOf } from "../../ops/operator/linear-layer.ts";
 import {
   type HostTensor,
   int64Vector,

@@ -1,6 +1,6 @@
 /** @file How the factors of the method `importance` begin. */
 import type { Graph } from "../../ir/graph.ts";
-import { type LinearWeight, weightOf } from "../../ops/passes/roles.ts";
+import { type LinearWeight, weightOf } from "../../ops/operator/linear-layer.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { type Random, randomOf } from "../../tensor/random.ts";
 import { scaleFilters } from "../gates/filter-gates.ts";

@@ -6,7 +6,7 @@
 import { assert } from "../../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
-import type { LinearRole } from "../../ops/passes/roles.ts";
+import type { LinearRole } from "../../ops/operator/role.ts";
 import type { DType } from "../../tensor/dtype.ts";
 import { type HostTensor, int64Vector, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import type { NoiseForm, VariationalLayer, VariationalWeight } from "./variational-layers.ts";

@@ -1,5 +1,6 @@
 /** @file Operators that look along one axis: ArgMax, ArgMin, TopK, CumSum, Trilu. */
 import { discrete } from "../elementwise/elementwise.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixEverything, knownNumbers } from "../operator/known.ts";
 import {
   defineOp,
@@ -11,7 +12,9 @@ import {
   type TiedTensor,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { normalizeAxis } from "../operator/shapes.ts";
+import { noWeights } from "../operator/training.ts";
 
 /** All axes line up but `at`, along which input and outputs may not change. */
 function tieAround<A>(t: Ties<A>, x: TiedTensor, at: readonly number[], reason: string): void {
@@ -57,6 +60,10 @@ function argExtreme(opType: string, which: string): Operator {
     moments: noMoments,
     macs: noMacs,
     gradient: discrete,
+    role: noRole,
+    training: noWeights,
+    constantChannels: notFollowed,
+    hidesDifferences: true,
   });
 }
 
@@ -107,6 +114,10 @@ const topK = defineOp({
       return [emit.op("ScatterElements", [zeros, indices, dy], { axis: attrs.axis })];
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 const cumSum = defineOp({
@@ -135,6 +146,10 @@ const cumSum = defineOp({
       emit.op("CumSum", [gradient(), input(1)], { exclusive, reverse: 1 - reverse }),
     ],
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const trilu = defineOp({
@@ -161,6 +176,10 @@ const trilu = defineOp({
       emit.op("Trilu", k ? [gradient(), k] : [gradient()], attrs),
     ],
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** All operators of this file. */

@@ -1,12 +1,15 @@
 /** @file The reductions, as one table: over the axes of the second input, or over all. */
 import { assert } from "../../errors.ts";
 import { isFloat } from "../../tensor/dtype.ts";
-import { type HostTensor, sizeOf } from "../../tensor/host-tensor.ts";
+import { type HostTensor, sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { type Algebra, algebraOf } from "../operator/algebra.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { foldReduce, maxWhole, minWhole, type ReduceRule } from "../operator/fold.ts";
 import type { GradientRule, Value } from "../operator/gradient.ts";
 import { fixEverything, knownNumbers } from "../operator/known.ts";
 import {
+  type ConstantChannels,
+  type ConstantContext,
   defineOp,
   followsInputs,
   type MomentContext,
@@ -16,8 +19,10 @@ import {
   notFolded,
   type Operator,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { normalizeAxis } from "../operator/shapes.ts";
 import { averagedMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 interface ReduceAttributes {
   readonly keepDims: boolean;
@@ -34,6 +39,8 @@ interface Reduction {
   readonly revives?: true;
   /** It divides by the number of elements, which must stay that of all channels. */
   readonly averages?: true;
+  /** Whether it makes of equal numbers that number. */
+  readonly keepsConstants: boolean;
   readonly fold?: ReduceRule;
   /** Moments when `count` positions of every channel are reduced to one. */
   readonly moments?: (x: Moments, count: number) => Moments | undefined;
@@ -74,30 +81,30 @@ function toFactors({ x, dy, sum, prod, add, mul, div, equals }: Reduced): Value 
 
 // biome-ignore format: a table
 const table: readonly Reduction[] = [
-  { op: "ReduceSum", is: "Σ x", dx: ({ dy }) => dy, fold: { float: total, whole: wholeTotal },
+  { op: "ReduceSum", is: "Σ x", keepsConstants: false, dx: ({ dy }) => dy, fold: { float: total, whole: wholeTotal },
     moments: ({ mean, variance }, count) => ({ mean: mean.map((m) => m * count), variance: variance.map((v) => v * count) }) },
-  { op: "ReduceL1", is: "Σ |x|", dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)),
+  { op: "ReduceL1", is: "Σ |x|", keepsConstants: false, dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)),
     fold: { float: (x) => total(x.map(Math.abs)) } },
   // Where all is 0, so is the gradient.
-  { op: "ReduceL2", is: "√(Σ x²)", dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))),
+  { op: "ReduceL2", is: "√(Σ x²)", keepsConstants: false, dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))),
     fold: { float: (x) => Math.sqrt(total(x.map((v) => v * v))) } },
-  { op: "ReduceSumSquare", is: "Σ x²", dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)),
+  { op: "ReduceSumSquare", is: "Σ x²", keepsConstants: false, dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)),
     fold: { float: (x) => total(x.map((v) => v * v)) } },
-  { op: "ReduceLogSum", is: "ln(Σ x)", revives: true, dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
-  { op: "ReduceLogSumExp", is: "ln(Σ e^x)", revives: true, barrier: "summed up as e^x, which is not 0 for a removed channel",
+  { op: "ReduceLogSum", is: "ln(Σ x)", keepsConstants: false, revives: true, dx: ({ y, dy, div, apply }) => div(dy, apply("Exp", y)) },
+  { op: "ReduceLogSumExp", is: "ln(Σ e^x)", keepsConstants: false, revives: true, barrier: "summed up as e^x, which is not 0 for a removed channel",
     dx: ({ x, y, dy, mul, sub, apply }) => mul(dy, apply("Exp", sub(x, y))) },
-  { op: "ReduceMean", is: "the mean of x", averages: true,
+  { op: "ReduceMean", is: "the mean of x", keepsConstants: true, averages: true,
     dx: ({ dy, count, div }) => div(dy, count),
     fold: {
       float: (x) => total(x) / x.length,
       whole: (x) => (x.length === 0 ? undefined : wholeTotal(x) / BigInt(x.length)),
     },
     moments: averagedMoments },
-  { op: "ReduceMax", is: "the largest x", barrier: "its largest element is taken", dx: toExtremes,
+  { op: "ReduceMax", is: "the largest x", keepsConstants: true, barrier: "its largest element is taken", dx: toExtremes,
     fold: { float: (x) => Math.max(...x), whole: (x) => (x.length === 0 ? undefined : maxWhole(...x)) } },
-  { op: "ReduceMin", is: "the smallest x", barrier: "its smallest element is taken", dx: toExtremes,
+  { op: "ReduceMin", is: "the smallest x", keepsConstants: true, barrier: "its smallest element is taken", dx: toExtremes,
     fold: { float: (x) => Math.min(...x), whole: (x) => (x.length === 0 ? undefined : minWhole(...x)) } },
-  { op: "ReduceProd", is: "Π x", barrier: "its elements are multiplied", dx: toFactors,
+  { op: "ReduceProd", is: "Π x", keepsConstants: false, barrier: "its elements are multiplied", dx: toFactors,
     fold: { float: (x) => x.reduce((a, b) => a * b, 1), whole: (x) => x.reduce((a, b) => BigInt.asIntN(64, a * b), 1n) } },
 ];
 
@@ -113,7 +120,8 @@ function reducedAxes(
   return attrs.noAxesMeanNone ? [] : Array.from({ length: rank }, (_, i) => i);
 }
 
-function reduction({ op, is, barrier, revives, averages, fold, moments, dx }: Reduction): Operator {
+function reduction(row: Reduction): Operator {
+  const { op, is, barrier, revives, averages, keepsConstants, fold, moments, dx } = row;
   return defineOp<ReduceAttributes>({
     opType: op,
     summary: `${is} over axes; over all axes when none are given`,
@@ -185,6 +193,10 @@ function reduction({ op, is, barrier, revives, averages, fold, moments, dx }: Re
 
     macs: noMacs,
     gradient: { rule: gradientRule(dx) },
+    role: noRole,
+    training: noWeights,
+    constantChannels: keepsConstants ? behindReduction : notFollowed,
+    hidesDifferences: false,
   });
 }
 
@@ -213,6 +225,19 @@ function gradientRule(dx: Reduction["dx"]): GradientRule<ReduceAttributes> {
     };
     return [emit.expand(dx(terms), x.shape)];
   };
+}
+
+/** What is constant stays so where batch and channels are left alone. */
+function behindReduction({
+  inputs: [x],
+  outputs: [y],
+  channels,
+  constant,
+}: ConstantContext<ReduceAttributes>): ConstantChannels | undefined {
+  const axes = constant(1);
+  if (x === undefined || axes === undefined || y.shape[1] !== x.shape[1]) return undefined;
+  const isPosition = (axis: number) => (axis < 0 ? axis + x.shape.length : axis) > 1;
+  return toNumbers(axes).every(isPosition) ? channels(0) : undefined;
 }
 
 /** Only positions are reduced: the statistics stay on axis 1. */

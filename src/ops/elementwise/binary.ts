@@ -9,6 +9,7 @@ import {
 } from "../../tensor/gaussian.ts";
 import { type Algebra, algebraOf, steep } from "../operator/algebra.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { placeByPlace } from "../operator/constant-channels.ts";
 import { foldElementwise, maxWhole, minWhole, type Scalar } from "../operator/fold.ts";
 import { type GradientRule, unbroadcast, type Value } from "../operator/gradient.ts";
 import { knownNumbers } from "../operator/known.ts";
@@ -22,11 +23,14 @@ import {
 } from "../operator/moments.ts";
 import {
   type AtZero,
+  type Fold,
   type MomentContext,
   type Moments,
   noMoments,
   type Operator,
 } from "../operator/operator.ts";
+import { type AddRole, noRole, type ProductRole } from "../operator/role.ts";
+import { noWeights, trainsAffine } from "../operator/training.ts";
 import { affine, applied, combined } from "./applied.ts";
 import { defineElementwise, discrete } from "./elementwise.ts";
 import { clipped } from "./unary.ts";
@@ -43,6 +47,10 @@ interface Binary {
   readonly inputs?: "many";
   /** Whether it makes residual streams. */
   readonly adds?: boolean;
+  /** What one input is to the other, which it may scale or shift; both are trained behind a layer. */
+  readonly role?: AddRole | ProductRole;
+  /** Whether it commonly gives the same for different inputs: it compares, or takes one of them. */
+  readonly hides: boolean;
   readonly flag?: (raw: AttributeReader) => boolean;
   readonly dtype?: DType;
   /** Where 0 in one input is enough; otherwise the output is 0 where the formula of all inputs is. */
@@ -227,43 +235,43 @@ const shift = (left: boolean) => (a: bigint, b: bigint) => {
 type Comparison = (a: number | bigint, b: number | bigint) => boolean;
 
 function comparison(op: string, is: string, f: Comparison): Binary {
-  return { op, is, dtype: "bool", float: always(f), whole: always(f) };
+  return { op, is, hides: true, dtype: "bool", float: always(f), whole: always(f) };
 }
 
 function logic(op: string, is: string, f: (a: number, b: number) => number): Binary {
-  return { op, is, dtype: "bool", float: always(f) };
+  return { op, is, hides: false, dtype: "bool", float: always(f) };
 }
 
 function bits(op: string, is: string, f: (a: bigint, b: bigint) => bigint): Binary {
-  return { op, is, whole: always(f) };
+  return { op, is, hides: false, whole: always(f) };
 }
 
 // biome-ignore format: a table
 const table: readonly Binary[] = [
-  { op: "Add", is: "a + b", adds: true, moments: sum(() => 1), float: always((a, b) => a + b), whole: always((a, b) => a + b),
+  { op: "Add", is: "a + b", hides: false, adds: true, role: { kind: "add" }, moments: sum(() => 1), float: always((a, b) => a + b), whole: always((a, b) => a + b),
     partials: [({ dy }) => dy] },
-  { op: "Sub", is: "a - b", moments: sum((i) => (i === 0 ? 1 : -1)), float: always((a, b) => a - b), whole: always((a, b) => a - b),
+  { op: "Sub", is: "a - b", hides: false, moments: sum((i) => (i === 0 ? 1 : -1)), float: always((a, b) => a - b), whole: always((a, b) => a - b),
     partials: [({ dy }) => dy, ({ dy, sum, neg }) => neg(sum(dy))] },
-  { op: "Mul", is: "a · b", moments: product, atZero: (held) => held.includes(0), float: always((a, b) => a * b), whole: always((a, b) => a * b),
+  { op: "Mul", is: "a · b", hides: false, role: { kind: "product" }, moments: product, atZero: (held) => held.includes(0), float: always((a, b) => a * b), whole: always((a, b) => a * b),
     partials: [({ b, dy, mul }) => mul(dy, b), ({ a, dy, mul }) => mul(dy, a)] },
-  { op: "Div", is: "a / b; integers are cut towards zero", moments: quotient, atZero: ([a, b]) => a === 0 && b !== 0,
+  { op: "Div", is: "a / b; integers are cut towards zero", hides: false, moments: quotient, atZero: ([a, b]) => a === 0 && b !== 0,
     float: always((a, b) => a / b), whole: always((a, b) => (b === 0n ? undefined : a / b)),
     partials: [({ b, dy, div }) => div(dy, b), ({ b, y, dy, sum, mul, div, neg }) => neg(div(sum(mul(dy, y)), b))] },
-  { op: "Pow", is: "a to the power b", moments: power, atZero: ([a, b]) => a === 0 && b !== undefined && b > 0, float: always(pow), whole: always(wholePower),
+  { op: "Pow", is: "a to the power b", hides: false, moments: power, atZero: ([a, b]) => a === 0 && b !== undefined && b > 0, float: always(pow), whole: always(wholePower),
     partials: [toBase, toExponent] },
-  { op: "Mod", is: "the remainder of a / b, with the sign of b (of a with fmod)",
+  { op: "Mod", is: "the remainder of a / b, with the sign of b (of a with fmod)", hides: false,
     flag: (raw) => raw.int("fmod", 0) === 1, float: modulo, whole: wholeModulo,
     partials: [({ dy }) => dy, ({ a, b, y, dy, sum, mul, sub, div }) => div(sum(mul(dy, sub(y, a))), b)] },
 
-  { op: "Sum", is: "Σ xᵢ", inputs: "many", adds: true, moments: sum(() => 1), float: always(total),
+  { op: "Sum", is: "Σ xᵢ", hides: false, inputs: "many", adds: true, moments: sum(() => 1), float: always(total),
     partials: [({ dy }) => dy] },
-  { op: "Mean", is: "the mean of the inputs", inputs: "many", moments: sum((_, count) => 1 / count),
+  { op: "Mean", is: "the mean of the inputs", hides: false, inputs: "many", moments: sum((_, count) => 1 / count),
     float: always((...x) => total(...x) / x.length),
     partials: [({ inputs, dy, sum, div }) => div(sum(dy), inputs.length)] },
-  { op: "Max", is: "the largest input", inputs: "many", moments: limit((c) => [c, Infinity]),
+  { op: "Max", is: "the largest input", hides: true, inputs: "many", moments: limit((c) => [c, Infinity]),
     float: always(Math.max), whole: always(maxWhole),
     partials: [toExtremes(1)] },
-  { op: "Min", is: "the smallest input", inputs: "many", moments: limit((c) => [-Infinity, c]),
+  { op: "Min", is: "the smallest input", hides: true, inputs: "many", moments: limit((c) => [-Infinity, c]),
     float: always(Math.min), whole: always(minWhole),
     partials: [toExtremes(-1)] },
 
@@ -278,7 +286,7 @@ const table: readonly Binary[] = [
   bits("BitwiseAnd", "a & b", (a, b) => a & b),
   bits("BitwiseOr", "a | b", (a, b) => a | b),
   bits("BitwiseXor", "a ^ b", (a, b) => a ^ b),
-  { op: "BitShift", is: "a shifted by b bits to LEFT or RIGHT", whole: shift,
+  { op: "BitShift", is: "a shifted by b bits to LEFT or RIGHT", hides: false, whole: shift,
     flag: (raw) => raw.string("direction") === "LEFT" },
 ];
 
@@ -316,6 +324,8 @@ function zeroRule({ atZero, float }: Binary, { flag }: Flag): AtZero {
 
 function define(row: Binary): Operator {
   const { moments } = row;
+  const fold: Fold<Flag> = (inputs, { flag }, [y]) =>
+    foldElementwise(inputs, y, { float: row.float?.(flag), whole: row.whole?.(flag) });
   return defineElementwise<Flag>({
     opType: row.op,
     summary: `y = ${row.is}`,
@@ -324,10 +334,13 @@ function define(row: Binary): Operator {
     dtype: row.dtype,
     adds: row.adds,
     atZero: (attrs) => zeroRule(row, attrs),
-    fold: (inputs, { flag }, [y]) =>
-      foldElementwise(inputs, y, { float: row.float?.(flag), whole: row.whole?.(flag) }),
+    fold,
     moments: moments ? (context) => [moments(context)] : noMoments,
     gradient: row.partials ? { rule: gradientRule(row.partials) } : discrete,
+    role: row.role ?? noRole,
+    training: row.role ? trainsAffine : noWeights,
+    constantChannels: placeByPlace(fold),
+    hidesDifferences: row.hides,
   });
 }
 

@@ -27,6 +27,10 @@ export interface Elementwise<A> {
   readonly fold: Operator<A>["fold"];
   readonly moments: Operator<A>["moments"];
   readonly gradient: GradientFacet<A>;
+  readonly role: Operator<A>["role"];
+  readonly training: Operator<A>["training"];
+  readonly constantChannels: Operator<A>["constantChannels"];
+  readonly hidesDifferences: boolean;
 }
 
 /** An operator whose output at a place depends on the same (broadcast) place of its inputs alone. */
@@ -60,6 +64,10 @@ export function defineElementwise<A>(op: Elementwise<A>): Operator {
     moments: op.moments,
     macs: noMacs,
     gradient: op.gradient,
+    role: op.role,
+    training: op.training,
+    constantChannels: op.constantChannels,
+    hidesDifferences: op.hidesDifferences,
   });
 }
 

@@ -3,9 +3,10 @@ import { EspalierError } from "../../errors.ts";
 import type { TensorType } from "../../ir/graph.ts";
 import { type DType, dtypeOfCode, isInteger } from "../../tensor/dtype.ts";
 import { piecewiseLinearMoments } from "../../tensor/gaussian.ts";
-import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
+import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { algebraOf } from "../operator/algebra.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { notFollowed, placeByPlace, sameChannels } from "../operator/constant-channels.ts";
 import {
   foldElementwise,
   isPlain,
@@ -19,6 +20,7 @@ import { knownNumbers, numericShape } from "../operator/known.ts";
 import { constantMoments, constantScalar, perChannel } from "../operator/moments.ts";
 import {
   defineOp,
+  type Fold,
   followsInputs,
   leavesZero,
   noMacs,
@@ -27,8 +29,10 @@ import {
   type Operator,
   staysZero,
 } from "../operator/operator.ts";
+import { inOrder, noRole } from "../operator/role.ts";
 import { broadcastShapes, mayEqual } from "../operator/shapes.ts";
 import { sameElements } from "../operator/statistics.ts";
+import { noStatistics, noWeights, type Training, trains } from "../operator/training.ts";
 import { applied } from "./applied.ts";
 import { defineElementwise } from "./elementwise.ts";
 import { clipped } from "./unary.ts";
@@ -44,6 +48,10 @@ const identity = defineElementwise({
   fold: ([x]) => x && [x],
   moments: sameElements,
   gradient: { rule: ({ dy }) => dy },
+  role: inOrder,
+  training: noWeights,
+  constantChannels: sameChannels,
+  hidesDifferences: false,
 });
 
 /** In training the kept elements grow by 1 / (1 - ratio); the mask says which they are. */
@@ -65,6 +73,24 @@ const dropoutGradient: GradientRule<null> = ({ emit, node, inputs, outputs, grad
   return [div(mul(dy, cast(mask)), ratio ? sub(1, cast(ratio)) : 0.5)];
 };
 
+const dropoutTraining: Training<unknown> = {
+  weights: [],
+  affine: [],
+  statistics: noStatistics,
+  form(node, context) {
+    const [x, ratio = ""] = node.inputs;
+    const [y, mask = ""] = node.outputs;
+    const isTraining = context.constant(tensorOf("bool", [], [1]));
+    return {
+      ...node,
+      inputs: [x, ratio, isTraining],
+      outputs: [y, mask || context.fresh(`${y}:mask`)],
+      attributes: new Map(node.attributes).set("seed", { kind: "int", value: context.seed() }),
+    };
+  },
+  seeded: { none: "it draws in training alone, where its form has a seed" },
+};
+
 /** Inputs beyond the data are scalars: nothing ties to them. */
 const dropout = defineOp({
   opType: "Dropout",
@@ -80,6 +106,10 @@ const dropout = defineOp({
   moments: sameElements,
   macs: noMacs,
   gradient: { rule: dropoutGradient },
+  role: noRole,
+  training: dropoutTraining,
+  constantChannels: sameChannels,
+  hidesDifferences: false,
 });
 
 /** The element type that an attribute names by its ONNX number. */
@@ -111,6 +141,10 @@ const cast = defineOp({
   moments: sameElements,
   macs: noMacs,
   gradient: { rule: castGradient },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 const castLike = defineOp({
@@ -126,21 +160,27 @@ const castLike = defineOp({
   moments: sameElements,
   macs: noMacs,
   gradient: { rule: castGradient },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
+
+const foldClip: Fold<unknown> = ([x, low, high], _, [y], [, lowType, highType]) => {
+  if ((lowType && !low) || (highType && !high)) return undefined;
+  const raised = low
+    ? foldElementwise([x, low], y, { float: Math.max, whole: maxWhole })
+    : x && [x];
+  if (!high) return raised;
+  return foldElementwise([raised?.[0], high], y, { float: Math.min, whole: minWhole });
+};
 
 const clip = defineOp({
   opType: "Clip",
   summary: "y = min(max(x, min), max); both limits are optional scalars",
   attributes: noAttributes,
   infer: (context) => [context.required(0).type],
-  fold([x, low, high], _, [y], [, lowType, highType]) {
-    if ((lowType && !low) || (highType && !high)) return undefined;
-    const raised = low
-      ? foldElementwise([x, low], y, { float: Math.max, whole: maxWhole })
-      : x && [x];
-    if (!high) return raised;
-    return foldElementwise([raised?.[0], high], y, { float: Math.min, whole: minWhole });
-  },
+  fold: foldClip,
   ties(t) {
     const [low, high] = [t.inputs[1], t.inputs[2]].map((limit) => knownNumbers(limit)?.[0]);
     const holdsZero =
@@ -183,6 +223,10 @@ const clip = defineOp({
       ];
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: placeByPlace(foldClip),
+  hidesDifferences: true,
 });
 
 const prelu = defineOp({
@@ -232,6 +276,10 @@ const prelu = defineOp({
       ];
     },
   },
+  role: noRole,
+  training: trains(1),
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const where = defineOp({
@@ -276,6 +324,10 @@ const where = defineOp({
       ];
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 /** All operators of this file. */

@@ -24,6 +24,7 @@ import {
 import { acos, asin, atan, cos, sin, tan } from "../../tensor/trigonometry.ts";
 import { type Algebra, algebraOf } from "../operator/algebra.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { placeByPlace } from "../operator/constant-channels.ts";
 import { foldElementwise, type Scalar } from "../operator/fold.ts";
 import type { GradientRule, Value } from "../operator/gradient.ts";
 import {
@@ -34,6 +35,8 @@ import {
   type Operator,
   staysZero,
 } from "../operator/operator.ts";
+import { noRole, type SquashingRole } from "../operator/role.ts";
+import { noWeights } from "../operator/training.ts";
 import { applied } from "./applied.ts";
 import { defineElementwise, discrete, stepwise } from "./elementwise.ts";
 
@@ -45,6 +48,10 @@ interface Unary {
   /** y as a formula of x and the attributes. */
   readonly is: string;
   readonly attributes?: (raw: AttributeReader) => Reals;
+  /** Whether it commonly gives the same for different x: it saturates, rounds or tests. */
+  readonly hides: boolean;
+  /** What it is to a loss, if it is anything. */
+  readonly role?: SquashingRole;
   /** The element type of the output where it is not the input's. */
   readonly dtype?: DType;
   readonly f?: (x: number, attributes: Reals) => Scalar;
@@ -73,6 +80,12 @@ const reals =
       Object.entries(defaults).map(([name, fallback]) => [name, raw.float(name, fallback)]),
     );
 
+const squashesAlone: SquashingRole = {
+  kind: "squashing",
+  squashing: "sigmoid",
+  axis: undefined,
+  toEnd: false,
+};
 const smooth = () => [];
 const atZero = () => [0];
 
@@ -162,104 +175,104 @@ function mishGradient({ x, dy, ...t }: Terms): Value {
 // biome-ignore format: a table
 const table: readonly Unary[] = [
   // Piecewise linear
-  { op: "Relu", is: "max(x, 0)", f: (x) => Math.max(x, 0), whole: (x) => (x > 0n ? x : 0n),
+  { op: "Relu", is: "max(x, 0)", hides: true, f: (x) => Math.max(x, 0), whole: (x) => (x > 0n ? x : 0n),
     pieces: () => piecewise([-Infinity, 0, 0], [0, 1, 0]),
     dx: ({ y, dy, mul, above }) => mul(dy, above(y)) },
-  { op: "LeakyRelu", is: "x < 0 ? alpha · x : x", attributes: reals({ alpha: 0.01 }),
+  { op: "LeakyRelu", is: "x < 0 ? alpha · x : x", hides: false, attributes: reals({ alpha: 0.01 }),
     pieces: ({ alpha }) => piecewise([-Infinity, alpha, 0], [0, 1, 0]),
     dx: ({ x, dy, ...t }, { alpha }) => t.mul(dy, t.add(t.mul(t.above(x), 1 - alpha), alpha)) },
-  { op: "HardSigmoid", is: "clip(alpha · x + beta, 0, 1)", attributes: reals({ alpha: 0.2, beta: 0.5 }),
+  { op: "HardSigmoid", is: "clip(alpha · x + beta, 0, 1)", hides: true, attributes: reals({ alpha: 0.2, beta: 0.5 }),
     pieces: ({ alpha, beta }) => clipped(alpha, beta, 0, 1),
     dx: ({ y, dy, mul, above, below }, { alpha }) => mul(mul(dy, alpha), mul(above(y), below(y, 1))) },
-  { op: "ThresholdedRelu", is: "x > alpha ? x : 0", attributes: reals({ alpha: 1 }),
+  { op: "ThresholdedRelu", is: "x > alpha ? x : 0", hides: true, attributes: reals({ alpha: 1 }),
     pieces: ({ alpha }) => piecewise([-Infinity, 0, 0], [alpha, 1, 0]),
     dx: ({ x, dy, mul, above }, { alpha }) => mul(dy, above(x, alpha)) },
-  { op: "Shrink", is: "x < -lambd ? x + bias : x > lambd ? x - bias : 0", attributes: reals({ lambd: 0.5, bias: 0 }),
+  { op: "Shrink", is: "x < -lambd ? x + bias : x > lambd ? x - bias : 0", hides: false, attributes: reals({ lambd: 0.5, bias: 0 }),
     pieces: ({ lambd, bias }) => piecewise([-Infinity, 1, bias], [-lambd, 0, 0], [lambd, 1, -bias]),
     dx: ({ x, dy, mul, above, apply }, { lambd }) => mul(dy, above(apply("Abs", x), lambd)) },
-  { op: "Abs", is: "|x|", f: Math.abs, whole: (x) => (x < 0n ? -x : x),
+  { op: "Abs", is: "|x|", hides: false, f: Math.abs, whole: (x) => (x < 0n ? -x : x),
     pieces: () => piecewise([-Infinity, -1, 0], [0, 1, 0]),
     dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)) },
-  { op: "Neg", is: "-x", f: (x) => -x, whole: (x) => -x, pieces: () => piecewise([-Infinity, -1, 0]),
+  { op: "Neg", is: "-x", hides: false, f: (x) => -x, whole: (x) => -x, pieces: () => piecewise([-Infinity, -1, 0]),
     dx: ({ dy, neg }) => neg(dy) },
-  { op: "Sign", is: "x < 0 ? -1 : x > 0 ? 1 : 0", f: Math.sign, whole: (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
+  { op: "Sign", is: "x < 0 ? -1 : x > 0 ? 1 : 0", hides: true, f: Math.sign, whole: (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
     pieces: () => piecewise([-Infinity, 0, -1], [0, 0, 1]), dx: stepwise },
 
   // Smooth between kinks
-  { op: "Sigmoid", is: "1 / (1 + e^-x)", f: sigmoid, kinks: smooth,
+  { op: "Sigmoid", is: "1 / (1 + e^-x)", hides: true, f: sigmoid, kinks: smooth, role: squashesAlone,
     dx: ({ y, dy, mul, sub }) => mul(dy, mul(y, sub(1, y))) },
-  { op: "Tanh", is: "tanh(x)", f: tanh, kinks: smooth,
+  { op: "Tanh", is: "tanh(x)", hides: true, f: tanh, kinks: smooth,
     dx: ({ y, dy, mul, sub, square }) => mul(dy, sub(1, square(y))) },
-  { op: "HardSwish", is: "x · clip(x/6 + 1/2, 0, 1)", kinks: () => [-3, 3],
+  { op: "HardSwish", is: "x · clip(x/6 + 1/2, 0, 1)", hides: false, kinks: () => [-3, 3],
     f: (x) => x * Math.min(Math.max(x / 6 + 0.5, 0), 1),
     dx: hardSwishGradient },
-  { op: "Elu", is: "x < 0 ? alpha · (e^x - 1) : x", attributes: reals({ alpha: 1 }), kinks: atZero,
+  { op: "Elu", is: "x < 0 ? alpha · (e^x - 1) : x", hides: false, attributes: reals({ alpha: 1 }), kinks: atZero,
     f: (x, { alpha }) => elu(x, alpha),
     dx: ({ x, y, dy, ...t }, { alpha }) => t.mul(dy, exponentialSlope(t, x, y, alpha, 1)) },
-  { op: "Selu", is: "gamma · (x < 0 ? alpha · (e^x - 1) : x)", attributes: reals(seluDefaults), kinks: atZero,
+  { op: "Selu", is: "gamma · (x < 0 ? alpha · (e^x - 1) : x)", hides: false, attributes: reals(seluDefaults), kinks: atZero,
     f: (x, { alpha, gamma }) => gamma * elu(x, alpha),
     dx: ({ x, y, dy, ...t }, { alpha, gamma }) => t.mul(dy, exponentialSlope(t, x, y, alpha * gamma, gamma)) },
-  { op: "Celu", is: "max(x, 0) + min(0, alpha · (e^(x/alpha) - 1))", attributes: reals({ alpha: 1 }), kinks: atZero,
+  { op: "Celu", is: "max(x, 0) + min(0, alpha · (e^(x/alpha) - 1))", hides: false, attributes: reals({ alpha: 1 }), kinks: atZero,
     f: (x, { alpha }) => Math.max(x, 0) + Math.min(0, alpha * expm1(x / alpha)),
     dx: ({ x, y, dy, ...t }, { alpha }) => t.mul(dy, exponentialSlope(t, x, t.div(y, alpha), 1, 1)) },
-  { op: "Gelu", is: "x · Φ(x), or its tanh approximation", kinks: smooth,
+  { op: "Gelu", is: "x · Φ(x), or its tanh approximation", hides: false, kinks: smooth,
     attributes: (raw) => ({ tanh: raw.string("approximate", "none") === "tanh" ? 1 : 0 }),
     f: (x, { tanh }) => (tanh ? geluTanh(x) : x * normalCdf(x)),
     dx: (terms, { tanh }) => (tanh ? geluTanhGradient(terms) : geluGradient(terms)) },
-  { op: "Swish", is: "x / (1 + e^(-alpha · x))", attributes: reals({ alpha: 1 }), kinks: smooth,
+  { op: "Swish", is: "x / (1 + e^(-alpha · x))", hides: false, attributes: reals({ alpha: 1 }), kinks: smooth,
     f: (x, { alpha }) => x * sigmoid(alpha * x),
     dx: swishGradient },
-  { op: "Softplus", is: "ln(1 + e^x)", f: softplus, kinks: smooth,
+  { op: "Softplus", is: "ln(1 + e^x)", hides: false, f: softplus, kinks: smooth,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sigmoid", x)) },
-  { op: "Softsign", is: "x / (1 + |x|)", f: (x) => x / (1 + Math.abs(x)), kinks: atZero,
+  { op: "Softsign", is: "x / (1 + |x|)", hides: true, f: (x) => x / (1 + Math.abs(x)), kinks: atZero,
     dx: ({ y, dy, mul, sub, square, apply }) => mul(dy, square(sub(1, apply("Abs", y)))) },
-  { op: "Mish", is: "x · tanh(softplus(x))", f: (x) => x * tanh(softplus(x)), kinks: smooth,
+  { op: "Mish", is: "x · tanh(softplus(x))", hides: false, f: (x) => x * tanh(softplus(x)), kinks: smooth,
     dx: mishGradient },
-  { op: "Erf", is: "erf(x)", f: erf, kinks: smooth,
+  { op: "Erf", is: "erf(x)", hides: true, f: erf, kinks: smooth,
     dx: ({ x, dy, mul, neg, square, apply }) => mul(mul(dy, 2 / Math.sqrt(Math.PI)), apply("Exp", neg(square(x)))) },
-  { op: "Atan", is: "arctan(x)", f: atan, kinks: smooth,
+  { op: "Atan", is: "arctan(x)", hides: false, f: atan, kinks: smooth,
     dx: ({ x, dy, add, div, square }) => div(dy, add(square(x), 1)) },
-  { op: "Asinh", is: "arsinh(x)", f: asinh, kinks: smooth,
+  { op: "Asinh", is: "arsinh(x)", hides: false, f: asinh, kinks: smooth,
     dx: ({ x, dy, add, div, square, apply }) => div(dy, apply("Sqrt", add(square(x), 1))) },
-  { op: "Exp", is: "e^x", f: exp, moments: exponential,
+  { op: "Exp", is: "e^x", hides: false, f: exp, moments: exponential,
     dx: ({ y, dy, mul }) => mul(dy, y) },
 
   // Mathematics through which no statistics are propagated
-  { op: "Sqrt", is: "√x", f: Math.sqrt,
+  { op: "Sqrt", is: "√x", hides: false, f: Math.sqrt,
     dx: ({ y, dy, mul, div }) => div(mul(dy, 0.5), y) },
-  { op: "Reciprocal", is: "1 / x", f: (x) => 1 / x,
+  { op: "Reciprocal", is: "1 / x", hides: false, f: (x) => 1 / x,
     dx: ({ y, dy, mul, neg, square }) => neg(mul(dy, square(y))) },
-  { op: "Log", is: "ln(x)", f: log,
+  { op: "Log", is: "ln(x)", hides: false, f: log,
     dx: ({ x, dy, div }) => div(dy, x) },
-  { op: "Sin", is: "sin(x)", f: sin,
+  { op: "Sin", is: "sin(x)", hides: false, f: sin,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Cos", x)) },
-  { op: "Cos", is: "cos(x)", f: cos,
+  { op: "Cos", is: "cos(x)", hides: false, f: cos,
     dx: ({ x, dy, mul, neg, apply }) => neg(mul(dy, apply("Sin", x))) },
-  { op: "Tan", is: "tan(x)", f: tan,
+  { op: "Tan", is: "tan(x)", hides: false, f: tan,
     dx: ({ y, dy, add, mul, square }) => mul(dy, add(square(y), 1)) },
-  { op: "Asin", is: "arcsin(x)", f: asin,
+  { op: "Asin", is: "arcsin(x)", hides: false, f: asin,
     dx: ({ x, dy, sub, div, square, apply }) => div(dy, apply("Sqrt", sub(1, square(x)))) },
-  { op: "Acos", is: "arccos(x)", f: acos,
+  { op: "Acos", is: "arccos(x)", hides: false, f: acos,
     dx: ({ x, dy, sub, div, neg, square, apply }) => neg(div(dy, apply("Sqrt", sub(1, square(x))))) },
-  { op: "Sinh", is: "sinh(x)", f: sinh,
+  { op: "Sinh", is: "sinh(x)", hides: false, f: sinh,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Cosh", x)) },
-  { op: "Cosh", is: "cosh(x)", f: cosh,
+  { op: "Cosh", is: "cosh(x)", hides: false, f: cosh,
     dx: ({ x, dy, mul, apply }) => mul(dy, apply("Sinh", x)) },
-  { op: "Acosh", is: "arcosh(x)", f: acosh,
+  { op: "Acosh", is: "arcosh(x)", hides: false, f: acosh,
     dx: ({ x, dy, sub, div, square, apply }) => div(dy, apply("Sqrt", sub(square(x), 1))) },
-  { op: "Atanh", is: "artanh(x)", f: atanh,
+  { op: "Atanh", is: "artanh(x)", hides: false, f: atanh,
     dx: ({ x, dy, sub, div, square }) => div(dy, sub(1, square(x))) },
 
   // Rounding, tests, bits
-  { op: "Floor", is: "⌊x⌋", f: Math.floor, dx: stepwise },
-  { op: "Ceil", is: "⌈x⌉", f: Math.ceil, dx: stepwise },
-  { op: "Round", is: "the nearest integer, ties to even", f: roundHalfToEven, dx: stepwise },
-  { op: "IsNaN", is: "x is no number", dtype: "bool", f: Number.isNaN, dx: discrete },
-  { op: "IsInf", is: "x is infinite, with a sign that counts", dtype: "bool", dx: discrete,
+  { op: "Floor", is: "⌊x⌋", hides: true, f: Math.floor, dx: stepwise },
+  { op: "Ceil", is: "⌈x⌉", hides: true, f: Math.ceil, dx: stepwise },
+  { op: "Round", is: "the nearest integer, ties to even", hides: true, f: roundHalfToEven, dx: stepwise },
+  { op: "IsNaN", is: "x is no number", hides: true, dtype: "bool", f: Number.isNaN, dx: discrete },
+  { op: "IsInf", is: "x is infinite, with a sign that counts", hides: true, dtype: "bool", dx: discrete,
     attributes: (raw) => ({ below: raw.int("detect_negative", 1), above: raw.int("detect_positive", 1) }),
     f: (x, { below, above }) => (x === Infinity && above === 1) || (x === -Infinity && below === 1) },
-  { op: "Not", is: "¬x", f: (x) => x === 0, dx: discrete },
-  { op: "BitwiseNot", is: "~x", whole: (x) => ~x, dx: discrete },
+  { op: "Not", is: "¬x", hides: true, f: (x) => x === 0, dx: discrete },
+  { op: "BitwiseNot", is: "~x", hides: false, whole: (x) => ~x, dx: discrete },
 ];
 
 function momentsOf({ f, pieces, kinks, moments }: Unary): Operator<Reals>["moments"] {
@@ -300,6 +313,11 @@ function gradientRule(dx: (terms: Terms, attributes: Reals) => Value): GradientR
 
 function define(row: Unary): Operator {
   const { f, whole } = row;
+  const fold: Operator<Reals>["fold"] =
+    f || whole
+      ? (inputs, attrs, [y]) =>
+          foldElementwise(inputs, y, { float: f && ((x) => f(x, attrs)), whole })
+      : notFolded;
   return defineElementwise<Reals>({
     opType: row.op,
     summary: `y = ${row.is}`,
@@ -307,13 +325,13 @@ function define(row: Unary): Operator {
     inputs: 1,
     dtype: row.dtype,
     atZero: (attrs) => (keepsZero(row, attrs) ? staysZero : leavesZero),
-    fold:
-      f || whole
-        ? (inputs, attrs, [y]) =>
-            foldElementwise(inputs, y, { float: f && ((x) => f(x, attrs)), whole })
-        : notFolded,
+    fold,
     moments: momentsOf(row),
     gradient: typeof row.dx === "function" ? { rule: gradientRule(row.dx) } : row.dx,
+    role: row.role ?? noRole,
+    training: noWeights,
+    constantChannels: placeByPlace(fold),
+    hidesDifferences: row.hides,
   });
 }
 

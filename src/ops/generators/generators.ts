@@ -11,6 +11,7 @@ import {
 import { discrete } from "../elementwise/elementwise.ts";
 import { dtypeAttribute } from "../elementwise/passing.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { isPlain, tensorFrom, wholesOf } from "../operator/fold.ts";
 import { unbroadcast, type Value } from "../operator/gradient.ts";
 import { fixAxes, knownNumbers, numericShape } from "../operator/known.ts";
@@ -23,7 +24,9 @@ import {
   notFolded,
   type Operator,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { normalizeAxis, openShape } from "../operator/shapes.ts";
+import { noWeights } from "../operator/training.ts";
 
 /** The value of a Constant node, from whichever attribute holds it. */
 function constantValue(raw: AttributeReader): HostTensor {
@@ -53,6 +56,10 @@ const constant = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: { notDifferentiable: "it has no inputs" },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const constantOfShape = defineOp({
@@ -97,6 +104,10 @@ const constantOfShape = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: discrete,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 interface ShapeAttributes {
@@ -129,6 +140,10 @@ const shapeOperator = defineOp<ShapeAttributes>({
   moments: noMoments,
   macs: noMacs,
   gradient: discrete,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const size = defineOp({
@@ -145,6 +160,10 @@ const size = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: discrete,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Number of steps from start to limit; at least 0. */
@@ -182,6 +201,10 @@ const range = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: discrete,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** An optional element type: `undefined` stands for that of the input. */
@@ -207,6 +230,10 @@ const eyeLike = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: discrete,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** The places of a known tensor that are not 0, as row-major indices. */
@@ -243,6 +270,10 @@ const nonZero = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: discrete,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 const oneHot = defineOp({
@@ -285,6 +316,10 @@ const oneHot = defineOp({
       return [undefined, undefined, emit.op("Concat", [off, on], { axis: 0 })];
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 /** All operators of this file. */

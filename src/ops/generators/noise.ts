@@ -1,6 +1,8 @@
 /** @file Operators that draw noise: RandomNormalLike, opset 1. */
 
+import type { Node } from "../../ir/graph.ts";
 import { dtypeAttribute } from "../elementwise/passing.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import {
   defineOp,
   followsInputs,
@@ -9,6 +11,24 @@ import {
   notFolded,
   type Operator,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
+import { noStatistics, type Training } from "../operator/training.ts";
+
+/** In its schema the seed is a float. */
+function seeded(node: Node, seed: number): Node {
+  return {
+    ...node,
+    attributes: new Map(node.attributes).set("seed", { kind: "float", value: seed }),
+  };
+}
+
+const noiseTraining: Training<unknown> = {
+  weights: [],
+  affine: [],
+  statistics: noStatistics,
+  form: (node, context) => seeded(node, context.seed()),
+  seeded,
+};
 
 const randomNormalLike = defineOp({
   opType: "RandomNormalLike",
@@ -37,6 +57,10 @@ const randomNormalLike = defineOp({
   moments: { none: "noise is not what data look like" },
   macs: noMacs,
   gradient: { notDifferentiable: "only the shape of x counts" },
+  role: noRole,
+  training: noiseTraining,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** All operators of this file. */

@@ -4,8 +4,34 @@ import { sizeOf } from "../../tensor/host-tensor.ts";
 import { sliceRuns } from "../operator/cutting.ts";
 import { concatTensors } from "../operator/fold.ts";
 import { joinedIds } from "../operator/known.ts";
-import { defineOp, followsInputs, noMacs } from "../operator/operator.ts";
+import {
+  type ConstantChannels,
+  type ConstantContext,
+  defineOp,
+  followsInputs,
+  noMacs,
+} from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims, mayEqual, normalizeAxis } from "../operator/shapes.ts";
+import { noWeights } from "../operator/training.ts";
+
+/** The constant channels of all inputs, end to end where channels are what is joined. */
+function behindConcat({
+  attrs: { axis },
+  inputs,
+  outputs: [y],
+  channels,
+}: ConstantContext<{ readonly axis: number }>): ConstantChannels {
+  const unknown = new Float64Array(y.shape[1]).fill(Number.NaN);
+  if ((axis < 0 ? axis + y.shape.length : axis) !== 1) return unknown;
+  const parts = inputs.map((input, i) => {
+    const width = input?.shape[1] ?? 0;
+    const own = channels(i);
+    return own?.length === width ? own : new Float64Array(width).fill(Number.NaN);
+  });
+  const all = Float64Array.from(parts.flatMap((part) => [...part]));
+  return all.length === unknown.length ? all : unknown;
+}
 
 export const concat = defineOp({
   opType: "Concat",
@@ -81,4 +107,8 @@ export const concat = defineOp({
       });
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: behindConcat,
+  hidesDifferences: false,
 });

@@ -1,5 +1,6 @@
 /** @file Moving blocks of positions to channels and back: DepthToSpace, SpaceToDepth. */
 
+import { notFollowed } from "../operator/constant-channels.ts";
 import { throughFirst } from "../operator/cutting.ts";
 import { range } from "../operator/known.ts";
 import {
@@ -11,8 +12,10 @@ import {
   type Operator,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims } from "../operator/shapes.ts";
 import { mixedMoments, pickMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 interface BlockAttributes {
   readonly block: number;
@@ -85,6 +88,10 @@ const depthToSpace = defineOp<BlockAttributes>({
     const apart = emit.reshape(dy, [batch, dy.shape[1], height, block, width, block]);
     return emit.reshape(emit.transpose(apart, [0, 1, 3, 5, 2, 4]), input(0).shape);
   }),
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const spaceToDepth = defineOp<{ readonly block: number }>({
@@ -128,6 +135,10 @@ const spaceToDepth = defineOp<{ readonly block: number }>({
   gradient: throughFirst((dy, { emit, attrs: { block } }) =>
     emit.op("DepthToSpace", [dy], { blocksize: block, mode: "DCR" }),
   ),
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** The channels of X that make channel `c` of `channels` channels of Y. */

@@ -1,12 +1,15 @@
 /** @file Repeating elements: Expand and Tile. */
 import { int64Vector } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { throughFirst } from "../operator/cutting.ts";
 import { unbroadcast } from "../operator/gradient.ts";
 import { knownNumbers, numericShape, parameterNumbers } from "../operator/known.ts";
 import { defineOp, noMacs, type Operator } from "../operator/operator.ts";
 import { isMovable, rearranged } from "../operator/rearrange.ts";
+import { noRole } from "../operator/role.ts";
 import { broadcastShapes, mapDims, openShape } from "../operator/shapes.ts";
 import { pickMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 const expand = defineOp({
   opType: "Expand",
@@ -74,6 +77,10 @@ const expand = defineOp({
 
   macs: noMacs,
   gradient: throughFirst((dy, { emit, input }) => unbroadcast(emit, dy, input(0).shape)),
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const tile = defineOp({
@@ -146,6 +153,10 @@ const tile = defineOp({
     const repeats = shape.map((_, axis) => 2 * axis).filter((axis) => apart[axis] !== 1);
     return emit.reshape(emit.sum(emit.reshape(dy, apart), repeats), shape);
   }),
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Operators that repeat elements. */

@@ -1,7 +1,10 @@
 /** @file Picking and placing elements by index: Gather, GatherElements, GatherND, ScatterElements, ScatterND. */
 import { takeAlong, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixEverything, knownNumbers, parameterNumbers } from "../operator/known.ts";
 import {
+  type ConstantChannels,
+  type ConstantContext,
   defineOp,
   followsInputs,
   type GradientFacet,
@@ -11,8 +14,10 @@ import {
   type Operator,
 } from "../operator/operator.ts";
 import { isMovable, reshaped } from "../operator/rearrange.ts";
+import { noRole } from "../operator/role.ts";
 import { normalizeAxis } from "../operator/shapes.ts";
 import { pickMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 import {
   type Addressing,
   gatherElementsGradient,
@@ -20,6 +25,21 @@ import {
   gatherNDGradient,
   scatterGradient,
 } from "./gather-gradient.ts";
+
+/** The channels that constant indices pick. */
+function behindGather({
+  attrs,
+  inputs: [x],
+  channels,
+  constant,
+}: ConstantContext<{ readonly axis: number }>): ConstantChannels | undefined {
+  const own = channels(0);
+  const indices = constant(1);
+  if (x === undefined || own === undefined || indices?.shape.length !== 1) return undefined;
+  const axis = attrs.axis < 0 ? attrs.axis + x.shape.length : attrs.axis;
+  if (axis !== 1) return undefined;
+  return Float64Array.from(toNumbers(indices), (i) => own[i < 0 ? i + own.length : i]);
+}
 
 const gather = defineOp({
   opType: "Gather",
@@ -100,6 +120,10 @@ const gather = defineOp({
 
   macs: noMacs,
   gradient: gatherGradient,
+  role: ({ axis }) => ({ kind: "gather", dataInput: 0, indicesInput: 1, axis }),
+  training: noWeights,
+  constantChannels: behindGather,
+  hidesDifferences: false,
 });
 
 /** Operators that address single elements: their indices would have to be counted anew. */
@@ -124,6 +148,10 @@ function addressing(
     moments: noMoments,
     macs: noMacs,
     gradient,
+    role: noRole,
+    training: noWeights,
+    constantChannels: notFollowed,
+    hidesDifferences: false,
   });
 }
 

@@ -1,6 +1,7 @@
 /** @file Pad: new positions around a tensor (constant, or mirrored, repeated, wrapped content). */
 import { assert } from "../../errors.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { padZeros, placeAlong } from "../operator/cutting.ts";
 import type { Emitter, Value } from "../operator/gradient.ts";
 import { joinedIds, knownNumbers, parameterNumbers, range } from "../operator/known.ts";
@@ -13,7 +14,9 @@ import {
   notFolded,
   type TiedTensor,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims, normalizeAxis } from "../operator/shapes.ts";
+import { noWeights } from "../operator/training.ts";
 
 interface PadAttributes {
   readonly mode: string;
@@ -161,6 +164,10 @@ export const pad = defineOp<PadAttributes>({
       ];
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Every new position gives its gradient to the element that it repeats. */

@@ -1,6 +1,6 @@
 /** @file Operators that give a tensor a new shape in the same order: Reshape, Flatten, Squeeze, Unsqueeze. */
 import type { Dim, Shape } from "../../ir/graph.ts";
-import { int64Vector } from "../../tensor/host-tensor.ts";
+import { int64Vector, sizeOf } from "../../tensor/host-tensor.ts";
 import { throughFirst } from "../operator/cutting.ts";
 import {
   knownNumbers,
@@ -10,6 +10,8 @@ import {
   quotientOf,
 } from "../operator/known.ts";
 import {
+  type ConstantChannels,
+  type ConstantContext,
   defineOp,
   type Fold,
   followsInputs,
@@ -18,8 +20,10 @@ import {
   type Operator,
 } from "../operator/operator.ts";
 import { reshaped } from "../operator/rearrange.ts";
+import { inOrder } from "../operator/role.ts";
 import { normalizeAxis, openShape } from "../operator/shapes.ts";
 import { reshapedMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 const foldReshape: Fold<unknown> = ([data], _attrs, [type]) => {
   const shape = numericShape(type.shape);
@@ -28,6 +32,22 @@ const foldReshape: Fold<unknown> = ([data], _attrs, [type]) => {
 
 /** dX is dY in X's shape. */
 const inOldShape = throughFirst((dy, { emit, input }) => emit.reshape(dy, input(0).shape));
+
+/** [N, C, ...] becomes [N, C · rest], or gets other axes behind the channels. */
+function behindReshape({
+  inputs: [x],
+  outputs: [y],
+  channels,
+}: ConstantContext<unknown>): ConstantChannels | undefined {
+  const own = channels(0);
+  if (x === undefined || own === undefined) return undefined;
+  const [from, to] = [x.shape, y.shape];
+  if (from[0] !== to[0] || from[1] !== own.length) return undefined;
+  if (to[1] === from[1]) return own;
+  const inner = sizeOf(from.slice(2));
+  if (to.length !== 2 || to[1] !== own.length * inner) return undefined;
+  return Float64Array.from({ length: to[1] }, (_, i) => own[Math.floor(i / inner)]);
+}
 
 const reshape = defineOp({
   opType: "Reshape",
@@ -97,6 +117,10 @@ const reshape = defineOp({
   moments: reshapedMoments,
   macs: noMacs,
   gradient: inOldShape,
+  role: { kind: "rearranging", how: "in-order", sizesInput: 1 },
+  training: noWeights,
+  constantChannels: behindReshape,
+  hidesDifferences: false,
 });
 
 const flatten = defineOp({
@@ -124,6 +148,10 @@ const flatten = defineOp({
   moments: reshapedMoments,
   macs: noMacs,
   gradient: inOldShape,
+  role: inOrder,
+  training: noWeights,
+  constantChannels: behindReshape,
+  hidesDifferences: false,
 });
 
 const squeeze = defineOp({
@@ -165,6 +193,10 @@ const squeeze = defineOp({
   moments: reshapedMoments,
   macs: noMacs,
   gradient: inOldShape,
+  role: inOrder,
+  training: noWeights,
+  constantChannels: behindReshape,
+  hidesDifferences: false,
 });
 
 const unsqueeze = defineOp({
@@ -193,6 +225,10 @@ const unsqueeze = defineOp({
   moments: reshapedMoments,
   macs: noMacs,
   gradient: inOldShape,
+  role: inOrder,
+  training: noWeights,
+  constantChannels: behindReshape,
+  hidesDifferences: false,
 });
 
 /** Fails where both sizes are known and differ. */

@@ -1,6 +1,7 @@
 /** @file Slice: runs with a step along some axes. */
 import { assert } from "../../errors.ts";
 import { type HostTensor, tensorOf } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { placeAlong, throughFirst } from "../operator/cutting.ts";
 import type { Value } from "../operator/gradient.ts";
 import { fixAxes, knownNumbers, parameterNumbers, range } from "../operator/known.ts";
@@ -13,8 +14,10 @@ import {
   type TiedTensor,
 } from "../operator/operator.ts";
 import { isMovable, rearranged } from "../operator/rearrange.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims, mayEqual, normalizeAxis } from "../operator/shapes.ts";
 import { pickMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 /** One sliced axis, as the node gives it. */
 interface Cut {
@@ -125,6 +128,10 @@ export const slice = defineOp({
       return part && placeAlong(emit, part, cut.axis, positionsOf(cut, size), size);
     }, dy);
   }),
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Bounds for the shrunk input, or the Gather that replaces a slice which no longer has one step. */

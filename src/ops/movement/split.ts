@@ -1,12 +1,15 @@
 /** @file Split: cuts a tensor into runs along one axis. */
 import type { Attribute, Dim } from "../../ir/graph.ts";
 import { type HostTensor, int64Vector, takeAlong } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import type { Emitter, Value } from "../operator/gradient.ts";
 import { knownNumbers, numericShape, range } from "../operator/known.ts";
 import { defineOp, noMacs, type Shrunk } from "../operator/operator.ts";
 import { isMovable } from "../operator/rearrange.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims, normalizeAxis } from "../operator/shapes.ts";
 import { pickMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 export const split = defineOp({
   opType: "Split",
@@ -106,6 +109,10 @@ export const split = defineOp({
       return [parts.length === 1 ? parts[0] : emit.op("Concat", parts, { axis })];
     },
   },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** The sizes of the parts along the axis. */

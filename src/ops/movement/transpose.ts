@@ -1,8 +1,10 @@
 /** @file Transpose: the axes in another order. */
 
+import { notFollowed } from "../operator/constant-channels.ts";
 import { throughFirst } from "../operator/cutting.ts";
 import { defineOp, followsInputs, type InferContext, noMacs } from "../operator/operator.ts";
 import { isMovable, rearranged } from "../operator/rearrange.ts";
+import { noWeights } from "../operator/training.ts";
 
 interface TransposeAttributes {
   readonly permutation: readonly number[] | undefined;
@@ -50,6 +52,10 @@ export const transpose = defineOp<TransposeAttributes>({
       permutation.map((_, axis) => permutation.indexOf(axis)),
     );
   }),
+  role: { kind: "rearranging", how: "transposed", sizesInput: undefined },
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 function permutationOf({ permutation }: TransposeAttributes, rank: number): readonly number[] {

@@ -1,11 +1,77 @@
 /** @file BatchNormalization: per-channel affine map by running (or, in training mode, batch) statistics. */
 
-import { defineOp, followsInputs, noMacs, notFolded } from "../operator/operator.ts";
+import { toNumbers } from "../../tensor/host-tensor.ts";
+import {
+  type ConstantChannels,
+  type ConstantContext,
+  defineOp,
+  followsInputs,
+  noMacs,
+  notFolded,
+} from "../operator/operator.ts";
 import { mayEqual } from "../operator/shapes.ts";
 import { normalizedMoments } from "../operator/statistics.ts";
+import { noNoise, type Training } from "../operator/training.ts";
 import { type BatchNormAttributes, batchNormGradient } from "./norm-gradient.ts";
 
 const parameterNames = ["scale", "B", "mean", "var"];
+
+function roleOfBatchNorm({ isTraining, epsilon }: BatchNormAttributes) {
+  if (isTraining) return { none: "it takes the statistics of the batch" };
+  return {
+    kind: "batch-norm",
+    dataInput: 0,
+    scaleInput: 1,
+    biasInput: 2,
+    meanInput: 3,
+    varianceInput: 4,
+    epsilon,
+  } as const;
+}
+
+const batchNormTraining: Training<BatchNormAttributes> = {
+  weights: [1, 2],
+  affine: [],
+  statistics: ({ momentum }) => ({
+    meanInput: 3,
+    varianceInput: 4,
+    meanOutput: 1,
+    varianceOutput: 2,
+    momentum,
+  }),
+  form(node, context) {
+    if (!context.usesBatchStatistics) return node;
+    const [y, mean = "", variance = ""] = node.outputs;
+    const outputs = [
+      y,
+      mean || context.fresh(`${y}:mean`),
+      variance || context.fresh(`${y}:variance`),
+    ];
+    // With a momentum of 0 the running statistics are those of the batch.
+    const attributes = new Map(node.attributes)
+      .set("training_mode", { kind: "int", value: 1 })
+      .set("momentum", { kind: "float", value: 0 });
+    return { ...node, attributes, outputs };
+  },
+  seeded: noNoise,
+};
+
+function behindBatchNorm({
+  attrs,
+  channels,
+  constant,
+}: ConstantContext<BatchNormAttributes>): ConstantChannels | undefined {
+  if (attrs.isTraining) return undefined;
+  const own = channels(0);
+  const [scale, bias, mean, variance] = [1, 2, 3, 4].map((input) => {
+    const tensor = constant(input);
+    return tensor && toNumbers(tensor);
+  });
+  if (!own || !scale || !bias || !mean || !variance) return undefined;
+  return own.map(
+    (x, c) => ((x - mean[c]) / Math.sqrt(variance[c] + attrs.epsilon)) * scale[c] + bias[c],
+  );
+}
 
 export const batchNormalization = defineOp<BatchNormAttributes>({
   opType: "BatchNormalization",
@@ -54,4 +120,8 @@ export const batchNormalization = defineOp<BatchNormAttributes>({
 
   macs: noMacs,
   gradient: { rule: batchNormGradient },
+  role: roleOfBatchNorm,
+  training: batchNormTraining,
+  constantChannels: behindBatchNorm,
+  hidesDifferences: false,
 });

@@ -1,6 +1,7 @@
 /** @file Normalisations by statistics of the sample itself: over positions, groups, layers, neighbours. */
 import { dtypeOfCode } from "../../tensor/dtype.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixAxes, range } from "../operator/known.ts";
 import {
   defineOp,
@@ -13,8 +14,10 @@ import {
   staysZero,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { mayEqual, normalizeAxis } from "../operator/shapes.ts";
 import { normalizedMoments, sameMoments } from "../operator/statistics.ts";
+import { noWeights, type TrainingFacet, trains } from "../operator/training.ts";
 import { type LrnAttributes, lrnGradient, normalizationGradient } from "./norm-gradient.ts";
 
 const instanceNormalization = defineOp({
@@ -51,6 +54,10 @@ const instanceNormalization = defineOp({
       return { shape, axes: positions, vector, affineShape: shape, epsilon, isCentered: true };
     }),
   },
+  role: { kind: "sample-norm" },
+  training: trains(1, 2),
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const groupNormalization = defineOp({
@@ -108,10 +115,19 @@ const groupNormalization = defineOp({
       };
     }),
   },
+  role: noRole,
+  training: trains(1, 2),
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** LayerNormalization and RMSNormalization: statistics over `axis` and everything behind it. */
-function layerNorm(opType: string, summary: string, hasStatistics: boolean): Operator {
+function layerNorm(
+  opType: string,
+  summary: string,
+  hasStatistics: boolean,
+  training: TrainingFacet<unknown>,
+): Operator {
   return defineOp({
     opType,
     summary,
@@ -163,6 +179,10 @@ function layerNorm(opType: string, summary: string, hasStatistics: boolean): Ope
         return { shape, axes, vector, affineShape: shape, epsilon, isCentered: hasStatistics };
       }),
     },
+    role: noRole,
+    training,
+    constantChannels: notFollowed,
+    hidesDifferences: false,
   });
 }
 
@@ -170,12 +190,14 @@ const layerNormalization = layerNorm(
   "LayerNormalization",
   "(X - mean) / sqrt(var + epsilon) * scale + B, statistics over `axis` and all axes behind it",
   true,
+  trains(1, 2),
 );
 
 const rmsNormalization = layerNorm(
   "RMSNormalization",
   "X / sqrt(mean(X²) + epsilon) * scale, the mean over `axis` and all axes behind it",
   false,
+  noWeights,
 );
 
 const lrn = defineOp<LrnAttributes>({
@@ -206,6 +228,10 @@ const lrn = defineOp<LrnAttributes>({
   moments: sameMoments,
   macs: noMacs,
   gradient: { rule: lrnGradient },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Fails where an input behind X is no vector over X's channels. */

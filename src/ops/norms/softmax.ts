@@ -2,6 +2,7 @@
 
 import { stepwise } from "../elementwise/elementwise.ts";
 import { algebraOf } from "../operator/algebra.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import type { GradientRule, Value } from "../operator/gradient.ts";
 import { range } from "../operator/known.ts";
 import {
@@ -15,7 +16,9 @@ import {
   type Operator,
   staysZero,
 } from "../operator/operator.ts";
+import { noRole, type RoleFacet } from "../operator/role.ts";
 import { normalizeAxis } from "../operator/shapes.ts";
+import { noWeights } from "../operator/training.ts";
 
 interface SoftmaxAttributes {
   readonly axis: number;
@@ -27,6 +30,7 @@ function softmaxLike(
   opType: string,
   summary: string,
   gradient: GradientFacet<SoftmaxAttributes>,
+  role: RoleFacet<SoftmaxAttributes>,
 ): Operator {
   return defineOp<SoftmaxAttributes>({
     opType,
@@ -55,6 +59,10 @@ function softmaxLike(
     moments: noMoments,
     macs: noMacs,
     gradient,
+    role,
+    training: noWeights,
+    constantChannels: notFollowed,
+    hidesDifferences: true,
   });
 }
 
@@ -112,6 +120,10 @@ const lpNormalization = defineOp({
       return [mul(sub(dy, mul(slope, shared)), div(above(norm), max(norm, 1e-30)))];
     },
   },
+  role: { kind: "sample-norm" },
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const meanVarianceNormalization = defineOp({
@@ -154,13 +166,27 @@ const meanVarianceNormalization = defineOp({
       return [div(centered, add(deviation, 1e-9))];
     },
   },
+  role: { kind: "sample-norm" },
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** All operators of this file. */
 export const normalizingOperators: readonly Operator[] = [
-  softmaxLike("Softmax", "e^x / Σ e^x along axis", { rule: softmaxGradient }),
-  softmaxLike("LogSoftmax", "x - ln(Σ e^x) along axis", { rule: logSoftmaxGradient }),
-  softmaxLike("Hardmax", "1 at the first largest x along axis, 0 elsewhere", stepwise),
+  softmaxLike(
+    "Softmax",
+    "e^x / Σ e^x along axis",
+    { rule: softmaxGradient },
+    ({ axis, flatten }) => ({ kind: "squashing", squashing: "softmax", axis, toEnd: flatten }),
+  ),
+  softmaxLike(
+    "LogSoftmax",
+    "x - ln(Σ e^x) along axis",
+    { rule: logSoftmaxGradient },
+    ({ axis, flatten }) => ({ kind: "squashing", squashing: "log-softmax", axis, toEnd: flatten }),
+  ),
+  softmaxLike("Hardmax", "1 at the first largest x along axis, 0 elsewhere", stepwise, noRole),
   lpNormalization,
   meanVarianceNormalization,
 ];

@@ -9,6 +9,9 @@ import type { DType } from "../../tensor/dtype.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import type { AttributeReader } from "./attributes.ts";
 import type { GradientRule } from "./gradient.ts";
+import type { NotApplicable } from "./not-applicable.ts";
+import type { RoleFacet } from "./role.ts";
+import type { TrainingFacet } from "./training.ts";
 
 /** An input of a node as shape inference sees it. */
 export interface Operand {
@@ -206,9 +209,19 @@ export interface MomentContext<A> {
   numbers(index: number): Float64Array | undefined;
 }
 
-/** One of the ways to say that a facet does not apply, and why. */
-export interface NotApplicable {
-  readonly none: string;
+/** By index along axis 1: what a channel holds at every place, or NaN where that depends on the data. */
+export type ConstantChannels = Float64Array;
+
+/** What the rules for constant channels may look at. Every output has an axis 1. */
+export interface ConstantContext<A> {
+  readonly attrs: A;
+  readonly node: Node;
+  readonly inputs: readonly (TiedTensor | undefined)[];
+  readonly outputs: readonly TiedTensor[];
+  /** The constant channels of an input that is computed; `undefined` where nothing is known of it. */
+  channels(index: number): ConstantChannels | undefined;
+  /** An input that is a constant. */
+  constant(index: number): HostTensor | undefined;
 }
 
 /** How gradients pass through an operator; `notDifferentiable` says why none does. */
@@ -237,6 +250,19 @@ export interface Operator<A = unknown> {
    */
   readonly macs: (context: MacsContext<A>) => number;
   readonly gradient: GradientFacet<A>;
+  /** What the operator is to pruning methods and losses, with the layout of its weight. */
+  readonly role: RoleFacet<A>;
+  /** Which inputs are trained, which hold running statistics, and how the operator runs in training. */
+  readonly training: TrainingFacet<A>;
+  /** What channels of the first output hold whatever the data, from such channels of the inputs. */
+  readonly constantChannels:
+    | ((context: ConstantContext<A>) => ConstantChannels | undefined)
+    | NotApplicable;
+  /**
+   * Whether different inputs commonly give the same output (it saturates, rounds, compares, or answers
+   * with indices), so that a fault before the node may not be seen behind it.
+   */
+  readonly hidesDifferences: boolean;
 }
 
 /** What the MAC rule may look at. */

@@ -9,13 +9,13 @@ import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-
 import { randomOf } from "../../tensor/random.ts";
 import {
   channelOf,
-  type LinearRole,
-  roleOf,
   slidingAxes,
   storedWeight,
   tapShares,
   weightOf,
-} from "./roles.ts";
+} from "../operator/linear-layer.ts";
+import type { LinearRole } from "../operator/role.ts";
+import { roleOf } from "./roles.ts";
 
 interface Case {
   readonly title: string;

@@ -7,6 +7,7 @@
  * may be a softmax); so is one that is multiplied with the inverse of one (`x · (γ / √(variance + ε)) + (β - mean · (γ / √(variance + ε)))`, as tf2onnx writes it).
  */
 import type { Node } from "../../ir/graph.ts";
+import { rearrangementOf, roleOf } from "./roles.ts";
 
 /** What belongs to normalisations that are written out. */
 export interface WrittenNorms {
@@ -16,6 +17,7 @@ export interface WrittenNorms {
   readonly affine: ReadonlySet<string>;
 }
 
+// The formula is written in these operators, whatever else they are used for.
 const reductions = new Set(["ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare"]);
 /** Operators through which a statistic stays one. */
 const steps = new Set([
@@ -34,17 +36,6 @@ const steps = new Set([
   ],
   ...["Sqrt", "Sub", "Div", "Unsqueeze", "Squeeze"],
 ]);
-const moves = new Set([
-  "Reshape",
-  "Transpose",
-  "Unsqueeze",
-  "Squeeze",
-  "Flatten",
-  "Identity",
-  "Cast",
-]);
-/** Operators that normalise by themselves, whose own scale may stand for groups only. */
-const whole = new Set(["InstanceNormalization", "MeanVarianceNormalization", "LpNormalization"]);
 
 /** Finds them among nodes in order. `isConstant` tells values that depend on no input. */
 export function writtenNorms(
@@ -58,7 +49,8 @@ export function writtenNorms(
   const inverses = new Set<string>();
   const normalised = new Set<string>();
   const affine = new Set<string>();
-  for (const { domain, opType, inputs, outputs } of nodes) {
+  for (const node of nodes) {
+    const { domain, opType, inputs, outputs } = node;
     if (domain !== "") continue;
     const [y] = outputs;
     const [a = "", b = ""] = inputs;
@@ -67,8 +59,8 @@ export function writtenNorms(
     if (reductions.has(opType)) {
       statistics.add(y);
       if (opType === "ReduceL2") rooted.add(y);
-    } else if (whole.has(opType)) normalised.add(y);
-    else if (moves.has(opType) && normalised.has(a)) normalised.add(y);
+    } else if (roleOf(node).kind === "sample-norm") normalised.add(y);
+    else if (normalised.has(a) && movesElements(node)) normalised.add(y);
     else if (steps.has(opType) && moving.every((name) => statistics.has(name))) {
       statistics.add(y);
       const takesRoot = opType === "Sqrt" || opType === "Pow";
@@ -87,4 +79,10 @@ export function writtenNorms(
       normalised.add(y);
   }
   return { normalised, affine };
+}
+
+/** Whether every element of the output is an element of the first input, in another place or type. */
+function movesElements(node: Node): boolean {
+  const how = rearrangementOf(node);
+  return how === "in-order" || how === "transposed" || node.opType === "Cast";
 }

@@ -6,6 +6,7 @@ import { EspalierError } from "../../errors.ts";
 import type { Dim, Shape } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import type { GradientContext, Value } from "../operator/gradient.ts";
 import {
   defineOp,
@@ -14,6 +15,8 @@ import {
   notFolded,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
+import { trains } from "../operator/training.ts";
 
 interface Equation {
   /** The label of each axis, by operand; `.` where the broadcast axes stand. */
@@ -114,6 +117,10 @@ export const einsum = defineOp<Equation>({
   moments: noMoments,
   macs: ({ attrs, inputs }) => productsOf(attrs, inputs),
   gradient: { rule: einsumGradient },
+  role: noRole,
+  training: trains(0, 1),
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Axes of one label line up; a label that the result does not have is summed over. */

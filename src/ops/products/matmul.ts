@@ -1,6 +1,8 @@
 /** @file Matrix products: MatMul and Gemm. */
 import type { Dim, Shape } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { behindLayer } from "../operator/constant-channels.ts";
+import type { NotApplicable } from "../operator/not-applicable.ts";
 import {
   defineOp,
   followsInputs,
@@ -10,9 +12,18 @@ import {
   type TiedTensor,
   type Ties,
 } from "../operator/operator.ts";
+import { type LinearRole, linearRole } from "../operator/role.ts";
 import { broadcastShapes, mayEqual } from "../operator/shapes.ts";
 import { linearMoments } from "../operator/statistics.ts";
+import { trains } from "../operator/training.ts";
 import { type GemmAttributes, gemmGradient, matMulGradient } from "./matmul-gradient.ts";
+
+const roleOfMatMul = linearRole({
+  biasInput: undefined,
+  layout: "inOut",
+  dataAxis: -1,
+  resultAxis: -1,
+});
 
 const matMul = defineOp({
   opType: "MatMul",
@@ -71,7 +82,17 @@ const matMul = defineOp({
   },
 
   gradient: { rule: matMulGradient },
+  role: roleOfMatMul,
+  training: trains(0, 1),
+  constantChannels: behindLayer(() => roleOfMatMul),
+  hidesDifferences: false,
 });
+
+function roleOfGemm({ alpha, beta, transA, transB }: GemmAttributes): LinearRole | NotApplicable {
+  if (transA) return { none: "its data are transposed" };
+  const layout = transB ? "outIn" : "inOut";
+  return linearRole({ weightFactor: alpha, biasFactor: beta, layout });
+}
 
 const gemm = defineOp<GemmAttributes>({
   opType: "Gemm",
@@ -145,6 +166,10 @@ const gemm = defineOp<GemmAttributes>({
   },
 
   gradient: { rule: gemmGradient },
+  role: roleOfGemm,
+  training: trains(0, 1, 2),
+  constantChannels: behindLayer(roleOfGemm),
+  hidesDifferences: false,
 });
 
 function gemmAxes({ transA, transB }: GemmAttributes) {

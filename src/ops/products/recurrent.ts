@@ -6,6 +6,7 @@
  */
 import type { Dim, Shape, TensorType } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixAxes } from "../operator/known.ts";
 import {
   defineOp,
@@ -16,6 +17,7 @@ import {
   type Operator,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims, mayEqual } from "../operator/shapes.ts";
 
 interface RecurrentAttributes {
@@ -75,6 +77,10 @@ function recurrent({ opType, summary, gates, outputs }: Kind): Operator {
     },
 
     gradient: { notDifferentiable: "a recurrence; there is no rule for it" },
+    role: noRole,
+    training: { none: "no gradient reaches its weights, for which there is no rule" },
+    constantChannels: notFollowed,
+    hidesDifferences: false,
   });
 }
 

@@ -3,6 +3,7 @@ import { EspalierError } from "../../errors.ts";
 import { bitsOf, type DType, dtypeOfCode } from "../../tensor/dtype.ts";
 import { sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixAxes, fixEverything, range } from "../operator/known.ts";
 import {
   defineOp,
@@ -15,7 +16,9 @@ import {
   staysZero,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { sameMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 
 interface QuantizeAttributes {
   readonly axis: number;
@@ -47,6 +50,10 @@ const quantizeLinear = defineOp<QuantizeAttributes>({
   moments: sameMoments,
   macs: noMacs,
   gradient: { notDifferentiable: "rounds to whole numbers" },
+  role: noRole,
+  training: { none: "its scales are those of the quantisation, which training leaves alone" },
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 const dequantizeLinear = defineOp<QuantizeAttributes>({
@@ -88,6 +95,10 @@ const dequantizeLinear = defineOp<QuantizeAttributes>({
       return [undefined, emit.reshape(sum, scale.shape)];
     },
   },
+  role: noRole,
+  training: { none: "its scales are those of the quantisation, which training leaves alone" },
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 const dynamicQuantizeLinear = defineOp({
@@ -110,6 +121,10 @@ const dynamicQuantizeLinear = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: { notDifferentiable: "rounds to whole numbers" },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: true,
 });
 
 /** Scales and zero points are scalars, vectors along an axis that X has, or blocks of X's rank. */

@@ -7,6 +7,7 @@
  */
 import type { TensorType } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixEverything } from "../operator/known.ts";
 import {
   defineOp,
@@ -16,6 +17,7 @@ import {
   type Operator,
   type Ties,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { multiplied } from "../products/matmul.ts";
 import { type ConvAttributes, convAttributes, convolved } from "../windows/conv.ts";
 
@@ -25,6 +27,10 @@ const around = {
   shrink: { none: "nothing that it touches is removed" },
   moments: noMoments,
   gradient: { notDifferentiable: "whole numbers" },
+  role: noRole,
+  training: { none: "its weights are whole numbers, which are not trained" },
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 } as const;
 
 const convInteger = defineOp<ConvAttributes>({

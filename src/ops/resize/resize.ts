@@ -1,6 +1,7 @@
 /** @file Changing the resolution: Resize (nearest, linear, cubic) and GridSample. */
 import type { Dim } from "../../ir/graph.ts";
 import { int64Vector } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixAxes, knownNumbers, parameterNumbers, range, tieWindowed } from "../operator/known.ts";
 import {
   defineOp,
@@ -13,8 +14,10 @@ import {
   type Operator,
   type TiedTensor,
 } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import { mapDims, normalizeAxis } from "../operator/shapes.ts";
 import { sameMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 import { interpolationOf } from "./interpolation.ts";
 import { type ResizeAttributes, resizeGradient } from "./resize-gradient.ts";
 
@@ -108,6 +111,10 @@ const resize = defineOp<ResizeAttributes>({
   moments: sameMoments,
   macs: noMacs,
   gradient: resizeGradient,
+  role: { kind: "rearranging", how: "interpolated", sizesInput: undefined },
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** An optional input that is there; older files give an empty tensor for "absent". */
@@ -170,6 +177,10 @@ const gridSample = defineOp({
   moments: noMoments,
   macs: noMacs,
   gradient: { notDifferentiable: "it samples at computed places; there is no rule for it" },
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** Operators that change the resolution. */

@@ -8,10 +8,10 @@ import {
   type GradientRule,
   type Value,
 } from "../operator/gradient.ts";
+import type { Window } from "../operator/role.ts";
 import { inputGradient } from "./conv-input-gradient.ts";
 import { afterOf, type ConvShape, extentsOf, knownWindow } from "./conv-shape.ts";
 import { weightGradient } from "./conv-weight-gradient.ts";
-import type { Window } from "./window.ts";
 
 interface ConvAttributes extends Window {
   readonly group: number;

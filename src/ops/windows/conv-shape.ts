@@ -3,7 +3,7 @@
 import { indicesOf, padZeros, sliceRuns } from "../operator/cutting.ts";
 import type { Emitter, Value } from "../operator/gradient.ts";
 import { range } from "../operator/known.ts";
-import type { Window } from "./window.ts";
+import type { Window } from "../operator/role.ts";
 
 /**
  * A convolution from [batch, channels, ...input] to [batch, filters, ...output] with weights

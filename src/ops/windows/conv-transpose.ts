@@ -1,19 +1,30 @@
 /** @file ConvTranspose: the transposed convolution (1-D to 3-D), grouped, dilated, strided. */
 import type { Dim } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { behindLayer } from "../operator/constant-channels.ts";
 import { range } from "../operator/known.ts";
+import type { NotApplicable } from "../operator/not-applicable.ts";
 import { defineOp, notFolded } from "../operator/operator.ts";
+import { type LinearRole, linearRole, type Window } from "../operator/role.ts";
 import { mapDims } from "../operator/shapes.ts";
 import { linearMoments, mixedMoments } from "../operator/statistics.ts";
+import { trains } from "../operator/training.ts";
 import { shrinkGroups } from "./conv.ts";
 import { convTransposeGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
-import { checkWindow, type Window, windowAttributes } from "./window.ts";
+import { checkWindow, windowAttributes } from "./window.ts";
 
 interface ConvTransposeAttributes extends Window {
   readonly group: number;
   readonly outputPadding: readonly number[] | undefined;
   readonly outputShape: readonly number[] | undefined;
+}
+
+function roleOfConvTranspose(attrs: ConvTransposeAttributes): LinearRole | NotApplicable {
+  const { group, autoPad, kernel, strides, dilations, pads, outputShape } = attrs;
+  if (outputShape !== undefined) return { none: "an explicit output_shape moves its pads" };
+  const window = { autoPad, kernel, strides, dilations, pads };
+  return linearRole({ group, layout: "inOut", window, isTransposed: true });
 }
 
 export const convTranspose = defineOp<ConvTransposeAttributes>({
@@ -127,6 +138,10 @@ export const convTranspose = defineOp<ConvTransposeAttributes>({
   },
 
   gradient: { rule: convTransposeGradient },
+  role: roleOfConvTranspose,
+  training: trains(1, 2),
+  constantChannels: behindLayer(roleOfConvTranspose),
+  hidesDifferences: false,
 });
 
 /** For each tap of the kernel, row-major: which of the positions modulo the strides it falls on. */

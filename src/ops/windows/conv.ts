@@ -2,6 +2,7 @@
 import type { Shape } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
+import { behindLayer } from "../operator/constant-channels.ts";
 import {
   defineOp,
   type InferContext,
@@ -11,10 +12,12 @@ import {
   type TiedTensor,
   type Ties,
 } from "../operator/operator.ts";
+import { type LinearRole, linearRole, type Window } from "../operator/role.ts";
 import { linearMoments } from "../operator/statistics.ts";
+import { trains } from "../operator/training.ts";
 import { convGradient } from "./conv-gradient.ts";
 import { tieGroups } from "./groups.ts";
-import { slidingOutput, type Window, windowAttributes } from "./window.ts";
+import { slidingOutput, windowAttributes } from "./window.ts";
 
 /** The attributes of a convolution. */
 export interface ConvAttributes extends Window {
@@ -48,6 +51,11 @@ export function shrinkGroups<A extends { readonly group: number }>(
   if (context.attrs.group === 1 || !x || !w) return {};
   const value = context.shapeOf(x)[1] / context.shapeOf(w)[1];
   return { attributes: new Map([["group", { kind: "int", value }]]) };
+}
+
+/** X's channels are contracted with [O, C/group, ...k], window by window. */
+function roleOfConv({ group, ...window }: ConvAttributes): LinearRole {
+  return linearRole({ group, window });
 }
 
 export const conv = defineOp<ConvAttributes>({
@@ -107,6 +115,10 @@ export const conv = defineOp<ConvAttributes>({
   },
 
   gradient: { rule: convGradient },
+  role: roleOfConv,
+  training: trains(1, 2),
+  constantChannels: behindLayer(roleOfConv),
+  hidesDifferences: false,
 });
 
 /** Where a convolution has its data, its weight and its bias. */

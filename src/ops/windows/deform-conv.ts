@@ -1,7 +1,9 @@
 /** @file DeformConv: a convolution whose taps stand at computed places. ONNX DeformConv, opset 19. */
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { notFollowed } from "../operator/constant-channels.ts";
 import { fixAxes } from "../operator/known.ts";
 import { defineOp, noMoments, notFolded } from "../operator/operator.ts";
+import { noRole } from "../operator/role.ts";
 import {
   type ConvAttributes,
   convAttributes,
@@ -58,4 +60,8 @@ export const deformConv = defineOp<DeformConvAttributes>({
   },
 
   gradient: { notDifferentiable: "it looks at computed places; there is no rule for it" },
+  role: noRole,
+  training: { none: "no gradient reaches its weights, for which there is no rule" },
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });

@@ -6,8 +6,8 @@ import { indicesOf, padZeros, sliceRuns, throughFirst } from "../operator/cuttin
 import type { Emitter, GradientContext, Value } from "../operator/gradient.ts";
 import { range } from "../operator/known.ts";
 import type { GradientFacet } from "../operator/operator.ts";
+import type { Window } from "../operator/role.ts";
 import { afterOf, axes, type KnownWindow, knownWindow } from "./conv-shape.ts";
-import type { Window } from "./window.ts";
 
 /** What pools over windows say of them. */
 export interface PoolAttributes extends Window {

@@ -2,6 +2,7 @@
 import type { Dim, Shape } from "../../ir/graph.ts";
 import { maxOfGaussians } from "../../tensor/gaussian.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
+import { notFollowed, sameChannels } from "../operator/constant-channels.ts";
 import { fixAxes, fixEverything, knownNumbers, tieWindowed } from "../operator/known.ts";
 import {
   defineOp,
@@ -15,8 +16,10 @@ import {
   notFolded,
   type Operator,
 } from "../operator/operator.ts";
+import { noRole, type Window } from "../operator/role.ts";
 import { mapDims } from "../operator/shapes.ts";
 import { averagedMoments } from "../operator/statistics.ts";
+import { noWeights } from "../operator/training.ts";
 import {
   averagePoolGradient,
   globalAverageGradient,
@@ -27,7 +30,7 @@ import {
   maxUnpoolGradient,
   type PoolAttributes,
 } from "./pool-gradient.ts";
-import { checkWindow, slidingOutput, type Window, windowAttributes } from "./window.ts";
+import { checkWindow, slidingOutput, windowAttributes } from "./window.ts";
 
 type PoolMoments = (context: MomentContext<PoolAttributes>) => Moments | undefined;
 
@@ -36,6 +39,7 @@ function pool(
   summary: string,
   moments: PoolMoments,
   gradient: GradientFacet<PoolAttributes>,
+  constantChannels: Operator<PoolAttributes>["constantChannels"],
 ): Operator {
   return defineOp<PoolAttributes>({
     opType,
@@ -77,6 +81,10 @@ function pool(
     moments: (context) => [moments(context)],
     macs: noMacs,
     gradient,
+    role: noRole,
+    training: noWeights,
+    constantChannels,
+    hidesDifferences: false,
   });
 }
 
@@ -96,6 +104,7 @@ const maxPool = pool(
     };
   },
   maxPoolGradient,
+  sameChannels,
 );
 
 const averagePool = pool(
@@ -104,15 +113,34 @@ const averagePool = pool(
   // As if the positions of a window were independent; padding is ignored.
   (context) => averagedMoments(context.moments(0), sizeOf(context.attrs.kernel)),
   averagePoolGradient,
+  // Padding with zeros that count changes what is not 0.
+  ({ attrs, channels }) =>
+    averagesInside(attrs)
+      ? channels(0)
+      : channels(0)?.map((value) => (value === 0 ? 0 : Number.NaN)),
 );
 
-const lpPool = pool("LpPool", "the p-norm of each window", () => undefined, lpPoolGradient);
+/** Whether an average never counts padding. */
+function averagesInside({ countsPadding, ceilMode, autoPad, pads }: PoolAttributes): boolean {
+  if (!countsPadding) return true;
+  const isPlain = autoPad === "NOTSET" || autoPad === "VALID";
+  return isPlain && !ceilMode && (pads ?? []).every((pad) => pad === 0);
+}
+
+const lpPool = pool(
+  "LpPool",
+  "the p-norm of each window",
+  () => undefined,
+  lpPoolGradient,
+  notFollowed,
+);
 
 function globalPool(
   opType: string,
   summary: string,
   moments: (context: MomentContext<unknown>) => Moments | undefined,
   gradient: GradientFacet<{ readonly p: number }>,
+  constantChannels: Operator["constantChannels"],
 ): Operator {
   return defineOp<{ readonly p: number }>({
     opType,
@@ -131,6 +159,10 @@ function globalPool(
     moments: (context) => [moments(context)],
     macs: noMacs,
     gradient,
+    role: noRole,
+    training: noWeights,
+    constantChannels,
+    hidesDifferences: false,
   });
 }
 
@@ -144,6 +176,7 @@ const globalAveragePool = globalPool(
     return x && averagedMoments(context.moments(0), sizeOf(x.slice(2)));
   },
   globalAverageGradient,
+  sameChannels,
 );
 
 const globalMaxPool = globalPool(
@@ -151,6 +184,7 @@ const globalMaxPool = globalPool(
   "the largest element over all positions",
   () => undefined,
   globalMaxGradient,
+  sameChannels,
 );
 
 const globalLpPool = globalPool(
@@ -158,6 +192,7 @@ const globalLpPool = globalPool(
   "the p-norm over all positions",
   () => undefined,
   globalLpGradient,
+  notFollowed,
 );
 
 const maxUnpool = defineOp<Window>({
@@ -194,6 +229,10 @@ const maxUnpool = defineOp<Window>({
   moments: noMoments,
   macs: noMacs,
   gradient: maxUnpoolGradient,
+  role: noRole,
+  training: noWeights,
+  constantChannels: notFollowed,
+  hidesDifferences: false,
 });
 
 /** [N, C] of [N, C, ...spatial]. */

@@ -2,17 +2,8 @@
 import type { Dim, Shape } from "../../ir/graph.ts";
 import type { AttributeReader } from "../operator/attributes.ts";
 import type { InferContext } from "../operator/operator.ts";
+import type { Window } from "../operator/role.ts";
 import { mapDims } from "../operator/shapes.ts";
-
-/** The window attributes; empty lists stand for "1 per axis" (strides, dilations) or "0" (pads). */
-export interface Window {
-  readonly autoPad: "NOTSET" | "SAME_UPPER" | "SAME_LOWER" | "VALID";
-  readonly kernel: readonly number[] | undefined;
-  readonly strides: readonly number[] | undefined;
-  readonly dilations: readonly number[] | undefined;
-  /** Begins of all axes, then ends. */
-  readonly pads: readonly number[] | undefined;
-}
 
 /** Reads kernel_shape, strides, dilations, pads and auto_pad. */
 export function windowAttributes(raw: AttributeReader): Window {

@@ -7,7 +7,7 @@ import type { Graph, Node, TensorType } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
 import { numericShape } from "../../ops/operator/known.ts";
 import { inferNode, inferTypes, maxFoldedElements } from "../../ops/passes/infer.ts";
-import { shapeInput } from "../../ops/passes/training.ts";
+import { shapeInput } from "../../ops/passes/roles.ts";
 import { type HostTensor, int64Vector, sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 
 /** A network as it runs with the batch that it is fed. */
