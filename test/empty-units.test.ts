@@ -5,7 +5,6 @@
 import fc from "fast-check";
 import { expect, it, test } from "vitest";
 import type { Graph } from "../src/ir/graph.ts";
-import { differenceOf } from "../src/measure/equality/compare.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import { constantsOf, emptyUnits } from "../src/methods/compensation/empty-units.ts";
 import { buildNetwork } from "../src/models/registry.ts";
@@ -20,6 +19,7 @@ import { withZeros } from "../src/structure/zeros.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../src/tensor/random.ts";
 import { buildProgram, programs } from "./random-graphs.ts";
+import { differenceOf } from "./support/difference.ts";
 
 /** Zeros in whole slices along either of the first axes, and here and there. */
 function riddled(graph: Graph, seed: RandomKey, share = 0.4): Graph {

@@ -6,7 +6,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Graph } from "../src/ir/graph.ts";
-import { differenceOf } from "../src/measure/equality/compare.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import { emitModel } from "../src/onnx/writing/emit.ts";
 import { withSession } from "../src/runtime/session.ts";
@@ -19,6 +18,7 @@ import { type HostTensor, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { buildProgram, type Program, programs } from "./random-graphs.ts";
 import { withDeadUnits } from "./support/dead-units.ts";
+import { differenceOf } from "./support/difference.ts";
 
 const derived: ReadonlySet<string> = new Set(["derived-weight", "standardised-weight"]);
 

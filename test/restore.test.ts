@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { constantOf, type Graph } from "../src/ir/graph.ts";
-import { differenceOf } from "../src/measure/equality/compare.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import { emitModel } from "../src/onnx/writing/emit.ts";
 import { withSession } from "../src/runtime/session.ts";
@@ -15,6 +14,7 @@ import { tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { parametersOf } from "../src/train/network/parameters.ts";
 import { buildProgram, type Program, programs } from "./random-graphs.ts";
+import { differenceOf } from "./support/difference.ts";
 
 /** A removal from a random graph. */
 function removalOf(program: Program) {

@@ -6,7 +6,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { composeRemovals, mismatchAfter } from "../src/compress/rounds/compose.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { differenceOf } from "../src/measure/equality/compare.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import { buildNetwork } from "../src/models/registry.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
@@ -24,6 +23,7 @@ import { removeUnits } from "../src/structure/surgery.ts";
 import { type Structure, structureOf } from "../src/structure/units.ts";
 import { type HostTensor, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
+import { differenceOf } from "./support/difference.ts";
 import { selectingNetwork, variants } from "./support/selecting-network.ts";
 
 const how = { selectsInputs: true };

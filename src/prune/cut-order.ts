@@ -10,6 +10,7 @@ import { weightConstants } from "../structure/layer-weights.ts";
 import type { Removed } from "../structure/removal.ts";
 import { type Budget, groupsToPrune, removalsInOrder } from "../structure/select.ts";
 import type { SelectionRules } from "../structure/selection-rules.ts";
+import type { PrefixOrder } from "../structure/shortest-prefix.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
 import { pow } from "../tensor/elementary.ts";
@@ -25,15 +26,8 @@ export interface Cut {
 }
 
 /** Cuts that take more and more. */
-export interface CutOrder {
+export interface CutOrder extends PrefixOrder<Cut> {
   readonly what: "units" | "weights";
-  /** How many of these are gone already, and how many may be gone at most. */
-  readonly least: number;
-  readonly count: number;
-  /** The cut after which so many are gone, in [0, count]; as far as the rules allow. */
-  readonly choose: (count: number) => Cut;
-  /** A cut of less, where rounded widths leave room for it: what is allowed, and matters most, comes back. */
-  readonly giveBack: (cut: Cut, isAllowed: (cut: Cut) => boolean) => Cut;
   /** Counts that are worth a network each in a search, ascending from above `least` to `count`. */
   readonly steps: readonly number[];
 }
@@ -52,53 +46,30 @@ export function cutsInOrder(
 ): CutOrder {
   const { weightScores } = proposal;
   if (weightScores !== undefined) return weightsInOrder(structure, weightScores, rules, gone);
-  const { count, choose, giveBack } = removalsInOrder(structure, scores, rules);
+  const { choose, giveBack, ...order } = removalsInOrder(structure, scores, rules);
   const cutOf = (removed: Removed): Cut => ({
     removed,
     zeros: noZeros,
     edits: () => proposal.edits(removed),
   });
   return {
+    ...order,
     what: "units",
-    least: 0,
-    count,
     choose: (units) => cutOf(choose(units)),
     giveBack: ({ removed }, isAllowed) =>
       cutOf(giveBack(removed, (each) => isAllowed(cutOf(each)))),
-    steps: Array.from({ length: count }, (_, i) => i + 1),
+    steps: Array.from({ length: order.count }, (_, i) => i + 1),
   };
 }
 
-/** Of single weights a search finds how many must go to this share of those that stay. */
+/** Tells whether a cut leaves no more than the budgets allow. */
+export function meeting(budgets: readonly Budget[]): (cut: Cut) => boolean {
+  return ({ removed, zeros }) =>
+    budgets.every(({ remaining, fraction }) => remaining(removed, zeros) <= fraction);
+}
+
+/** Among single weights, how many must go is found to this share of those that stay. */
 const precision = 0.002;
-
-/** The fewest that must go for all budgets to be met; all that may where they cannot be. */
-export function fewestMeeting(
-  { what, count, least, choose }: CutOrder,
-  budgets: readonly Budget[],
-): number {
-  let low = least;
-  let high = count;
-  const isNear = () => what === "weights" && high - low <= precision * (count - high);
-  while (low < high && !isNear()) {
-    const middle = Math.floor((low + high) / 2);
-    if (meets(choose(middle), budgets)) high = middle;
-    else low = middle + 1;
-  }
-  return high;
-}
-
-/** The cut that takes least, in this order, and meets all budgets; the most that may go where none does. */
-export function leastMeeting(order: CutOrder, budgets: readonly Budget[]): Cut {
-  const cut = order.choose(fewestMeeting(order, budgets));
-  if (!meets(cut, budgets)) return cut;
-  return order.giveBack(cut, (less) => meets(less, budgets));
-}
-
-/** Whether a cut leaves no more than the budgets allow. */
-export function meets({ removed, zeros }: Cut, budgets: readonly Budget[]): boolean {
-  return budgets.every(({ remaining, fraction }) => remaining(removed, zeros) <= fraction);
-}
 
 /** A weight with the order of its elements: gone already where -∞, never to go where +∞. */
 interface Ranked {
@@ -139,6 +110,7 @@ function weightsInOrder(
     what: "weights",
     least,
     count: sorted.length,
+    precision,
     choose(count) {
       if (last?.count !== count) last = { count, cut: cutAt(count) };
       return last.cut;

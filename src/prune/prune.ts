@@ -22,10 +22,11 @@ import {
   unscoredUnits,
 } from "../structure/select.ts";
 import type { SelectionRules } from "../structure/selection-rules.ts";
+import { leastEnough } from "../structure/shortest-prefix.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
-import { cutsInOrder, leastMeeting } from "./cut-order.ts";
+import { cutsInOrder, meeting } from "./cut-order.ts";
 import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
 
 /** Shares of the original that may remain, each in (0, 1]. */
@@ -143,7 +144,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   groupsToPrune(structure, rules);
   const proposal = method.propose({ structure, seed, options: methodOptions, rules });
   const order = cutsInOrder(structure, proposal, rules);
-  const { removed, zeros, edits } = leastMeeting(order, budgets);
+  const { removed, zeros, edits } = leastEnough(order, meeting(budgets));
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {
     const share = remaining(removed, zeros);
     if (share <= fraction) return [];
@@ -174,7 +175,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
  * The method that is asked for; without a name, or with `auto`, `bn` where batch normalization tells of half of what may
  * go (in multiply-accumulates) or more, else `magnitude`. Fails with `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA`.
  */
-export function methodFor(
+function methodFor(
   structure: Structure,
   rules: SelectionRules,
   wanted: string | Method = autoMethod,

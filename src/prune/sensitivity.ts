@@ -23,14 +23,10 @@ import { methods } from "../methods/registry.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { sessionOptionsOf } from "../runtime/session.ts";
-import { countRemoved } from "../structure/removal.ts";
-import {
-  candidateUnits,
-  isScored,
-  type RemovalOrder,
-  removalsInOrder,
-} from "../structure/select.ts";
+import { countRemoved, type Removed } from "../structure/removal.ts";
+import { candidateUnits, isScored, removalsInOrder } from "../structure/select.ts";
 import type { SelectionRules } from "../structure/selection-rules.ts";
+import type { PrefixOrder } from "../structure/shortest-prefix.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { finishPruning } from "./prune.ts";
 import { readOnce } from "./sensitivity-samples.ts";
@@ -240,7 +236,7 @@ function orderWithin(
   own: readonly number[],
   { scores }: Proposal,
   rules: SelectionRules,
-): RemovalOrder {
+): PrefixOrder<Removed> {
   // Patterns of ids would not do: an id may hold a `*`, or be the name of a layer elsewhere.
   const ranks = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
   const ranked = own.toSorted((a, b) => scores[a] - scores[b] || a - b);

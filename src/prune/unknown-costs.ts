@@ -27,7 +27,7 @@ export function unknownsOf(structure: Structure): readonly string[] {
 }
 
 /** That layers are missing from all figures, in a sentence; none where all are counted. */
-export function uncountedWarnings({ uncounted }: Pick<Cost, "uncounted">): readonly string[] {
+function uncountedWarnings({ uncounted }: Pick<Cost, "uncounted">): readonly string[] {
   if (uncounted.length === 0) return [];
   return [
     `The multiply-accumulates of ${layers(uncounted.length)} are not known, and no figure holds ` +

@@ -47,7 +47,7 @@ export function savingOfKind(
 }
 
 /** By how much a figure of the network falls when a unit goes alone. */
-export function savingAlone(
+function savingAlone(
   structure: Structure,
   figureOf: (removed: Removed) => number,
 ): (unit: number) => number {

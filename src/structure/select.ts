@@ -4,8 +4,9 @@ import { EspalierError } from "../errors.ts";
 import { globMatcher } from "../ir/names.ts";
 import type { Removed } from "./removal.ts";
 import type { SelectionRules } from "./selection-rules.ts";
+import { leastEnough, type PrefixOrder } from "./shortest-prefix.ts";
 import type { Structure } from "./units.ts";
-import { type WidthKeeper, widthKeeper } from "./widths.ts";
+import { widthKeeper } from "./widths.ts";
 import type { Zeros } from "./zeros.ts";
 
 /** One limit that a removal must respect. */
@@ -40,24 +41,10 @@ export function selectUnits(
   rules: SelectionRules = {},
 ): Selection {
   requireShares(budgets);
-  const { count, choose, giveBack } = removalsInOrder(structure, scores, rules);
   const isMet = (removed: Removed) => budgets.every((b) => b.remaining(removed) <= b.fraction);
-  let low = 0;
-  let high = count;
-  const most = choose(high);
-  const isReached = isMet(most);
-  let best = most;
-  while (isReached && low < high) {
-    const middle = (low + high) >> 1;
-    const removed = choose(middle);
-    if (isMet(removed)) {
-      best = removed;
-      high = middle;
-    } else low = middle + 1;
-  }
-  if (isReached) best = giveBack(best, isMet);
-  const remaining = new Map(budgets.map(({ name, remaining: of }) => [name, of(best)]));
-  return { removed: best, isReached, remaining };
+  const removed = leastEnough(removalsInOrder(structure, scores, rules), isMet);
+  const remaining = new Map(budgets.map((budget) => [budget.name, budget.remaining(removed)]));
+  return { removed, isReached: isMet(removed), remaining };
 }
 
 /** Fails with `TARGET_INVALID` for a fraction outside (0, 1]. */
@@ -69,23 +56,17 @@ export function requireShares(budgets: readonly Budget[]): void {
       });
 }
 
-/** Removals of more and more units, the lowest scores first. */
-export interface RemovalOrder extends WidthKeeper {
-  /** How many units may go at most. */
-  readonly count: number;
-}
-
 /** The removals that a ranking (ascending `scores`, one per unit) gives. Unscored units stay. */
 export function removalsInOrder(
   structure: Structure,
   scores: Float64Array,
   rules: SelectionRules = {},
-): RemovalOrder {
+): PrefixOrder<Removed> {
   const candidates = candidateUnits(structure, rules)
     .filter((unit) => isScored(scores[unit]))
     .sort((a, b) => scores[a] - scores[b] || a - b);
   const { choose, giveBack } = widthKeeper(structure, scores, candidates, rules);
-  return { count: candidates.length, choose, giveBack };
+  return { least: 0, count: candidates.length, precision: 0, choose, giveBack };
 }
 
 /** The units that the rules and their own prunability allow to be removed. */

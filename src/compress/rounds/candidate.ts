@@ -122,6 +122,7 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
       what: "units",
       least: 0,
       count: 0,
+      precision: 0,
       steps: [],
       choose: () => ({ removed: nothing, zeros: noZeros, edits: () => [] }),
       giveBack: (cut) => cut,

@@ -12,11 +12,12 @@ import { metricOf } from "../../measure/outcomes/outcomes.ts";
 import { metricWords } from "../../measure/words.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
-import { fewestMeeting } from "../../prune/cut-order.ts";
+import { meeting } from "../../prune/cut-order.ts";
 import { makeFolder, roundPaths } from "../../runs/folder/run-folder.ts";
 import { acceptedDropOf, hasTargets, roundDropOf } from "../../runs/settings/compress-settings.ts";
 import { costOf } from "../../structure/cost.ts";
 import { countRemoved, removeNothing } from "../../structure/removal.ts";
+import { fewestEnough } from "../../structure/shortest-prefix.ts";
 import { structureOf } from "../../structure/units.ts";
 import { type CompressContext, densityLeft, remainingOf } from "../context/context.ts";
 import { isTimeSpent } from "../context/time-budget.ts";
@@ -240,7 +241,7 @@ async function howFar(
   const { steps } = order;
   if (hasTargets(settings)) {
     const budgets = await roundBudgets(context, round, candidate);
-    return { units: fewestMeeting(order, budgets), search: [] };
+    return { units: fewestEnough(order, meeting(budgets)), search: [] };
   }
   hooks.onPhase?.(`round ${round}: searching`);
   const tolerance = roundDropOf(settings);

@@ -72,7 +72,7 @@ export function meanError({ errors }: Pick<OutputErrors, "errors">): number {
 }
 
 /** The mean of each output's similarity over samples, with its bootstrap interval. */
-export function outputSimilarities(own: OutputErrors, seed: number): readonly OutputSimilarity[] {
+function outputSimilarities(own: OutputErrors, seed: number): readonly OutputSimilarity[] {
   return own.outputs.map((output, k) => ({
     output,
     ...meanOf(similarities(own, k), seed),

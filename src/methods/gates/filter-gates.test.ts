@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { buildProgram, programs } from "../../../test/random-graphs.ts";
+import { differenceOf } from "../../../test/support/difference.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { constantOf, type Graph } from "../../ir/graph.ts";
-import { differenceOf } from "../../measure/equality/compare.ts";
 import { randomFeeds } from "../../measure/inputs/feeds.ts";
 import { buildNetwork } from "../../models/registry.ts";
 import { readModel } from "../../onnx/reading/read.ts";

@@ -60,7 +60,7 @@ export function unscoredNotes(
 }
 
 /** The groups of some units, the first few by name. */
-export function groupNames({ units, groups }: Structure, among: readonly number[]): string {
+function groupNames({ units, groups }: Structure, among: readonly number[]): string {
   const ids = [...new Set(among.map((unit) => units[unit].group))].map((at) => groups[at].id);
   const rest = ids.length > mostNamed ? `, and ${ids.length - mostNamed} more` : "";
   return `${ids.slice(0, mostNamed).join(", ")}${rest}`;

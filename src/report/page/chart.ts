@@ -31,7 +31,7 @@ const narrowWidth = 328;
 const wideWidth = { full: 928, half: 448 } as const;
 
 /** Pixels that a letter of a chart takes at most on average: ECharts cannot measure the reader's font. */
-export const letterWidth = 7.6;
+const letterWidth = 7.6;
 
 /** The value of a style variable. */
 export function ink(name: string): string {
@@ -97,7 +97,7 @@ export function roundScale(
 }
 
 /** Room for axes and titles. */
-export const grid = {
+const grid = {
   left: 10,
   right: 18,
   top: 34,
@@ -155,7 +155,7 @@ export function planeOf(
 }
 
 /** The title of a vertical axis, above it. */
-export function titleOf(text: string): NonNullable<EChartsOption["title"]> {
+function titleOf(text: string): NonNullable<EChartsOption["title"]> {
   return {
     text,
     left: 4,
