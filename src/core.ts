@@ -24,8 +24,7 @@ export { concatBytes, writeModel } from "./onnx/writing/write.ts";
 export type { PackSource } from "./pack/file/source.ts";
 export { type Packed, type PackedParts, type PackedTensor, pack } from "./pack/pack.ts";
 export type { PackOptions } from "./pack/quantising/contents.ts";
-export type { UnpackOptions } from "./pack/unpack.ts";
-export { unpackChecked as unpack } from "./pack/unpack-checked.ts";
+export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export {
   type Figures,
   type Pruned,

@@ -66,11 +66,11 @@ export class EspalierError extends Error {
   readonly hint: string | undefined;
   readonly data: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+  constructor(code: ErrorCode, message: string, { cause, hint, data = {} }: ErrorDetails = {}) {
+    super(message, cause ? { cause } : {});
     this.code = code;
-    this.hint = details.hint;
-    this.data = details.data ?? {};
+    this.hint = hint;
+    this.data = data;
   }
 }
 

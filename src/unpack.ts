@@ -1,6 +1,6 @@
 /**
  * @file `espalier/unpack`: gives back the ONNX file of a pack, in browsers, workers and Node. It has no
- * dependencies and takes less than 12 KB.
+ * dependencies and takes 12 KB, minified.
  *
  * @example
  * const { ok, body } = await fetch("net.esp");
@@ -8,6 +8,7 @@
  * const session = await InferenceSession.create(await unpack(body));
  */
 
-export { UnpackError, type UnpackErrorCode } from "./pack/coding/unpack-error.ts";
+export { EspalierError } from "./errors.ts";
+export type { PackFault } from "./pack/coding/pack-faults.ts";
 export type { ByteStream, PackSource } from "./pack/file/source.ts";
 export { type UnpackOptions, unpack, unpackPieces } from "./pack/unpack.ts";

@@ -22,7 +22,7 @@ import {
   EspalierError, inspect, loadModel, type Plan, prune, savePruned, verifyPruned,
 } from "espalier";
 import { concatBytes, pack, readModel } from "espalier/core";
-import { UnpackError, type UnpackErrorCode, unpack, unpackPieces } from "espalier/unpack";
+import { type PackFault, unpack, unpackPieces } from "espalier/unpack";
 
 const model = await loadModel("net.onnx");
 const { macs, groups } = inspect(model);
@@ -44,8 +44,9 @@ const same = Buffer.compare(await unpack(packed), original) === 0;
 const pieces: Uint8Array[] = [];
 for await (const piece of unpackPieces(new Blob([packed]).stream())) pieces.push(piece);
 const cut = await unpack(packed.subarray(0, -1)).catch((error: unknown) => error);
-const code: UnpackErrorCode | undefined = cut instanceof UnpackError ? cut.code : undefined;
-if (!same || Buffer.compare(Buffer.concat(pieces), original) !== 0 || code !== "TRUNCATED")
+const fault: PackFault = "TRUNCATED";
+const isTold = cut instanceof EspalierError && cut.data.reason === fault;
+if (!same || Buffer.compare(Buffer.concat(pieces), original) !== 0 || !isTold)
   throw new Error("not what was packed");
 console.log("largest error", maxError < 1e-4);
 `;
@@ -53,7 +54,7 @@ console.log("largest error", maxError < 1e-4);
 /** A program of somebody who makes a page: no types of Node, and types of bytes that browsers take. */
 const pageProgram = `
 import { concatBytes, inspect, pack, type Plan, prune, readModel } from "espalier/core";
-import { UnpackError, unpack, unpackPieces } from "espalier/unpack";
+import { EspalierError, unpack, unpackPieces } from "espalier/unpack";
 
 export async function smaller(file: Blob): Promise<Blob> {
   const model = readModel(new Uint8Array(await file.arrayBuffer()));
@@ -62,7 +63,7 @@ export async function smaller(file: Blob): Promise<Blob> {
   const packed = pack(model, { bits: 6 }).bytes;
   const parts: Uint8Array[] = [];
   for await (const piece of unpackPieces(new Blob([packed]).stream())) parts.push(piece);
-  if (plan.groups.length > inspect(model).groups.length) throw new UnpackError("TRUNCATED", "never");
+  if (plan.groups.length > inspect(model).groups.length) throw new EspalierError("PLAN_INVALID", "never");
   return new Blob([concatBytes(pruned.bytes), ...pruned.bytes.chunks, await unpack(packed)]);
 }
 `;
@@ -199,7 +200,7 @@ describe("the installed package", () => {
     await writeFile(join(app, "net.esp"), bytes);
     // A folder that holds the decoder alone: whatever else it asked for would be missing.
     const alone = join(folder, "alone");
-    for (const part of ["package.json", "dist/unpack.js", "dist/pack"])
+    for (const part of ["package.json", "dist/unpack.js", "dist/errors.js", "dist/pack"])
       await cp(join(app, "node_modules/espalier", part), join(alone, part), { recursive: true });
     const program = `
       import { readFile, writeFile } from "node:fs/promises";

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { damageRuns } from "../../test/support/damage-runs.ts";
 import { frameOf, modelWith, randomTensor, sealed } from "../../test/support/packs.ts";
+import { EspalierError } from "../errors.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { UnpackError } from "./coding/unpack-error.ts";
 import { readDirectory, writeDirectory } from "./file/directory.ts";
 import { pack } from "./pack.ts";
 import { simplest } from "./quantising/choose.ts";
@@ -17,7 +17,7 @@ async function codeOf(bytes: Uint8Array, maxBytes?: number): Promise<string> {
     await unpack(bytes, maxBytes === undefined ? {} : { maxBytes });
     return "ok";
   } catch (error) {
-    return error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return error instanceof EspalierError ? String(error.data.reason ?? error.code) : String(error);
   }
 }
 
@@ -66,7 +66,10 @@ describe("unpack", () => {
         isReleased = true;
       }
     }
-    await expect(unpack(source())).rejects.toMatchObject({ code: "NOT_A_PACK" });
+    await expect(unpack(source())).rejects.toMatchObject({
+      code: "PACK_INVALID",
+      data: { reason: "NOT_A_PACK" },
+    });
     expect(isReleased).toBe(true);
   });
 
@@ -95,13 +98,13 @@ describe("unpack", () => {
 
   it("refuses what is larger than allowed, and what no pack of its size can hold", async () => {
     expect(await codeOf(whole.bytes, whole.unpacked.length)).toBe("ok");
-    expect(await codeOf(whole.bytes, whole.unpacked.length - 1)).toBe("TOO_LARGE");
+    expect(await codeOf(whole.bytes, whole.unpacked.length - 1)).toBe("PACK_TOO_LARGE");
     const zeros = pack(readModel(modelWith([randomTensor("int64", [800, 1100], "zero", 0)])));
     const frame = frameOf(zeros.bytes);
     expect(frame.numbers[2]).toBeGreaterThan(0);
     const bare = { ...frame, numbers: frame.numbers.with(2, 0), filling: new Uint8Array(0) };
     expect(await codeOf(sealed(frame))).toBe("ok");
-    expect(await codeOf(sealed(bare))).toBe("TOO_LARGE");
+    expect(await codeOf(sealed(bare))).toBe("PACK_TOO_LARGE");
   });
 
   it("gives back an empty tensor that comes before larger packs of others", async () => {
@@ -121,7 +124,7 @@ describe("unpack", () => {
     // Each section by itself would be plausible.
     const bare = { ...frame, numbers: frame.numbers.with(2, 0), filling: new Uint8Array(0) };
     expect(await codeOf(sealed(frame))).toBe("ok");
-    expect(await codeOf(sealed(bare))).toBe("TOO_LARGE");
+    expect(await codeOf(sealed(bare))).toBe("PACK_TOO_LARGE");
   });
 
   it("refuses a structure far larger than all that would come out, before it has come", async () => {
@@ -134,7 +137,9 @@ describe("unpack", () => {
       });
       for (; taken < 2 ** 24; taken += 2 ** 16) yield new Uint8Array(2 ** 16);
     }
-    await expect(unpack(source(), { maxBytes: 1000 })).rejects.toMatchObject({ code: "DAMAGED" });
+    await expect(unpack(source(), { maxBytes: 1000 })).rejects.toMatchObject({
+      data: { reason: "DAMAGED" },
+    });
     expect(taken).toBeLessThan(2 ** 20);
   });
 
@@ -152,7 +157,7 @@ describe("unpack", () => {
       return Uint8Array.from(writeDirectory([entry]));
     };
     expect(readDirectory(directoryOf(8), 32).entries).toHaveLength(1);
-    expect(() => readDirectory(directoryOf(7), 28)).toThrow(UnpackError);
+    expect(() => readDirectory(directoryOf(7), 28)).toThrow(EspalierError);
   });
 
   it("tells 2,000 damaged and forged packs by typed errors, at once and in little memory", async () => {

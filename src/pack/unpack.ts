@@ -1,12 +1,12 @@
 /**
- * @file The decoder: gives back the ONNX file of a pack. It imports nothing outside this folder but small
- * files beside it, and none of the packer's.
+ * @file The decoder: gives back the ONNX file of a pack. It imports the class of all errors, small files of
+ * this folder, and nothing of the packer's.
  */
 
 import { codeBytes } from "./coding/byte-code.ts";
 import { ByteReader } from "./coding/byte-io.ts";
+import { allocated, damage, packFault, tooLarge } from "./coding/pack-faults.ts";
 import { RangeDecoder } from "./coding/range-decoder.ts";
-import { allocated, damage, UnpackError } from "./coding/unpack-error.ts";
 import { largestCodedStructure, largestOutput, magic, version } from "./file/container.ts";
 import { crc32 } from "./file/crc32.ts";
 import { type Directory, readDirectory } from "./file/directory.ts";
@@ -30,20 +30,16 @@ interface Header {
 }
 
 /**
- * The ONNX file of a pack, as one array. Everything wrong with the pack is an {@link UnpackError};
- * errors of the source itself pass through.
+ * The ONNX file of a pack, as one array. Errors: `PACK_INVALID`, whose `data.reason` says what is wrong with the
+ * pack, and `PACK_TOO_LARGE`. Errors of the source itself pass through.
  */
 export async function unpack(
   source: PackSource,
   options: UnpackOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = [];
-  let length = 0;
-  for await (const piece of unpackPieces(source, options)) {
-    pieces.push(piece);
-    length += piece.length;
-  }
-  return joined(pieces, length);
+  for await (const piece of unpackPieces(source, options)) pieces.push(piece);
+  return joined(pieces);
 }
 
 /**
@@ -93,17 +89,18 @@ export async function* unpackPieces(
 async function readHeader(reader: PackReader, maxBytes: number): Promise<Header> {
   for (const expected of magic)
     if ((await reader.take(1))[0] !== expected)
-      throw new UnpackError("NOT_A_PACK", "This is no Espalier pack.");
+      throw packFault("NOT_A_PACK", "This is no Espalier pack.", "Give a packed file.");
   const [found, low, high] = await reader.take(3);
   if (found !== version)
-    throw new UnpackError("UNKNOWN_VERSION", `The pack is of version ${found}.`);
+    throw packFault("UNKNOWN_VERSION", `The pack is of version ${found}.`, "Use a newer Espalier.");
   const numbers = new ByteReader(await reader.take(low + 256 * high));
   await reader.check(reader.crc);
   const outputBytes = numbers.varint();
   const structureBytes = numbers.varint();
   const filling = numbers.varint();
-  const sections = [numbers.varint()];
-  while (numbers.rest.length > 0) sections.push(numbers.varint());
+  const sections: number[] = [];
+  do sections.push(numbers.varint());
+  while (numbers.rest.length > 0);
   requireSize(outputBytes, maxBytes);
   requireSize(filling, outputBytes);
   // The structure is part of the output, and of each tensor the directory takes less than the tensor has.
@@ -140,6 +137,5 @@ async function readSection(
 }
 
 function requireSize(bytes: number, most: number): void {
-  if (bytes > most)
-    throw new UnpackError("TOO_LARGE", `It announces ${bytes} bytes; ${most} are allowed.`);
+  if (bytes > most) throw tooLarge(`It announces ${bytes} bytes; ${most} are allowed.`);
 }

@@ -1,6 +1,6 @@
 /** @file Damages and forges packs, and keeps the books on how each one ends. */
+import { EspalierError } from "../../src/errors.ts";
 import { readModel } from "../../src/onnx/reading/read.ts";
-import { UnpackError } from "../../src/pack/coding/unpack-error.ts";
 import { pack } from "../../src/pack/pack.ts";
 import { unpackPieces } from "../../src/pack/unpack.ts";
 import { randomOf } from "../../src/tensor/random.ts";
@@ -9,7 +9,7 @@ import { damaged, forged, modelWith, randomTensor } from "./packs.ts";
 
 /** How the packs ended. */
 export interface DamageReport {
-  /** Number of packs by error code; `ok` for those that still decoded. */
+  /** Number of packs by error code, or what is wrong with an invalid one; `ok` for those that still decoded. */
   readonly codes: ReadonlyMap<string, number>;
   /** Errors that are none of ours. */
   readonly untyped: readonly string[];
@@ -63,7 +63,7 @@ export async function damageRuns(runs: number, seed: number): Promise<DamageRepo
       }
       if (!isForged && Buffer.compare(Buffer.concat(pieces), unpacked) !== 0) silent++;
     } catch (error) {
-      code = error instanceof UnpackError ? error.code : "untyped";
+      code = error instanceof EspalierError ? String(error.data.reason ?? error.code) : "untyped";
       if (code === "untyped") untyped.push(String(error));
     }
     slowestMs = Math.max(slowestMs, performance.now() - start);

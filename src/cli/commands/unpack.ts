@@ -40,7 +40,7 @@ async function run(path: string, { output, maxBytes, json }: Flags, io: Io): Pro
   try {
     progress.phase("unpacking");
     const { readPackFile } = await import("../../files/pack-file.ts");
-    const { unpackChecked } = await import("../../pack/unpack-checked.ts");
+    const { unpack } = await import("../../pack/unpack.ts");
     const { readModel } = await import("../../onnx/reading/read.ts");
     const { saveModel } = await import("../../files/model-file.ts");
     let packedBytes = 0;
@@ -52,7 +52,7 @@ async function run(path: string, { output, maxBytes, json }: Flags, io: Io): Pro
       }
     };
     const limits = maxBytes === undefined ? {} : { maxBytes };
-    const bytes = await unpackChecked(counted(), limits).catch((error: unknown) => {
+    const bytes = await unpack(counted(), limits).catch((error: unknown) => {
       throw named(path, error);
     });
     io.signal.throwIfAborted();

@@ -1,5 +1,5 @@
 /** @file Numbers of varying length (LEB128: 7 bits per byte, least significant first) in byte arrays. */
-import { damage } from "./unpack-error.ts";
+import { damage } from "./pack-faults.ts";
 
 /** Appends `value`, a whole number in 0 .. 2^49 - 1. */
 export function pushVarint(out: number[], value: number): void {

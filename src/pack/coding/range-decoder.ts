@@ -1,6 +1,6 @@
 /** @file The range decoder: the reading side of `RangeEncoder`. */
 import { type Coder, chanceOf, learnt } from "./coder.ts";
-import { damage } from "./unpack-error.ts";
+import { damage } from "./pack-faults.ts";
 
 /** The interval is at least this wide before every bit; 8 bits are read when it is not. */
 const narrowest = 2 ** 23;

@@ -1,8 +1,8 @@
 /** @file The directory of a pack: what each tensor is, how it is coded, and where it belongs. */
 import { ByteReader, pushFloat32, pushVarint, word } from "../coding/byte-io.ts";
 import type { Geometry } from "../coding/geometry.ts";
+import { damage } from "../coding/pack-faults.ts";
 import { type SupportForm, supportForms } from "../coding/support-code.ts";
-import { damage } from "../coding/unpack-error.ts";
 import { leastTensor } from "./container.ts";
 
 /**

@@ -1,6 +1,6 @@
 /** @file Where the bytes of a pack come from: an array, a stream, or anything that can be awaited. */
 import { word } from "../coding/byte-io.ts";
-import { allocated, damage, UnpackError } from "../coding/unpack-error.ts";
+import { allocated, damage, packFault } from "../coding/pack-faults.ts";
 import { crc32 } from "./crc32.ts";
 
 /** What a web stream of bytes offers; declared here so that no library of types is needed. */
@@ -32,14 +32,14 @@ export class PackReader {
     const parts: Uint8Array[] = [];
     for (let missing = count; missing > 0; ) {
       if (!(await this.hasMore()))
-        throw new UnpackError("TRUNCATED", `The pack ends after ${this.taken} bytes.`);
+        throw packFault("TRUNCATED", `The pack ends after ${this.taken} bytes.`);
       const part = this.#piece.subarray(0, missing);
       this.#piece = this.#piece.subarray(part.length);
       this.taken += part.length;
       missing -= part.length;
       parts.push(part);
     }
-    const bytes = parts.length === 1 ? parts[0] : joined(parts, count);
+    const bytes = parts.length === 1 ? parts[0] : joined(parts);
     this.crc = crc32(bytes, this.crc);
     return bytes;
   }
@@ -85,7 +85,8 @@ function piecesOf(source: PackSource): Pieces {
 }
 
 /** Pieces laid end to end. */
-export function joined(parts: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
   const out = allocated(() => new Uint8Array(length));
   let at = 0;
   for (const part of parts) {

@@ -1,9 +1,9 @@
 /** @file Codes one tensor: its support, its tables and its values, in the order of the file. */
 import type { Coder } from "../coding/coder.ts";
 import { codeNumbers, freshNumberStates } from "../coding/number-code.ts";
+import { damage } from "../coding/pack-faults.ts";
 import { codePlanes, freshPlaneStates, turnBack } from "../coding/plane-code.ts";
 import { codeSupport, freshRunStates, freshSupportMixer } from "../coding/support-code.ts";
-import { damage } from "../coding/unpack-error.ts";
 import type { Entry } from "./directory.ts";
 
 /** What coding learns from tensor to tensor. */
