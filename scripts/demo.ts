@@ -10,30 +10,27 @@ import { stepOf } from "../src/cli/commands/follow.ts";
 import { processIo } from "../src/cli/terminal/io.ts";
 import { newProgress } from "../src/cli/terminal/progress.ts";
 import { drawTable } from "../src/cli/terminal/table.ts";
+import { concatBytes, readModel } from "../src/core.ts";
+import { emitModel, type Graph } from "../src/graph.ts";
 import {
   bench,
-  concatBytes,
   type Dataset,
   type Evaluation,
-  emitModel,
   evaluate,
-  type Graph,
   loadModel,
   openDataset,
   optimizers,
   prune,
-  readModel,
   saveModel,
   savePruned,
   schedules,
-  type TrainedNetwork,
-  type TrainSource,
   train,
   verifyPruned,
 } from "../src/index.ts";
 import { inPercent } from "../src/measure/words.ts";
 import { Layers } from "../src/models/layers.ts";
 import { formatBytes, formatInteger, formatMs } from "../src/report/page/text.ts";
+import type { TrainedNetwork, TrainSource } from "../src/train.ts";
 
 /** Images that the network is trained on, once; and the pruned network after that. */
 const images = { training: 30_000, tuning: 10_000 };

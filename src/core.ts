@@ -1,6 +1,7 @@
 /**
- * @file `espalier/core`: everything that needs neither files nor ONNX Runtime, so that it runs in a
- * browser too: read, inspect, prune without data, write.
+ * @file `espalier/core`: the part of `espalier` that needs neither files nor ONNX Runtime, so that it runs in
+ * a browser too. It repeats the functions of `espalier` that inspect, prune without data, pack and unpack,
+ * and has besides what turns bytes into models and back. `espalier/graph` runs in a browser as well.
  *
  * @example
  * const model = readModel(new Uint8Array(await (await fetch("net.onnx")).arrayBuffer()));
@@ -8,21 +9,15 @@
  * const file = new Blob([...pruned.bytes.chunks]);
  */
 
-export { type ErrorCode, EspalierError, errorCodes } from "./errors.ts";
-export { type AttributeValue, GraphBuilder, type NodeOptions } from "./ir/builder.ts";
-export type { Attribute, Constant, Dim, Graph, Node, Shape, TensorType } from "./ir/graph.ts";
-export type { Method, MethodContext, MethodOption, Proposal } from "./methods/method/method.ts";
-export { methodNamed, methods } from "./methods/registry.ts";
-export type { Architecture, NetworkOptions } from "./models/architecture.ts";
-export { architectures, buildNetwork } from "./models/registry.ts";
+export { type ErrorCode, type ErrorDetails, EspalierError } from "./errors.ts";
+export type { Graph } from "./ir/graph.ts";
+export type { Method } from "./methods/method/method.ts";
+export { methods } from "./methods/registry.ts";
 export type { Model, ModelBytes, WriteOptions } from "./onnx/model.ts";
-export type { ExternalDataSource } from "./onnx/parts/external.ts";
-export type { Limits } from "./onnx/protobuf/limits.ts";
 export { type ReadOptions, readModel } from "./onnx/reading/read.ts";
-export { type EmitOptions, emitModel } from "./onnx/writing/emit.ts";
 export { concatBytes, writeModel } from "./onnx/writing/write.ts";
 export type { PackSource } from "./pack/file/source.ts";
-export { type Packed, type PackedParts, type PackedTensor, pack } from "./pack/pack.ts";
+export { type Packed, pack } from "./pack/pack.ts";
 export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export {
@@ -30,24 +25,24 @@ export {
   type Pruned,
   type PruneOptions,
   prune,
-  referenceFor,
   type SelectedInputs,
   type Targets,
 } from "./prune/prune.ts";
-export type { LayerCost } from "./structure/cost.ts";
-export type { Edit } from "./structure/edits.ts";
+export type { AnalyzeOptions } from "./structure/analysis.ts";
+export type { LayerCost, UncountedLayer } from "./structure/cost.ts";
 export {
   type GroupSummary,
   type InspectedLayer,
+  type InspectedModel,
   type Inspection,
   inspect,
   type Port,
 } from "./structure/inspect.ts";
-export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
-export type { Removed } from "./structure/removal.ts";
-export type { Budget } from "./structure/select.ts";
-export type { SelectionRules } from "./structure/selection-rules.ts";
-export { type Structure, structureOf } from "./structure/units.ts";
-export type { Zeros } from "./structure/zeros.ts";
-export type { DType } from "./tensor/dtype.ts";
-export { type HostTensor, tensorOf } from "./tensor/host-tensor.ts";
+export type { NotUnderstood } from "./structure/not-understood.ts";
+export type {
+  Plan,
+  PlanAxis,
+  PlanEdit,
+  PlanGroup,
+  PlanZeros,
+} from "./structure/plan.ts";

@@ -1,5 +1,8 @@
 /**
- * @file `espalier`: the library for Node. The command line is a thin shell over what stands here.
+ * @file `espalier`: the library for Node. The command line is a thin shell over it. What one needs to read,
+ * prune, check, measure, train and pack networks stands here; `espalier/train` and `espalier/measure` have
+ * the details, `espalier/graph` what one needs to write a loss or a method, and `espalier/core` what runs
+ * in a browser.
  *
  * @example
  * const model = await loadModel("net.onnx");
@@ -9,29 +12,16 @@
  *
  * @example
  * const small = await loadModel("small.onnx");
- * const data = await openDataset("photos", storedPreprocessing(small.metadata));
- * const { best } = await train(small, data, { epochs: 5, schedule: schedules.cosine() });
+ * const { best } = await train(small, await openDataset("photos"), {
+ *   epochs: 5,
+ *   schedule: schedules.cosine(),
+ * });
  * await saveModel("tuned.onnx", best.bytes);
  */
 
 export { defineConfig, type EspalierConfig, type FlagValue } from "./cli/config.ts";
 export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
-export type { CompressionPlan } from "./compress/dry-run/compression-plan.ts";
-export { type PlanRequest, planCompression } from "./compress/dry-run/dry-run.ts";
-export type { MeasuredPack } from "./compress/packing/measured-pack.ts";
-export {
-  type PackedTuned,
-  type PackTunedOptions,
-  packTuned,
-} from "./compress/packing/pack-tuned.ts";
-export {
-  type PackCandidate,
-  type PackedWithin,
-  type PackWithinOptions,
-  packWithin,
-} from "./compress/packing/pack-within.ts";
-export { posteriorTolerances } from "./compress/packing/posterior-tolerances.ts";
 export type { CompressReport } from "./compress/record/compress-report.ts";
 export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
 export {
@@ -40,47 +30,19 @@ export {
   type VerifyRunOptions,
   verifyRun,
 } from "./compress/verify/verify-run.ts";
-export * from "./core.ts";
 export type { Augmentation } from "./data/augment.ts";
-export { type Dataset, openDataset } from "./data/dataset.ts";
+export { type Answer, type Dataset, openDataset } from "./data/dataset.ts";
 export type { DatasetOptions } from "./data/options.ts";
-export type { Preprocessing, PreprocessingOptions } from "./data/preprocessing.ts";
+export type { Preprocessing } from "./data/preprocessing.ts";
 export type { Batch, BatchOptions } from "./data/serve.ts";
 export type { Role } from "./data/splits.ts";
-export { storedPreprocessing } from "./data/stored-preprocessing.ts";
+export type { DataFormat, LabelKind } from "./data/table.ts";
+export { type ErrorCode, type ErrorDetails, EspalierError } from "./errors.ts";
 export { type LoadOptions, loadModel, saveModel } from "./files/model-file.ts";
-export { loadPlan, planPathFor, savePruned } from "./files/plan-file.ts";
-/** Losses as graph functions, for objectives of one's own. */
-export * as losses from "./grad/losses.ts";
+export { loadPlan, savePruned } from "./files/plan-file.ts";
+export type { CrossEntropyOptions, OverlapOptions } from "./grad/losses.ts";
 export type { Verification, VerificationCheck, VerifyOptions } from "./measure/equality/compare.ts";
-export type { AnswerOptions } from "./measure/evaluation/answers.ts";
-export {
-  type EvaluateOptions,
-  type Evaluation,
-  evaluate,
-  evaluateClasses,
-  evaluateMaps,
-  type LabelledEvaluation,
-} from "./measure/evaluation/evaluate.ts";
-export type { EvaluateProgress, ExamineOptions } from "./measure/evaluation/options.ts";
-export type { Predictions } from "./measure/evaluation/predictions.ts";
-export type {
-  ClassOverlap,
-  MapPredictions,
-  SegmentationEvaluation,
-} from "./measure/evaluation/segmentation.ts";
-export type {
-  OutputErrors,
-  OutputSimilarity,
-  SimilarityEvaluation,
-} from "./measure/evaluation/similarity.ts";
-export type { ClassCount, ClassificationEvaluation } from "./measure/evaluation/tally.ts";
-export type {
-  SelectiveAccuracy,
-  Uncertainty,
-  UncertaintyChange,
-} from "./measure/evaluation/uncertainty.ts";
-export { type DataFeedOptions, dataFeeds } from "./measure/inputs/data-feeds.ts";
+export { type EvaluateOptions, type Evaluation, evaluate } from "./measure/evaluation/evaluate.ts";
 export {
   type BenchModel,
   type BenchOptions,
@@ -89,62 +51,58 @@ export {
   type Latency,
   type LatencyRatio,
 } from "./measure/latency/bench.ts";
-export { uncertaintyChange, uncertaintyOf } from "./measure/outcomes/outcome-uncertainty.ts";
-export {
-  type DropOptions,
-  examine,
-  type MeasuredMetric,
-  metricOf,
-  type Outcomes,
-  type PairedDrop,
-  pairedDrop,
-} from "./measure/outcomes/outcomes.ts";
-export { loadOutcomes, saveOutcomes } from "./measure/outcomes/outcomes-file.ts";
-export type { Estimate, Interval } from "./measure/statistics/statistics.ts";
-export { type LabellingOptions, withLabelsFrom } from "./measure/unlabelled/pseudo-labels.ts";
-export { withAnswersFrom } from "./measure/unlabelled/pseudo-outputs.ts";
-export { type Damage, damageOfPruned } from "./prune/damage.ts";
+export type { RefitOptions } from "./methods/compensation/refit.ts";
+export type { Method } from "./methods/method/method.ts";
+export { methods } from "./methods/registry.ts";
+export type { Model, ModelBytes } from "./onnx/model.ts";
+export type { SupportForm } from "./pack/coding/support-code.ts";
+export type { ValueForm } from "./pack/file/directory.ts";
+export type { PackSource } from "./pack/file/source.ts";
+export { type Packed, type PackedParts, type PackedTensor, pack } from "./pack/pack.ts";
+export type { PackOptions } from "./pack/quantising/contents.ts";
+export { type UnpackOptions, unpack } from "./pack/unpack.ts";
+export { type Damage, type DamageOfPrunedOptions, damageOfPruned } from "./prune/damage.ts";
 export {
   type LatencyTarget,
   type MeasuredLatency,
   type PrunedToLatency,
   pruneToLatency,
 } from "./prune/latency.ts";
+export {
+  type Figures,
+  type Pruned,
+  type PruneOptions,
+  prune,
+  type SelectedInputs,
+  type Targets,
+} from "./prune/prune.ts";
 export { type RefitPrunedOptions, refitPruned } from "./prune/refit.ts";
-export {
-  type GroupSensitivity,
-  type Sensitivity,
-  type SensitivityOptions,
-  type SensitivityPoint,
-  type SensitivityProgress,
-  sensitivity,
-} from "./prune/sensitivity.ts";
-export { verifyFiles, verifyPruned } from "./prune/verify.ts";
-export {
-  type EvaluateRunOptions,
-  evaluateRun,
-  type RunEvaluation,
-} from "./runs/evaluate-run.ts";
+export { verifyByPlan, verifyPruned } from "./prune/verify.ts";
 export type { RunHooks } from "./runs/folder/run-hooks.ts";
-export type { CompressSettings, CompressSettingsInput } from "./runs/settings/compress-settings.ts";
-export type { TrainSettings, TrainSettingsInput } from "./runs/settings/train-settings.ts";
-export type { TrainReport } from "./runs/training/train-report.ts";
-export { type TrainRunRequest, trainRun } from "./runs/training/train-run.ts";
-export { openSession, type Session, type SessionOptions, withSession } from "./runtime/session.ts";
 export { isolated } from "./runtime/shared-host.ts";
-export type { Feeds, ModelSource } from "./runtime/values.ts";
-export type { EpochRecord, Score } from "./train/loop/checkpoint.ts";
+export type { ModelSource } from "./runtime/values.ts";
+export type { AnalyzeOptions } from "./structure/analysis.ts";
+export type { LayerCost, UncountedLayer } from "./structure/cost.ts";
+export {
+  type GroupSummary,
+  type InspectedLayer,
+  type InspectedModel,
+  type Inspection,
+  inspect,
+  type Port,
+} from "./structure/inspect.ts";
+export type { NotUnderstood } from "./structure/not-understood.ts";
 export type {
-  CheckpointOptions,
-  Evaluator,
-  TrainOptions,
-  TrainProgress,
-  TrainResult,
-} from "./train/loop/options.ts";
-export { type RecalibrateOptions, recalibrate } from "./train/loop/recalibrate.ts";
+  Plan,
+  PlanAxis,
+  PlanEdit,
+  PlanGroup,
+  PlanZeros,
+} from "./structure/plan.ts";
+export type { RandomKey } from "./tensor/random.ts";
+export type { TrainOptions, TrainProgress, TrainResult } from "./train/loop/options.ts";
 export { train } from "./train/loop/train.ts";
-export type { TrainedNetwork, TrainSource } from "./train/network/network.ts";
-export type { ParameterGroup } from "./train/network/parameters.ts";
+export type { TrainSource } from "./train/network/network.ts";
 /** What a step minimises. */
 export * as objectives from "./train/step/objectives.ts";
 /** How a step changes the parameters. */

@@ -6,22 +6,28 @@ import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 import * as core from "../src/core.ts";
+import * as graph from "../src/graph.ts";
 import * as index from "../src/index.ts";
+import * as measure from "../src/measure.ts";
+import * as train from "../src/train.ts";
 import * as unpack from "../src/unpack.ts";
 
 const root = resolve(import.meta.dirname, "..");
 
-/** A file with examples, the entry that exports what they use, and what they have from elsewhere. */
+/** A file with examples, the entry that exports what they use where they import nothing, and what they are given. */
 interface Place {
   readonly file: string;
-  readonly entry: "index" | "core" | "unpack";
+  readonly entry: keyof typeof entries;
   readonly given?: string;
 }
 
-const entries = { index, core, unpack };
+const entries = { index, core, graph, measure, train, unpack };
 const places: readonly Place[] = [
   { file: "src/index.ts", entry: "index" },
   { file: "src/core.ts", entry: "core" },
+  { file: "src/graph.ts", entry: "graph" },
+  { file: "src/measure.ts", entry: "index" },
+  { file: "src/train.ts", entry: "index" },
   {
     file: "src/unpack.ts",
     entry: "unpack",
@@ -29,10 +35,10 @@ const places: readonly Place[] = [
   },
   {
     file: "src/ir/builder.ts",
-    entry: "core",
+    entry: "graph",
     given: "declare const values: Float32Array;",
   },
-  { file: "src/models/registry.ts", entry: "core" },
+  { file: "src/models/registry.ts", entry: "graph" },
   { file: "src/cli/config.ts", entry: "index" },
   { file: "src/prune/verify.ts", entry: "index" },
   ...["README.md", "docs/library.md", "docs/browser.md", "docs/pack.md"].map((file) => ({
@@ -64,10 +70,7 @@ it("compile", async () => {
         const imports = code.includes("import {")
           ? ""
           : `import { ${used.join(", ")} } from ${pathOf(entry)};`;
-        const own = code
-          .replace('"espalier"', pathOf("index"))
-          .replace('"espalier/core"', pathOf("core"))
-          .replace('"espalier/unpack"', pathOf("unpack"));
+        const own = code.replaceAll(/"espalier(?:\/(\w+))?"/g, (_, name = "index") => pathOf(name));
         const name = `example-${files.length}.mts`;
         await writeFile(join(folder, name), `${imports}\n${given}\n${own}\nexport {};\n`);
         files.push(name);

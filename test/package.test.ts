@@ -22,6 +22,9 @@ import {
   EspalierError, inspect, loadModel, type Plan, prune, savePruned, verifyPruned,
 } from "espalier";
 import { concatBytes, pack, readModel } from "espalier/core";
+import { costOf, GraphBuilder } from "espalier/graph";
+import { measureOutcomes } from "espalier/measure";
+import { recalibrate } from "espalier/train";
 import { type PackFault, unpack, unpackPieces } from "espalier/unpack";
 
 const model = await loadModel("net.onnx");
@@ -48,18 +51,24 @@ const fault: PackFault = "TRUNCATED";
 const isTold = cut instanceof EspalierError && cut.data.reason === fault;
 if (!same || Buffer.compare(Buffer.concat(pieces), original) !== 0 || !isTold)
   throw new Error("not what was packed");
+if (costOf(model.graph, new Map()).macs !== macs) throw new Error("other costs");
+for (const value of [GraphBuilder, measureOutcomes, recalibrate])
+  if (typeof value !== "function") throw new Error("not there");
 console.log("largest error", maxError < 1e-4);
 `;
 
 /** A program of somebody who makes a page: no types of Node, and types of bytes that browsers take. */
 const pageProgram = `
 import { concatBytes, inspect, pack, type Plan, prune, readModel } from "espalier/core";
+import { type Structure, structureOf } from "espalier/graph";
 import { EspalierError, unpack, unpackPieces } from "espalier/unpack";
 
 export async function smaller(file: Blob): Promise<Blob> {
   const model = readModel(new Uint8Array(await file.arrayBuffer()));
   const pruned = prune(model, { method: "bn", targets: { macs: 0.6 } });
   const plan: Plan = pruned.plan;
+  const structure: Structure = structureOf(model.graph);
+  if (structure.units.length === 0) throw new EspalierError("PLAN_INVALID", "no units");
   const packed = pack(model, { bits: 6 }).bytes;
   const parts: Uint8Array[] = [];
   for await (const piece of unpackPieces(new Blob([packed]).stream())) parts.push(piece);
@@ -242,7 +251,9 @@ describe("the installed package", () => {
     await writeFile(join(app, "page.ts"), pageProgram);
     await writeFile(
       join(app, "all.ts"),
-      `import * as espalier from "espalier";\nexport const { prune } = espalier;\n`,
+      ["", "/train", "/measure", "/graph", "/core", "/unpack"]
+        .map((path, i) => `export * as part${i} from "espalier${path}";\n`)
+        .join(""),
     );
     const none = [
       "--noEmit",

@@ -10,7 +10,7 @@ import { readModel } from "../src/onnx/reading/read.ts";
 import { emitModel } from "../src/onnx/writing/emit.ts";
 import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { finishPruning } from "../src/prune/prune.ts";
-import { verifyFiles, verifyPruned } from "../src/prune/verify.ts";
+import { verifyByPlan, verifyPruned } from "../src/prune/verify.ts";
 import { structureOf } from "../src/structure/units.ts";
 import { int64Vector, sizeOf, tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
@@ -230,7 +230,7 @@ describe.each(networks)("%s", (_, build) => {
     removed[other?.index ?? 0] = 1;
     const choice = { method: "random", removed, edits: [], isReached: true, notes: [] };
     const small = readModel(concatBytes(finishPruning(model, right.structure, choice).bytes));
-    const { passed } = await verifyFiles(model, small, right.plan, { threads: 1 });
+    const { passed } = await verifyByPlan(model, small, right.plan, { threads: 1 });
     expect(gone).toBeDefined();
     expect(other).toBeDefined();
     expect(passed).toBe(false);

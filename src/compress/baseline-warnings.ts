@@ -19,13 +19,13 @@ export async function baselineWarnings(
 }
 
 async function labelWarnings(
-  { original: { model, select }, dataset, examine }: CompressContext,
+  { original: { model, select }, dataset, measureOutcomes }: CompressContext,
   hasLabels: boolean,
 ): Promise<string[]> {
   if (!hasLabels || select.kind === "values") return [];
   const warnings = chanceWarnings(select);
   if (dataset.size("certify") === 0) return warnings;
-  const certify = await examine(writeModel(model).chunks, "certify");
+  const certify = await measureOutcomes(writeModel(model).chunks, "certify");
   const [a, b] = [metricOf(select), metricOf(certify)];
   const halfWidths = [a, b].map(({ ci95 }) => (ci95[1] - ci95[0]) / 2);
   if (a.value - b.value <= Math.max(0.02, Math.hypot(...halfWidths))) return warnings;

@@ -205,7 +205,7 @@ export const distillation: Loss<DistillationOptions> = (
   const teacher = logs(t.cast(target));
   const divergence = t.mul(t.apply("Exp", teacher), t.sub(teacher, logs(student)));
   const positions = sizeOf(student.shape) / student.shape[1];
-  return t.mul(sumAll(emit, divergence), temperature ** 2 / positions);
+  return t.mul(sumAll(emit, divergence), (temperature * temperature) / positions);
 };
 
 /** A loss with its options given. */

@@ -5,7 +5,9 @@ import type { Model } from "../onnx/model.ts";
 import { readModel } from "../onnx/reading/read.ts";
 import { type StoredWeight, storedWeights } from "../onnx/reading/stored-weights.ts";
 import { concatBytes, writeModel } from "../onnx/writing/write.ts";
+import type { SupportForm } from "./coding/support-code.ts";
 import { leastTensor } from "./file/container.ts";
+import type { ValueForm } from "./file/directory.ts";
 import { elementsOf } from "./file/tensor-code.ts";
 import { type Choice, type Content, type Draft, simplest, sumOf } from "./quantising/choose.ts";
 import {
@@ -24,8 +26,8 @@ export interface PackedTensor {
   readonly name: string | undefined;
   readonly shape: readonly number[];
   /** How its support and its values are coded. */
-  readonly support: Choice["entry"]["support"];
-  readonly values: Choice["entry"]["values"];
+  readonly support: SupportForm;
+  readonly values: ValueForm;
   /** The step of its codes; `undefined` where there is none. */
   readonly step: number | undefined;
   /** Share of elements that are not zero. */

@@ -6,9 +6,9 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Role } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
-import type { ExamineOptions } from "../measure/evaluation/options.ts";
+import type { OutcomeOptions } from "../measure/evaluation/options.ts";
 import {
-  examine,
+  measureOutcomes,
   metricOf,
   type Outcomes,
   pairedDrop,
@@ -33,7 +33,7 @@ import { readOnce } from "./sensitivity-samples.ts";
 import { unknownsOf } from "./unknown-costs.ts";
 
 /** What to measure, and on what. */
-export interface SensitivityOptions extends Omit<ExamineOptions, "onProgress"> {
+export interface SensitivityOptions extends Omit<OutcomeOptions, "onProgress"> {
   /** The samples to take. Default `select`. */
   readonly split?: Role | undefined;
   /** Only the first so many samples of the split. Default 1000. */
@@ -119,7 +119,7 @@ export const defaultPoints = 5;
  * `points` equal parts of [0, 1]: 0.1, 0.3, 0.5, 0.7 and 0.9 of five.
  *
  * Fails with `USAGE` for a method that trains, `METHOD_UNKNOWN`, `METHOD_NEEDS_BN`, `DATA_NOT_FOUND` for a
- * split without samples, `PATTERN_UNMATCHED`, and as `examine`.
+ * split without samples, `PATTERN_UNMATCHED`, and as `measureOutcomes`.
  */
 export async function sensitivity(
   model: Model,
@@ -133,7 +133,7 @@ export async function sensitivity(
   const method = typeof options.method === "object" ? options.method : named(options.method);
   const structure = structureOf(model.graph, options);
   const proposal = method.propose({ structure, seed, options: methodOptions, rules });
-  const examineOn = await examinerOf(model, dataset, split, options);
+  const measureOutcomesOn = await measurerOf(model, dataset, split, options);
 
   const candidates = candidateUnits(structure, rules).filter((unit) =>
     isScored(proposal.scores[unit]),
@@ -146,7 +146,7 @@ export async function sensitivity(
     }))
     .filter(({ own }) => own.length > 0);
   const total = groups.length * points;
-  const original = await examineOn(writeModel(model).chunks);
+  const original = await measureOutcomesOn(writeModel(model).chunks);
   let done = 0;
   const measured: GroupSensitivity[] = [];
   for (const { id, units, own } of groups) {
@@ -167,7 +167,7 @@ export async function sensitivity(
           notes: [],
           edits: proposal.edits(removed),
         });
-        const outcomes = await examineOn(pruned.bytes.chunks);
+        const outcomes = await measureOutcomesOn(pruned.bytes.chunks);
         const { drop, ci95 } = pairedDrop(original, outcomes, { level: 0.025 });
         curve.push({
           share,
@@ -204,7 +204,7 @@ function named(name = "magnitude"): Method {
 }
 
 /** Runs networks on the same samples, which are read and, without labels, labelled by the original once. */
-async function examinerOf(
+async function measurerOf(
   model: Model,
   dataset: Dataset,
   split: Role,
@@ -222,7 +222,7 @@ async function examinerOf(
   const labelled = await withLabelsOrAnswers(dataset, writeModel(model).chunks, session);
   const samples = readOnce(labelled);
   return (network) =>
-    examine(network, samples, {
+    measureOutcomes(network, samples, {
       ...session,
       split,
       limit,

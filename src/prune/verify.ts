@@ -84,10 +84,10 @@ export async function verifyZeros(
  * @example
  * const original = await loadModel("net.onnx");
  * const small = await loadModel("small.onnx");
- * const plan = await loadPlan(planPathFor("small.onnx"));
- * const { passed } = await verifyFiles(original, small, plan);
+ * const plan = await loadPlan("small.onnx.plan.json");
+ * const { passed } = await verifyByPlan(original, small, plan);
  */
-export async function verifyFiles(
+export async function verifyByPlan(
   original: Model,
   small: Model,
   plan: Plan,

@@ -15,11 +15,14 @@ export interface WireValue {
   readonly shape: readonly (number | string)[];
 }
 
+/** How far ONNX Runtime rewrites a graph before it runs it. */
+export type Optimization = "disabled" | "basic" | "extended" | "all";
+
 /** How onnxruntime is to load a model. */
 export interface WireOptions {
   readonly providers: readonly string[];
   readonly threads: number | undefined;
-  readonly optimization: "disabled" | "basic" | "extended" | "all";
+  readonly optimization: Optimization;
 }
 
 /** Bytes that change owner, or a path that onnxruntime reads itself. */

@@ -9,7 +9,7 @@ import { convModel, denseModel, identityModel, unaryModel } from "../../test/tin
 import type { DType } from "../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
-import { listProviders, openSession, profileNodes, withSession } from "./session.ts";
+import { listProviders, openSession, openSessionOn, profileNodes, withSession } from "./session.ts";
 import { sharedHost } from "./shared-host.ts";
 import type { Feeds } from "./values.ts";
 import { startWorker } from "./worker-thread.ts";
@@ -237,7 +237,7 @@ describe("errors", () => {
 describe("the worker thread", () => {
   it("that ends rejects what is pending and what comes later", async () => {
     const worker = startWorker();
-    const session = await openSession(convModel(32, 4), {}, worker);
+    const session = await openSessionOn(worker, convModel(32, 4));
     const x: HostTensor = {
       dtype: "float32",
       shape: [1, 32, 16, 16],
@@ -254,7 +254,7 @@ describe("the worker thread", () => {
   it("that runs out of memory rejects what is pending", async () => {
     // The memory is gone while the thread takes in the texts, long before onnxruntime sees them.
     const worker = startWorker({ maxOldGenerationSizeMb: 16 });
-    const session = await openSession(identityModel("string"), {}, worker);
+    const session = await openSessionOn(worker, identityModel("string"));
     const data = Array.from({ length: 1_000_000 }, (_, i) => `text number ${i}`);
     const x = feed({ dtype: "string", shape: [data.length], data });
     await expect(session.run(x)).rejects.toMatchObject({

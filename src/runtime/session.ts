@@ -2,13 +2,10 @@
 
 import { EspalierError } from "../errors.ts";
 import type { RuntimeHost } from "./host.ts";
-import type { WireNodeTime, WireOptions } from "./protocol.ts";
+import type { Optimization, WireNodeTime, WireOptions } from "./protocol.ts";
 import { sharedHost } from "./shared-host.ts";
 import type { Feeds, ModelSource, SessionValue } from "./values.ts";
 import { fromWire, fromWireInputs, fromWireOutput, toWireFeeds, toWireModel } from "./wire.ts";
-
-/** How far onnxruntime rewrites the graph before it runs it. */
-export type Optimization = WireOptions["optimization"];
 
 /** How a model is loaded. */
 export interface SessionOptions {
@@ -69,7 +66,15 @@ export interface Session {
 export async function openSession(
   model: ModelSource,
   options: SessionOptions = {},
-  host: RuntimeHost = sharedHost(),
+): Promise<Session> {
+  return openSessionOn(sharedHost(), model, options);
+}
+
+/** As {@link openSession}, in a worker of the caller's. */
+export async function openSessionOn(
+  host: RuntimeHost,
+  model: ModelSource,
+  options: SessionOptions = {},
 ): Promise<Session> {
   const { signal } = options;
   if (signal?.aborted) throw aborted();

@@ -81,7 +81,7 @@ export async function measured(
   await warnOfInputs(model, samples, { progress, signal: io.signal });
   const { chunks } = writeModel(model);
   const dataset = await withLabelsOrAnswers(samples, chunks, { ...session, output });
-  const examineOptions = {
+  const outcomeOptions = {
     ...session,
     ...(limit !== undefined && { limit }),
     ...(batchSize !== undefined && { batchSize }),
@@ -103,13 +103,13 @@ export async function measured(
   if (maxDrop === undefined) {
     if (followed === undefined) return undefined;
     const { packTuned } = await import("../../compress/packing/pack-tuned.ts");
-    return packTuned(model, dataset, { ...examineOptions, tuning: followed });
+    return packTuned(model, dataset, { ...outcomeOptions, tuning: followed });
   }
   const { packWithin } = await import("../../compress/packing/pack-within.ts");
   progress.phase("searching");
   let done = 0;
   return packWithin(model, dataset, {
-    ...examineOptions,
+    ...outcomeOptions,
     maxDrop,
     ...(followed && { tuning: followed }),
     onCandidate({ bits, drop, isTuned }) {

@@ -123,11 +123,11 @@ async function verifyPair(
           await open(flags.data, flags, before),
           { count: dataSamples, signal: io.signal },
         );
-  const { verifyFiles } = await import("../../prune/verify.ts");
+  const { verifyByPlan } = await import("../../prune/verify.ts");
   io.signal.throwIfAborted();
   progress.phase("verifying");
   const verification = await interruptible(() =>
-    verifyFiles(before, after, plan, { ...howOf(flags, io), dims: flags.dims, feeds }),
+    verifyByPlan(before, after, plan, { ...howOf(flags, io), dims: flags.dims, feeds }),
   );
   progress.end();
   if (flags.json) writeJson(io, verification);

@@ -44,7 +44,7 @@ export interface CompressContext {
   readonly method: AnyMethod;
   readonly original: Original;
   /** What a network does on each sample of a role. */
-  readonly examine: (network: ModelSource, role: Role) => Promise<Outcomes>;
+  readonly measureOutcomes: (network: ModelSource, role: Role) => Promise<Outcomes>;
   /** How networks are tuned; the epochs are those of a round. */
   readonly tuning: TrainOptions;
   readonly session: SessionOptions;

@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { workplace } from "../../../test/support/small-cnn.ts";
 import { openDataset } from "../../data/dataset.ts";
-import { examine } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes } from "../../measure/outcomes/outcomes.ts";
 import { compressRun } from "../compress-run.ts";
 import { resumeRun } from "../resume-run.ts";
 import type { CustomMetric } from "./custom.ts";
@@ -11,7 +11,7 @@ import type { CustomMetric } from "./custom.ts";
 const likelihood: CustomMetric = {
   name: "log-likelihood",
   async measure(network, dataset, split) {
-    const outcomes = await examine(network, dataset, { split, threads: 1 });
+    const outcomes = await measureOutcomes(network, dataset, { split, threads: 1 });
     return outcomes.kind === "classes" ? outcomes.predictions.losses.map((loss) => -loss) : [];
   },
 };
@@ -36,7 +36,7 @@ it("judges and reports by it, and asks for it again to resume", async () => {
   expect(report).toMatchObject({ metric: "log-likelihood", task: "custom", chosenRound: 1 });
   if (report.command !== "compress") return;
   // The mean of the negative losses, as the built-in evaluation has it.
-  const outcomes = await examine({ path: `${run}/model.onnx` }, await openDataset(data), {
+  const outcomes = await measureOutcomes({ path: `${run}/model.onnx` }, await openDataset(data), {
     threads: 1,
   });
   const losses = outcomes.kind === "classes" ? outcomes.predictions.losses : new Float64Array();

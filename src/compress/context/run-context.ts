@@ -1,7 +1,7 @@
 /** @file What all steps of a compression have in common, made from the run's folder and its data. */
 import type { Dataset } from "../../data/dataset.ts";
 import { loadModel } from "../../files/model-file.ts";
-import { examine, metricOf } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes, metricOf } from "../../measure/outcomes/outcomes.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import { Journal } from "../../runs/folder/journal.ts";
@@ -34,16 +34,20 @@ export async function contextOf(
   const { outputName: output } = settings.tuning;
   const dataset = await judgedBy(model, data, settings, { metric }, hooks.signal);
   const structure = structureOf(model.graph, settings);
-  const examineOn: CompressContext["examine"] = (network, split) =>
+  const measureOutcomesOn: CompressContext["measureOutcomes"] = (network, split) =>
     metric === undefined
-      ? examine(network, dataset, { ...session, split, ...(output !== undefined && { output }) })
+      ? measureOutcomes(network, dataset, {
+          ...session,
+          split,
+          ...(output !== undefined && { output }),
+        })
       : measureBy(metric, network, dataset, split);
   const original: Original = {
     model,
     structure,
     cost: costOf(model.graph, structure.analysis.dims),
     weights: weightTotal(model.graph),
-    select: await examineOn(chunks, "select"),
+    select: await measureOutcomesOn(chunks, "select"),
   };
   const { metric: name } = kindOf(original.select, hasLabels);
   return {
@@ -52,7 +56,7 @@ export async function contextOf(
     dataset,
     original,
     session,
-    examine: examineOn,
+    measureOutcomes: measureOutcomesOn,
     metric: name,
     hooks: hasLabels || metric !== undefined ? hooks : tellingAs(name, hooks),
     method: anyMethodNamed(settings.method),

@@ -2,7 +2,7 @@
 
 import type { Dataset } from "../../data/dataset.ts";
 import { mostRungs } from "../../guard/ladder.ts";
-import { examine } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes } from "../../measure/outcomes/outcomes.ts";
 import { type AnyMethod, isLearned, learnsPosterior } from "../../methods/method/learned-method.ts";
 import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
@@ -88,7 +88,7 @@ const triedBatches = 3;
 
 /**
  * Times a few batches, and a few training steps where the run trains at all. What keeps the network from
- * being trained is found here, before anything is begun. Fails as `examine` and `train`.
+ * being trained is found here, before anything is begun. Fails as `measureOutcomes` and `train`.
  */
 export async function timeOf(
   model: Model,
@@ -99,7 +99,7 @@ export async function timeOf(
 ): Promise<RunTime> {
   const batchSize = dataset.labelKind === "classes" ? 128 : 16;
   const reading = stopwatch(clock);
-  await examine(writeModel(model).chunks, dataset, {
+  await measureOutcomes(writeModel(model).chunks, dataset, {
     split: "select",
     batchSize,
     limit: triedBatches * batchSize,

@@ -1,9 +1,9 @@
 /** @file What a pack costs in accuracy, measured on `test`. */
 import type { Dataset } from "../../data/dataset.ts";
-import type { ExamineOptions } from "../../measure/evaluation/options.ts";
+import type { OutcomeOptions } from "../../measure/evaluation/options.ts";
 import {
-  examine,
   type MeasuredMetric,
+  measureOutcomes,
   metricOf,
   type PairedDrop,
   pairedDrop,
@@ -21,14 +21,14 @@ export interface MeasuredPack {
   readonly drop: PairedDrop;
 }
 
-/** Measures a model, and what a pack of it unpacks to, on `test`. Fails as `examine`. */
-export async function examinedPack(
+/** Measures a model, and what a pack of it unpacks to, on `test`. Fails as `measureOutcomes`. */
+export async function measuredPack(
   model: Model,
   packed: Packed,
   dataset: Dataset,
-  options: Omit<ExamineOptions, "split">,
+  options: Omit<OutcomeOptions, "split">,
 ): Promise<MeasuredPack> {
-  const run = (bytes: Uint8Array) => examine(bytes, dataset, { ...options, split: "test" });
+  const run = (bytes: Uint8Array) => measureOutcomes(bytes, dataset, { ...options, split: "test" });
   const before = await run(concatBytes(writeModel(model)));
   const after = await run(packed.unpacked);
   return {

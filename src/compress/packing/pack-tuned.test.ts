@@ -4,7 +4,7 @@ import { openQuadrants } from "../../../test/support/quadrants.ts";
 import { scratchFolder } from "../../../test/support/scratch.ts";
 import { quadrantNetwork } from "../../../test/support/training.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { examine, metricOf, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes, metricOf, pairedDrop } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { readModel } from "../../onnx/reading/read.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
@@ -44,7 +44,7 @@ describe("packs within a tolerance", () => {
     // Anew, from the bytes alone.
     const unpacked = await unpack(tuned.packed.bytes);
     const outcomesOf = (bytes: Uint8Array, split: "select" | "test") =>
-      examine(bytes, dataset, { split, threads: 1 });
+      measureOutcomes(bytes, dataset, { split, threads: 1 });
     const original = concatBytes(writeModel(model));
     const drops = new Map<string, number>();
     for (const split of ["select", "test"] as const) {

@@ -1,16 +1,16 @@
 /** @file Packs of networks that were tuned under their own quantisation: one as asked, or ever smaller ones. */
 import type { Dataset } from "../../data/dataset.ts";
-import type { ExamineOptions } from "../../measure/evaluation/options.ts";
+import type { OutcomeOptions } from "../../measure/evaluation/options.ts";
 import type { Model } from "../../onnx/model.ts";
 import { type Packed, pack, quantised } from "../../pack/pack.ts";
 import type { PackOptions } from "../../pack/quantising/contents.ts";
 import type { TrainOptions } from "../../train/loop/options.ts";
 import { type TunedQuantised, tuneQuantised } from "../../train/loop/tune-quantised.ts";
 import { largestWithin } from "../rounds/search.ts";
-import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
+import { type MeasuredPack, measuredPack } from "./measured-pack.ts";
 
 /** How to tune and measure. */
-export interface PackTunedOptions extends Omit<ExamineOptions, "split" | "onProgress"> {
+export interface PackTunedOptions extends Omit<OutcomeOptions, "split" | "onProgress"> {
   /** What the pack keeps; neither `isLossless`, `lambda` nor `hasRowSteps`. */
   readonly pack?: PackOptions | undefined;
   readonly tuning: TrainOptions;
@@ -25,16 +25,16 @@ export interface PackedTuned extends MeasuredPack {
  * Packs a model after tuning it under the quantisation of `pack`: with its weights rounded to the steps of
  * the pack, or with the entries of its codebooks trained. The best epoch on `select` is packed, or the start
  * where it is better, and its drop on `test` comes with an interval; it is measured, not certified. Fails as
- * `pack`, `train` and `examine`.
+ * `pack`, `train` and `measureOutcomes`.
  */
 export async function packTuned(
   model: Model,
   dataset: Dataset,
-  { pack: packing = {}, tuning, ...examineOptions }: PackTunedOptions,
+  { pack: packing = {}, tuning, ...outcomeOptions }: PackTunedOptions,
 ): Promise<PackedTuned> {
   const tuned = await tuneQuantised(model, dataset, packing, tuning);
   const packed = pack(tuned.model, tuned.options);
-  const measured = await examinedPack(model, packed, dataset, examineOptions);
+  const measured = await measuredPack(model, packed, dataset, outcomeOptions);
   return { ...measured, training: tuned.training };
 }
 

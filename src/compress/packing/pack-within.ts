@@ -1,7 +1,7 @@
 /** @file The coarsest pack whose loss stays within a tolerance: searched on `select`, measured on `test`. */
 import type { Dataset } from "../../data/dataset.ts";
-import type { ExamineOptions } from "../../measure/evaluation/options.ts";
-import { examine, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import type { OutcomeOptions } from "../../measure/evaluation/options.ts";
+import { measureOutcomes, pairedDrop } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { pack, quantised } from "../../pack/pack.ts";
@@ -9,11 +9,11 @@ import type { PackOptions } from "../../pack/quantising/contents.ts";
 import type { TrainOptions } from "../../train/loop/options.ts";
 import { requireTunable } from "../../train/loop/tune-quantised.ts";
 import { largestWithin } from "../rounds/search.ts";
-import { examinedPack, type MeasuredPack } from "./measured-pack.ts";
+import { type MeasuredPack, measuredPack } from "./measured-pack.ts";
 import { type PackAt, searchTuned } from "./pack-tuned.ts";
 
 /** How to search. */
-export interface PackWithinOptions extends Omit<ExamineOptions, "split" | "onProgress"> {
+export interface PackWithinOptions extends Omit<OutcomeOptions, "split" | "onProgress"> {
   /** The drop of the metric on `select` that is allowed, such as 0.005. */
   readonly maxDrop: number;
   /** What else holds of all candidates; their bits are searched. */
@@ -55,17 +55,17 @@ const firstTried = (mostBits - 5) * candidatesPerBit + 1;
 /**
  * Packs a model with the fewest bits whose drop on `select` is at most `maxDrop`, and without loss where
  * no candidate is within; with `tuning`, what is smaller yet after tuning. The drop on `test`, which the
- * search never saw, comes with its interval; it is measured, not certified. Fails as `pack`, `examine` and,
+ * search never saw, comes with its interval; it is measured, not certified. Fails as `pack`, `measureOutcomes` and,
  * with `tuning`, `train`.
  */
 export async function packWithin(
   model: Model,
   dataset: Dataset,
-  { maxDrop, pack: shared = {}, tuning, onCandidate, ...examineOptions }: PackWithinOptions,
+  { maxDrop, pack: shared = {}, tuning, onCandidate, ...outcomeOptions }: PackWithinOptions,
 ): Promise<PackedWithin> {
   if (tuning !== undefined) requireTunable(shared);
   const run = (bytes: Uint8Array) =>
-    examine(bytes, dataset, { ...examineOptions, split: "select" });
+    measureOutcomes(bytes, dataset, { ...outcomeOptions, split: "select" });
   const select = await run(concatBytes(writeModel(model)));
   const candidates: PackCandidate[] = [];
   const judge = async (bits: number, unpacked: Uint8Array, isTuned: boolean): Promise<boolean> => {
@@ -97,7 +97,7 @@ export async function packWithin(
           tuning,
           isWithin: (tried, unpacked) => judge(tried, unpacked, true),
         });
-  const measured = await examinedPack(model, chosen.packed, dataset, examineOptions);
+  const measured = await measuredPack(model, chosen.packed, dataset, outcomeOptions);
   return { ...measured, bits: chosen.bits, candidates };
 }
 

@@ -103,9 +103,12 @@ export function looksOf(context: CompressContext): ChoiceOptions["look"] {
     journal.once(lookName(round), lookRecord, async () => {
       hooks.onPhase?.(`certifying round ${round}`);
       logEvent(run, "look", { role: "certify", round, level });
-      original ??= await context.examine(writeModel(context.original.model).chunks, "certify");
+      original ??= await context.measureOutcomes(
+        writeModel(context.original.model).chunks,
+        "certify",
+      );
       const { chunks } = writeModel(await loadModel(roundPaths(run, round).tuned));
-      return pairedDrop(original, await context.examine(chunks, "certify"), { level });
+      return pairedDrop(original, await context.measureOutcomes(chunks, "certify"), { level });
     });
 }
 

@@ -114,7 +114,7 @@ async function measure(
   const { run, original, dataset, hooks } = context;
   hooks.onPhase?.("testing");
   const test = async (network: Model) =>
-    dataset.size("test") > 0 ? context.examine(chunksOf(network), "test") : undefined;
+    dataset.size("test") > 0 ? context.measureOutcomes(chunksOf(network), "test") : undefined;
   const [before, after] = [await test(original.model), await test(model)];
   const latencies = await latenciesOf(context, model);
   await savePredictions(run, { before, after });

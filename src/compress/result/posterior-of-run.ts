@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { withSeeds } from "../../measure/evaluation/draws.ts";
-import { examine, type Outcomes } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes, type Outcomes } from "../../measure/outcomes/outcomes.ts";
 import { saveOutcomes } from "../../measure/outcomes/outcomes-file.ts";
 import { type AnyMethod, learnsPosterior } from "../../methods/method/learned-method.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
@@ -69,7 +69,7 @@ export async function samplePosterior(
   const { graph } = await loadModel(paths.posterior);
   const { chunks } = emitModel(withSeeds(graph, settings.tuning.seed));
   const { outputName: output } = settings.tuning;
-  const outcomes = await examine(chunks, dataset, {
+  const outcomes = await measureOutcomes(chunks, dataset, {
     ...session,
     split: "test",
     draws,

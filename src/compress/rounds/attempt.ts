@@ -73,7 +73,7 @@ export async function tryOut(
         checks: [...checks, ...exact.checks],
       },
     });
-  const removed = await context.examine(pruned.bytes.chunks, "select");
+  const removed = await context.measureOutcomes(pruned.bytes.chunks, "select");
   const common = {
     units: countRemoved(pruned.removed),
     remaining: {
@@ -162,7 +162,7 @@ async function tune(
     onProgress: hooks.onProgress,
     onEpoch: hooks.onEpoch,
   });
-  const judged = await context.examine(best.bytes.chunks, "select");
+  const judged = await context.measureOutcomes(best.bytes.chunks, "select");
   const isWorse = metricOf(judged).value < metricOf(before).value;
   return isWorse
     ? { bytes: pruned.bytes, history, judged: before }

@@ -142,14 +142,14 @@ export async function runRound(
  * the round may lose: whatever is removed then, tuning begins with a debt.
  */
 async function judgeLearning(
-  { settings, method, original, metric, journal, examine }: CompressContext,
+  { settings, method, original, metric, journal, measureOutcomes }: CompressContext,
   round: number,
   { learning }: Candidate,
   learnt: ModelBytes,
 ): Promise<readonly string[]> {
   if (learning.length === 0) return [];
   const value = await journal.once(`round ${round}/learnt`, z.number(), async () => {
-    const outcomes = await examine(learnt.chunks, "select");
+    const outcomes = await measureOutcomes(learnt.chunks, "select");
     return metricOf(outcomes).value;
   });
   const before = metricOf(original.select).value;
@@ -253,7 +253,7 @@ async function howFar(
     const search: RoundRecord["search"] = [];
     const isWithin = async (units: number) => {
       const { graph, bytes } = removeFirst(candidate, units);
-      const outcomes = await context.examine(bytes.chunks, "select");
+      const outcomes = await context.measureOutcomes(bytes.chunks, "select");
       const drop = metricOf(original.select).value - metricOf(outcomes).value;
       const { macs } = remainingOf(costOf(graph, structure.analysis.dims), original);
       const dense = order.what === "weights" ? { density: densityLeft(graph, original) } : {};

@@ -9,7 +9,7 @@ import { anyMethodNamed } from "../../methods/learned-registry.ts";
 import { isLearned, learnsPosterior } from "../../methods/method/learned-method.ts";
 import type { Model } from "../../onnx/model.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
-import { verifyFiles } from "../../prune/verify.ts";
+import { verifyByPlan } from "../../prune/verify.ts";
 import {
   type CompressConfig,
   notOver,
@@ -155,7 +155,7 @@ function roundChecks(
           async work() {
             const [before, pruned] = await modelsAt(paths.before, paths.pruned);
             const plan = await loadPlan(paths.plan);
-            const verification = await verifyFiles(before, pruned, plan, how);
+            const verification = await verifyByPlan(before, pruned, plan, how);
             const { maxError, samples, tolerance } = verification;
             return {
               figures: { maxError, tolerance, samples },

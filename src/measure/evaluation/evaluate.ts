@@ -6,7 +6,7 @@ import type { ModelSource, SessionValue } from "../../runtime/values.ts";
 import type { OutputKind } from "./classification.ts";
 import { declaredKind } from "./declared-kind.ts";
 import { drawsOf } from "./draws.ts";
-import type { ExamineOptions } from "./options.ts";
+import type { OutcomeOptions } from "./options.ts";
 import { chooseOutput } from "./outputs.ts";
 import { passOver, samplesIn } from "./pass.ts";
 import {
@@ -34,7 +34,7 @@ export type Evaluation = LabelledEvaluation | SimilarityEvaluation;
 export type LabelledEvaluation = ClassificationEvaluation | SegmentationEvaluation;
 
 /** What to measure, and on what. */
-export interface EvaluateOptions extends ExamineOptions {
+export interface EvaluateOptions extends OutcomeOptions {
   /** Keeps every sample's outputs in `predictions.outputs`; of classifiers only. Default false. */
   readonly keepOutputs?: boolean | undefined;
   /** Seed of the bootstrap. Default 0. */
@@ -146,7 +146,7 @@ export async function tallyMaps(
   session: Session,
   model: ModelSource,
   dataset: Dataset,
-  options: ExamineOptions,
+  options: OutcomeOptions,
 ): Promise<MapTally> {
   const { split = "test", limit, signal, batchSize = defaultBatchSize.maps, onProgress } = options;
   const total = samplesIn(dataset, split, limit, batchSize);

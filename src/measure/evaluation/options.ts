@@ -3,7 +3,7 @@ import type { Role } from "../../data/splits.ts";
 import type { SessionOptions } from "../../runtime/session.ts";
 
 /** Which samples to run a network on, and how. */
-export interface ExamineOptions extends SessionOptions {
+export interface OutcomeOptions extends SessionOptions {
   /** The samples to take. Default `test`. */
   readonly split?: Role | undefined;
   /** Only the first so many samples of the split. */

@@ -8,7 +8,7 @@ import { readModel } from "../../onnx/reading/read.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
-import { examine, metricOf } from "../outcomes/outcomes.ts";
+import { measureOutcomes, metricOf } from "../outcomes/outcomes.ts";
 import { withLabelsFrom } from "../unlabelled/pseudo-labels.ts";
 import { evaluate, evaluateClasses, evaluateMaps } from "./evaluate.ts";
 
@@ -125,7 +125,12 @@ describe("evaluate with label maps", () => {
   it("gives the same figures from outcomes", async () => {
     const dataset = await scored(shape, hot, truth.flat());
     const { metric, value, ci95, loss } = await evaluate(passing(3), dataset);
-    expect(metricOf(await examine(passing(3), dataset))).toEqual({ metric, value, ci95, loss });
+    expect(metricOf(await measureOutcomes(passing(3), dataset))).toEqual({
+      metric,
+      value,
+      ci95,
+      loss,
+    });
   });
 });
 

@@ -7,7 +7,7 @@ import { folderOf, npyFile, zipFile } from "../../../test/data-files.ts";
 import { modelOf } from "../../../test/tiny-models.ts";
 import { openDataset } from "../../data/dataset.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
-import { examine, metricOf, pairedDrop } from "../outcomes/outcomes.ts";
+import { measureOutcomes, metricOf, pairedDrop } from "../outcomes/outcomes.ts";
 import { loadOutcomes, saveOutcomes } from "../outcomes/outcomes-file.ts";
 import { withAnswersFrom } from "../unlabelled/pseudo-outputs.ts";
 import { evaluate } from "./evaluate.ts";
@@ -86,7 +86,7 @@ describe("similarity", () => {
   it("of a mean answer for every sample is 0 in the mean of errors", async () => {
     const dataset = await withAnswersFrom(await samples(), scaled(1), { output: "y1" });
     // The means of both numbers are 2 and 1: close to 10 + 1.5.
-    const found = await examine(scaled(0, { offset: 11.5 }), dataset);
+    const found = await measureOutcomes(scaled(0, { offset: 11.5 }), dataset);
     const off = [rows.map(([a]) => a - 1.5), rows.map(([, b]) => b - 1.5)].flat();
     const expected = off.reduce((sum, d) => sum + d ** 2, 0) / 8 / variance;
     expect(metricOf(found).loss).toBeCloseTo(expected, 5);
@@ -107,8 +107,8 @@ describe("similarity", () => {
   it("is paired, and kept on disk", async () => {
     const dataset = await withAnswersFrom(await samples(), scaled(1));
     const [first, second] = [
-      await examine(scaled(1), dataset),
-      await examine(scaled(1.5), dataset),
+      await measureOutcomes(scaled(1), dataset),
+      await measureOutcomes(scaled(1.5), dataset),
     ];
     expect(pairedDrop(first, second, { level: 0.025 })).toMatchObject({
       drop: expect.closeTo(1 - metricOf(second).value, 9),

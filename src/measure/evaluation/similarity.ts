@@ -19,7 +19,7 @@ import {
   resamplesFor,
 } from "../statistics/statistics.ts";
 import { eachSample } from "./answers.ts";
-import type { ExamineOptions } from "./options.ts";
+import type { OutcomeOptions } from "./options.ts";
 import { passOver, samplesIn } from "./pass.ts";
 import type { Rows } from "./rows.ts";
 
@@ -119,7 +119,7 @@ export function summarizeOutputs(
 export async function compareOutputs(
   session: Session,
   dataset: Dataset,
-  options: ExamineOptions,
+  options: OutcomeOptions,
 ): Promise<OutputErrors> {
   const { split = "test", limit, signal, batchSize = 16, onProgress } = options;
   const { answers } = dataset;

@@ -16,7 +16,7 @@ import {
   overlapsOf,
 } from "../evaluation/confusion.ts";
 import { tallyClasses, tallyMaps } from "../evaluation/evaluate.ts";
-import type { ExamineOptions } from "../evaluation/options.ts";
+import type { OutcomeOptions } from "../evaluation/options.ts";
 import type { Predictions } from "../evaluation/predictions.ts";
 import { mapPredictionsOf } from "../evaluation/segmentation.ts";
 import {
@@ -78,10 +78,10 @@ export interface MeasuredMetric {
 /**
  * Runs a network on one split of a data set, and gives what it did on each sample. Fails as `evaluate`.
  */
-export async function examine(
+export async function measureOutcomes(
   model: ModelSource,
   dataset: Dataset,
-  options: ExamineOptions = {},
+  options: OutcomeOptions = {},
 ): Promise<Outcomes> {
   return withSession(model, options, async (session) => {
     if (dataset.labelKind === "outputs")

@@ -5,7 +5,7 @@ import type { Role } from "../../data/splits.ts";
 import { headOf } from "../../grad/head.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
-import { examine, metricOf } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes, metricOf } from "../../measure/outcomes/outcomes.ts";
 import type { Value } from "../../ops/operator/gradient.ts";
 import { type SessionOptions, withSession } from "../../runtime/session.ts";
 import { embedNodes } from "../network/embed.ts";
@@ -41,7 +41,7 @@ export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evalu
       ...(output === undefined ? {} : { output }),
       ...(limit === undefined ? {} : { limit }),
     };
-    const outcomes = await examine(modelFor(network, session), dataset, {
+    const outcomes = await measureOutcomes(modelFor(network, session), dataset, {
       ...chosen,
       split,
       batchSize,

@@ -6,7 +6,7 @@ import { denseGraph, quadrantNetwork, runSteps } from "../../../test/support/tra
 import { GraphEmitter } from "../../grad/emitter.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { examine, metricOf } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes, metricOf } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { readModel } from "../../onnx/reading/read.ts";
 import { emitModel } from "../../onnx/writing/emit.ts";
@@ -276,12 +276,17 @@ describe.each<readonly [string, PackOptions]>([
       }
 
     // What unpacking gives is what the best epoch was scored as.
-    const outcomes = await examine(packed.unpacked, dataset, { split: "select", threads: 1 });
+    const outcomes = await measureOutcomes(packed.unpacked, dataset, {
+      split: "select",
+      threads: 1,
+    });
     const best = Math.max(...tuned.training.history.map(({ select }) => select?.value ?? 0));
     expect(metricOf(outcomes).value).toBe(best);
     expect(quantised(tuned.model, tuned.options)).toEqual(packed.unpacked);
     const plain = quantised(model, packing);
-    const untuned = metricOf(await examine(plain, dataset, { split: "select", threads: 1 }));
+    const untuned = metricOf(
+      await measureOutcomes(plain, dataset, { split: "select", threads: 1 }),
+    );
     expect(best).toBeGreaterThan(untuned.value);
 
     for (const name of weightConstants(model.graph).keys()) {
@@ -310,7 +315,7 @@ it("packs a network as it was where tuning only makes it worse, and says so", as
   expect(bad.training.warnings.join()).toMatch(/worse/);
   expect(warnings).toEqual(bad.training.warnings);
   const of = async (file: Uint8Array) =>
-    metricOf(await examine(file, dataset, { split: "select", threads: 1 })).value;
+    metricOf(await measureOutcomes(file, dataset, { split: "select", threads: 1 })).value;
   const untuned = await of(quantised(good.model, packing));
   expect(bad.training.history[0].select?.value).toBeLessThan(untuned);
   expect(await of(quantised(bad.model, bad.options))).toBe(untuned);

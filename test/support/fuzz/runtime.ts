@@ -7,7 +7,7 @@ import { readModel } from "../../../src/onnx/reading/read.ts";
 import { concatBytes, writeModel } from "../../../src/onnx/writing/write.ts";
 import { inferTypes } from "../../../src/ops/passes/infer.ts";
 import type { RuntimeHost } from "../../../src/runtime/host.ts";
-import { openSession } from "../../../src/runtime/session.ts";
+import { openSessionOn } from "../../../src/runtime/session.ts";
 import type { SessionValue } from "../../../src/runtime/values.ts";
 import { startProcess } from "../../../src/runtime/worker-process.ts";
 import type { Fuzz } from "./fuzz.ts";
@@ -52,7 +52,7 @@ export const fuzz: Fuzz = {
 
 async function run(bytes: Uint8Array, current: RuntimeHost): Promise<string> {
   for (const optimization of ["disabled", "all"] as const) {
-    const session = await openSession(bytes, { optimization, threads: 1 }, current);
+    const session = await openSessionOn(current, bytes, { optimization, threads: 1 });
     if (session.inputs.some(isLarge)) return "opened: inputs too large to be run here";
     await session.run(randomFeeds(session.inputs));
     await session.close();
