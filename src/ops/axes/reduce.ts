@@ -1,5 +1,6 @@
 /** @file The reductions, as one table: over the axes of the second input, or over all. */
 import { assert } from "../../errors.ts";
+import type { TensorType } from "../../ir/graph.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { type Algebra, algebraOf } from "../operator/algebra.ts";
@@ -12,12 +13,16 @@ import {
   type ConstantContext,
   defineOp,
   followsInputs,
+  type InferContext,
   type MomentContext,
   type Moments,
   noMacs,
   noMoments,
   notFolded,
   type Operator,
+  type ShrinkContext,
+  type Shrunk,
+  type Ties,
 } from "../operator/operator.ts";
 import { noRole } from "../operator/role.ts";
 import { normalizeAxis } from "../operator/shapes.ts";
@@ -121,7 +126,7 @@ function reducedAxes(
 }
 
 function reduction(row: Reduction): Operator {
-  const { op, is, barrier, revives, averages, keepsConstants, fold, moments, dx } = row;
+  const { op, is, averages, keepsConstants, fold, moments, dx } = row;
   return defineOp<ReduceAttributes>({
     opType: op,
     summary: `${is} over axes; over all axes when none are given`,
@@ -130,19 +135,7 @@ function reduction(row: Reduction): Operator {
       noAxesMeanNone: raw.int("noop_with_empty_axes", 0) === 1,
     }),
 
-    infer(context) {
-      const { dtype, shape } = context.required(0).type;
-      const operand = context.inputs[1];
-      const { keepDims } = context.attrs;
-      if (shape === undefined) return [{ dtype, shape }];
-      for (const axis of knownNumbers(operand) ?? []) normalizeAxis(context, axis, shape.length);
-      const axes = reducedAxes(context.attrs, shape.length, operand);
-      if (axes === undefined)
-        return [{ dtype, shape: keepDims ? shape.map(() => context.unknownDim()) : undefined }];
-      const reduced = (axis: number) => axes.includes(axis);
-      if (keepDims) return [{ dtype, shape: shape.map((dim, i) => (reduced(i) ? 1 : dim)) }];
-      return [{ dtype, shape: shape.filter((_, i) => !reduced(i)) }];
-    },
+    infer: inferReduced,
 
     fold: fold
       ? ([x, given], attrs, [y], [, givenType]) => {
@@ -153,39 +146,8 @@ function reduction(row: Reduction): Operator {
         }
       : notFolded,
 
-    // The axes that stay line up; a removed index of a reduced axis adds nothing, or may not go.
-    ties(t) {
-      const [x, y] = [t.input(0), t.output()];
-      const axes = reducedAxes(t.attrs, x.shape.length, t.inputs[1]);
-      if (axes === undefined) {
-        fixEverything(t, `reduced by ${op} over axes that are not constant`);
-        return;
-      }
-      if (revives) t.revives(y);
-      let at = 0;
-      for (const axis of x.shape.keys()) {
-        if (!axes.includes(axis)) t.define(y, at++, t.ids(x, axis));
-        else {
-          if (barrier) t.fix(t.ids(x, axis), `under ${op}: ${barrier}`);
-          else if (averages && !isFloat(x.dtype))
-            t.fix(t.ids(x, axis), `a mean of whole numbers under ${op}`);
-          else t.reads(x, axis);
-          if (t.attrs.keepDims) t.fix(t.ids(y, at++), `reduced to one by ${op}`);
-        }
-      }
-    },
-
-    // The mean of fewer channels, times their share, is the sum over the old divisor.
-    shrink: averages
-      ? (context) => {
-          const [x, given] = context.inputs;
-          const axes = x && reducedAxes(context.attrs, x.shape.length, given);
-          if (!x || !axes) return {};
-          const after = context.shapeOf(x);
-          const factor = axes.reduce((share, axis) => (share * after[axis]) / x.shape[axis], 1);
-          return factor === 1 ? {} : { factor };
-        }
-      : followsInputs,
+    ties: (t) => tieReduced(t, row),
+    shrink: averages ? shrinkAverages : followsInputs,
 
     moments: moments
       ? (context) => [reducedMoments(context, (x, count) => moments(x, count))]
@@ -198,6 +160,53 @@ function reduction(row: Reduction): Operator {
     constantChannels: keepsConstants ? behindReduction : notFollowed,
     hidesDifferences: false,
   });
+}
+
+function inferReduced(context: InferContext<ReduceAttributes>): readonly TensorType[] {
+  const { dtype, shape } = context.required(0).type;
+  const operand = context.inputs[1];
+  const { keepDims } = context.attrs;
+  if (shape === undefined) return [{ dtype, shape }];
+  for (const axis of knownNumbers(operand) ?? []) normalizeAxis(context, axis, shape.length);
+  const axes = reducedAxes(context.attrs, shape.length, operand);
+  if (axes === undefined)
+    return [{ dtype, shape: keepDims ? shape.map(() => context.unknownDim()) : undefined }];
+  const reduced = (axis: number) => axes.includes(axis);
+  if (keepDims) return [{ dtype, shape: shape.map((dim, i) => (reduced(i) ? 1 : dim)) }];
+  return [{ dtype, shape: shape.filter((_, i) => !reduced(i)) }];
+}
+
+/** The axes that stay line up; a removed index of a reduced axis adds nothing, or may not go. */
+function tieReduced(t: Ties<ReduceAttributes>, row: Reduction): void {
+  const { op, barrier, revives, averages } = row;
+  const [x, y] = [t.input(0), t.output()];
+  const axes = reducedAxes(t.attrs, x.shape.length, t.inputs[1]);
+  if (axes === undefined) {
+    fixEverything(t, `reduced by ${op} over axes that are not constant`);
+    return;
+  }
+  if (revives) t.revives(y);
+  let at = 0;
+  for (const axis of x.shape.keys()) {
+    if (!axes.includes(axis)) t.define(y, at++, t.ids(x, axis));
+    else {
+      if (barrier) t.fix(t.ids(x, axis), `under ${op}: ${barrier}`);
+      else if (averages && !isFloat(x.dtype))
+        t.fix(t.ids(x, axis), `a mean of whole numbers under ${op}`);
+      else t.reads(x, axis);
+      if (t.attrs.keepDims) t.fix(t.ids(y, at++), `reduced to one by ${op}`);
+    }
+  }
+}
+
+/** The mean of fewer channels, times their share, is the sum over the old divisor. */
+function shrinkAverages(context: ShrinkContext<ReduceAttributes>): Shrunk {
+  const [x, given] = context.inputs;
+  const axes = x && reducedAxes(context.attrs, x.shape.length, given);
+  if (!x || !axes) return {};
+  const after = context.shapeOf(x);
+  const factor = axes.reduce((share, axis) => (share * after[axis]) / x.shape[axis], 1);
+  return factor === 1 ? {} : { factor };
 }
 
 /** Of no axes none are reduced, as `reducedAxes` has resolved them. */

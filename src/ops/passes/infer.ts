@@ -1,6 +1,13 @@
 /** @file Walks a graph and finds the type of every value, and the elements of the small known ones. */
 import { type ErrorCode, EspalierError } from "../../errors.ts";
-import { type Dim, type Graph, isDefault, type Node, type TensorType } from "../../ir/graph.ts";
+import {
+  type Constant,
+  type Dim,
+  type Graph,
+  isDefault,
+  type Node,
+  type TensorType,
+} from "../../ir/graph.ts";
 import { shapeFault } from "../../ir/sizes.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../../tensor/host-tensor.ts";
@@ -46,7 +53,7 @@ export interface Inference {
 export function inferTypes(graph: Graph, options: InferOptions = {}): Inference {
   let count = 0;
   const unknownDim = () => `?${count++}`;
-  const symbols = new Map(options.dims);
+  const { symbols, declaredHold } = boundSymbols(graph, options);
   const types = new Map<string, TensorType>();
   const values = new Map<string, HostTensor>(options.inputs);
   const declared = new Set<string>();
@@ -55,23 +62,9 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
 
   const bind = ({ dtype, shape }: TensorType): TensorType => ({
     dtype,
-    shape: shape?.map((dim) => {
-      if (typeof dim === "number") return dim;
-      return symbols.get(dim) ?? (dim.startsWith("?") ? unknownDim() : dim);
-    }),
+    shape: shape?.map((dim) => boundDim(dim, symbols) ?? unknownDim()),
   });
 
-  let declaredHold = true;
-  for (const name of graph.inputs) {
-    const given = givenType(name, options);
-    const declared = graph.types.get(name)?.shape;
-    if (given?.shape === undefined || declared === undefined) continue;
-    for (const [axis, dim] of declared.entries()) {
-      const size = given.shape[axis];
-      if (typeof dim === "string" && typeof size === "number") symbols.set(dim, size);
-      if (typeof dim === "number" && size !== dim) declaredHold = false;
-    }
-  }
   for (const name of graph.inputs) {
     const type = givenType(name, options) ?? graph.types.get(name);
     const bound = bind(type ?? { dtype: "float32", shape: undefined });
@@ -81,9 +74,7 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
   for (const constant of graph.constants.values()) {
     const { name, dtype, shape, read } = constant;
     types.set(name, { dtype, shape });
-    // Sizes, indices and conditions that a caller may feed instead are not known.
-    const isKnown = isFloat(dtype) || !isDefault(constant);
-    if (isKnown && sizeOf(shape) <= maxFoldedElements) values.set(name, read());
+    if (isKnownAhead(constant)) values.set(name, read());
   }
 
   const declaredType = (name: string): TensorType | undefined => {
@@ -117,6 +108,35 @@ export function inferTypes(graph: Graph, options: InferOptions = {}): Inference 
     }
   }
   return { types, values, declared, unknown };
+}
+
+/** The sizes of symbols, and whether all sizes that the inputs declare are those that are given. */
+function boundSymbols(graph: Graph, options: InferOptions) {
+  const symbols = new Map(options.dims);
+  let declaredHold = true;
+  for (const name of graph.inputs) {
+    const given = givenType(name, options);
+    const declared = graph.types.get(name)?.shape;
+    if (given?.shape === undefined || declared === undefined) continue;
+    for (const [axis, dim] of declared.entries()) {
+      const size = given.shape[axis];
+      if (typeof dim === "string" && typeof size === "number") symbols.set(dim, size);
+      if (typeof dim === "number" && size !== dim) declaredHold = false;
+    }
+  }
+  return { symbols, declaredHold };
+}
+
+/** A declared size with what its symbol stands for; `undefined` for one that nobody knows. */
+function boundDim(dim: Dim, symbols: ReadonlyMap<string, number>): Dim | undefined {
+  if (typeof dim === "number") return dim;
+  return symbols.get(dim) ?? (dim.startsWith("?") ? undefined : dim);
+}
+
+/** Whether the elements of a constant are used: it is small, and no size or index that a caller may feed instead. */
+function isKnownAhead(constant: Constant): boolean {
+  const isKnown = isFloat(constant.dtype) || !isDefault(constant);
+  return isKnown && sizeOf(constant.shape) <= maxFoldedElements;
 }
 
 function givenType(name: string, { inputs, inputTypes }: InferOptions): TensorType | undefined {
