@@ -150,19 +150,7 @@ function layerNorm(
 
     fold: notFolded,
 
-    ties(t) {
-      const x = t.input(0);
-      const rank = x.shape.length;
-      const axis = t.attrs.axis < 0 ? t.attrs.axis + rank : t.attrs.axis;
-      const reason = `${opType} takes its statistics over it`;
-      fixAxes(t, x, reason, range(rank - axis, axis));
-      for (const vector of t.inputs.slice(1)) fixAxes(t, vector, reason);
-      for (const y of t.outputs) {
-        for (let i = 0; i < axis; i++) t.define(y, i, t.ids(x, i));
-        fixAxes(t, y, reason, range(rank - axis, axis));
-      }
-    },
-
+    ties: (t) => tieAround(t, t.attrs.axis),
     shrink: followsInputs,
     moments: noMoments,
     macs: noMacs,
@@ -186,6 +174,20 @@ function layerNorm(
   });
 }
 
+/** Axes before `firstAxis` line up; those from there on, over which statistics are taken, stay. */
+function tieAround<A>(t: Ties<A>, firstAxis: number): void {
+  const x = t.input(0);
+  const rank = x.shape.length;
+  const axis = firstAxis < 0 ? firstAxis + rank : firstAxis;
+  const reason = `${t.node.opType} takes its statistics over it`;
+  fixAxes(t, x, reason, range(rank - axis, axis));
+  for (const vector of t.inputs.slice(1)) fixAxes(t, vector, reason);
+  for (const y of t.outputs) {
+    for (let i = 0; i < axis; i++) t.define(y, i, t.ids(x, i));
+    fixAxes(t, y, reason, range(rank - axis, axis));
+  }
+}
+
 const layerNormalization = layerNorm(
   "LayerNormalization",
   "(X - mean) / sqrt(var + epsilon) * scale + B, statistics over `axis` and all axes behind it",
@@ -197,7 +199,7 @@ const rmsNormalization = layerNorm(
   "RMSNormalization",
   "X / sqrt(mean(X²) + epsilon) * scale, the mean over `axis` and all axes behind it",
   false,
-  noWeights,
+  trains(1),
 );
 
 const lrn = defineOp<LrnAttributes>({

@@ -74,6 +74,14 @@ test("group normalisation through a reshaped InstanceNormalization: the scale of
   expect(names).toEqual(["ones", "zeros", "gamma", "beta"]);
 });
 
+test.each([
+  ["LayerNormalization", ["gamma", "beta"]],
+  ["RMSNormalization", ["gamma"]],
+])("%s as one operator: all that it has", (opType, vectors) => {
+  const names = trained((op, c) => op(opType, "x", ...vectors.map((name) => c(name, 4))));
+  expect(names).toEqual(vectors);
+});
+
 test("numbers behind a written softmax, a gate or an input stay as they are", () => {
   const softmax = trained((op, c) => {
     const e = op("Exp", "x");
