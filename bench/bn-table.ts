@@ -95,7 +95,7 @@ async function accuracyOf(
     method,
     targets: { macs: budget },
     rules: { roundTo: 1, except: stream === "stream" ? [] : ["stream"] },
-    methodOptions: new Map(Object.entries(options)),
+    methodOptions: options,
   });
   const { bytes } =
     refitImages > 0 ? await refitPruned(model, pruned, dataset, { images: refitImages }) : pruned;

@@ -6,9 +6,10 @@ import type { Graph } from "../src/ir/graph.ts";
 import { randomGates } from "../src/methods/gates/gate-settings.ts";
 import { freeEnergy } from "../src/methods/gates/gate-training.ts";
 import { insertNoisyGates } from "../src/methods/gates/noisy-gates.ts";
+import { readOptions } from "../src/methods/method/options.ts";
 import { freeEnergyOf, klWeight } from "../src/methods/posterior/free-energy.ts";
 import { believe, priorDeviations, turboLayers } from "../src/methods/turbo/turbo-layer.ts";
-import { turboSettings } from "../src/methods/turbo/turbo-settings.ts";
+import { turboOptions, turboSettings } from "../src/methods/turbo/turbo-settings.ts";
 import {
   insertNoise,
   momentsOfWeight,
@@ -86,7 +87,7 @@ export function formsOf(
     {
       name: "`vib`",
       build() {
-        const gates = randomGates({ structure, rules: {} }, { hasStreams: false });
+        const gates = randomGates({ structure, rules: {}, options: { stream: false } });
         const noisy = insertNoisyGates(graph, gates, "gaussian");
         const weights = ({ units }: { readonly units: Int32Array }) =>
           new Float64Array(units.length).fill(1);
@@ -105,7 +106,7 @@ export function formsOf(
     {
       name: "`turbo-vbi`",
       build() {
-        const settings = turboSettings({ options: new Map() });
+        const settings = turboSettings(readOptions("turbo-vbi", turboOptions, {}));
         const layers = turboLayers(structure, settings);
         const noisy = insertNoise(graph, layers, "weight", (own) => own);
         return variational(noisy, layers, (layer) => {

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { errorCodes } from "../src/errors.ts";
 import { allMethods } from "../src/methods/learned-registry.ts";
+import { type OptionTable, textOf, writtenName } from "../src/methods/method/options.ts";
 import { operators } from "../src/ops/index.ts";
 import { noMacs, type Operator } from "../src/ops/operator/operator.ts";
 import { noWeights } from "../src/ops/operator/training.ts";
@@ -87,25 +88,34 @@ function methodsPage(): string {
       `- needs: ${wants.length > 0 ? wants.join(", ") : "nothing but the network"}`,
       `- source: ${source}`,
     ];
-    const rows = options.map((option) => [
-      `\`${option.name}\``,
-      option.values.map((value) => `\`${value}\``).join(" ") || "a number",
-      `\`${option.default}\``,
-      option.description,
-    ]);
     const facts = lines.slice(2).join("\n");
     const text = `${lines[0]}\n\n${lines[1]}\n\n${facts}\n\n${exampleOf(name)}`;
-    return rows.length > 0
-      ? `${text}\n${table(["option", "values", "default", "meaning"], rows)}`
-      : text;
+    return `${text}${optionsTable(options, false)}${optionsTable(options, true)}`;
   });
   return page(
     "Methods",
     `A method ranks the channels: \`--method NAME\` chooses it, and \`--option NAME=VALUE\` sets its options.
-Methods that need images train before they rank, and serve \`compress\`; the others serve \`prune\` too.
-\`espalier methods\` prints all methods with their options.`,
+Methods that need images train before they rank, and serve \`compress\`; the others serve \`prune\` and \`sensitivity\`, too.
+\`espalier methods\` prints all methods with the options that most need, \`espalier methods NAME\` one with all of them.
+
+In a program, \`methods.bn({ compensate: false })\` gives a method with options of its own: those of the tables in
+camel case, numbers as numbers, and \`on\` and \`off\` as true and false.`,
     `${whichMethodWhen}\n${sections.join("\n")}\n${refitting}`,
   );
+}
+
+/** The options of a method that are advanced, or those that are not; nothing where there are none. */
+function optionsTable(options: OptionTable, isAdvanced: boolean): string {
+  const rows = Object.entries(options)
+    .filter(([, option]) => option.isAdvanced === isAdvanced)
+    .map(([key, option]) => [
+      `\`${writtenName(key)}\``,
+      option.values.map((value) => `\`${value}\``).join(" ") || option.allowed,
+      `\`${textOf(option.default)}\``,
+      option.description,
+    ]);
+  const title = isAdvanced ? "advanced option" : "option";
+  return rows.length > 0 ? `\n${table([title, "values", "default", "meaning"], rows)}` : "";
 }
 
 function errorsPage(): string {

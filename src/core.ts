@@ -11,8 +11,10 @@
 
 export { type ErrorCode, type ErrorDetails, EspalierError } from "./errors.ts";
 export type { Graph } from "./ir/graph.ts";
-export type { Method } from "./methods/method/method.ts";
-export { methods } from "./methods/registry.ts";
+export type { ChosenMethod, Method } from "./methods/method/method.ts";
+export type { GivenOptions, OptionTable, OptionValue } from "./methods/method/options.ts";
+/** How channels are ranked. */
+export { untrained as methods } from "./methods/registry.ts";
 export type { Model, ModelBytes, WriteOptions } from "./onnx/model.ts";
 export { type ReadOptions, readModel } from "./onnx/reading/read.ts";
 export { concatBytes, writeModel } from "./onnx/writing/write.ts";

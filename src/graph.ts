@@ -12,26 +12,27 @@
  * };
  *
  * @example
- * import { layerNormalizedScores, type Method, rowsOf } from "espalier/graph";
+ * import { defineMethod, layerNormalizedScores, options, rowsOf } from "espalier/graph";
  *
  * // A method: filters without a large weight go first.
- * export const largest: Method = {
+ * export const largest = defineMethod({
  *   name: "largest",
  *   summary: "removes the filters without a large weight",
  *   source: "an example",
  *   needs: { batchNorm: false, data: false },
- *   options: [],
- *   propose({ structure }) {
+ *   options: { power: options.number({ above: 0 }, 1, "Power of the largest weight.") },
+ *   propose({ structure, options: { power } }) {
  *     const scores = layerNormalizedScores(structure, (filters) => {
  *       const rows = rowsOf(filters);
  *       const length = rows.length / filters.width;
- *       return Float64Array.from({ length: filters.width }, (_, i) =>
- *         rows.subarray(i * length, (i + 1) * length).reduce((a, b) => Math.max(a, Math.abs(b)), 0),
- *       );
+ *       return Float64Array.from({ length: filters.width }, (_, i) => {
+ *         const row = rows.subarray(i * length, (i + 1) * length);
+ *         return row.reduce((largest, w) => Math.max(largest, Math.abs(w)), 0) ** power;
+ *       });
  *     });
  *     return { scores, edits: () => [], notes: [] };
  *   },
- * };
+ * });
  */
 
 export type { GraphEmitter } from "./grad/emitter.ts";
@@ -57,14 +58,15 @@ export {
   unknownFilterNotes,
 } from "./methods/method/filters.ts";
 export {
+  defineMethod,
   type Method,
   type MethodContext,
-  type MethodOption,
-  numberOptionOf,
-  optionOf,
+  type MethodDefinition,
   type Proposal,
   unscoredNotes,
 } from "./methods/method/method.ts";
+/** What the options of a method are declared with. */
+export * as options from "./methods/method/options.ts";
 export { methodNamed } from "./methods/registry.ts";
 export type { Architecture, NetworkOptions, NetworkPlan, Recipe } from "./models/architecture.ts";
 export { architectures, buildNetwork } from "./models/registry.ts";

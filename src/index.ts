@@ -52,8 +52,11 @@ export {
   type LatencyRatio,
 } from "./measure/latency/bench.ts";
 export type { RefitOptions } from "./methods/compensation/refit.ts";
-export type { Method } from "./methods/method/method.ts";
-export { methods } from "./methods/registry.ts";
+/** How channels are ranked. */
+export { methods } from "./methods/learned-registry.ts";
+export type { AnyChosenMethod, AnyMethod, LearnedMethod } from "./methods/method/learned-method.ts";
+export type { ChosenMethod, Method } from "./methods/method/method.ts";
+export type { GivenOptions, OptionTable, OptionValue } from "./methods/method/options.ts";
 export type { Model, ModelBytes } from "./onnx/model.ts";
 export type { SupportForm } from "./pack/coding/support-code.ts";
 export type { ValueForm } from "./pack/file/directory.ts";

@@ -121,7 +121,10 @@ it("names the file that is wrong, of several", async () => {
 it.each([
   [["--method", "magnitud"], "Did you mean magnitude? Methods are"],
   [["--method", "magnitude", "--option", "nrom=l2"], "Did you mean norm? Its options are"],
-  [["--method", "magnitude", "--option", "norm=L2"], "Did you mean l2? Values are"],
+  [
+    ["--method", "magnitude", "--option", "norm=L2"],
+    "Did you mean l2? The option norm may be l1 or l2.",
+  ],
 ])("suggests a name for a slip of the pen: %s", async (flags, hint) => {
   const { net } = await workplace();
   const { exitCode, err } = await espalier(["prune", net, "--dry-run", "--macs", "0.5", ...flags]);

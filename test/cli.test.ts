@@ -309,7 +309,7 @@ describe("prune", () => {
     [["prune", "NET", "-o", "SMALL", "--macs", "0.5", ...magnitude, "--mode", "x"], "no option"],
     [
       ["prune", "NET", "-o", "SMALL", "--macs", "0.5", ...magnitude, "--option", "norm=l9"],
-      "l1, l2",
+      "l1 or l2",
     ],
     [["prune", "NET", "-o", "SMALL", "--macros", "0.5"], "unknown option"],
     [["prune"], "missing required argument"],

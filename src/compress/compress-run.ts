@@ -14,7 +14,7 @@ import { whileLocked } from "../files/lock.ts";
 import { loadModel, saveModel } from "../files/model-file.ts";
 import { labelSizeNote } from "../measure/evaluation/label-size.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
-import { requireOptions } from "../methods/method/method.ts";
+import { readOptions } from "../methods/method/options.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { unknownsOf } from "../prune/unknown-costs.ts";
@@ -75,7 +75,8 @@ export async function compressRun(
   const { run, network, externalData = false, custom = {} } = request;
   const settings = compressSettingsOf(request.settings);
   // Fails before anything is read.
-  requireOptions(anyMethodNamed(settings.method), new Map(Object.entries(settings.methodOptions)));
+  const method = anyMethodNamed(settings.method);
+  readOptions(method.name, method.options, settings.methodOptions);
   await requireFree(run);
   hooks.onPhase?.("reading");
   const { model, dataset: samples, options } = await readRequest(request);

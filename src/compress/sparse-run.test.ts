@@ -27,7 +27,7 @@ import type { CompressReport } from "./record/compress-report.ts";
 import { resumeRun } from "./resume-run.ts";
 import { verifyRun } from "./verify/verify-run.ts";
 
-const weights = new Map([["level", "weights"]]);
+const weights = { level: "weights" };
 const common = {
   method: "magnitude",
   methodOptions: { level: "weights" },
@@ -46,7 +46,7 @@ describe("prune by weights", () => {
     const pruned = prune(model, {
       method: "magnitude",
       targets: { density },
-      methodOptions: new Map([...weights, ["scale", scale]]),
+      methodOptions: { level: "weights", scale },
     });
     expect(pruned.isReached).toBe(true);
     const left = countWeights(pruned.graph).nonZero / weightTotal(model.graph);

@@ -53,7 +53,7 @@ describe("bn leaves alone what it knows nothing about", () => {
     {
       name: "another mode",
       layers: folded,
-      options: { methodOptions: new Map([["mode", "std"]]) },
+      options: { methodOptions: { mode: "std" } },
       want: { conv1: "all", conv2: "all", conv3: 1, conv4: "all" },
     },
   ])("$name", async ({ layers, options, want }) => {
@@ -139,7 +139,7 @@ it.each([
       name: "own",
       summary: "",
       source: "",
-      options: [],
+      options: {},
       needs: { batchNorm: false, data: false },
       propose: ({ structure: { units, groups } }) => ({
         scores: Float64Array.from(units, ({ group, index }) =>

@@ -11,7 +11,7 @@ import { bn } from "./bn.ts";
 import type { Proposal } from "./method/method.ts";
 
 function propose(structure: Structure, options: Readonly<Record<string, string>> = {}): Proposal {
-  return bn.propose({ structure, seed: 0, options: new Map(Object.entries(options)), rules: {} });
+  return bn.propose({ structure, seed: 0, options, rules: {} });
 }
 
 /** Scores of the inner channels, in their order. */

@@ -30,55 +30,37 @@ import { outputShares } from "./compensation/output-shares.ts";
 import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./compensation/readers.ts";
 import { damageModel, removalOrder } from "./compensation/removal-order.ts";
 import { momentsOf } from "./compensation/statistics.ts";
-import {
-  type Method,
-  type MethodContext,
-  type MethodOption,
-  optionOf,
-  unscoredNotes,
-} from "./method/method.ts";
+import { defineMethod, type MethodContext, unscoredNotes } from "./method/method.ts";
+import { advanced, choice, toggle } from "./method/options.ts";
 
-const onOff = ["on", "off"] as const;
-const options: readonly MethodOption[] = [
-  {
-    name: "mode",
-    values: ["next", "mean", "rms", "std"],
-    default: "next",
-    description: "score by the damage to the next layers, or by the activation's own statistics",
-  },
-  {
-    name: "compensate",
-    values: onOff,
-    default: "on",
-    description: "replace removed channels by their expected value; `off` changes no parameter",
-  },
-  {
-    name: "borders",
-    values: onOff,
-    default: "on",
-    description: "count how often each kernel position falls into the zero padding",
-  },
-  {
-    name: "correlations",
-    values: onOff,
-    default: "on",
-    description: "let kept channels stand in for removed ones as far as the weights correlate them",
-  },
-  {
-    name: "variance",
-    values: onOff,
-    default: "on",
-    description: "correct the running variance behind layers that lose channels",
-  },
-  {
-    name: "reestimate",
-    values: onOff,
-    default: "on",
-    description: "score again after every removal (mode `next` with correlations)",
-  },
-];
+const options = {
+  mode: choice(
+    ["next", "mean", "rms", "std"],
+    "next",
+    "What channels are ranked by: the damage to the layers that read them (next), or their activation's own mean, root mean square or standard deviation.",
+  ),
+  compensate: toggle(
+    true,
+    "Replaces removed channels by their expected value, in the layers that read them; off changes no parameter.",
+  ),
+  borders: advanced(
+    toggle(true, "Counts how often each position of a kernel falls into the zero padding."),
+  ),
+  correlations: advanced(
+    toggle(
+      true,
+      "Lets kept channels stand in for removed ones, as far as the weights correlate them.",
+    ),
+  ),
+  variance: advanced(
+    toggle(true, "Corrects the running variance behind layers that lose channels."),
+  ),
+  reestimate: advanced(
+    toggle(true, "Scores again after every removal, in the mode next with correlations."),
+  ),
+};
 
-export const bn: Method = {
+export const bn = defineMethod({
   name: "bn",
   summary: "removes the channels that the next layers miss least, as batch normalization tells",
   source:
@@ -91,16 +73,14 @@ export const bn: Method = {
     const { structure } = context;
     const { graph } = structure.analysis;
     requireBatchNorm(structure);
-    const isOn = (name: string) => optionOf({ options }, context, name) === "on";
-    const mode = optionOf({ options }, context, "mode");
-    const isCompensated = isOn("compensate");
+    const { mode, compensate: isCompensated, borders, ...asked } = context.options;
     const readers = readersOf(structure).map((reader) =>
-      isOn("borders") ? reader : { ...reader, shares: reader.shares.map(() => 1) },
+      borders ? reader : { ...reader, shares: reader.shares.map(() => 1) },
     );
     const others = otherReadsOf(structure, readers);
     const moments = momentsOf(structure.analysis);
     const correlations =
-      isCompensated && isOn("correlations")
+      isCompensated && asked.correlations
         ? correlationsOf(structure, readers, moments)
         : new Map<string, Float64Array>();
     const sources = sourcesOf(readers, moments, correlations);
@@ -112,7 +92,7 @@ export const bn: Method = {
       others,
       moments,
       unknown,
-      isSequential: isOn("reestimate"),
+      isSequential: asked.reestimate,
     });
     // A channel of which layers select goes with the last of what they select.
     for (const unit of structure.carriers) scores[unit] = Number.MAX_VALUE;
@@ -121,11 +101,11 @@ export const bn: Method = {
     return {
       scores,
       edits: (removed) =>
-        isCompensated ? compensate(graph, sources, removed, { variance: isOn("variance") }) : [],
+        isCompensated ? compensate(graph, sources, removed, { variance: asked.variance }) : [],
       notes: unscoredNotes(context, scores, "batch normalization tells nothing about them"),
     };
   },
-};
+});
 
 /**
  * Of the units that may go, the share of which batch normalization tells something: in multiply-accumulates that each
@@ -169,7 +149,7 @@ function damageScores({ structure, rules }: MethodContext, evidence: Evidence): 
 }
 
 /** `mean`, `rms`, `std`: the statistic of each channel that is read, over the layer's mean. */
-function activationScores(mode: string) {
+function activationScores(mode: "mean" | "rms" | "std") {
   return ({ structure }: MethodContext, { sources, others, moments }: Evidence): Float64Array => {
     const sums = new Float64Array(structure.units.length);
     const counts = new Float64Array(structure.units.length);

@@ -2,21 +2,21 @@
 
 import { square } from "../tensor/elementary.ts";
 import { layerNormalizedScores, rowsOf, unknownFilterNotes } from "./method/filters.ts";
-import type { Method } from "./method/method.ts";
+import { defineMethod } from "./method/method.ts";
 
-export const fpgm: Method = {
+export const fpgm = defineMethod({
   name: "fpgm",
   summary: "removes the filters that others in the layer can best replace: least distance to all",
   source: "He, Liu, Wang, Hu, Yang: Filter Pruning via Geometric Median, CVPR 2019",
   needs: { batchNorm: false, data: false },
-  options: [],
+  options: {},
   propose(context) {
     const scores = layerNormalizedScores(context.structure, (filters) =>
       distanceSums(rowsOf(filters), filters.width),
     );
     return { scores, edits: () => [], notes: unknownFilterNotes(context, scores) };
   },
-};
+});
 
 /** For each row of [width, length], the sum of its Euclidean distances to all rows. */
 function distanceSums(rows: Float64Array, width: number): Float64Array {

@@ -31,6 +31,7 @@ import { type Start, startOf } from "./importance/importance-start.ts";
 import { importance } from "./importance.ts";
 import { allMethods, anyMethodNamed, learnedMethods } from "./learned-registry.ts";
 import type { LearningContext, LearningOptions } from "./method/learned-method.ts";
+import { textOf } from "./method/options.ts";
 import { methodNamed } from "./registry.ts";
 
 const folder = scratchFolder("importance");
@@ -329,13 +330,13 @@ describe("the factors at the start", () => {
 });
 
 describe("the registry of all methods", () => {
-  it("names each method once, with defaults that are allowed", () => {
+  it("names each method once, with defaults that are allowed, also as they are written", () => {
     expect(new Set(allMethods.map(({ name }) => name)).size).toBe(allMethods.length);
-    for (const { options } of learnedMethods)
-      for (const option of options)
-        if (option.values.length > 0) expect(option.values).toContain(option.default);
-        else
-          expect(option.default === "auto" || Number.isFinite(Number(option.default))).toBe(true);
+    for (const { options } of allMethods)
+      for (const option of Object.values(options)) {
+        expect(option.read(option.default)).toBe(option.default);
+        expect(option.read(textOf(option.default))).toBe(option.default);
+      }
   });
 
   it.each(learnedMethods.map(({ name }) => name))(

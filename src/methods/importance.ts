@@ -17,84 +17,92 @@ import { type Gate, gatesOf } from "./gates/filter-gates-sites.ts";
 import { taylorScores } from "./gates/gate-taylor.ts";
 import { absoluteFactors, magnitudes } from "./importance/importance-scores.ts";
 import { type Started, startOf, starts } from "./importance/importance-start.ts";
-import type { LearnedMethod, LearnedProposal, LearningContext } from "./method/learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method/method.ts";
+import {
+  defineLearnedMethod,
+  type LearnedProposal,
+  type LearningContext,
+} from "./method/learned-method.ts";
+import { unscoredNotes } from "./method/method.ts";
+import {
+  advanced,
+  choice,
+  count,
+  number,
+  type OptionsOf,
+  orAuto,
+  toggle,
+} from "./method/options.ts";
 
-const name = "importance";
-/** What fine-tuning is given suits the network; any other rate may wreck it before anything is removed. */
-const sameRate = "auto";
-const options: readonly MethodOption[] = [
-  {
-    name: "score",
-    values: ["taylor", "magnitude", "absolute"],
-    default: "taylor",
-    description:
-      "what counts: the loss that a factor of 0 would cost, the strength of factor and filter together, or the factor alone",
-  },
-  {
-    name: "init",
-    values: [...starts],
-    default: "ones",
-    description:
-      "how factors begin: as ones, at random, or as a measure of the filter, which is divided by it",
-  },
-  {
-    name: "epochs",
-    values: [],
-    default: "2",
-    description:
-      "epochs in which factors are trained; 0: none, as by default where the original's outputs are followed, from which training could only lead away",
-  },
-  {
-    name: "rate",
-    values: [],
-    default: sameRate,
-    description: `learning rate, above 0; ${sameRate}: that of fine-tuning`,
-  },
-  {
-    name: "weights",
-    values: ["joint", "frozen"],
-    default: "joint",
-    description: "train the network with the factors, or the factors alone",
-  },
-  {
-    name: "statistics",
-    values: ["frozen", "batch"],
-    default: "frozen",
-    description: "whether batch normalization keeps its statistics in that training",
-  },
-  {
-    name: "penalty",
-    values: [],
-    default: "0.0001",
-    description: "weight of the sum of all |factors| in the loss",
-  },
-  {
-    name: "images",
-    values: [],
-    default: "1024",
-    description: "images on which the loss is looked at (score taylor)",
-  },
-  {
-    name: "compensate",
-    values: ["on", "off"],
-    default: "on",
-    description: "replace removed channels by the value that batch normalization lets expect",
-  },
-];
+/** Epochs in which factors are trained, unless another number is asked for. */
+const defaultEpochs = 2;
 
-export const importance: LearnedMethod = {
-  name,
+const options = {
+  score: choice(
+    ["taylor", "magnitude", "absolute"],
+    "taylor",
+    "What filters are ranked by: the loss that a factor of 0 would cost, the strength of factor and filter together, or the factor alone.",
+  ),
+  epochs: orAuto(
+    count(
+      0,
+      defaultEpochs,
+      `Epochs in each round in which factors are trained; auto is ${defaultEpochs}, or 0 where the original's outputs are followed, from which training could only lead away.`,
+    ),
+  ),
+  // What fine-tuning is given suits the network; any other rate may wreck it before anything is removed.
+  rate: orAuto(
+    number(
+      { above: 0 },
+      0.01,
+      "Learning rate of the factors and the network with them; auto is that of fine-tuning.",
+    ),
+  ),
+  weights: choice(
+    ["joint", "frozen"],
+    "joint",
+    "Trains the network with the factors, or the factors alone.",
+  ),
+  init: advanced(
+    choice(
+      starts,
+      "ones",
+      "How factors begin: as ones, at random (uniform, normal), or as a measure of the filter, which is divided by it.",
+    ),
+  ),
+  statistics: advanced(
+    choice(
+      ["frozen", "batch"],
+      "frozen",
+      "Batch normalization keeps its statistics while factors are trained, or takes those of batches.",
+    ),
+  ),
+  penalty: advanced(
+    number(
+      { least: 0 },
+      0.0001,
+      "Weight of the sum of all |factors| in the loss: more of it makes more factors small.",
+    ),
+  ),
+  images: advanced(count(1, 1024, "Images on which the loss is looked at, by the score taylor.")),
+  compensate: advanced(
+    toggle(
+      true,
+      "Replaces removed channels by the value that batch normalization lets expect; off changes no parameter.",
+    ),
+  ),
+};
+type Options = OptionsOf<typeof options>;
+
+export const importance = defineLearnedMethod({
+  name: "importance",
   summary: "trains a factor for each filter and removes the filters whose factors matter least",
   source:
     "after the idea of Sawant et al.: Additional Importance-Weight-Based Filter Pruning, Applied Sciences 12(21):11184, 2022; derivation ours",
   needs: { batchNorm: false, data: true },
   options,
-  learningEpochs: (context) => settingsOf(context).epochs,
+  learningEpochs: ({ options: { epochs } }) => (epochs === "auto" ? defaultEpochs : epochs),
   async learn(context) {
-    const { structure, seed, dataset, options: given } = context;
-    const isAtBest = dataset.answers !== undefined && !given.has("epochs");
-    const settings = { ...settingsOf(context), ...(isAtBest && { epochs: 0 }) };
+    const { structure, seed, options: asked } = context;
     const gates = gatesOf(structure);
     if (gates.length === 0)
       throw new EspalierError(
@@ -104,11 +112,11 @@ export const importance: LearnedMethod = {
           hint: "They stand behind layers with constant weights whose channels can be removed.",
         },
       );
-    const started = startOf(structure.analysis.graph, gates, settings.start, seed);
+    const started = startOf(structure.analysis.graph, gates, asked.init, seed);
     const gated = insertGates(started.graph, gates, (gate) => started.factors.get(gate) ?? []);
-    const { network, history } = await trainGates(context, settings, gated);
+    const { network, history } = await trainGates(context, gated);
     const graph = foldGates(started.graph, network, gates, gated.names);
-    const values = await scoresOf(context, settings, gates, started, graph);
+    const values = await scoresOf(context, gates, started, graph);
     const scores = new Float64Array(structure.units.length).fill(Number.POSITIVE_INFINITY);
     for (const [gate, own] of values)
       for (const [i, unit] of gate.units.entries()) scores[unit] = own[i];
@@ -117,63 +125,32 @@ export const importance: LearnedMethod = {
       history,
       scores,
       notes: unscoredNotes(context, scores, "no factor can stand behind them"),
-      ...(settings.score === "taylor" && { losses: scores }),
-      edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
+      ...(asked.score === "taylor" && { losses: scores }),
+      edits: asked.compensate ? compensatedEdits(structure, graph) : () => [],
     };
   },
-};
-
-/** The options, read. */
-interface Settings {
-  readonly score: string;
-  readonly start: (typeof starts)[number];
-  readonly epochs: number;
-  /** `undefined`: that of fine-tuning. */
-  readonly rate: number | undefined;
-  readonly trainsWeights: boolean;
-  readonly statistics: "frozen" | "batch";
-  readonly penalty: number;
-  readonly images: number;
-  readonly isCompensated: boolean;
-}
-
-function settingsOf(context: Pick<LearningContext, "options">): Settings {
-  const method = { name, options };
-  const number = (option: string, least: number, isWhole = false) =>
-    numberOptionOf(method, context, option, { least, isWhole });
-  const start = optionOf(method, context, "init");
-  return {
-    score: optionOf(method, context, "score"),
-    start: starts.find((candidate) => candidate === start) ?? "ones",
-    epochs: number("epochs", 0, true),
-    rate:
-      optionOf(method, context, "rate") === sameRate ? undefined : number("rate", Number.MIN_VALUE),
-    trainsWeights: optionOf(method, context, "weights") === "joint",
-    statistics: optionOf(method, context, "statistics") === "batch" ? "batch" : "frozen",
-    penalty: number("penalty", 0),
-    images: number("images", 1, true),
-    isCompensated: optionOf(method, context, "compensate") === "on",
-  };
-}
+});
 
 async function trainGates(
-  { dataset, training, seed }: LearningContext,
-  { epochs, rate, trainsWeights, statistics, penalty }: Settings,
+  { dataset, training, seed, options }: LearningContext<Options>,
   { graph, names, prefix }: GatedGraph,
 ): Promise<{ readonly network: Graph; readonly history: LearnedProposal["history"] }> {
+  const { rate, weights, statistics, penalty } = options;
+  const unlessTold = dataset.answers === undefined ? defaultEpochs : 0;
+  const epochs = options.epochs === "auto" ? unlessTold : options.epochs;
   if (epochs === 0) return { network: graph, history: [] };
   const task = objectiveFor(dataset, training);
   const { final, history } = await train(graph, dataset, {
     ...training,
     epochs,
-    learningRate: rate ?? training.learningRate,
+    learningRate: rate === "auto" ? training.learningRate : rate,
     seed,
     statistics,
     checksMemorisation: false,
     objective: penalty === 0 ? task : sumOf([1, task], [penalty, sizeOfFactors(names)]),
     groups: [
       { match: `${prefix}*`, decay: 0 },
-      ...(trainsWeights ? [] : [{ match: "*", isFrozen: true }]),
+      ...(weights === "joint" ? [] : [{ match: "*", isFrozen: true }]),
     ],
     checkpoint: training.checkpoint && { ...training.checkpoint, resumes: true },
   });
@@ -193,8 +170,7 @@ function sizeOfFactors(names: readonly string[]): Objective {
 }
 
 async function scoresOf(
-  { dataset, training, seed }: LearningContext,
-  { score, images }: Settings,
+  { dataset, training, seed, options: { score, images } }: LearningContext<Options>,
   gates: readonly Gate[],
   started: Started,
   folded: Graph,

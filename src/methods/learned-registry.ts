@@ -1,25 +1,44 @@
 /** @file The registry of all methods, those that train among them. Needs ONNX Runtime. */
 import { importance } from "./importance.ts";
 import type { AnyMethod, LearnedMethod } from "./method/learned-method.ts";
+import { chooser } from "./method/method.ts";
 import { rbp } from "./rbp.ts";
-import { learnedNames, methods, namedAmong } from "./registry.ts";
+import { namedAmong, untrained, untrainedMethods } from "./registry.ts";
 import { snr } from "./snr.ts";
 import { turboVbi } from "./turbo-vbi.ts";
 import { vib } from "./vib.ts";
 
-const byName: Readonly<Record<(typeof learnedNames)[number], LearnedMethod>> = {
-  importance,
-  snr,
-  rbp,
-  vib,
-  "turbo-vbi": turboVbi,
+/** The methods that train, in the order in which they are listed to users; `learnedNames` has their names. */
+const learned = {
+  /** Trains a factor for each filter and removes the filters whose factors matter least. */
+  importance: chooser(importance),
+  /** Learns how sure each weight is and removes the filters of which the data tell least. */
+  snr: chooser(snr),
+  /** Trains noisy gates layer by layer and removes what noise drowns. */
+  rbp: chooser(rbp),
+  /** Trains noisy gates on all filters at once and removes what noise drowns. */
+  vib: chooser(vib),
+  /** Learns which weights are active, in clusters, and removes those that are probably not. */
+  turboVbi: chooser(turboVbi),
 };
 
-/** The methods that train, in the order in which they are listed to users. */
-export const learnedMethods: readonly LearnedMethod[] = learnedNames.map((name) => byName[name]);
+/**
+ * All methods, each as a function that gives it with options of its own: those that do not train for `prune`,
+ * `sensitivity` and `compressRun`, those that train for `compressRun`.
+ *
+ * @example
+ * const settings = { method: methods.snr({ lambda: 0.3 }), maxDrop: 0.01 };
+ * await compressRun({ network: "net.onnx", data: "photos", run: "run", settings });
+ */
+export const methods = { ...untrained, ...learned };
+
+/** The methods that train. */
+export const learnedMethods: readonly LearnedMethod[] = Object.values(learned).map(
+  (choose) => choose().method,
+);
 
 /** All methods, those without data first. */
-export const allMethods: readonly AnyMethod[] = [...methods, ...learnedMethods];
+export const allMethods: readonly AnyMethod[] = [...untrainedMethods, ...learnedMethods];
 
 /** The method of a name, whether it trains or not. Fails with `METHOD_UNKNOWN`. */
 export function anyMethodNamed(name: string): AnyMethod {

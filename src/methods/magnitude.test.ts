@@ -22,7 +22,7 @@ function scoresOf(options: Readonly<Record<string, string>>, factor = 1) {
     structure: structureOf(b.build()),
     seed: 0,
     rules: {},
-    options: new Map(Object.entries(options)),
+    options,
   });
   return weightScores?.get("w");
 }

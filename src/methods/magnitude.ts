@@ -10,40 +10,40 @@ import { weightConstants } from "../structure/layer-weights.ts";
 import { square } from "../tensor/elementary.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
 import { layerNormalizedScores, unknownFilterNotes } from "./method/filters.ts";
-import { type Method, type MethodContext, optionOf } from "./method/method.ts";
+import { defineMethod } from "./method/method.ts";
+import { advanced, choice } from "./method/options.ts";
 
-const options = [
-  {
-    name: "norm",
-    values: ["l1", "l2"],
-    default: "l1",
-    description: "the norm of a filter's weights",
-  },
-  {
-    name: "level",
-    values: ["filters", "weights"],
-    default: "filters",
-    description: "what goes: whole filters, or single weights with the units that they leave empty",
-  },
-  {
-    name: "scale",
-    values: ["lamp", "rms"],
-    default: "lamp",
-    description:
-      "what a weight is compared by: the energy of the weights that outlast it (LAMP), or its layer's root mean square",
-  },
-] as const;
+const options = {
+  norm: choice(
+    ["l1", "l2"],
+    "l1",
+    "The norm of a filter's weights by which filters are ranked: the sum of their sizes, or the root of the sum of their squares.",
+  ),
+  level: choice(
+    ["filters", "weights"],
+    "filters",
+    "What goes: whole filters, or single weights with the units that they leave empty.",
+  ),
+  scale: advanced(
+    choice(
+      ["lamp", "rms"],
+      "lamp",
+      "What single weights are compared by over layers: the energy of the weights that outlast them (LAMP), or the root mean square of their layer.",
+    ),
+  ),
+};
 
-export const magnitude: Method = {
+export const magnitude = defineMethod({
   name: "magnitude",
   summary: "removes the filters with the smallest weights, relative to their layer's mean",
   source:
     "Li, Kadav, Durdanovic, Samet, Graf: Pruning Filters for Efficient ConvNets, ICLR 2017; weights: Lee, Park, Mo, Ahn, Shin: Layer-adaptive Sparsity for the Magnitude-based Pruning, ICLR 2021",
   needs: { batchNorm: false, data: false },
   options,
-  judgesWeights,
+  judgesWeights: ({ level }) => level === "weights",
   propose(context) {
-    const isL1 = optionOf({ options }, context, "norm") === "l1";
+    const { norm, level, scale } = context.options;
+    const isL1 = norm === "l1";
     const scores = layerNormalizedScores(context.structure, (filters) => {
       const { at, outer, width, inner } = filters;
       const norms = new Float64Array(width);
@@ -53,18 +53,13 @@ export const magnitude: Method = {
             norms[w] += isL1 ? Math.abs(at(i)) : square(at(i));
       return isL1 ? norms : norms.map(Math.sqrt);
     });
-    if (!judgesWeights(context))
+    if (level === "filters")
       return { scores, edits: () => [], notes: unknownFilterNotes(context, scores) };
-    const isLamp = optionOf({ options }, context, "scale") === "lamp";
     const { graph } = context.structure.analysis;
-    const weightScores = scoresOfWeights(graph, isLamp ? outlasting : relative);
+    const weightScores = scoresOfWeights(graph, scale === "lamp" ? outlasting : relative);
     return { scores, weightScores, edits: () => [], notes: [] };
   },
-};
-
-function judgesWeights(context: Pick<MethodContext, "options">): boolean {
-  return optionOf({ options }, context, "level") === "weights";
-}
+});
 
 function scoresOfWeights(
   graph: Graph,

@@ -17,40 +17,37 @@ import type { Gate } from "./gates/filter-gates-sites.ts";
 import { incomingShares } from "./gates/gate-coupling.ts";
 import { type GatePosterior, snrSquared } from "./gates/gate-posterior.ts";
 import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-scores.ts";
-import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
+import { gateOptions, gateTraining, gateWeights, randomGates } from "./gates/gate-settings.ts";
 import { trainGates } from "./gates/gate-training.ts";
 import { rbpStage } from "./gates/rbp-stage.ts";
 import {
-  type LearnedMethod,
+  defineLearnedMethod,
   type LearningContext,
   outputsTrained,
 } from "./method/learned-method.ts";
-import { type MethodOption, optionOf } from "./method/method.ts";
+import { advanced, count, toggle } from "./method/options.ts";
 import { stageOf } from "./method/stages.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior-network.ts";
 
-const name = "rbp";
-const options: readonly MethodOption[] = [
-  ...gateOptions({
-    name: "epochs",
-    values: [],
-    default: "2",
-    description: "epochs for the gates of each layer, in which the network is trained, too",
-  }),
-  {
-    name: "coupling",
-    values: ["off", "on"],
-    default: "off",
-    description: "whether lambda counts more where little of what a filter reads is alive",
-  },
-];
+const options = {
+  ...gateOptions(
+    count(
+      1,
+      2,
+      "Epochs in each round for the gates of each layer, in which the network is trained, too.",
+    ),
+  ),
+  coupling: advanced(
+    toggle(false, "Lets lambda count more where little of what a filter reads is alive."),
+  ),
+};
 
 /** With coupling λ counts at most 1 / this times as much. */
 const leastIncoming = 0.01;
 
-export const rbp: LearnedMethod = {
-  name,
+export const rbp = defineLearnedMethod({
+  name: "rbp",
   summary:
     "trains noisy gates layer by layer, on pruned layers before, and removes what noise drowns",
   source:
@@ -59,16 +56,13 @@ export const rbp: LearnedMethod = {
   options,
   posterior: withRandomGates,
   learningEpochs(context) {
-    const settings = gateSettings({ name, options }, context);
-    return settings.epochs * randomGates(context, settings).length;
+    return context.options.epochs * randomGates(context).length;
   },
   async learn(context) {
-    const method = { name, options };
-    const settings = gateSettings(method, context);
-    const isCoupled = optionOf(method, context, "coupling") === "on";
-    const { structure, dataset } = context;
-    const gates = randomGates(context, settings, outputsTrained(context));
-    const { lambda, weights } = await gateWeights(context, gates, settings);
+    const { structure, dataset, options } = context;
+    const settings = gateTraining(options);
+    const gates = randomGates(context, outputsTrained(context));
+    const { lambda, weights } = await gateWeights(context, gates);
     const posteriors = new Map<Gate, GatePosterior>();
     const history: EpochRecord[] = [];
     const rolledBack: string[] = [];
@@ -78,12 +72,12 @@ export const rbp: LearnedMethod = {
     let { graph } = structure.analysis;
     for (const [i, gate] of gates.entries()) {
       const stage = rbpStage(structureOf(graph, structure.analysis), gate, dead);
-      const incoming = isCoupled ? incomingShares(structure, gate, factors) : undefined;
+      const incoming = options.coupling ? incomingShares(structure, gate, factors) : undefined;
       const coupled = weights(gate).map(
         (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
       );
       const layer = structure.groups[gate.group].id;
-      const place = stageOf(context, settings.epochs, i, gates.length, layer);
+      const place = stageOf(context, options.epochs, i, gates.length, layer);
       const trained = await trainGates({ structure: stage.structure, dataset }, settings, {
         graph: stage.structure.analysis.graph,
         gates: stage.gates,
@@ -93,9 +87,9 @@ export const rbp: LearnedMethod = {
       });
       history.push(...trained.history.map(place.shifted));
       if (settings.rollsBack)
-        collapses.push(...collapseNotes(trained.history, lambda.value, i * settings.epochs));
+        collapses.push(...collapseNotes(trained.history, lambda.value, i * options.epochs));
       const posterior = stage.posteriorOf(trained.posteriors);
-      const dying = dyingUnits(context, gate, posterior, settings.threshold);
+      const dying = dyingUnits(context, gate, posterior, options.threshold);
       if (dying === "all") {
         rolledBack.push(layer);
         continue;
@@ -124,12 +118,12 @@ export const rbp: LearnedMethod = {
           dead[unit] === 1 ? 0 : loss,
         ),
       }),
-      posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
-      edits: settings.isCompensated
+      posteriorFacts: gateFacts(structure, posteriors, options.threshold),
+      edits: options.compensate
         ? (removed) => edits(removed.map((flag, unit) => (dead[unit] === 1 ? 0 : flag)))
         : () => [],
       notes: [
-        ...gateNotes(context, posteriors, { lambda, threshold: settings.threshold }),
+        ...gateNotes(context, posteriors, { lambda, threshold: options.threshold }),
         ...rolledBack.map(
           (id) => `all gates of ${id} closed: λ is too large for it, and it was left as it was`,
         ),
@@ -137,7 +131,7 @@ export const rbp: LearnedMethod = {
       ],
     };
   },
-};
+});
 
 /** What dies of a gate's units as far as the rules allow; `"all"` where none would live. */
 function dyingUnits(

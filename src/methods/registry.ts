@@ -6,11 +6,31 @@ import { didYouMean, EspalierError } from "../errors.ts";
 import { bn } from "./bn.ts";
 import { fpgm } from "./fpgm.ts";
 import { magnitude } from "./magnitude.ts";
-import type { Method } from "./method/method.ts";
+import { chooser, type Method } from "./method/method.ts";
 import { random } from "./random.ts";
 
-/** The methods that do not train, in the order in which they are listed to users. */
-export const methods: readonly Method[] = [bn, magnitude, fpgm, random];
+/**
+ * The methods that do not train, in the order in which they are listed to users: each as a function that gives it with
+ * options of its own, for `prune` and `sensitivity`.
+ *
+ * @example
+ * prune(model, { method: methods.bn({ compensate: false }), targets: { macs: 0.6 } });
+ */
+export const untrained = {
+  /** Removes the channels that the next layers miss least, as batch normalization tells. */
+  bn: chooser(bn),
+  /** Removes the filters with the smallest weights, or single weights. */
+  magnitude: chooser(magnitude),
+  /** Removes the filters that others in the layer can best replace. */
+  fpgm: chooser(fpgm),
+  /** Removes units at random, by seed: the baseline for all others. */
+  random: chooser(random),
+};
+
+/** The methods that do not train. */
+export const untrainedMethods: readonly Method[] = Object.values(untrained).map(
+  (choose) => choose().method,
+);
 
 /** Names of the methods that train, in the order in which they are listed; they themselves need more than a browser has. */
 export const learnedNames = ["importance", "snr", "rbp", "vib", "turbo-vbi"] as const;
@@ -21,7 +41,7 @@ export const learnedNames = ["importance", "snr", "rbp", "vib", "turbo-vbi"] as 
  */
 export function methodNamed(name: string): Method {
   if (learnedNames.some((own) => own === name)) throw needsTraining(name);
-  return namedAmong(methods, name);
+  return namedAmong(untrainedMethods, name);
 }
 
 /** That a method cannot rank anything before it has trained. */

@@ -25,7 +25,7 @@ import { recalibrate } from "../train/loop/recalibrate.ts";
 import { measureMoments } from "./compensation/measured-moments.ts";
 import type { LearningOptions } from "./method/learned-method.ts";
 import { bestPrior, evidenceForZero } from "./posterior/posterior.ts";
-import { learnPosterior, snr } from "./snr.ts";
+import { snr } from "./snr.ts";
 import { factNotes } from "./variational/posterior-facts.ts";
 
 const folder = scratchFolder("snr");
@@ -93,7 +93,7 @@ describe("snr", () => {
     const graph = branched("Add");
     const resultOf = async (training: LearningOptions) => {
       const context = contextOf(graph, dataset, { epochs: "2" }, { training });
-      return comparable(context, await learnPosterior(context));
+      return comparable(context, await snr.learn(context));
     };
     await expectSameAfterInterruptions(resultOf, (name) => join(folder, name), [7, 13]);
   });
@@ -101,7 +101,7 @@ describe("snr", () => {
   it("draws other noise with another seed", async () => {
     const of = async (seed: number) => {
       const context = { ...contextOf(quadrantNetwork(), dataset, { epochs: "1" }), seed };
-      return (await learnPosterior(context)).posteriors[0].means;
+      return (await snr.learn(context)).posteriors[0].means;
     };
     expect(await of(1)).not.toEqual(await of(2));
   });
@@ -139,7 +139,7 @@ describe("snr", () => {
 
   it("scores single weights by the ratio of signal to noise", async () => {
     const context = contextOf(quadrantNetwork(), dataset, { epochs: "2", level: "weights" });
-    const { posteriors, weightScores } = await learnPosterior(context);
+    const { posteriors, weightScores } = await snr.learn(context);
     expect(weightScores?.size).toBe(2);
     for (const { weight, means, deviations } of posteriors) {
       const scores = weightScores?.get(weight);
@@ -148,7 +148,7 @@ describe("snr", () => {
         expect(scores?.[i]).toBeCloseTo(Math.abs(mean) / deviations[i], 9);
     }
     const filters = contextOf(quadrantNetwork(), dataset, { epochs: "0" });
-    expect((await learnPosterior(filters)).weightScores).toBeUndefined();
+    expect((await snr.learn(filters)).weightScores).toBeUndefined();
   });
 
   it("follows a teacher", async () => {
@@ -175,9 +175,7 @@ describe("snr", () => {
 
   it("measures statistics without noise where training took those of batches", async () => {
     const options = { epochs: "1", normalization: "gamma" };
-    const { graph, posteriors } = await learnPosterior(
-      contextOf(branched("Concat"), dataset, options),
-    );
+    const { graph, posteriors } = await snr.learn(contextOf(branched("Concat"), dataset, options));
     expect(posteriors.map(({ weight }) => weight)).toEqual(["a.w", "b.w", "head.w", "a.0", "b.0"]);
     const again = await recalibrate(graph, dataset, { limit: 2000, threads: 1 });
     for (const name of ["a.2", "a.3", "b.2", "b.3"])
@@ -196,7 +194,7 @@ describe("snr", () => {
 describe("the posterior", () => {
   it("begins with σ a tenth, and a prior three times, the root mean square of the layer", async () => {
     const graph = quadrantNetwork();
-    const { posteriors } = await learnPosterior(contextOf(graph, dataset, { epochs: "0" }));
+    const { posteriors } = await snr.learn(contextOf(graph, dataset, { epochs: "0" }));
     expect(posteriors.map(({ weight }) => weight)).toEqual(["conv.weight", "dense.weight"]);
     for (const { weight, means, deviations, prior } of posteriors) {
       const values = valuesOf(graph, weight);
@@ -234,7 +232,7 @@ describe("the posterior", () => {
     b.node("MatMul", [flat, head], {}, { outputs: ["logits"] });
     b.output("logits", { dtype: "float32", shape: ["N", 4] });
     const context = contextOf(b.build(), dataset, { epochs: "12", rate: "0.02", lambda: "1" });
-    const { posteriors, facts, scores } = await learnPosterior(context);
+    const { posteriors, facts, scores } = await snr.learn(context);
     const [{ means, deviations, prior }] = posteriors;
     for (const c of dead)
       for (let i = 9 * c; i < 9 * c + 9; i++) {
@@ -260,14 +258,14 @@ describe("the posterior", () => {
 
   it("under a learnt prior is measured against the one that fits it best", async () => {
     const context = contextOf(quadrantNetwork(), dataset, { epochs: "1", prior: "learnt" });
-    for (const { means, deviations, prior } of (await learnPosterior(context)).posteriors)
+    for (const { means, deviations, prior } of (await snr.learn(context)).posteriors)
       expect(prior).toBeCloseTo(bestPrior(means, deviations), 12);
   });
 
   it("is kept for the next round as its prior, pruned as the network is", async () => {
     const options = { epochs: "2", rate: "0.01", posterior: "keep" };
     const context = contextOf(branched("Add"), dataset, options);
-    const first = await learnPosterior(context);
+    const first = await snr.learn(context);
     const { memory, graph, posteriors } = first;
     if (memory === undefined) throw new Error("nothing is remembered");
     const removed = new Uint8Array(context.structure.units.length);
@@ -281,7 +279,7 @@ describe("the posterior", () => {
     expect(valuesOf(smallMemory, "a.w")[9]).toBeCloseTo(own.deviations[18], 6);
 
     const next = { ...contextOf(small, dataset, { ...options, epochs: "0" }), memory: smallMemory };
-    const unchanged = await learnPosterior(next);
+    const unchanged = await snr.learn(next);
     for (const { weight, deviations } of unchanged.posteriors)
       for (const [i, deviation] of valuesOf(smallMemory, weight).entries())
         expect(deviations[i] / deviation).toBeCloseTo(1, 4);
@@ -290,7 +288,7 @@ describe("the posterior", () => {
       ...contextOf(small, dataset, { ...options, lambda: "1000" }),
       memory: smallMemory,
     };
-    const { posteriors: after } = await learnPosterior(held);
+    const { posteriors: after } = await snr.learn(held);
     for (const { weight, means } of after) {
       const [before, deviations] = [valuesOf(small, weight), valuesOf(smallMemory, weight)];
       const moved = means.map((mean, i) => Math.abs(mean - before[i]) / deviations[i]);
@@ -298,13 +296,13 @@ describe("the posterior", () => {
     }
     // Without that option every layer begins anew, with one deviation.
     const anew = { ...contextOf(small, dataset, { epochs: "0" }), memory: smallMemory };
-    for (const { deviations } of (await learnPosterior(anew)).posteriors)
+    for (const { deviations } of (await snr.learn(anew)).posteriors)
       expect(new Set(deviations).size).toBe(1);
   });
 
   it("by the evidence is told for two priors", async () => {
     const context = contextOf(quadrantNetwork(), dataset, { epochs: "2", score: "evidence" });
-    const { notes, posteriors, scores } = await learnPosterior(context);
+    const { notes, posteriors, scores } = await snr.learn(context);
     const { units } = context.structure.filterAxes[0];
     const [{ means, deviations, prior }] = posteriors;
     const against = (width: number) =>

@@ -14,33 +14,23 @@ import { assert, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { compensatedEdits, momentsWithoutStatistics } from "./compensation/compensated-edits.ts";
 import type { MeasureOptions } from "./compensation/measured-moments.ts";
-import type {
-  LearnedMethod,
-  LearnedProposal,
-  LearningContext,
-  PosteriorFacts,
+import {
+  defineLearnedMethod,
+  type LearnedProposal,
+  type LearningContext,
+  type PosteriorFacts,
 } from "./method/learned-method.ts";
-import { type MethodOption, numberOptionOf, optionOf, unscoredNotes } from "./method/method.ts";
-import { collapseNotes, collapseOption, rollsBackCollapse } from "./posterior/monitors.ts";
+import { unscoredNotes } from "./method/method.ts";
+import { advanced, choice, count, type OptionsOf } from "./method/options.ts";
+import { collapse, collapseNotes, rollsBackCollapse } from "./posterior/monitors.ts";
 import { bestPrior, type WeightPosterior } from "./posterior/posterior.ts";
 import { weightDeviations, withRandomWeights } from "./posterior-network.ts";
 import { evidenceNotes, factNotes, posteriorFacts } from "./variational/posterior-facts.ts";
 import { scoredAxes } from "./variational/snr-axes.ts";
-import { type SnrScore, scoreUnits, snrScores } from "./variational/snr-scores.ts";
+import { scoreUnits, snrScores } from "./variational/snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational/variational.ts";
-import {
-  type NoiseForm,
-  noiseForms,
-  variationalScales,
-  variationalWeights,
-} from "./variational/variational-layers.ts";
-import type { SigmaForm } from "./variational/variational-noise.ts";
-import {
-  compensationOptions,
-  lambdaOption,
-  noiseOption,
-  rateOption,
-} from "./variational/variational-options.ts";
+import { variationalScales, variationalWeights } from "./variational/variational-layers.ts";
+import { compensate, images, lambda, noise, rate } from "./variational/variational-options.ts";
 import { rememberedIn, type Start, startOf } from "./variational/variational-start.ts";
 import {
   atMeans,
@@ -49,60 +39,54 @@ import {
   trainPosterior,
 } from "./variational/variational-training.ts";
 
-const name = "snr";
-const options: readonly MethodOption[] = [
-  {
-    name: "score",
-    values: [...snrScores],
-    default: "kl",
-    description:
-      "what counts: what the data have told of a filter (kl), its ratio of signal to noise in several forms, the evidence against its being 0, or what the loss rises by, weighed against what is saved",
-  },
-  {
-    name: "level",
-    values: ["filters", "weights"],
-    default: "filters",
-    description:
-      "what goes: whole filters, or single weights by |μ|/σ with the units that they leave empty",
-  },
-  {
-    name: "sigma",
-    values: ["weight", "filter"],
-    default: "weight",
-    description: "a deviation for each weight, or one for each filter",
-  },
-  noiseOption,
-  {
-    name: "prior",
-    values: ["fixed", "learnt"],
-    default: "fixed",
-    description: "the deviation of the prior: from each layer's weights, or learnt in training",
-  },
-  {
-    name: "posterior",
-    values: ["fresh", "keep"],
-    default: "fresh",
-    description:
-      "begin anew in every round, or take what the round before has learnt of deviations as the prior",
-  },
-  {
-    name: "normalization",
-    values: ["frozen", "gamma"],
-    default: "frozen",
-    description:
-      "batch normalization keeps its statistics, or takes those of batches, and its scales γ are random, too",
-  },
-  {
-    name: "epochs",
-    values: [],
-    default: "5",
-    description: "epochs in which the posterior is learnt; 0: none",
-  },
-  rateOption,
-  lambdaOption("0.1"),
-  collapseOption,
-  ...compensationOptions,
-];
+const options = {
+  score: choice(
+    snrScores,
+    "kl",
+    "What filters are ranked by: what the data have told of them (kl), their ratio of signal to noise in several forms, the evidence against their being 0, or what the loss rises by, weighed against what is saved.",
+  ),
+  level: choice(
+    ["filters", "weights"],
+    "filters",
+    "What goes: whole filters, or single weights by |μ|/σ with the units that they leave empty.",
+  ),
+  epochs: count(0, 5, "Epochs in each round in which the posterior is learnt; with 0 it is not."),
+  rate,
+  lambda: lambda(0.1),
+  sigma: advanced(
+    choice(
+      ["weight", "filter"],
+      "weight",
+      "Holds a deviation for each weight, or one for each filter.",
+    ),
+  ),
+  noise,
+  prior: advanced(
+    choice(
+      ["fixed", "learnt"],
+      "fixed",
+      "The deviation of the prior: that of each layer's weights, or one that is learnt in training.",
+    ),
+  ),
+  posterior: advanced(
+    choice(
+      ["fresh", "keep"],
+      "fresh",
+      "Begins anew in every round, or takes what the round before has learnt of deviations as the prior.",
+    ),
+  ),
+  normalization: advanced(
+    choice(
+      ["frozen", "gamma"],
+      "frozen",
+      "Batch normalization keeps its statistics, or takes those of batches, and its scales γ are random, too.",
+    ),
+  ),
+  collapse,
+  images,
+  compensate,
+};
+type Options = OptionsOf<typeof options>;
 
 /** What `snr` answers: besides the proposal, what it has learnt. */
 export interface SnrProposal extends LearnedProposal {
@@ -110,39 +94,45 @@ export interface SnrProposal extends LearnedProposal {
   readonly facts: readonly PosteriorFacts[];
 }
 
-export const snr: LearnedMethod = {
-  name,
+export const snr = defineLearnedMethod({
+  name: "snr",
   summary: "learns how sure each weight is and removes the filters of which the data tell least",
   source: "after the idea of Lin and Yu: Bayesian Filter Pruning, ICCECE 2023; derivation ours",
   needs: { batchNorm: false, data: true },
   options,
-  judgesWeights,
-  learningEpochs: (context) => settingsOf(context).epochs,
-  learn: learnPosterior,
+  judgesWeights: ({ level }) => level === "weights",
+  learningEpochs({ options }) {
+    requireEvidence(options);
+    return options.epochs;
+  },
+  learn,
   posterior: withRandomWeights,
   weightDeviations,
-};
+});
 
-/** `snr.learn`, with all that it finds out. Throws what a method that learns throws. */
-export async function learnPosterior(context: LearningContext): Promise<SnrProposal> {
-  const settings = settingsOf(context);
+async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
+  const { options } = context;
+  requireEvidence(options);
+  const { sigma, score } = options;
+  const isByWeight = options.level === "weights";
+  const isPriorLearnt = options.prior === "learnt";
+  const usesBatchStatistics = options.normalization === "gamma";
   const { structure, dataset, training, seed } = context;
   const { graph: original } = structure.analysis;
-  const weights = variationalWeights(structure, settings.noise);
+  const weights = variationalWeights(structure, options.noise);
   if (weights.length === 0)
     throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
       hint: "They are those of convolutions and matrix products, as constants of the graph.",
     });
   const allScales = variationalScales(structure, weights);
-  const scales = settings.usesBatchStatistics ? allScales : [];
-  const { sigma, isPriorLearnt } = settings;
-  const memory = settings.keepsPosterior ? context.memory : undefined;
+  const scales = usesBatchStatistics ? allScales : [];
+  const memory = options.posterior === "keep" ? context.memory : undefined;
   const random = [...weights, ...scales].map((own) => ({
     ...own,
     ...startOf(original, own, { sigma, isPriorLearnt, memory }),
   }));
   const noisy = insertNoise(original, random, sigma, (own) => own, {
-    keepsZeros: settings.isByWeight && sigma === "weight",
+    keepsZeros: isByWeight && sigma === "weight",
   });
   const posteriorsIn = (trained: Graph) =>
     new Map(
@@ -155,8 +145,11 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
       }),
     );
   const how: PosteriorTraining = {
-    ...settings,
-    rollsBack: rollsBackCollapse(context),
+    epochs: options.epochs,
+    rate: options.rate,
+    lambda: options.lambda,
+    usesBatchStatistics,
+    rollsBack: rollsBackCollapse(options.collapse),
     async monitor(trained) {
       const of = posteriorsIn(trained);
       const axes = await scoredAxes(structure, original, { weights, scales, of }, undefined);
@@ -171,14 +164,13 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     ({ prior }) => prior,
   );
   const of = posteriorsIn(trained);
-  const { graph } = await atMeans(context, settings, trained);
-  const { score, images, isCompensated } = settings;
-  const look: MeasureOptions = { dataset, training, images, seed };
+  const { graph } = await atMeans(context, how, trained);
+  const look: MeasureOptions = { dataset, training, images: options.images, seed };
   const looksAtInputs = score === "input-weighted" || score === "loss" ? look : undefined;
   const axes = await scoredAxes(structure, graph, { weights, scales, of }, looksAtInputs);
   // Behind single weights nothing goes but units that are constant: what they read is exact without it.
   const moments =
-    isCompensated && !settings.isByWeight
+    options.compensate && !isByWeight
       ? await momentsWithoutStatistics(structure, graph, look)
       : undefined;
   const facts = posteriorFacts(structure, axes);
@@ -189,21 +181,19 @@ export async function learnPosterior(context: LearningContext): Promise<SnrPropo
     facts,
     posteriorFacts: facts,
     posteriors: [...of.values()],
-    memory: rememberedIn(graph, of.values(), settings.usesBatchStatistics ? [] : allScales),
+    memory: rememberedIn(graph, of.values(), usesBatchStatistics ? [] : allScales),
     scores,
     ...(score === "loss" && { losses: scores }),
-    ...(settings.isByWeight && {
+    ...(isByWeight && {
       weightScores: new Map(weights.map(({ weight }) => [weight, signalToNoise(of.get(weight))])),
     }),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
-    warnings: lengthWarnings(settings, random, history),
+    warnings: lengthWarnings(options, random, history),
     notes: [
-      ...(settings.isByWeight
-        ? []
-        : unscoredNotes(context, scores, "none of their weights are random")),
+      ...(isByWeight ? [] : unscoredNotes(context, scores, "none of their weights are random")),
       ...(score === "evidence" ? evidenceNotes(structure, axes) : []),
       ...factNotes(facts),
-      ...(how.rollsBack ? collapseNotes(history, settings.lambda) : []),
+      ...(how.rollsBack ? collapseNotes(history, options.lambda) : []),
     ],
   };
 }
@@ -217,7 +207,7 @@ function signalToNoise(posterior: WeightPosterior | undefined): Float64Array {
 
 /** Warns of a run in which no σ can have reached its prior, so that nothing can look dead. */
 function lengthWarnings(
-  { epochs, rate }: Settings,
+  { epochs, rate }: Options,
   random: readonly Start[],
   history: LearnedProposal["history"],
 ): readonly string[] {
@@ -233,46 +223,12 @@ function lengthWarnings(
   ];
 }
 
-/** The options, read. */
-interface Settings extends PosteriorTraining {
-  readonly score: SnrScore;
-  readonly sigma: SigmaForm;
-  readonly noise: NoiseForm | "auto";
-  readonly isByWeight: boolean;
-  readonly isPriorLearnt: boolean;
-  readonly keepsPosterior: boolean;
-  readonly images: number;
-  readonly isCompensated: boolean;
-}
-
-function judgesWeights(context: Pick<LearningContext, "options">): boolean {
-  return optionOf({ options }, context, "level") === "weights";
-}
-
-function settingsOf(context: Pick<LearningContext, "options">): Settings {
-  const method = { name, options };
-  const number = (option: string, least: number, isWhole = false) =>
-    numberOptionOf(method, context, option, { least, isWhole });
-  const [score, noise] = ["score", "noise"].map((option) => optionOf(method, context, option));
-  const hasScales = optionOf(method, context, "normalization") === "gamma";
-  if (hasScales && score === "evidence")
-    throw new EspalierError(
-      "USAGE",
-      "behind a normalization by batches there is no evidence that a filter is 0",
-      { hint: "Give normalization=frozen, or another score." },
-    );
-  return {
-    score: snrScores.find((candidate) => candidate === score) ?? "kl",
-    sigma: optionOf(method, context, "sigma") === "filter" ? "filter" : "weight",
-    noise: noiseForms.find((candidate) => candidate === noise) ?? "auto",
-    isByWeight: judgesWeights(context),
-    isPriorLearnt: optionOf(method, context, "prior") === "learnt",
-    keepsPosterior: optionOf(method, context, "posterior") === "keep",
-    usesBatchStatistics: hasScales,
-    epochs: number("epochs", 0, true),
-    rate: number("rate", Number.MIN_VALUE),
-    lambda: number("lambda", 0),
-    images: number("images", 1, true),
-    isCompensated: optionOf(method, context, "compensate") === "on",
-  };
+/** Fails with `USAGE` where the score needs what batch normalization, as it is asked for, does not leave. */
+function requireEvidence({ normalization, score }: Options): void {
+  if (normalization === "frozen" || score !== "evidence") return;
+  throw new EspalierError(
+    "USAGE",
+    "behind a normalization by batches there is no evidence that a filter is 0",
+    { hint: "Give normalization=frozen, or another score." },
+  );
 }

@@ -24,7 +24,7 @@ import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { LearningOptions } from "./method/learned-method.ts";
-import { learnSupport, turboVbi } from "./turbo-vbi.ts";
+import { turboVbi } from "./turbo-vbi.ts";
 
 const folder = scratchFolder("turbo");
 let quadrants: Dataset;
@@ -103,7 +103,7 @@ function curvatureOf(means: Float64Array, deviations: Float64Array): Float64Arra
 describe("planted clusters", () => {
   const supportOf = async (options: Readonly<Record<string, string>>) => {
     const given = { rounds: "8", rate: "0.02", density: "0.2", ...options };
-    const learnt = await learnSupport(contextOf(noisyClusters(), clusters, given));
+    const learnt = await turboVbi.learn(contextOf(noisyClusters(), clusters, given));
     const scores = learnt.weightScores.get("w") ?? new Float64Array();
     const found = [0, 1, 2, 3].map((c) =>
       Array.from({ length: 64 }, (_, i) => i).filter((i) => scores[4 * i + c] > 0),
@@ -137,7 +137,7 @@ it("leaves weights that are 0 as they are, and learns the others", async () => {
   const values = toNumbers(old.read()).map((value, i) => (i % 3 === 0 ? 0 : value));
   const weight = { ...old, read: () => tensorOf("float32", old.shape, values) };
   const graph = { ...dense, constants: new Map(dense.constants).set("w", weight) };
-  const learnt = await learnSupport(contextOf(graph, clusters, { rounds: "2", rate: "0.02" }));
+  const learnt = await turboVbi.learn(contextOf(graph, clusters, { rounds: "2", rate: "0.02" }));
   const own = toNumbers(learnt.graph.constants.get("w")?.read() ?? old.read());
   for (const [i, value] of own.entries())
     if (i % 3 === 0) expect(value).toBe(0);
@@ -176,7 +176,7 @@ describe.each(networks)("turbo-vbi on a %s network", (_, graph) => {
     { epochs: "0" },
   ])("scores every weight, and every unit that may go, with %o", async (options) => {
     const context = contextOf(graph, quadrants, { ...short, ...options });
-    const { scores, weightScores } = await learnSupport(context);
+    const { scores, weightScores } = await turboVbi.learn(context);
     expect(scores.some(Number.isNaN)).toBe(false);
     for (const { index, reason } of context.structure.units)
       if (reason === undefined) expect(Number.isFinite(scores[index])).toBe(true);
@@ -198,7 +198,7 @@ describe("turbo-vbi", () => {
       const resultOf = async (training: LearningOptions, more = {}) => {
         const given = { ...options, ...more };
         const context = contextOf(branched("Add"), quadrants, given, { training });
-        return comparable(context, await learnSupport(context));
+        return comparable(context, await turboVbi.learn(context));
       };
       await expectSameAfterInterruptions(resultOf, path, [7, 17, 29]);
       // A run that is over keeps one file.
@@ -215,7 +215,7 @@ describe("turbo-vbi", () => {
     "remembers what the data tell, and draws that, with λ = %f",
     async (lambda) => {
       const options = { rounds: "8", rate: "0.005", density: "0.2", lambda: `${lambda}` };
-      const { graph, memory } = await learnSupport(contextOf(noisyClusters(), clusters, options));
+      const { graph, memory } = await turboVbi.learn(contextOf(noisyClusters(), clusters, options));
       const valuesOf = ({ constants }: Pick<Graph, "constants"> = graph) =>
         toNumbers(constants.get("w")?.read() ?? tensorOf("float32", [0], []));
       const [means, deviations] = [valuesOf(), valuesOf(memory)];
@@ -268,6 +268,8 @@ describe("turbo-vbi", () => {
     "lambda=-1",
     "density=0",
     "density=1",
+    "contrast=0",
+    "contrast=1e-170",
     "contrast=1",
     "length=1.05",
     "turns=0",

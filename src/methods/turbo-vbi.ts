@@ -17,7 +17,12 @@ import { digestOf } from "../files/tensor-file.ts";
 import type { Graph } from "../ir/graph.ts";
 import { type HostTensor, tensorOf } from "../tensor/host-tensor.ts";
 import { withWeights } from "../train/network/parameters.ts";
-import type { LearnedMethod, LearnedProposal, LearningContext } from "./method/learned-method.ts";
+import {
+  defineLearnedMethod,
+  type LearnedProposal,
+  type LearningContext,
+} from "./method/learned-method.ts";
+import { type GivenOptions, textsOf } from "./method/options.ts";
 import { stageOf } from "./method/stages.ts";
 import { weightDeviations, withRandomWeights } from "./posterior-network.ts";
 import {
@@ -29,8 +34,8 @@ import {
 } from "./turbo/turbo-clusters.ts";
 import { believe, priorDeviations, type TurboLayer, turboLayers } from "./turbo/turbo-layer.ts";
 import {
+  type TurboOptions,
   type TurboSettings,
-  turboName,
   turboOptions,
   turboSettings,
 } from "./turbo/turbo-settings.ts";
@@ -53,32 +58,34 @@ export interface TurboProposal extends LearnedProposal {
   readonly facts: readonly SupportFacts[];
 }
 
-export const turboVbi: LearnedMethod = {
-  name: turboName,
+export const turboVbi = defineLearnedMethod({
+  name: "turbo-vbi",
   summary: "learns which weights are active, in clusters, and removes those that are probably not",
   source:
     "after the idea of Xia, Tsang and Lau: Structured Bayesian Compression for Deep Neural Networks Based on the Turbo-VBI Approach, IEEE TSP 71, 2023; derivation ours",
   needs: { batchNorm: false, data: true },
   options: turboOptions,
   judgesWeights: () => true,
-  learningEpochs(context) {
-    const { rounds, epochs } = turboSettings(context);
+  learningEpochs({ options }) {
+    const { rounds, epochs } = turboSettings(options);
     return rounds * epochs;
   },
-  learn: learnSupport,
+  learn,
   posterior: withRandomWeights,
   weightDeviations,
-};
+});
 
-/** `turboVbi.learn`, with all that it finds out. Throws what a method that learns throws. */
-export async function learnSupport(context: LearningContext): Promise<TurboProposal> {
-  const settings = turboSettings(context);
+async function learn(
+  context: LearningContext<TurboOptions>,
+  given: GivenOptions,
+): Promise<TurboProposal> {
+  const settings = turboSettings(context.options);
   const { structure, training } = context;
   const { graph: original } = structure.analysis;
   const layers = turboLayers(structure, settings);
   const noisy = insertNoise(original, layers, "weight", (own) => own, { keepsZeros: true });
   const run: TurboRun = { context, settings, layers, noisy };
-  const states = turboStates(training.checkpoint, runOf(context, original));
+  const states = turboStates(training.checkpoint, runOf(context, given, original));
   let state = await states.load();
   if (state === undefined) {
     const beliefs = beliefsOf(run, noisy.graph, [], 0);
@@ -182,9 +189,9 @@ function changedConstants({ graph }: VariationalGraph, trained: Graph): Map<stri
 }
 
 /** A text that is the same for runs that do the same. */
-function runOf({ seed, options: given, training }: LearningContext, graph: Graph): string {
+function runOf({ seed, training }: LearningContext, given: GivenOptions, graph: Graph): string {
   const weights = new Map([...graph.constants].map(([key, { read }]) => [key, read()]));
   const { limit, batchSize } = training;
-  const own = [...given].sort(([a], [b]) => (a < b ? -1 : 1));
+  const own = textsOf(given).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify({ seed, own, limit, batchSize, weights: digestOf(weights) });
 }

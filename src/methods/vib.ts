@@ -6,34 +6,31 @@
  */
 import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-scores.ts";
-import { gateOptions, gateSettings, gateWeights, randomGates } from "./gates/gate-settings.ts";
+import { gateOptions, gateTraining, gateWeights, randomGates } from "./gates/gate-settings.ts";
 import { trainGates } from "./gates/gate-training.ts";
-import { type LearnedMethod, outputsTrained } from "./method/learned-method.ts";
+import { defineLearnedMethod, outputsTrained } from "./method/learned-method.ts";
+import { count } from "./method/options.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior-network.ts";
 
-const name = "vib";
-const options = gateOptions({
-  name: "epochs",
-  values: [],
-  default: "10",
-  description: "epochs in which gates and network are trained",
-});
+const options = gateOptions(
+  count(1, 10, "Epochs in each round in which gates and network are trained."),
+);
 
-export const vib: LearnedMethod = {
-  name,
+export const vib = defineLearnedMethod({
+  name: "vib",
   summary: "trains noisy gates on all filters at once and removes what noise drowns",
   source:
     "Dai et al.: Compressing Neural Networks using the Variational Information Bottleneck, ICML 2018; λ and scores ours",
   needs: { batchNorm: false, data: true },
   options,
   posterior: withRandomGates,
-  learningEpochs: (context) => gateSettings({ name, options }, context).epochs,
+  learningEpochs: ({ options: { epochs } }) => epochs,
   async learn(context) {
-    const settings = gateSettings({ name, options }, context);
-    const { structure, seed, training } = context;
-    const gates = randomGates(context, settings, outputsTrained(context));
-    const { lambda, weights } = await gateWeights(context, gates, settings);
+    const { structure, seed, training, options } = context;
+    const gates = randomGates(context, outputsTrained(context));
+    const { lambda, weights } = await gateWeights(context, gates);
+    const settings = gateTraining(options);
     const { graph, posteriors, history } = await trainGates(context, settings, {
       graph: structure.analysis.graph,
       gates,
@@ -48,12 +45,12 @@ export const vib: LearnedMethod = {
       scores: gateScores(structure, posteriors),
       // A λ of 0 asks for no evidence, and tells of no loss.
       ...(lambda.value > 0 && { losses: gateLosses(structure, posteriors, weights) }),
-      edits: settings.isCompensated ? compensatedEdits(structure, graph) : () => [],
-      posteriorFacts: gateFacts(structure, posteriors, settings.threshold),
+      edits: options.compensate ? compensatedEdits(structure, graph) : () => [],
+      posteriorFacts: gateFacts(structure, posteriors, options.threshold),
       notes: [
-        ...gateNotes(context, posteriors, { lambda, threshold: settings.threshold }),
+        ...gateNotes(context, posteriors, { lambda, threshold: options.threshold }),
         ...(settings.rollsBack ? collapseNotes(history, lambda.value) : []),
       ],
     };
   },
-};
+});

@@ -52,7 +52,7 @@ it("patterns that name nothing fail before anything is scored", () => {
     name: "own",
     summary: "",
     source: "",
-    options: [],
+    options: {},
     needs: { batchNorm: false, data: false },
     propose: () => {
       throw new Error("scored");

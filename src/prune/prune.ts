@@ -4,7 +4,14 @@ import { type Graph, isDefault } from "../ir/graph.ts";
 import { counted } from "../measure/words.ts";
 import { bn, knownShare } from "../methods/bn.ts";
 import { magnitude } from "../methods/magnitude.ts";
-import { autoMethod, type Method, type Proposal } from "../methods/method/method.ts";
+import {
+  autoMethod,
+  type ChosenMethod,
+  chosenOf,
+  type Method,
+  type Proposal,
+} from "../methods/method/method.ts";
+import type { GivenOptions } from "../methods/method/options.ts";
 import { methodNamed } from "../methods/registry.ts";
 import type { Model, ModelBytes } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
@@ -40,14 +47,17 @@ export interface Targets {
 
 /** What `prune` is asked for. */
 export interface PruneOptions {
-  /** A registered name, or a method object; by default, or with `auto`, `methodFor` chooses. Not needed with `plan`. */
-  readonly method?: string | Method | undefined;
+  /**
+   * A registered name, a method with options of its own such as `methods.bn({ mode: "rms" })`, or a method object; by
+   * default, or with `auto`, `methodFor` chooses. Not needed with `plan`.
+   */
+  readonly method?: string | Method | ChosenMethod | undefined;
   readonly targets?: Targets | undefined;
   /** Further limits, such as a measured latency. */
   readonly budgets?: ((structure: Structure) => readonly Budget[]) | undefined;
   readonly rules?: SelectionRules | undefined;
-  /** The method's own options by name. */
-  readonly methodOptions?: ReadonlyMap<string, string> | undefined;
+  /** The method's own options by their names on the command line, where `method` does not hold them. */
+  readonly methodOptions?: GivenOptions | undefined;
   readonly seed?: number | undefined;
   /** Whether layers may select what they read of inputs and of flattened maps; a plan says so itself. */
   readonly selectsInputs?: boolean | undefined;
@@ -130,9 +140,10 @@ export interface Choice {
 
 /** Scores and selects. */
 export function chooseUnits(structure: Structure, options: PruneOptions): Choice {
-  const { targets = {}, seed = 0, methodOptions = new Map() } = options;
+  const { targets = {}, seed = 0 } = options;
   const rules: SelectionRules = { ...options.rules, roundTo: options.rules?.roundTo ?? "auto" };
-  const { method, reason } = methodFor(structure, rules, options.method);
+  const { chosen, reason } = methodFor(structure, rules, options);
+  const { method } = chosen;
   const budgets = [...budgetsOf(structure, targets), ...(options.budgets?.(structure) ?? [])];
   if (budgets.length === 0)
     throw new EspalierError("TARGET_INVALID", "no target was given", {
@@ -142,7 +153,7 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
   requireCountable(structure, targets);
   // A pattern that names nothing fails before anything is scored.
   groupsToPrune(structure, rules);
-  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
+  const proposal = method.propose({ structure, seed, options: chosen.options, rules });
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastEnough(order, meeting(budgets));
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {
@@ -173,22 +184,33 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Choice
 
 /**
  * The method that is asked for; without a name, or with `auto`, `bn` where batch normalization tells of half of what may
- * go (in multiply-accumulates) or more, else `magnitude`. Fails with `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA`.
+ * go (in multiply-accumulates) or more, else `magnitude`. Fails with `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA`, and with
+ * `USAGE` for options of a method that nobody named.
  */
 function methodFor(
   structure: Structure,
   rules: SelectionRules,
-  wanted: string | Method = autoMethod,
-): { readonly method: Method; readonly reason?: string } {
-  if (typeof wanted === "object") return { method: wanted };
-  if (wanted !== autoMethod) return { method: methodNamed(wanted) };
+  { method: wanted = autoMethod, methodOptions }: PruneOptions,
+): { readonly chosen: ChosenMethod; readonly reason?: string } {
+  if (wanted !== autoMethod) {
+    const named = typeof wanted === "string" ? methodNamed(wanted) : wanted;
+    return { chosen: chosenOf(named, methodOptions) };
+  }
+  if (methodOptions !== undefined && Object.keys(methodOptions).length > 0)
+    throw new EspalierError("USAGE", "options of a method are given, but no method", {
+      hint: "Name the method that they belong to.",
+      data: { options: Object.keys(methodOptions) },
+    });
   const known = knownShare(structure, rules);
   const share = `${Math.round(100 * known)} %`;
   const all = "of the multiply-accumulates that may go";
   if (known >= enough)
-    return { method: bn, reason: `batch normalization tells of ${share} ${all}` };
+    return {
+      chosen: { method: bn, options: {} },
+      reason: `batch normalization tells of ${share} ${all}`,
+    };
   const why = known > 0 ? `tells of no more than ${share} ${all}` : "tells of nothing that may go";
-  return { method: magnitude, reason: `batch normalization ${why}` };
+  return { chosen: { method: magnitude, options: {} }, reason: `batch normalization ${why}` };
 }
 
 /** The share of which `bn` has to know something. */
@@ -202,7 +224,7 @@ function methodsThatScoreMore(
 ): readonly string[] {
   const unscored = unscoredUnits(structure, scores, rules);
   if (weightScores !== undefined || unscored.length === 0) return [];
-  const other = magnitude.propose({ structure, seed: 0, options: new Map(), rules }).scores;
+  const other = magnitude.propose({ structure, seed: 0, options: {}, rules }).scores;
   const more = unscored.filter((unit) => isScored(other[unit])).length;
   if (more === 0) return [];
   return [`the method ${magnitude.name} can score ${more} of the units that stay`];

@@ -66,7 +66,7 @@ describe("sensitivity", () => {
         name: "own",
         summary: "",
         source: "",
-        options: [],
+        options: {},
         needs: { batchNorm: false, data: false },
         propose: ({ structure: { units, groups } }) => ({
           scores: Float64Array.from(units, ({ group, index }) =>

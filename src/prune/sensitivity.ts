@@ -18,8 +18,14 @@ import type { Interval } from "../measure/statistics/statistics.ts";
 import { withLabelsOrAnswers } from "../measure/unlabelled/pseudo-outputs.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { isLearned } from "../methods/method/learned-method.ts";
-import type { Method, Proposal } from "../methods/method/method.ts";
-import { methods } from "../methods/registry.ts";
+import {
+  type ChosenMethod,
+  chosenOf,
+  type Method,
+  type Proposal,
+} from "../methods/method/method.ts";
+import type { GivenOptions } from "../methods/method/options.ts";
+import { untrainedMethods } from "../methods/registry.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { sessionOptionsOf } from "../runtime/session.ts";
@@ -38,10 +44,13 @@ export interface SensitivityOptions extends Omit<OutcomeOptions, "onProgress"> {
   readonly split?: Role | undefined;
   /** Only the first so many samples of the split. Default 1000. */
   readonly limit?: number | undefined;
-  /** Says which units of a group go first: a name or a method, without training. Default `magnitude`. */
-  readonly method?: string | Method | undefined;
-  /** The method's own options by name. */
-  readonly methodOptions?: ReadonlyMap<string, string> | undefined;
+  /**
+   * Says which units of a group go first: a name, a method with options of its own such as `methods.bn({ mode: "rms" })`,
+   * or a method object, without training. Default `magnitude`.
+   */
+  readonly method?: string | Method | ChosenMethod | undefined;
+  /** The method's own options by their names on the command line, where `method` does not hold them. */
+  readonly methodOptions?: GivenOptions | undefined;
   /** Seeds whatever is random. Default 0. */
   readonly seed?: number | undefined;
   /** Shares per group; default 5. */
@@ -127,12 +136,14 @@ export async function sensitivity(
   options: SensitivityOptions = {},
 ): Promise<Sensitivity> {
   const { split = "select", points = defaultPoints, onProgress } = options;
-  const { seed = 0, methodOptions = new Map(), rules = {} } = options;
+  const { seed = 0, rules = {} } = options;
   if (!(Number.isInteger(points) && points >= 1))
     throw new EspalierError("USAGE", `points is ${points}; expected a whole number of at least 1`);
-  const method = typeof options.method === "object" ? options.method : named(options.method);
+  const wanted = typeof options.method === "object" ? options.method : named(options.method);
+  const chosen = chosenOf(wanted, options.methodOptions);
+  const { method } = chosen;
   const structure = structureOf(model.graph, options);
-  const proposal = method.propose({ structure, seed, options: methodOptions, rules });
+  const proposal = method.propose({ structure, seed, options: chosen.options, rules });
   const measureOutcomesOn = await measurerOf(model, dataset, split, options);
 
   const candidates = candidateUnits(structure, rules).filter((unit) =>
@@ -198,7 +209,7 @@ function named(name = "magnitude"): Method {
   const method = anyMethodNamed(name);
   if (!isLearned(method)) return method;
   throw new EspalierError("USAGE", `the method ${name} trains before it scores`, {
-    hint: `Sensitivity is measured with one of ${methods.map((one) => one.name).join(", ")}.`,
+    hint: `Sensitivity is measured with one of ${untrainedMethods.map((one) => one.name).join(", ")}.`,
     data: { method: name },
   });
 }

@@ -9,6 +9,7 @@ import type {
   LearningContext,
   LearningOptions,
 } from "../../src/methods/method/learned-method.ts";
+import type { GivenOptions } from "../../src/methods/method/options.ts";
 import { readModel } from "../../src/onnx/reading/read.ts";
 import { emitModel } from "../../src/onnx/writing/emit.ts";
 import { concatBytes, writeModel } from "../../src/onnx/writing/write.ts";
@@ -29,7 +30,7 @@ export const learning: LearningOptions = { batchSize: 32, threads: 1, checkpoint
 export function contextOf(
   graph: Graph,
   dataset: Dataset,
-  options: Readonly<Record<string, string>> = {},
+  options: GivenOptions = {},
   more: Partial<LearningContext> = {},
 ): LearningContext {
   const model = readModel(concatBytes(emitModel(graph)));
@@ -40,7 +41,7 @@ export function contextOf(
     training: learning,
     seed: 0,
     rules: {},
-    options: new Map(Object.entries(options)),
+    options,
     ...more,
   };
 }

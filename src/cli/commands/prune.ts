@@ -2,7 +2,8 @@
 import { Command, Option } from "commander";
 import { EspalierError } from "../../errors.ts";
 import type { Verification } from "../../measure/equality/compare.ts";
-import { autoMethod, type Method, requireOptions } from "../../methods/method/method.ts";
+import { autoMethod, type Method } from "../../methods/method/method.ts";
+import { readOptions } from "../../methods/method/options.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
@@ -232,13 +233,16 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
     const { loadPlan } = await import("../../files/plan-file.ts");
     return { dims, plan: await loadPlan(flags.plan) };
   }
-  const methodOptions = new Map(flags.option);
-  if (mode !== undefined) methodOptions.set("mode", mode);
+  const methodOptions = {
+    ...Object.fromEntries(flags.option),
+    ...(mode !== undefined && { mode }),
+  };
   // Options are those of a method: without its name they are those of bn.
-  const name = flags.method ?? (methodOptions.size > 0 ? "bn" : autoMethod);
+  const isTold = Object.keys(methodOptions).length > 0;
+  const name = flags.method ?? (isTold ? "bn" : autoMethod);
   const method = name === autoMethod ? name : await methodWithoutData(name);
-  if (typeof method === "object") requireOptions(method, methodOptions);
-  else if (methodOptions.size > 0)
+  if (typeof method === "object") readOptions(method.name, method.options, methodOptions);
+  else if (isTold)
     throw new EspalierError("USAGE", "--method auto takes no options of a method", {
       hint: "Name the method that they belong to, such as --method bn.",
     });

@@ -67,8 +67,8 @@ export function remainingOf(
 
 /** What a method is given to score a network. */
 export function methodContextOf(structure: Structure, settings: CompressSettings): MethodContext {
-  const options = new Map(Object.entries(settings.methodOptions));
-  return { structure, seed: settings.tuning.seed, options, rules: rulesOf(settings) };
+  const { methodOptions: options, tuning } = settings;
+  return { structure, seed: tuning.seed, options, rules: rulesOf(settings) };
 }
 
 /**

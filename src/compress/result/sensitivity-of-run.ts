@@ -24,9 +24,7 @@ export async function sensitivityOfRun(
 ): Promise<CompressReport["sensitivity"]> {
   const isBuiltIn = original.select.kind !== "values";
   if (!settings.sensitivity || isTimeSpent || !isBuiltIn) return null;
-  const scoring = isLearned(method)
-    ? {}
-    : { method, methodOptions: new Map(Object.entries(settings.methodOptions)) };
+  const scoring = isLearned(method) ? {} : { method, methodOptions: settings.methodOptions };
   return journal.once("sensitivity", curves, async () => {
     hooks.onPhase?.("measuring sensitivity");
     const { groups } = await sensitivity(original.model, dataset, {

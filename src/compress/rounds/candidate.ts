@@ -132,8 +132,7 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
 
 /** Whether single weights go, with the units that they leave superfluous; else whole units. */
 export function takesWeights({ method, methodOptions }: CompressSettings): boolean {
-  const options = new Map(Object.entries(methodOptions));
-  return anyMethodNamed(method).judgesWeights?.({ options }) ?? false;
+  return anyMethodNamed(method).judgesWeights?.(methodOptions) ?? false;
 }
 
 /** Whether anything may go at all: some methods fail where nothing does. */

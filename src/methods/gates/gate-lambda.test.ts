@@ -49,7 +49,7 @@ function contextOf(graph: Graph, more: Partial<LearningContext> = {}): LearningC
     dataset,
     seed: 0,
     rules: {},
-    options: new Map(),
+    options: {},
     training: { batchSize: 40, threads: 1, checkpoint: undefined },
     ...more,
   };
@@ -140,7 +140,7 @@ describe("λ", () => {
     const idle = contextOf(hiddenNetwork(4, 0.0007));
     const floor = await chooseLambda({ ...idle, budgets: budgetsOf(0.8) }, gates, shares, 400);
     expect(floor).toEqual({ value: 1, reason: "Bayes' rule, as the target asks for less" });
-    const { notes } = await vib.learn({ ...context, budgets, options: new Map([["epochs", "1"]]) });
+    const { notes } = await vib.learn({ ...context, budgets, options: { epochs: 1 } });
     expect(notes[0]).toContain("the target");
   });
 });

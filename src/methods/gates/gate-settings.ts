@@ -3,8 +3,18 @@ import { EspalierError } from "../../errors.ts";
 import { nodesBehind } from "../../ir/live.ts";
 import { candidateUnits } from "../../structure/select.ts";
 import type { LearningContext } from "../method/learned-method.ts";
-import { type Method, type MethodOption, numberOptionOf, optionOf } from "../method/method.ts";
-import { collapseOption, rollsBackCollapse } from "../posterior/monitors.ts";
+import type { MethodContext } from "../method/method.ts";
+import {
+  advanced,
+  choice,
+  count,
+  type MethodOption,
+  number,
+  type OptionsOf,
+  orAuto,
+  toggle,
+} from "../method/options.ts";
+import { collapse, rollsBackCollapse } from "../posterior/monitors.ts";
 import { type Gate, gatesOf } from "./filter-gates-sites.ts";
 import { chooseLambda, type Lambda, unitShares } from "./gate-lambda.ts";
 import { gateForms } from "./gate-posterior.ts";
@@ -12,109 +22,77 @@ import type { GateTraining } from "./gate-training.ts";
 import { randomizable } from "./noisy-gates.ts";
 
 /** The options of a method with random gates. */
-export function gateOptions(epochs: MethodOption): readonly MethodOption[] {
-  return [
-    {
-      name: "lambda",
-      values: [],
-      default: "auto",
-      description:
-        "weight of the gates' divergence, a threshold on the squared signal-to-noise ratio; auto: ln N for N samples, or less where the target asks for no more, but at least 1",
-    },
-    epochs,
-    { name: "rate", values: [], default: "0.001", description: "learning rate of the network" },
-    { name: "gate-rate", values: [], default: "0.01", description: "learning rate of the gates" },
-    {
-      name: "warmup",
-      values: [],
-      default: "0.25",
-      description: "share of the steps over which lambda rises from 0, up to 1",
-    },
-    {
-      name: "weight",
-      values: ["none", "flops"],
-      default: "none",
-      description: "whether lambda counts more for units that cost more",
-    },
-    {
-      name: "form",
-      values: [...gateForms],
-      default: "gaussian",
-      description: "how noise is held: by its variance, or relative to its gate",
-    },
-    {
-      name: "stream",
-      values: ["off", "on"],
-      default: "off",
-      description: "gates on residual streams, too, or inside blocks alone",
-    },
-    {
-      name: "threshold",
-      values: [],
-      default: "1",
-      description: "squared signal-to-noise ratio up to which a unit counts as dead",
-    },
-    collapseOption,
-    {
-      name: "statistics",
-      values: ["frozen", "batch"],
-      default: "frozen",
-      description: "whether batch normalization keeps its statistics in that training",
-    },
-    {
-      name: "images",
-      values: [],
-      default: "1024",
-      description: "images for the gates' Fisher information (lambda auto)",
-    },
-    {
-      name: "compensate",
-      values: ["on", "off"],
-      default: "on",
-      description: "replace removed channels by the value that batch normalization lets expect",
-    },
-  ];
-}
-
-/** The options, read. */
-export interface GateSettings extends GateTraining {
-  /** `undefined`: to be chosen. */
-  readonly lambda: number | undefined;
-  readonly weight: "none" | "flops";
-  readonly hasStreams: boolean;
-  readonly images: number;
-  readonly isCompensated: boolean;
-}
-
-/** Reads the options of {@link gateOptions}. Fails with `USAGE`. */
-export function gateSettings(
-  method: Pick<Method, "name" | "options">,
-  context: Pick<LearningContext, "options">,
-): GateSettings {
-  const number = (option: string, least: number, isWhole = false) =>
-    numberOptionOf(method, context, option, { least, isWhole });
-  const is = (option: string, value: string) => optionOf(method, context, option) === value;
-  const warmUp = number("warmup", 0);
-  if (warmUp > 1)
-    throw new EspalierError("USAGE", `the option warmup of ${method.name} is ${warmUp}`, {
-      hint: "It is a share of the steps, from 0 to 1.",
-      data: { option: "warmup", value: String(warmUp) },
-    });
+export function gateOptions(epochs: MethodOption<number>) {
   return {
-    lambda: is("lambda", "auto") ? undefined : number("lambda", 0),
-    epochs: number("epochs", 1, true),
-    rate: number("rate", Number.MIN_VALUE),
-    gateRate: number("gate-rate", Number.MIN_VALUE),
-    warmUp,
-    weight: is("weight", "flops") ? "flops" : "none",
-    form: is("form", "alpha") ? "alpha" : "gaussian",
-    hasStreams: is("stream", "on"),
-    threshold: number("threshold", 0),
-    rollsBack: rollsBackCollapse(context),
-    statistics: is("statistics", "batch") ? "batch" : "frozen",
-    images: number("images", 1, true),
-    isCompensated: is("compensate", "on"),
+    lambda: orAuto(
+      number(
+        { least: 0 },
+        1,
+        "Weight of the gates' divergence in the loss, a threshold on the squared signal-to-noise ratio: more of it closes more gates; auto is ln N for N samples, or less where the target asks for no more, but at least 1.",
+      ),
+    ),
+    epochs,
+    rate: number({ above: 0 }, 0.001, "Learning rate of the network."),
+    gateRate: number({ above: 0 }, 0.01, "Learning rate of the gates."),
+    stream: toggle(false, "Puts gates on residual streams, too, and not inside blocks alone."),
+    weight: choice(
+      ["none", "flops"],
+      "none",
+      "What lambda counts more for: nothing, or units that cost more multiply-accumulates.",
+    ),
+    warmup: advanced(
+      number(
+        { least: 0, most: 1 },
+        0.25,
+        "Share of the steps over which lambda rises from 0 to its full weight.",
+      ),
+    ),
+    form: advanced(
+      choice(
+        gateForms,
+        "gaussian",
+        "How the noise of a gate is held: by its variance, or relative to the gate.",
+      ),
+    ),
+    threshold: advanced(
+      number(
+        { least: 0 },
+        1,
+        "Squared signal-to-noise ratio up to which a unit counts as dead: more of it removes more.",
+      ),
+    ),
+    collapse,
+    statistics: advanced(
+      choice(
+        ["frozen", "batch"],
+        "frozen",
+        "Batch normalization keeps its statistics while gates are trained, or takes those of batches.",
+      ),
+    ),
+    images: advanced(
+      count(
+        1,
+        1024,
+        "Images on which the gates' Fisher information is measured, where lambda is auto.",
+      ),
+    ),
+    compensate: advanced(
+      toggle(
+        true,
+        "Replaces removed channels by the value that batch normalization lets expect; off changes no parameter.",
+      ),
+    ),
   };
+}
+
+/** The values of {@link gateOptions}. */
+export type GateOptions = OptionsOf<ReturnType<typeof gateOptions>>;
+
+/** How the options say that gates are trained. */
+export function gateTraining(options: GateOptions): GateTraining {
+  const { form, epochs, rate, gateRate, warmup: warmUp, statistics, threshold } = options;
+  const rollsBack = rollsBackCollapse(options.collapse);
+  return { form, epochs, rate, gateRate, warmUp, statistics, threshold, rollsBack };
 }
 
 /**
@@ -123,8 +101,13 @@ export function gateSettings(
  * Fails with `MODEL_UNSUPPORTED` where there is no such place.
  */
 export function randomGates(
-  { structure, rules }: Pick<LearningContext, "structure" | "rules">,
-  { hasStreams }: Pick<GateSettings, "hasStreams">,
+  {
+    structure,
+    rules,
+    options,
+  }: Pick<MethodContext, "structure" | "rules"> & {
+    readonly options: Pick<GateOptions, "stream">;
+  },
   outputs: readonly string[] = structure.analysis.graph.outputs.slice(0, 1),
 ): readonly Gate[] {
   const { nodes } = structure.analysis.graph;
@@ -134,7 +117,7 @@ export function randomGates(
   const all = randomizable(gatesOf(structure), structure)
     .filter(({ units }) => units.some((unit) => candidates.has(unit)))
     .filter(({ sites }) => sites.some(({ value }) => computed.has(value)));
-  const gates = all.filter(({ group }) => hasStreams || !structure.groups[group].isStream);
+  const gates = all.filter(({ group }) => options.stream || !structure.groups[group].isStream);
   if (gates.length > 0) return gates;
   const hint =
     all.length > 0
@@ -147,13 +130,13 @@ export function randomGates(
 
 /** λ, and λ A_c for the units of each gate. */
 export async function gateWeights(
-  context: LearningContext,
+  context: LearningContext<GateOptions>,
   gates: readonly Gate[],
-  { lambda: given, weight, images }: GateSettings,
 ): Promise<{ readonly lambda: Lambda; readonly weights: (gate: Gate) => Float64Array }> {
+  const { lambda: given, weight, images } = context.options;
   const shares = unitShares(context, gates, weight);
   const lambda =
-    given === undefined
+    given === "auto"
       ? await chooseLambda(context, gates, shares, images)
       : { value: given, reason: "as given" };
   const weighted = new Map(

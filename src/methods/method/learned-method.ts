@@ -11,7 +11,8 @@ import type { HostTensor } from "../../tensor/host-tensor.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import { outputsRead, type TrainOptions } from "../../train/loop/options.ts";
 
-import type { Method, MethodContext, Proposal } from "./method.ts";
+import type { ChosenMethod, Method, MethodContext, Proposal } from "./method.ts";
+import { type GivenOptions, type OptionsOf, type OptionTable, readOptions } from "./options.ts";
 
 /** How the run that a method serves trains. The method adds what its own training needs. */
 export interface LearningOptions
@@ -37,8 +38,9 @@ export interface LearningOptions
   readonly checkpoint: TrainOptions["checkpoint"];
 }
 
-/** What a method that learns is given. */
-export interface LearningContext extends MethodContext {
+/** What a method that learns is given, with options as they are given, or as its own code reads them. */
+export interface LearningContext<Options extends GivenOptions = GivenOptions>
+  extends MethodContext<Options> {
   /** The network to prune; `structure` is that of its graph. */
   readonly model: Model;
   /** Trains on `fit`. */
@@ -81,9 +83,7 @@ export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
    * Epochs that `learn` takes in one round, with all of its stages. Reads every option, and fails as `learn` would
    * for what cannot be.
    */
-  readonly learningEpochs: (
-    context: Pick<LearningContext, "structure" | "rules" | "options">,
-  ) => number;
+  readonly learningEpochs: (context: MethodContext) => number;
   /**
    * Trains and scores. The same context gives the same bytes, interrupted or not.
    * Throws what `train` throws, and `MODEL_UNSUPPORTED` where the method has nothing to hold on to.
@@ -104,8 +104,43 @@ export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
   ) => ReadonlyMap<string, HostTensor>;
 }
 
+/** A method that trains as its file writes it: its code reads the options of its table, each in its own type. */
+export interface LearnedDefinition<T extends OptionTable, P extends LearnedProposal>
+  extends Omit<LearnedMethod, "judgesWeights" | "learn" | "learningEpochs" | "options"> {
+  readonly options: T;
+  readonly judgesWeights?: (options: OptionsOf<T>) => boolean;
+  readonly learningEpochs: (context: MethodContext<OptionsOf<T>>) => number;
+  /** `given` are the options as they were given, by which a checkpoint may tell whose it is. */
+  readonly learn: (context: LearningContext<OptionsOf<T>>, given: GivenOptions) => Promise<P>;
+}
+
+/** A method that trains, whose table of options and whose proposal are known to the types. */
+export interface DefinedLearnedMethod<T extends OptionTable, P extends LearnedProposal>
+  extends LearnedMethod {
+  readonly options: T;
+  readonly learn: (context: LearningContext) => Promise<P>;
+}
+
+/** The method, which reads and checks the options that it is given by its table. */
+export function defineLearnedMethod<T extends OptionTable, P extends LearnedProposal>(
+  definition: LearnedDefinition<T, P>,
+): DefinedLearnedMethod<T, P> {
+  const { name, options: table, judgesWeights, learningEpochs, learn } = definition;
+  const read = (given: GivenOptions) => readOptions(name, table, given);
+  return {
+    ...definition,
+    judgesWeights: (given) => judgesWeights?.(read(given)) ?? false,
+    learningEpochs: (context) => learningEpochs({ ...context, options: read(context.options) }),
+    learn: async (context) =>
+      learn({ ...context, options: read(context.options) }, context.options),
+  };
+}
+
 /** Any method, with data or without. */
 export type AnyMethod = Method | LearnedMethod;
+
+/** Any method, with options of its own. */
+export type AnyChosenMethod = ChosenMethod<AnyMethod>;
 
 /** Whether a method has to learn first. */
 export function isLearned(method: AnyMethod): method is LearnedMethod {

@@ -1,20 +1,28 @@
 /** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
 
-import { didYouMean, EspalierError } from "../../errors.ts";
+import { EspalierError } from "../../errors.ts";
 import { counted } from "../../measure/words.ts";
 import type { Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { unscoredUnits } from "../../structure/select.ts";
 import type { SelectionRules } from "../../structure/selection-rules.ts";
 import type { Structure } from "../../structure/units.ts";
+import {
+  type GivenOptions,
+  type InputOf,
+  type OptionsOf,
+  type OptionTable,
+  readOptions,
+  writtenOptions,
+} from "./options.ts";
 
-/** What a method is given. */
-export interface MethodContext {
+/** What a method is given, with options as they are given, or as its own code reads them. */
+export interface MethodContext<Options extends GivenOptions = GivenOptions> {
   readonly structure: Structure;
   /** Seeds whatever is random. */
   readonly seed: number;
-  /** The method's own options by name, as given; absent ones take their defaults. */
-  readonly options: ReadonlyMap<string, string>;
+  /** The method's own options. */
+  readonly options: Options;
   /** Groups that will not be pruned need no scores. */
   readonly rules: SelectionRules;
 }
@@ -69,15 +77,6 @@ function groupNames({ units, groups }: Structure, among: readonly number[]): str
 /** Groups that a note names. */
 const mostNamed = 3;
 
-/** An option of a method. */
-export interface MethodOption {
-  readonly name: string;
-  /** What it may be; empty where it is a number, or `auto` where that is the default. */
-  readonly values: readonly string[];
-  readonly default: string;
-  readonly description: string;
-}
-
 /** One pruning method, found by its name. */
 export interface Method {
   readonly name: string;
@@ -90,68 +89,77 @@ export interface Method {
     /** Images, labelled or not. */
     readonly data: boolean;
   };
-  readonly options: readonly MethodOption[];
+  readonly options: OptionTable;
   /** Whether, with these options, single weights go and not whole units; absent where they never do. */
-  readonly judgesWeights?: (context: Pick<MethodContext, "options">) => boolean;
-  /** Throws `METHOD_NEEDS_BN` and the like where the network lacks what the method reads. */
+  readonly judgesWeights?: (options: GivenOptions) => boolean;
+  /**
+   * Throws `USAGE` for options that it does not have, `METHOD_NEEDS_BN` and the like where the network lacks what the
+   * method reads.
+   */
   readonly propose: (context: MethodContext) => Proposal;
+}
+
+/** A method as its file writes it: its code reads the options of its table, each in its own type. */
+export interface MethodDefinition<T extends OptionTable>
+  extends Omit<Method, "judgesWeights" | "options" | "propose"> {
+  readonly options: T;
+  readonly judgesWeights?: (options: OptionsOf<T>) => boolean;
+  readonly propose: (context: MethodContext<OptionsOf<T>>) => Proposal;
+}
+
+/** The method, which reads and checks the options that it is given by its table. */
+export function defineMethod<T extends OptionTable>(
+  definition: MethodDefinition<T>,
+): Method & { readonly options: T } {
+  const { name, options: table, judgesWeights, propose } = definition;
+  const read = (given: GivenOptions) => readOptions(name, table, given);
+  return {
+    ...definition,
+    judgesWeights: (given) => judgesWeights?.(read(given)) ?? false,
+    propose: (context) => propose({ ...context, options: read(context.options) }),
+  };
+}
+
+/** A method with options of its own, as `methods.bn({ mode: "rms" })` gives it. */
+export interface ChosenMethod<M = Method> {
+  readonly method: M;
+  /** Those that were given, as they may be written down. */
+  readonly options: GivenOptions;
+}
+
+/** The function that gives the method with options of its own. It fails with `USAGE` for what the table does not allow. */
+export function chooser<T extends OptionTable, M extends Pick<Method, "name"> & { options: T }>(
+  method: M,
+): (options?: InputOf<M["options"]>) => ChosenMethod<M> {
+  return (options = {}) => {
+    const given = writtenOptions(options);
+    readOptions(method.name, method.options, given);
+    return { method, options: given };
+  };
+}
+
+/** The method, with the options that are given with it or beside it. Fails with `USAGE` where both are given. */
+export function chosenOf(
+  wanted: Method | ChosenMethod,
+  beside: GivenOptions | undefined,
+): ChosenMethod {
+  if (!("method" in wanted)) return { method: wanted, options: beside ?? {} };
+  requireNoneBeside(wanted.method, beside);
+  return wanted;
+}
+
+/** Fails with `USAGE` where options are given beside a method that comes with its own: which of them would count? */
+export function requireNoneBeside(
+  { name }: Pick<Method, "name">,
+  beside: GivenOptions | undefined,
+): void {
+  if (beside === undefined || Object.keys(beside).length === 0) return;
+  throw new EspalierError(
+    "USAGE",
+    `options of the method ${name} are given with it and beside it`,
+    { hint: "Give them in one place." },
+  );
 }
 
 /** The name that leaves the choice of a method to one-shot pruning. */
 export const autoMethod = "auto";
-
-/** The value of an option, or its default. */
-export function optionOf(
-  method: Pick<Method, "options">,
-  context: Pick<MethodContext, "options">,
-  name: string,
-): string {
-  const option = method.options.find((candidate) => candidate.name === name);
-  return context.options.get(name) ?? option?.default ?? "";
-}
-
-/**
- * The value of an option that is a number, or its default. Fails with `USAGE` where it is none, below
- * `least`, or not whole where it must be.
- */
-export function numberOptionOf(
-  method: Pick<Method, "options" | "name">,
-  context: Pick<MethodContext, "options">,
-  name: string,
-  { least, isWhole = false }: { readonly least: number; readonly isWhole?: boolean },
-): number {
-  const text = optionOf(method, context, name);
-  const value = text.trim() === "" ? Number.NaN : Number(text);
-  if (Number.isFinite(value) && value >= least && (!isWhole || Number.isInteger(value)))
-    return value;
-  const kind = isWhole ? "whole number" : "number";
-  throw new EspalierError("USAGE", `the option ${name} of ${method.name} is "${text}"`, {
-    hint: `Expected a ${kind} of ${least} or more.`,
-    data: { option: name, value: text, least },
-  });
-}
-
-/**
- * Fails with `USAGE` for an option that the method does not have, which would be ignored though a user
- * means something by it, or a value that it does not know.
- */
-export function requireOptions(
-  method: Pick<Method, "options" | "name">,
-  given: ReadonlyMap<string, string>,
-): void {
-  for (const [name, value] of given) {
-    const option = method.options.find((candidate) => candidate.name === name);
-    const isAllowed = option && (option.values.length === 0 || option.values.includes(value));
-    if (isAllowed) continue;
-    const known = method.options.map((candidate) => candidate.name);
-    const hint = option
-      ? `${didYouMean(value, option.values)}Values are: ${option.values.join(", ")}.`
-      : known.length === 0
-        ? "It has none."
-        : `${didYouMean(name, known)}Its options are: ${known.join(", ")}.`;
-    const message = option
-      ? `the method ${method.name} has no ${name} "${value}"`
-      : `the method ${method.name} has no option "${name}"`;
-    throw new EspalierError("USAGE", message, { hint, data: { method: method.name, known } });
-  }
-}

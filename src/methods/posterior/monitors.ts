@@ -2,7 +2,7 @@
 import { quantile } from "../../measure/statistics/statistics.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import type { PosteriorFacts } from "../method/learned-method.ts";
-import type { MethodContext, MethodOption } from "../method/method.ts";
+import { advanced, choice } from "../method/options.ts";
 
 /** Names of what is told besides the score of an epoch. */
 const klName = "kl";
@@ -36,20 +36,19 @@ export function collapsedGroups({ select }: Pick<EpochRecord, "select">): readon
 }
 
 /** Whether learning ends where a group collapses. */
-export const collapseOption: MethodOption = {
-  name: "collapse",
-  values: ["roll-back", "go-on"],
-  default: "roll-back",
-  description:
-    "where all units of a group fall below the threshold: go back to the epoch before and end learning, or go on",
-};
+export const collapse = advanced(
+  choice(
+    ["roll-back", "go-on"],
+    "roll-back",
+    "What happens where all units of a group fall below the threshold: learning goes back to the epoch before and ends, or goes on.",
+  ),
+);
 
 /** For `train`: to roll back an epoch in which a group collapsed, unless the option says otherwise. */
 export function rollsBackCollapse(
-  context: Pick<MethodContext, "options">,
+  asked: (typeof collapse)["default"],
 ): ((record: EpochRecord) => boolean) | undefined {
-  const isWanted = (context.options.get(collapseOption.name) ?? collapseOption.default) !== "go-on";
-  return isWanted ? (record) => collapsedGroups(record).length > 0 : undefined;
+  return asked === "roll-back" ? (record) => collapsedGroups(record).length > 0 : undefined;
 }
 
 /** Groups that are named in a sentence. */
@@ -76,6 +75,6 @@ export function collapseNotes(
   return [
     `in epoch ${epoch} all units of ${groups.slice(0, mostNamed).join(", ")}${more} fell below the threshold: ` +
       `learning ended there and went back to ${place}; lower lambda (it was ${used}) to learn on, or say ` +
-      `${collapseOption.name}=go-on`,
+      `collapse=go-on`,
   ];
 }

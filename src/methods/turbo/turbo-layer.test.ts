@@ -117,9 +117,6 @@ describe("hyper-parameters", () => {
   });
 
   it("say what is wrong", () => {
-    expect(() => requirePrior({ ...prior, density: 1 })).toThrow(/density/);
-    expect(() => requirePrior({ ...prior, contrast: 0 })).toThrow(/contrast/);
-    expect(() => requirePrior({ ...prior, contrast: 1e-170 })).toThrow(/contrast/);
     expect(() => requirePrior({ ...prior, length: 1.2 })).toThrow(/clusters of 1.2/);
     expect(() => requirePrior({ ...prior, length: 1.2, structure: "iid" })).not.toThrow();
     const dense = { ...prior, density: 0.02 };

@@ -310,27 +310,16 @@ export function perWeight({ layout }: TurboLayer, bits: Float64Array): Float64Ar
   return weights.map((_, i) => bits[Math.floor(i / width)]);
 }
 
-/** With less, the rates of inactive precisions would be lost beside those of active ones. */
-const leastContrast = 1e-6;
-
 /** Whether a prior can hold at all. Fails with `USAGE`. */
-export function requirePrior({ density, length, contrast, structure }: TurboPrior): void {
-  const refuse = (option: string, message: string, hint: string) => {
-    throw new EspalierError("USAGE", message, { hint, data: { option } });
-  };
-  if (!(density > 0 && density < 1))
-    refuse("density", `the density is ${density}`, "Expected a share between 0 and 1.");
-  if (!(contrast >= leastContrast && contrast < 1))
-    refuse(
-      "contrast",
-      `the contrast is ${contrast}`,
-      `Expected a share from ${leastContrast} to 1.`,
-    );
+export function requirePrior({ density, length, structure }: TurboPrior): void {
   const least = 1 / (1 - density);
-  if (structure !== "iid" && structure !== "neuron" && length < least)
-    refuse(
-      "length",
-      `clusters of ${length} weights are shorter than those of independent ones`,
-      `With density=${density} they have ${least.toPrecision(3)} or more.`,
-    );
+  if (structure === "iid" || structure === "neuron" || length >= least) return;
+  throw new EspalierError(
+    "USAGE",
+    `clusters of ${length} weights are shorter than those of independent ones`,
+    {
+      hint: `With density=${density} they have ${least.toPrecision(3)} or more.`,
+      data: { option: "length" },
+    },
+  );
 }

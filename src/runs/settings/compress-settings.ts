@@ -2,6 +2,10 @@
 import { z } from "zod";
 import { EspalierError } from "../../errors.ts";
 import { stagesOf } from "../../guard/ladder.ts";
+import { allMethods } from "../../methods/learned-registry.ts";
+import type { AnyChosenMethod } from "../../methods/method/learned-method.ts";
+import { requireNoneBeside } from "../../methods/method/method.ts";
+import { textOf, textsOf } from "../../methods/method/options.ts";
 import type { SelectionRules } from "../../structure/selection-rules.ts";
 import { requireObjectiveFits, requireOptimizerFits, trainSettings } from "./train-settings.ts";
 
@@ -11,7 +15,10 @@ const count = z.int().positive();
 /** The border at which settings are checked: those of a caller, and those of a run's `config.json`. */
 export const compressSettings = z.strictObject({
   method: z.string().default("importance"),
-  methodOptions: z.record(z.string(), z.string()).default({}),
+  /** Options of the method by their names on the command line; kept as the texts that they are there. */
+  methodOptions: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(textOf))
+    .default({}),
   /** Shares of the original that may remain. */
   targets: z
     .strictObject({
@@ -68,13 +75,17 @@ export const compressSettings = z.strictObject({
 });
 
 /** Settings as a caller gives them; all have defaults, but a target or a tolerance must be there. */
-export type CompressSettingsInput = Readonly<z.input<typeof compressSettings>>;
+export interface CompressSettingsInput
+  extends Readonly<Omit<z.input<typeof compressSettings>, "method">> {
+  /** A name, or a method with options of its own, such as `methods.snr({ lambda: 0.3 })`. Default `importance`. */
+  readonly method?: string | AnyChosenMethod | undefined;
+}
 /** Settings, complete. */
 export type CompressSettings = Readonly<z.output<typeof compressSettings>>;
 
 /** Fills in the defaults. Fails with `USAGE` or `TARGET_INVALID`, naming every setting that is wrong. */
 export function compressSettingsOf(input: CompressSettingsInput): CompressSettings {
-  const parsed = compressSettings.safeParse(input);
+  const parsed = compressSettings.safeParse(withNamedMethod(input));
   if (!parsed.success) {
     const issues = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
     throw new EspalierError("USAGE", `settings: ${issues.join("; ")}`);
@@ -87,6 +98,19 @@ export function compressSettingsOf(input: CompressSettingsInput): CompressSettin
   // Without --distill, whether a network teaches is known once it is known whether samples have labels.
   if (parsed.data.distills) requireObjectiveFits(parsed.data.tuning, true);
   return parsed.data;
+}
+
+/** The settings with the method's name, and its options beside it. Fails with `USAGE` for a method that is not registered. */
+function withNamedMethod({ method, ...others }: CompressSettingsInput): object {
+  if (method === undefined) return others;
+  if (typeof method === "string") return { ...others, method };
+  const { name } = method.method;
+  requireNoneBeside(method.method, others.methodOptions);
+  if (!allMethods.some((own) => own === method.method))
+    throw new EspalierError("USAGE", `compression knows no method ${name} of a program's own`, {
+      hint: "It is resumed by the method's name: give one of `methods`.",
+    });
+  return { ...others, method: name, methodOptions: Object.fromEntries(textsOf(method.options)) };
 }
 
 /** Whether anything but the tolerance says how far to go. */

@@ -16,7 +16,7 @@ function planned(model: Model, kind: number) {
   return prune(model, {
     method: "magnitude",
     targets,
-    methodOptions: kind === 1 ? new Map([["level", "weights"]]) : new Map(),
+    methodOptions: kind === 1 ? { level: "weights" } : {},
     selectsInputs: kind === 2,
   });
 }
