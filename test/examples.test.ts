@@ -41,11 +41,13 @@ const places: readonly Place[] = [
   { file: "src/models/registry.ts", entry: "graph" },
   { file: "src/cli/config.ts", entry: "index" },
   { file: "src/prune/verify.ts", entry: "index" },
-  ...["README.md", "docs/library.md", "docs/browser.md", "docs/pack.md"].map((file) => ({
-    file,
-    entry: "index" as const,
-    given: "declare const file: Blob;",
-  })),
+  ...["README.md", "docs/library.md", "docs/browser.md", "docs/pack.md", "docs/examples.md"].map(
+    (file) => ({
+      file,
+      entry: "index" as const,
+      given: "declare const file: Blob;",
+    }),
+  ),
 ];
 
 /** The code of every example of a file. */
