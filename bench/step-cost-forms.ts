@@ -22,7 +22,7 @@ import {
   variationalWeights,
 } from "../src/methods/variational/variational-layers.ts";
 import { emitTotalKl, type Prior } from "../src/methods/variational/variational-loss.ts";
-import { startOf } from "../src/methods/variational/variational-start.ts";
+import { weightStartOf } from "../src/methods/variational/variational-start.ts";
 import { spreadRate } from "../src/methods/variational/variational-training.ts";
 import { type Structure, structureOf } from "../src/structure/units.ts";
 import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
@@ -70,7 +70,7 @@ export function formsOf(
   const snr = (noise: NoiseForm | "auto") => {
     const weights = variationalWeights(structure, noise).map((own) => ({
       ...own,
-      ...startOf(graph, own, { sigma: "weight", isPriorLearnt: false, memory: undefined }),
+      ...weightStartOf(graph, own, { sigma: "weight", isPriorLearnt: false, memory: undefined }),
     }));
     const noisy = insertNoise(graph, weights, "weight", (own) => own);
     return variational(noisy, weights, ({ prior }) => prior);

@@ -10,7 +10,7 @@ import { evaluateClasses } from "../../src/measure/evaluation/evaluate.ts";
 import type { Predictions } from "../../src/measure/evaluation/predictions.ts";
 import { comparePaired } from "../../src/measure/outcomes/paired.ts";
 import { type Interval, median, wilsonInterval } from "../../src/measure/statistics/statistics.ts";
-import { planOf, type TrainOptions, type TrainPlan } from "../../src/train/loop/options.ts";
+import { type TrainOptions, type TrainPlan, trainPlanOf } from "../../src/train/loop/options.ts";
 import { train } from "../../src/train/loop/train.ts";
 import { sgd } from "../../src/train/step/optimizers.ts";
 import { oneCycle } from "../../src/train/step/schedules.ts";
@@ -67,14 +67,14 @@ export async function compareTraining(options: TrainingComparison): Promise<void
     schedule: oneCycle(),
     augment: { crop: 4, flip: true },
   };
-  const { samples, steps } = planOf(fit, plan);
+  const { samples, steps } = trainPlanOf(fit, plan);
   print(
     `\nResNet-20 from scratch on ${samples} images of CIFAR-10: ${epochs} epochs (${steps} steps), ` +
       `${threads} ${threads === 1 ? "thread" : "threads"}`,
   );
   const ours = await trainOurs(fit, plan, options);
   printSide("ours", ours);
-  const torch = await trainTorch(planOf(fit, plan), fit, ours.predictions, options);
+  const torch = await trainTorch(trainPlanOf(fit, plan), fit, ours.predictions, options);
   printSide("PyTorch", torch);
   const { difference, interval, onlyFirst, onlySecond } = comparePaired(
     torch.predictions,

@@ -27,7 +27,7 @@ import { foldGates, insertGates, scaleFilters } from "./gates/filter-gates.ts";
 import { type Gate, gatesOf } from "./gates/filter-gates-sites.ts";
 import { taylorScores } from "./gates/gate-taylor.ts";
 import { absoluteFactors, magnitudes } from "./importance/importance-scores.ts";
-import { type Start, startOf } from "./importance/importance-start.ts";
+import { type StartName, startOf } from "./importance/importance-start.ts";
 import { importance } from "./importance.ts";
 import { allMethods, anyMethodNamed, learnedMethods } from "./learned-registry.ts";
 import type { LearningContext, LearningOptions } from "./method/learned-method.ts";
@@ -268,7 +268,7 @@ describe("the factors at the start", () => {
   const deviation = (row: readonly number[]) =>
     Math.sqrt(mean(row.map((value) => (value - mean(row)) ** 2)));
 
-  it.each<[Start, (row: readonly number[]) => number]>([
+  it.each<[StartName, (row: readonly number[]) => number]>([
     ["l1", (row) => mean(row.map(Math.abs))],
     ["l2", (row) => Math.hypot(...row)],
     ["std", deviation],
@@ -294,7 +294,7 @@ describe("the factors at the start", () => {
       expect(factors[i]).toBeCloseTo(Math.max(0.05, entropy / mean(entropies)), 6);
   });
 
-  it.each<Start>(["ones", "l1", "l2", "entropy", "std"])(
+  it.each<StartName>(["ones", "l1", "l2", "entropy", "std"])(
     "%s keep what the network computes",
     async (start) => {
       for (const network of [graph, branched("Add")]) {
@@ -317,7 +317,7 @@ describe("the factors at the start", () => {
   );
 
   it("are drawn by seed", () => {
-    const drawn = (start: Start, seed: number) => [
+    const drawn = (start: StartName, seed: number) => [
       ...startOf(graph, gates, start, seed).factors.values(),
     ];
     for (const start of ["uniform", "normal"] as const) {

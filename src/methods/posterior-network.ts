@@ -170,12 +170,12 @@ function newDrawing(graph: Graph): Drawing {
       const normal = add("RandomNormalLike", [mean], `normal/${stem}`);
       return add("Add", [mean, add("Mul", [normal, deviation], `noise/${stem}`)], `drawn/${stem}`);
     },
-    build: (of, valueFor) => ({
-      ...of,
+    build: (graph, valueFor) => ({
+      ...graph,
       constants,
       nodes: [
         ...drawing,
-        ...of.nodes.map((node) => ({ ...node, inputs: node.inputs.map(valueFor) })),
+        ...graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map(valueFor) })),
       ],
     }),
   };

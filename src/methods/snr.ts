@@ -31,7 +31,7 @@ import { scoreUnits, snrScores } from "./variational/snr-scores.ts";
 import { insertNoise, momentsOfWeight } from "./variational/variational.ts";
 import { variationalScales, variationalWeights } from "./variational/variational-layers.ts";
 import { compensate, images, lambda, noise, rate } from "./variational/variational-options.ts";
-import { rememberedIn, type Start, startOf } from "./variational/variational-start.ts";
+import { rememberedIn, type WeightStart, weightStartOf } from "./variational/variational-start.ts";
 import {
   atMeans,
   type PosteriorTraining,
@@ -129,7 +129,7 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
   const memory = options.posterior === "keep" ? context.memory : undefined;
   const random = [...weights, ...scales].map((own) => ({
     ...own,
-    ...startOf(original, own, { sigma, isPriorLearnt, memory }),
+    ...weightStartOf(original, own, { sigma, isPriorLearnt, memory }),
   }));
   const noisy = insertNoise(original, random, sigma, (own) => own, {
     keepsZeros: isByWeight && sigma === "weight",
@@ -151,8 +151,13 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
     usesBatchStatistics,
     rollsBack: rollsBackCollapse(options.collapse),
     async monitor(trained) {
-      const of = posteriorsIn(trained);
-      const axes = await scoredAxes(structure, original, { weights, scales, of }, undefined);
+      const posteriors = posteriorsIn(trained);
+      const axes = await scoredAxes(
+        structure,
+        original,
+        { weights, scales, posteriors },
+        undefined,
+      );
       return posteriorFacts(structure, axes);
     },
   };
@@ -163,11 +168,11 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
     random,
     ({ prior }) => prior,
   );
-  const of = posteriorsIn(trained);
+  const posteriors = posteriorsIn(trained);
   const { graph } = await atMeans(context, how, trained);
   const look: MeasureOptions = { dataset, training, images: options.images, seed };
   const looksAtInputs = score === "input-weighted" || score === "loss" ? look : undefined;
-  const axes = await scoredAxes(structure, graph, { weights, scales, of }, looksAtInputs);
+  const axes = await scoredAxes(structure, graph, { weights, scales, posteriors }, looksAtInputs);
   // Behind single weights nothing goes but units that are constant: what they read is exact without it.
   const moments =
     options.compensate && !isByWeight
@@ -180,12 +185,14 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
     history,
     facts,
     posteriorFacts: facts,
-    posteriors: [...of.values()],
-    memory: rememberedIn(graph, of.values(), usesBatchStatistics ? [] : allScales),
+    posteriors: [...posteriors.values()],
+    memory: rememberedIn(graph, posteriors.values(), usesBatchStatistics ? [] : allScales),
     scores,
     ...(score === "loss" && { losses: scores }),
     ...(isByWeight && {
-      weightScores: new Map(weights.map(({ weight }) => [weight, signalToNoise(of.get(weight))])),
+      weightScores: new Map(
+        weights.map(({ weight }) => [weight, signalToNoise(posteriors.get(weight))]),
+      ),
     }),
     edits: moments ? compensatedEdits(structure, graph, moments) : () => [],
     warnings: lengthWarnings(options, random, history),
@@ -208,7 +215,7 @@ function signalToNoise(posterior: WeightPosterior | undefined): Float64Array {
 /** Warns of a run in which no σ can have reached its prior, so that nothing can look dead. */
 function lengthWarnings(
   { epochs, rate }: Options,
-  random: readonly Start[],
+  random: readonly WeightStart[],
   history: LearnedProposal["history"],
 ): readonly string[] {
   const steps = history.at(-1)?.step ?? 0;

@@ -16,7 +16,7 @@ export interface Activation {
 }
 
 /** How the parameters of a layer start. */
-export interface Start {
+export interface LayerStart {
   /** Default {@link heNormal}. */
   readonly weight?: Initializer;
   /** Default zeros; `"none"` leaves the bias away, which a following normalisation makes up for. */
@@ -26,7 +26,7 @@ export interface Start {
 }
 
 /** Size and place of a square convolution kernel. */
-export interface Kernel extends Start {
+export interface Kernel extends LayerStart {
   readonly out: number;
   readonly size: number;
   /** Default 1. */
@@ -92,7 +92,7 @@ export class Layers {
   }
 
   /** A dense layer: weight [out, F]. */
-  dense(x: Activation, name: string, out: number, start: Start = {}): Activation {
+  dense(x: Activation, name: string, out: number, start: LayerStart = {}): Activation {
     const [features] = x.shape;
     const parameters = this.parameters(name, [out, features], features, { biases: out, start });
     return this.add("Gemm", [x.value, ...parameters], { transB: 1 }, name, [out], start.result);
@@ -194,13 +194,13 @@ export class Layers {
     name: string,
     shape: readonly number[],
     fanIn: number,
-    { biases, start = {} }: { readonly biases: number; readonly start?: Start },
+    { biases, start = {} }: { readonly biases: number; readonly start?: LayerStart },
   ): string[] {
     const { weight = heNormal, bias = zeros } = start;
-    const draw = (part: string, of: readonly number[], initializer: Initializer) => {
+    const draw = (part: string, size: readonly number[], initializer: Initializer) => {
       const key = `${name}.${part}`;
-      const data = initializer(randomOf(this.seed, "weights", key), sizeOf(of), fanIn);
-      return this.constant(key, { dtype: "float32", shape: of, data });
+      const data = initializer(randomOf(this.seed, "weights", key), sizeOf(size), fanIn);
+      return this.constant(key, { dtype: "float32", shape: size, data });
     };
     const names = [draw("weight", shape, weight)];
     return bias === "none" ? names : [...names, draw("bias", [biases], bias)];

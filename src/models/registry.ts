@@ -43,11 +43,11 @@ export function architectureNamed(name: string): Architecture {
  */
 export function buildNetwork(name: string, options: NetworkOptions = {}): Graph {
   const architecture = architectureNamed(name);
-  return architecture.build(planOf(architecture, options));
+  return architecture.build(networkPlanOf(architecture, options));
 }
 
 /** The options with the architecture's defaults, checked. */
-function planOf(architecture: Architecture, options: NetworkOptions): NetworkPlan {
+function networkPlanOf(architecture: Architecture, options: NetworkOptions): NetworkPlan {
   const { name, minSize, sizeMultiple } = architecture;
   const [defaultChannels, defaultHeight, defaultWidth] = architecture.input;
   const { classes = architecture.classes, channels = defaultChannels, seed = 0 } = options;

@@ -210,8 +210,8 @@ function figuresOf(
   { bytes, structureBytes: structure, choices }: WrittenPack,
   unpacked: Uint8Array,
 ): Omit<Packed, "bytes" | "unpacked"> {
-  const sum = (of: (choice: Choice) => number) =>
-    choices.reduce((total, c) => total + of(c), 0) / 8;
+  const sum = (bitsOf: (choice: Choice) => number) =>
+    choices.reduce((total, c) => total + bitsOf(c), 0) / 8;
   const supports = sum(({ cost }) => cost.support);
   const codes = sum(({ cost }) => cost.codes);
   const tables = sum(({ cost }) => cost.tables);

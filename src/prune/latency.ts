@@ -88,7 +88,7 @@ export async function pruneToLatency(
     const budget: Budget = { name: budgetName, fraction: aim, remaining: estimate };
     const choice = chooseUnits(structure, {
       ...options,
-      budgets: (of) => [...(options.budgets?.(of) ?? []), budget],
+      budgets: (pruned) => [...(options.budgets?.(pruned) ?? []), budget],
     });
     // Other targets, or the rules, leave no further choice.
     if (best !== undefined && choice.removed.join() === last?.join()) break;

@@ -126,7 +126,7 @@ export function prune(model: Model, options: PruneOptions): Pruned {
 }
 
 /** What was chosen, before it is carried out. */
-export interface Choice {
+export interface PruningChoice {
   readonly method: string;
   /** Why this method was taken, where nobody named one. */
   readonly methodReason?: string;
@@ -139,7 +139,7 @@ export interface Choice {
 }
 
 /** Scores and selects. */
-export function chooseUnits(structure: Structure, options: PruneOptions): Choice {
+export function chooseUnits(structure: Structure, options: PruneOptions): PruningChoice {
   const { targets = {}, seed = 0 } = options;
   const rules: SelectionRules = { ...options.rules, roundTo: options.rules?.roundTo ?? "auto" };
   const { chosen, reason } = methodFor(structure, rules, options);
@@ -260,7 +260,7 @@ function shareOf(part: number, whole: number): number {
   return whole === 0 ? 1 : part / whole;
 }
 
-function fromPlan(structure: Structure, plan: Plan): Choice {
+function fromPlan(structure: Structure, plan: Plan): PruningChoice {
   return {
     method: plan.method,
     removed: removalOf(structure, plan),
@@ -272,14 +272,13 @@ function fromPlan(structure: Structure, plan: Plan): Choice {
 }
 
 /** Carries out a choice: edits, removal, bytes, figures. */
-export function finishPruning(model: Model, structure: Structure, choice: Choice): Pruned {
+export function finishPruning(model: Model, structure: Structure, choice: PruningChoice): Pruned {
   const { removed, edits, zeros = noZeros } = choice;
   const { dims } = structure.analysis;
   const edited = editedStructure(structure, { zeros, edits });
   const graph = removeUnits(edited, removed);
   const bytes = writeModel(model, graph);
-  const cost = (of: Graph) => costOf(of, dims);
-  const [before, after] = [cost(model.graph), cost(graph)];
+  const [before, after] = [model.graph, graph].map((each) => costOf(each, dims));
   const changed = changedDefaults(model.graph, graph);
   return {
     ...choice,

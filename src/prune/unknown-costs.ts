@@ -85,8 +85,8 @@ function immovable({ units }: Structure, cost: Cost): readonly string[] {
   if (commonest !== undefined)
     return [`No unit may be removed; ${commonest[1]} of ${units.length}: ${commonest[0]}.`];
   const kinds = new Set(cost.layers.flatMap(({ macs, opType }) => (macs > 0 ? [opType] : [])));
-  const of = kinds.size === 0 ? "" : `: what it multiplies with is ${listOf([...kinds])}`;
-  return [`The network has no layer whose channels could be removed${of}.`];
+  const products = kinds.size === 0 ? "" : `: what it multiplies with is ${listOf([...kinds])}`;
+  return [`The network has no layer whose channels could be removed${products}.`];
 }
 
 /**

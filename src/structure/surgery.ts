@@ -255,12 +255,12 @@ class Surgery {
 
   /** The name under which a node reads what it selects. */
   #selected(node: Node, { value, axis, layout }: Selection): string {
-    const kept = (of: Layout) => keptAlong(this.#structure, this.#removed, of, axis);
+    const kept = (other: Layout) => keptAlong(this.#structure, this.#removed, other, axis);
     const { layouts } = this.#structure.analysis;
     const read = layouts.get(value);
     assert(read !== undefined, "what a layer selects from has a layout");
     const earlier = this.#earlierSelection(value, axis);
-    const isSame = [read, layout].every((of) => kept(of).length === of.shape[axis]);
+    const isSame = [read, layout].every((each) => kept(each).length === each.shape[axis]);
     if (isSame && !earlier?.isNarrower) return this.#settled(node, value);
     const placeOf = new Map(kept(read).map((index, place) => [index, place]));
     const places = kept(layout).map((index) => {

@@ -102,16 +102,16 @@ interface ClassFigure {
 }
 
 function classesOf(evaluation: LabelledEvaluation): readonly ClassFigure[] {
-  const nameOf = (of: { readonly name: string | undefined; readonly label: number }) =>
-    of.name ?? String(of.label);
+  const nameOf = (entry: { readonly name: string | undefined; readonly label: number }) =>
+    entry.name ?? String(entry.label);
   if (evaluation.metric === "miou")
-    return evaluation.perClass.map(({ pixels: count, iou: value, ...of }) => ({
-      name: nameOf(of),
+    return evaluation.perClass.map(({ pixels: count, iou: value, ...entry }) => ({
+      name: nameOf(entry),
       count,
       value,
     }));
-  return evaluation.perClass.map(({ samples: count, correct, ...of }) => ({
-    name: nameOf(of),
+  return evaluation.perClass.map(({ samples: count, correct, ...entry }) => ({
+    name: nameOf(entry),
     count,
     value: count === 0 ? null : correct / count,
   }));

@@ -11,7 +11,7 @@ import type { RunHooks } from "../../runs/folder/run-hooks.ts";
 import { type CompressSettings, hasTargets } from "../../runs/settings/compress-settings.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import type { Structure } from "../../structure/units.ts";
-import { planOf, type TrainOptions } from "../../train/loop/options.ts";
+import { type TrainOptions, trainPlanOf } from "../../train/loop/options.ts";
 import { train } from "../../train/loop/train.ts";
 import { methodContextOf } from "../context/context.ts";
 
@@ -53,7 +53,7 @@ export function costOfRun(
   },
 ): RunCost {
   const { rounds, epochs: tuningEpochs, finalEpochs } = settings;
-  const { batchSize, stepsPerEpoch } = planOf(dataset, tuning);
+  const { batchSize, stepsPerEpoch } = trainPlanOf(dataset, tuning);
   const learningEpochs = isLearned(method)
     ? method.learningEpochs(methodContextOf(sizes.structure, settings))
     : 0;

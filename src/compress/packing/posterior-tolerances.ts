@@ -65,10 +65,10 @@ function tellsDeviations(
   return isLearned(method) && method.weightDeviations !== undefined;
 }
 
-function withoutDeviations(run: string, of: string): EspalierError {
+function withoutDeviations(run: string, method: string): EspalierError {
   const names = allMethods.filter(tellsDeviations).map(({ name }) => name);
   return new EspalierError("RUN_INVALID", `${run} keeps no variances of its weights`, {
-    hint: `Runs of compress that are over keep them where the method learns them (${names.join(", ")}) and something was removed; this is a run of ${of}.`,
-    data: { run, method: of },
+    hint: `Runs of compress that are over keep them where the method learns them (${names.join(", ")}) and something was removed; this is a run of ${method}.`,
+    data: { run, method },
   });
 }

@@ -54,8 +54,8 @@ export function packingRecordOf(model: Model): PackingRecord {
     return layer === undefined ? [] : [{ layer, weights, density, bytesBefore, ...own }];
   });
   const others = tensors.filter(({ name = "" }) => !layers.has(name));
-  const sum = (of: (tensor: (typeof others)[number]) => number) =>
-    others.reduce((total, tensor) => total + of(tensor), 0);
+  const sum = (figureOf: (tensor: (typeof others)[number]) => number) =>
+    others.reduce((total, tensor) => total + figureOf(tensor), 0);
   return {
     bytes: bytesAfter,
     bitsPerWeight,

@@ -56,7 +56,7 @@ export async function propose(
     : [];
   const ranked = (
     network: Model,
-    of: Structure,
+    ownStructure: Structure,
     proposal: Candidate["proposal"],
     learning: readonly EpochRecord[],
     remembered?: Model,
@@ -64,16 +64,23 @@ export async function propose(
     const { losses } = proposal;
     // A tolerance alone is there to save multiply-accumulates.
     const scores = losses
-      ? perSaving(of, losses, budgets.length > 0 ? budgets : budgetsOf(of, { macs: 1 }))
+      ? perSaving(
+          ownStructure,
+          losses,
+          budgets.length > 0 ? budgets : budgetsOf(ownStructure, { macs: 1 }),
+        )
       : proposal.scores;
     return {
       network,
-      structure: of,
+      structure: ownStructure,
       proposal,
       learning,
       memory: remembered,
       // What was 0 before the method learnt is 0 again.
-      order: cutsInOrder(of, proposal, scored.rules, { scores, gone: zerosIn(model.graph) }),
+      order: cutsInOrder(ownStructure, proposal, scored.rules, {
+        scores,
+        gone: zerosIn(model.graph),
+      }),
     };
   };
   if (!isLearned(method)) {

@@ -44,14 +44,14 @@ export async function largestWithin(
   let high = count + 1;
   let at = Math.min(Math.max(start, 1), count);
   for (let step = 1; low < at && at < high; step *= 2) {
-    if (await within.of(at)) low = at;
+    if (await within.ask(at)) low = at;
     else high = at;
     if (low > 0 && high <= count) break;
     at = low > 0 ? Math.min(count, low + step) : Math.max(0, high - step);
   }
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
-    if (await within.of(middle)) low = middle;
+    if (await within.ask(middle)) low = middle;
     else high = middle;
   }
   return { k: low, evaluations: within.answers };
@@ -61,7 +61,7 @@ export async function largestWithin(
 function remembered(test: (k: number) => Promise<boolean>) {
   const known = new Map<number, boolean>();
   const answers: Evaluation[] = [];
-  const of = async (k: number): Promise<boolean> => {
+  const ask = async (k: number): Promise<boolean> => {
     const before = known.get(k);
     if (before !== undefined) return before;
     const isWithin = await test(k);
@@ -69,5 +69,5 @@ function remembered(test: (k: number) => Promise<boolean>) {
     answers.push({ k, isWithin });
     return isWithin;
   };
-  return { of, answers };
+  return { ask, answers };
 }

@@ -192,7 +192,7 @@ async function chain(
   require(paths.tuned, mismatchOf(pruned.graph, tuned.graph));
   const isKept = (await fileDigest(from)) === (await fileDigest(paths.before));
   if (!isLearning && !isKept) problems.push(`${paths.before} is not the network of ${from}`);
-  const isTuned = attempts.some(({ isAccepted, tuned: of }) => isAccepted && of !== null);
+  const isTuned = attempts.some(({ isAccepted, tuned: network }) => isAccepted && network !== null);
   if (!isTuned && (await fileDigest(paths.pruned)) !== (await fileDigest(paths.tuned)))
     problems.push(`${paths.tuned} was to stay as ${paths.pruned}`);
   const original = await loadModel(runPaths(run).original);

@@ -55,13 +55,13 @@ export type ScoredMaps = Confusions & {
 export interface SampleFigures {
   readonly samples: number;
   readonly width: number;
-  readonly of: (indices: Int32Array) => Float64Array;
+  readonly figuresAt: (indices: Int32Array) => Float64Array;
 }
 
 /** The first of them, by name. */
 export const namedFigures = ["value", "nll", "brier", "ece"] as const;
 
-/** How sure a classifier is, and may be. Of at least one sample. */
+/** How sure a classifier is, and may be. It needs at least one sample. */
 export function classUncertainty(
   scored: ScoredClasses,
   seed: number,
@@ -81,12 +81,12 @@ export function classUncertainty(
   return { ...namedOf(estimates), value, selective: { coverage, riskArea } };
 }
 
-/** How sure a network that segments is of its pixels, and may be. Of at least one image. */
+/** How sure a network that segments is of its pixels, and may be. It needs at least one image. */
 export function mapUncertainty(scored: ScoredMaps, seed: number): Uncertainty {
   return namedOf(estimatesOf(mapFigures(scored), seed));
 }
 
-/** Of a classifier; the figures behind the named ones are those of {@link selectiveAccuracy}. */
+/** The figures of a classifier; those behind the named ones are those of {@link selectiveAccuracy}. */
 export function classFigures({
   isCorrect,
   losses,
@@ -99,21 +99,21 @@ export function classFigures({
   return {
     samples: losses.length,
     width,
-    of(indices) {
+    figuresAt(indices) {
       const means = [isCorrect, losses, briers].map((values) => meanAt(values, indices));
       return Float64Array.from([...means, calibration(indices), ...selective(indices)]);
     },
   };
 }
 
-/** Of a network that segments. */
+/** The figures of a network that segments. */
 export function mapFigures({ briers, gaps, ...confusions }: ScoredMaps): SampleFigures {
   const overlaps = overlapsOf(confusions);
   const { classes, images, width, rows } = overlaps;
   return {
     samples: images,
     width: namedFigures.length,
-    of(indices) {
+    figuresAt(indices) {
       const { miou, loss } = figuresOf(sumOfRows(overlaps, indices), classes);
       const sums = new Float64Array(calibrationBins);
       let [pixels, brier] = [0, 0];
@@ -133,11 +133,14 @@ export function mapFigures({ briers, gaps, ...confusions }: ScoredMaps): SampleF
 
 /** The figures of all samples, each with its percentile bootstrap interval. */
 export function estimatesOf(
-  { samples, width, of }: SampleFigures,
+  { samples, width, figuresAt }: SampleFigures,
   seed: number,
 ): readonly Estimate[] {
-  const whole = of(Int32Array.from({ length: samples }, (_, i) => i));
-  const series = bootstrapSeries(samples, width, of, { seed, resamples: resamplesFor(samples) });
+  const whole = figuresAt(Int32Array.from({ length: samples }, (_, i) => i));
+  const series = bootstrapSeries(samples, width, figuresAt, {
+    seed,
+    resamples: resamplesFor(samples),
+  });
   return series.map((values, i) => ({ value: whole[i], ci95: percentileInterval(values) }));
 }
 

@@ -55,10 +55,10 @@ export function uncertaintyChange(
     });
   const { samples, width } = before;
   const difference = (indices: Int32Array) => {
-    const own = after.of(indices);
-    return before.of(indices).map((value, i) => own[i] - value);
+    const own = after.figuresAt(indices);
+    return before.figuresAt(indices).map((value, i) => own[i] - value);
   };
-  const estimates = estimatesOf({ samples, width, of: difference }, seed);
+  const estimates = estimatesOf({ samples, width, figuresAt: difference }, seed);
   const isSelective = width > namedFigures.length;
   const { drop, ci95 } = pairedDrop(first, second, { level: 0.025, seed });
   return {

@@ -123,8 +123,8 @@ export function medianEstimate(
   values: ArrayLike<number>,
   options: BootstrapOptions = {},
 ): Estimate {
-  const of = (indices: Int32Array): number => median(take(values, indices));
-  return { value: median(values), ci95: bootstrapInterval(values.length, of, options) };
+  const statistic = (indices: Int32Array): number => median(take(values, indices));
+  return { value: median(values), ci95: bootstrapInterval(values.length, statistic, options) };
 }
 
 /**
@@ -137,11 +137,11 @@ export function ratioOfMedians(
   options: BootstrapOptions = {},
 ): Estimate {
   assert(numerator.length === denominator.length, "paired series are equally long");
-  const of = (indices: Int32Array): number =>
+  const statistic = (indices: Int32Array): number =>
     median(take(numerator, indices)) / median(take(denominator, indices));
   return {
     value: median(numerator) / median(denominator),
-    ci95: bootstrapInterval(numerator.length, of, options),
+    ci95: bootstrapInterval(numerator.length, statistic, options),
   };
 }
 

@@ -47,10 +47,14 @@ export function compensate(
     if (!isGone.includes(true)) return [];
     const kept = [...isGone.keys()].filter((channel) => !isGone[channel]);
     const gone = [...isGone.keys()].filter((channel) => isGone[channel]);
-    const stand = substitutes(source, kept, gone);
+    const shares = substitutes(source, kept, gone);
     return source.readers.flatMap((reader) => {
       const mayChange = reader.weight.group === 1 && !reader.isShared;
-      const weights = without(reader, source, { kept, gone, stand: mayChange ? stand : undefined });
+      const weights = without(reader, source, {
+        kept,
+        gone,
+        shares: mayChange ? shares : undefined,
+      });
       return editReader(graph, consumers, reader, source, { weights, corrections, isGone });
     });
   });
@@ -63,15 +67,15 @@ function without(
   change: {
     readonly kept: readonly number[];
     readonly gone: readonly number[];
-    readonly stand: Float64Array | undefined;
+    readonly shares: Float64Array | undefined;
   },
 ): Float64Array {
   const { outputs, inputs, taps } = weight;
-  const { kept, gone, stand } = change;
+  const { kept, gone, shares } = change;
   const values = weight.values.slice();
-  if (stand) {
+  if (shares) {
     // In units of the channels themselves: x_r ≈ Σ X[k, r] s_r / s_k x_k.
-    const factors = stand.map((x, i) => {
+    const factors = shares.map((x, i) => {
       const [k, r] = [kept[Math.floor(i / gone.length)], gone[i % gone.length]];
       return deviation[k] > 0 ? (x * deviation[r]) / deviation[k] : 0;
     });

@@ -27,7 +27,7 @@ export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
 
 /** The moments of a node's outputs as a function of those of its inputs. */
 export type MomentRule = (
-  of: (index: number) => Moments | undefined,
+  momentsOf: (index: number) => Moments | undefined,
 ) => readonly (Moments | undefined)[];
 
 /** The moment rule of a node with its constants read once; `undefined` where it has none. */

@@ -13,7 +13,7 @@ import { candidateUnits, selectUnits } from "../../structure/select.ts";
 import type { Structure } from "../../structure/units.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
-import { outputsRead, planOf } from "../../train/loop/options.ts";
+import { outputsRead, trainPlanOf } from "../../train/loop/options.ts";
 import { labels, type Objective } from "../../train/step/objectives.ts";
 import type { LearningContext } from "../method/learned-method.ts";
 import type { Gate } from "./filter-gates-sites.ts";
@@ -48,7 +48,7 @@ export async function chooseLambda(
   images: number,
 ): Promise<Lambda> {
   const { structure, dataset, training, budgets = [], rules } = context;
-  const { samples } = planOf(dataset, { ...training, epochs: 1 });
+  const { samples } = trainPlanOf(dataset, { ...training, epochs: 1 });
   const most = Math.log(Math.max(2, samples));
   if (budgets.length > 0) {
     const evidence = await evidenceOf(context, gates, shares, images);
@@ -73,7 +73,7 @@ export async function evidenceOf(
   shares: ReadonlyMap<Gate, Float64Array>,
   images: number,
 ): Promise<Float64Array> {
-  const { samples } = planOf(dataset, { ...training, epochs: 1 });
+  const { samples } = trainPlanOf(dataset, { ...training, epochs: 1 });
   const { graph } = structure.analysis;
   // What a caller minimises need not be the likelihood of any labels.
   const objective = training.objective ?? ownLabels(seed);

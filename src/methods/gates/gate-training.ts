@@ -15,7 +15,7 @@ import { sessionOptionsOf } from "../../runtime/session.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { evaluatorOf } from "../../train/loop/evaluation.ts";
 import type { Evaluator } from "../../train/loop/options.ts";
-import { objectiveFor, planOf, type TrainOptions } from "../../train/loop/options.ts";
+import { objectiveFor, type TrainOptions, trainPlanOf } from "../../train/loop/options.ts";
 import { recalibrate } from "../../train/loop/recalibrate.ts";
 import { train } from "../../train/loop/train.ts";
 import type { Objective, ObjectiveContext } from "../../train/step/objectives.ts";
@@ -72,7 +72,7 @@ export async function trainGates(
   const { epochs, rate, gateRate, warmUp, form, statistics } = how;
   const { graph, gates, seed, training } = stage;
   const noisy = insertNoisyGates(graph, gates, form);
-  const { samples, steps } = planOf(dataset, { ...training, epochs });
+  const { samples, steps } = trainPlanOf(dataset, { ...training, epochs });
   const rising = Math.max(1, warmUp * steps);
   const task = objectiveFor(dataset, training);
   const options: TrainOptions = {

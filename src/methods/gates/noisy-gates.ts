@@ -86,7 +86,7 @@ export function insertNoisyGates(graph: Graph, gates: readonly Gate[], form: Gat
 function drawFactors(
   make: Maker,
   nodes: Node[],
-  of: {
+  drawing: {
     readonly gate: Gate;
     readonly form: GateForm;
     readonly mean: string;
@@ -95,7 +95,7 @@ function drawFactors(
     readonly rank: number;
   },
 ): string {
-  const { gate, form, mean, spread, ungated, rank } = of;
+  const { gate, form, mean, spread, ungated, rank } = drawing;
   const [{ dtype }] = gate.sites;
   const { least, most } = spreadLimits;
   const limits = [least, most].map((limit) => make.scalar(dtype, limit));

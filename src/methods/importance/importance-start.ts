@@ -9,7 +9,7 @@ import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
 /** The ways to begin, by name. */
 export const starts = ["ones", "uniform", "normal", "l1", "l2", "entropy", "std"] as const;
 /** One of {@link starts}. */
-export type Start = (typeof starts)[number];
+export type StartName = (typeof starts)[number];
 
 /** The network in which training begins, and the factors, one for each unit of a gate. */
 export interface Started {
@@ -27,7 +27,12 @@ const bins = 10;
  * are measured on the filters, relative to the layer's mean: filters are divided by them. The random
  * ones change what the network computes until training has made up for it.
  */
-export function startOf(graph: Graph, gates: readonly Gate[], start: Start, seed: number): Started {
+export function startOf(
+  graph: Graph,
+  gates: readonly Gate[],
+  start: StartName,
+  seed: number,
+): Started {
   const drawn = (draw: (random: Random) => number) => {
     const each = gates.map((gate, i): [Gate, Float64Array] => {
       const random = randomOf(seed, "importance", i);
@@ -55,7 +60,7 @@ export function startOf(graph: Graph, gates: readonly Gate[], start: Start, seed
 /** One number for each filter of a layer. [O] */
 type Measure = (weight: LinearWeight) => Float64Array;
 
-const measures: Readonly<Record<Exclude<Start, "ones" | "uniform" | "normal">, Measure>> = {
+const measures: Readonly<Record<Exclude<StartName, "ones" | "uniform" | "normal">, Measure>> = {
   l1: (weight) => perFilter(weight, (filter) => sum(filter.map(Math.abs))),
   l2: (weight) => perFilter(weight, norm),
   // Shannon's, of a histogram over the range of the layer's weights.

@@ -1,6 +1,6 @@
 /** @file Learning in several stages, each a training run of its own. */
 import { randomOf } from "../../tensor/random.ts";
-import { planOf } from "../../train/loop/options.ts";
+import { trainPlanOf } from "../../train/loop/options.ts";
 import type { LearningContext } from "./learned-method.ts";
 
 /**
@@ -15,7 +15,7 @@ export function stageOf(
   stages: number,
   part: string,
 ) {
-  const { stepsPerEpoch } = planOf(dataset, { ...training, epochs });
+  const { stepsPerEpoch } = trainPlanOf(dataset, { ...training, epochs });
   const { checkpoint, onEpoch, onProgress, timeBudgetSeconds: seconds } = training;
   const shifted = <T extends { readonly epoch: number; readonly step: number }>(record: T): T => ({
     ...record,

@@ -123,8 +123,8 @@ const mostNotes = 12;
 /** A sentence for each layer, those with most weights first where there are many, and one for all. */
 export function supportNotes(facts: readonly SupportFacts[]): readonly string[] {
   const chosen = new Set([...facts].sort((a, b) => b.weights - a.weights).slice(0, mostNotes));
-  const sum = (of: (own: SupportFacts) => number) =>
-    facts.reduce((total, own) => total + of(own), 0);
+  const sum = (figureOf: (own: SupportFacts) => number) =>
+    facts.reduce((total, own) => total + figureOf(own), 0);
   const [active, weights] = [sum((own) => own.active), sum((own) => own.weights)];
   return [
     `${active} of ${weights} weights are active (${inPercent(active / weights)})`,

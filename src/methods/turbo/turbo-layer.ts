@@ -13,7 +13,7 @@ import {
   type VariationalWeight,
   variationalWeights,
 } from "../variational/variational-layers.ts";
-import { type Start, startOf } from "../variational/variational-start.ts";
+import { type WeightStart, weightStartOf } from "../variational/variational-start.ts";
 import { digamma } from "./turbo-gamma.ts";
 import { activeShare, type Transitions } from "./turbo-messages.ts";
 import {
@@ -58,7 +58,7 @@ export interface TurboPrior {
 }
 
 /** A random weight with its support. */
-export interface TurboLayer extends VariationalWeight, Omit<Start, "prior"> {
+export interface TurboLayer extends VariationalWeight, Omit<WeightStart, "prior"> {
   readonly layout: SupportLayout;
   /** Place in the constant of each element of the matrix [rows, columns]; absent where they agree. */
   readonly places: Int32Array | undefined;
@@ -134,7 +134,7 @@ function layerOf(
   const isAlone = structure === "iid" || structure === "neuron";
   const p10 = 1 / length;
   const chain = { p01: (p10 * density) / (1 - density), p10 };
-  const { deviation, limit } = startOf(graph, own, {
+  const { deviation, limit } = weightStartOf(graph, own, {
     sigma: "weight",
     isPriorLearnt: false,
     memory: undefined,
@@ -269,9 +269,9 @@ export function believe(
     }
   if (isJoint)
     return { ...jointBeliefs(prior, secondMoments, messages.logits, judged), transitions };
-  const said = earlier?.logits.map((own, bit) => own - earlier.evidence[bit]);
-  const logits = said
-    ? messages.logits.map((now, bit) => damping * said[bit] + (1 - damping) * now)
+  const toldBefore = earlier?.logits.map((own, bit) => own - earlier.evidence[bit]);
+  const logits = toldBefore
+    ? messages.logits.map((now, bit) => damping * toldBefore[bit] + (1 - damping) * now)
     : messages.logits;
   const beliefs = factorisedBeliefs(prior, secondMoments, logits, before, how.turns);
   return { ...beliefs, transitions };

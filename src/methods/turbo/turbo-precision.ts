@@ -126,8 +126,8 @@ export function jointBeliefs(
   const logits = evidence.map((own, bit) => own + priorLogits[bit]);
   const precisions = secondMoments.map((m2, i) => {
     const logit = logits[Math.floor(i / width)];
-    const of = ({ shape, rate }: Gamma) => (shape + dof) / (rate + dof * m2);
-    return sigmoid(logit) * of(active) + sigmoid(-logit) * of(inactive);
+    const precisionOf = ({ shape, rate }: Gamma) => (shape + dof) / (rate + dof * m2);
+    return sigmoid(logit) * precisionOf(active) + sigmoid(-logit) * precisionOf(inactive);
   });
   return { logits, evidence, precisions, logPrecisions: new Float64Array(0) };
 }

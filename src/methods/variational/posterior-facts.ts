@@ -21,8 +21,10 @@ export function posteriorFacts(
     );
     if (own.length === 0) return [];
     const dead = own.filter((unit) => kl[unit] < deadKl * weights[unit]).length;
-    const of = (values: Float64Array) => own.map((unit) => values[unit]);
-    return [{ group: id, units: own.length, members: own, dead, kl: of(kl), snr: of(snr) }];
+    const ofUnits = (values: Float64Array) => own.map((unit) => values[unit]);
+    return [
+      { group: id, units: own.length, members: own, dead, kl: ofUnits(kl), snr: ofUnits(snr) },
+    ];
   });
 }
 

@@ -21,7 +21,7 @@ export interface Posteriors {
   readonly weights: readonly VariationalWeight[];
   readonly scales: readonly VariationalScale[];
   /** By the name of the constant. */
-  readonly of: ReadonlyMap<string, WeightPosterior>;
+  readonly posteriors: ReadonlyMap<string, WeightPosterior>;
 }
 
 /**
@@ -32,7 +32,7 @@ export interface Posteriors {
 export async function scoredAxes(
   structure: Structure,
   graph: Graph,
-  { weights, scales, of }: Posteriors,
+  { weights, scales, posteriors }: Posteriors,
   measured: MeasureOptions | undefined,
 ): Promise<readonly ScoredAxis[]> {
   const inputs = weights.map((own) => inputOf(graph, own));
@@ -44,14 +44,14 @@ export async function scoredAxes(
       const isOurs = isSelection || filterAxis === axis;
       return weight === tensor && isOurs && layer?.input === input;
     });
-    const posterior = of.get(tensor);
+    const posterior = posteriors.get(tensor);
     if (position < 0 || posterior === undefined) return [];
     const power = moments?.get(inputs[position].value)?.power;
     const channel = channelAt(weights[position]);
     const along = { ...posterior, filterAxis: axis };
     const filters = filterSums(along, power && ((place) => power[channel(place)]));
     if (isSelection) return [{ units, filters }];
-    const scale = of.get(scales.find(({ behind }) => behind === tensor)?.weight ?? "");
+    const scale = posteriors.get(scales.find(({ behind }) => behind === tensor)?.weight ?? "");
     return [{ units, filters: scale ? withScales(filters, scale) : filters }];
   });
 }

@@ -8,7 +8,7 @@ import type { Prior } from "./variational-loss.ts";
 import { perFilter, type SigmaForm } from "./variational-noise.ts";
 
 /** How a random weight begins. */
-export interface Start extends Spread {
+export interface WeightStart extends Spread {
   readonly prior: Prior;
 }
 
@@ -33,7 +33,11 @@ const leastPrior = 0.1;
  * (Kochurov et al., "Bayesian Incremental Learning for Deep Neural Networks", 2018), around the weights
  * as they have been tuned since.
  */
-export function startOf(graph: Graph, weight: VariationalWeight, options: StartOptions): Start {
+export function weightStartOf(
+  graph: Graph,
+  weight: VariationalWeight,
+  options: StartOptions,
+): WeightStart {
   const { sigma, isPriorLearnt, memory } = options;
   const { weight: name, dtype } = weight;
   const means = graph.constants.get(name)?.read() ?? tensorOf(dtype, [0], []);

@@ -8,7 +8,7 @@ import { writeModel } from "../../onnx/writing/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import { evaluatorOf } from "../../train/loop/evaluation.ts";
 import type { Evaluator } from "../../train/loop/options.ts";
-import { objectiveFor, planOf, type TrainOptions } from "../../train/loop/options.ts";
+import { objectiveFor, type TrainOptions, trainPlanOf } from "../../train/loop/options.ts";
 import { recalibrate } from "../../train/loop/recalibrate.ts";
 import { train } from "../../train/loop/train.ts";
 import type { TrainedNetwork } from "../../train/network/network.ts";
@@ -56,7 +56,7 @@ export async function trainPosterior<W extends VariationalWeight>(
   const { dataset, training, seed } = context;
   const { epochs, rate, lambda, warmUp = 0.3, usesBatchStatistics } = how;
   if (epochs === 0) return { trained: noisy.graph, history: [] };
-  const { samples, steps } = planOf(dataset, { ...training, epochs });
+  const { samples, steps } = trainPlanOf(dataset, { ...training, epochs });
   const rising = Math.max(1, warmUp * steps);
   const lambdaAt = (step: number) => lambda * Math.min(1, (step + 1) / rising);
   const task = objectiveFor(dataset, training);

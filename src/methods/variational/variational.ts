@@ -85,8 +85,8 @@ export function insertNoise<W extends VariationalWeight>(
     };
     const masking: Node[] = [];
     const flags = zeros.get(weight.weight);
-    const constantOf = (of: (isZero: number) => number) =>
-      flags && kernelOf(tensorOf(weight.dtype, weight.shape, Float64Array.from(flags, of)));
+    const constantOf = (valueFor: (isZero: number) => number) =>
+      flags && kernelOf(tensorOf(weight.dtype, weight.shape, Float64Array.from(flags, valueFor)));
     const mask = constantOf((isZero) => 1 - isZero);
     const mean = mask ? make.node(masking, "Mul", [weight.weight, mask]) : weight.weight;
     const shift = constantOf((isZero) => noNoise * isZero);

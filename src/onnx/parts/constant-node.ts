@@ -39,7 +39,7 @@ function plainValue(
   message: AttributeMessage,
   bytes: Uint8Array,
 ): Pick<Constant, "dtype" | "shape" | "read"> | undefined {
-  const of = (
+  const filled = (
     dtype: DType,
     shape: readonly number[],
     fill: (data: ReturnType<typeof allocate>) => void,
@@ -54,20 +54,20 @@ function plainValue(
   });
   switch (message.name) {
     case "value_float":
-      return of("float32", [], (data) => data.fill(message.f as never)); // a Float32Array
+      return filled("float32", [], (data) => data.fill(message.f as never)); // a Float32Array
     case "value_int":
       // Through the decoder, which keeps all 64 bits.
-      return of("int64", [], (data) =>
+      return filled("int64", [], (data) =>
         countNumbers(bytes, 3, "varint") === 1
           ? decodeNumbers(bytes, 3, "varint", data)
           : undefined,
       );
     case "value_floats":
-      return of("float32", [countNumbers(bytes, 7, "fixed32")], (data) =>
+      return filled("float32", [countNumbers(bytes, 7, "fixed32")], (data) =>
         decodeNumbers(bytes, 7, "fixed32", data),
       );
     case "value_ints":
-      return of("int64", [countNumbers(bytes, 8, "varint")], (data) =>
+      return filled("int64", [countNumbers(bytes, 8, "varint")], (data) =>
         decodeNumbers(bytes, 8, "varint", data),
       );
     case "value_string": {

@@ -41,7 +41,7 @@ export interface WritePlan {
 const noLimit = { fields: Number.POSITIVE_INFINITY };
 
 /** Compares `graph` with the one that was read. */
-export function planOf(model: Model, graph: Graph): WritePlan {
+export function writePlanOf(model: Model, graph: Graph): WritePlan {
   const old = model.graph;
   assert(sameList(old.inputs, graph.inputs), "a pass keeps the graph's inputs");
   assert(sameList(old.outputs, graph.outputs), "a pass keeps the graph's outputs");

@@ -15,7 +15,7 @@ import { decode, stringEntry } from "../protobuf/schema.ts";
 import { WireType } from "../protobuf/wire.ts";
 import { externalSink, modelBytes } from "./external-sink.ts";
 import { annotationEditor } from "./write-annotation.ts";
-import { editInitializer, editNode, editValueInfo, planOf } from "./write-plan.ts";
+import { editInitializer, editNode, editValueInfo, writePlanOf } from "./write-plan.ts";
 
 const noLimit = { fields: Number.POSITIVE_INFINITY };
 
@@ -93,7 +93,7 @@ function patchGraph(
   bytes: Uint8Array,
   external: ExternalSink | undefined,
 ): Rope {
-  const plan = planOf(model, graph);
+  const plan = writePlanOf(model, graph);
   const editAnnotation = annotationEditor(plan);
   const index = { node: 0, initializer: 0, sparse: 0 };
   const rope = patchMessage(bytes, (field): FieldEdit => {

@@ -133,8 +133,11 @@ export function normalizationGradient<A>(
       const rest = isCentered ? sub(sub(g, mean(g)), along) : sub(g, along);
       return emit.reshape(mul(rest, r()), x.shape);
     };
-    const perVector = (v: Value, of: Value) =>
-      emit.reshape(unbroadcast(emit, emit.reshape(v, affineShape), vector(of.shape)), of.shape);
+    const perVector = (v: Value, parameter: Value) =>
+      emit.reshape(
+        unbroadcast(emit, emit.reshape(v, affineShape), vector(parameter.shape)),
+        parameter.shape,
+      );
     const dScale = () => perVector(mul(emit.reshape(dy, shape), normal()), scale);
     return [
       context.needs(0) ? dx() : undefined,

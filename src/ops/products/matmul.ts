@@ -132,10 +132,10 @@ const gemm = defineOp<GemmAttributes>({
     t.produces(a, rows);
     t.produces(b, columns);
     const ids = [t.ids(a, rows), t.ids(b, columns)];
-    for (const [axis, of] of ids.entries()) {
-      t.define(y, axis, of);
+    for (const [axis, own] of ids.entries()) {
+      t.define(y, axis, own);
       const at = c ? axis - (2 - c.shape.length) : -1;
-      if (c && at >= 0 && c.shape[at] === y.shape[axis]) t.unite(t.ids(c, at), of);
+      if (c && at >= 0 && c.shape[at] === y.shape[axis]) t.unite(t.ids(c, at), own);
     }
     // C is added to every row.
     if (c) t.revives(y);

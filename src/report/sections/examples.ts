@@ -101,7 +101,7 @@ function stripOf(examples: Examples, index: number, isCounted: (label: number) =
       ? undefined
       : spaced(inPercent(shareEqual(labels.truth, prediction, isCounted), 1));
   const right = { original: share(labels.original), compressed: share(labels.compressed) };
-  const said = (text: string | undefined) =>
+  const rightWords = (text: string | undefined) =>
     text === undefined ? "" : `, ${text} of pixels right`;
   const map = (data: Uint8Array) => pngAddress(colored(data, isCounted), size, mapPalette);
   const isLost = (kind: number) => kind !== 0 && kind !== kinds.indexOf("ignored");
@@ -114,12 +114,12 @@ function stripOf(examples: Examples, index: number, isCounted: (label: number) =
       : [["truth", "the true classes", map(labels.truth)] satisfies Panel]),
     [
       `original${right.original === undefined ? "" : `, ${right.original} right`}`,
-      `prediction of the original${said(right.original)}`,
+      `prediction of the original${rightWords(right.original)}`,
       map(labels.original),
     ],
     [
       `result${right.compressed === undefined ? "" : `, ${right.compressed} right`}`,
-      `prediction of the compressed network${said(right.compressed)}`,
+      `prediction of the compressed network${rightWords(right.compressed)}`,
       map(labels.compressed),
     ],
     [

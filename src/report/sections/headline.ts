@@ -62,8 +62,8 @@ function weightsOf({
   | { readonly all: number; readonly before: number; readonly left: number }
   | undefined {
   if (sparsity.length === 0) return undefined;
-  const sum = (of: (layer: CompressReport["sparsity"][number]) => number) =>
-    sparsity.reduce((total, layer) => total + of(layer), 0);
+  const sum = (figureOf: (layer: CompressReport["sparsity"][number]) => number) =>
+    sparsity.reduce((total, layer) => total + figureOf(layer), 0);
   return {
     all: sum(({ before }) => before.weights),
     before: sum(({ before }) => before.nonZero),

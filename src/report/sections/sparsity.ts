@@ -36,8 +36,8 @@ const shades: readonly Rgb[] = Array.from({ length: 17 }, (_, i): Rgb => {
 /** The section; none where the result has no zeros beyond chance. */
 export function sparsityOf({ sparsity }: CompressReport, supports: Supports): Section | undefined {
   if (sparsity.length === 0) return undefined;
-  const total = (side: (layer: Layer) => Figures, of: (figures: Figures) => number) =>
-    sparsity.reduce((sum, layer) => sum + of(side(layer)), 0);
+  const total = (side: (layer: Layer) => Figures, figureOf: (figures: Figures) => number) =>
+    sparsity.reduce((sum, layer) => sum + figureOf(side(layer)), 0);
   const before = total(
     (layer) => layer.before,
     ({ weights }) => weights,

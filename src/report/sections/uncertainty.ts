@@ -38,7 +38,7 @@ function tableOf(
     name: Part,
     write: (value: number) => string,
     pick: (side: Side) => Estimate | undefined,
-    pickChange: (of: Change) => Estimate | undefined,
+    pickChange: (change: Change) => Estimate | undefined,
     writeChange = write,
     bare = writeChange,
   ): readonly Part[] => {

@@ -7,7 +7,7 @@ import { embedNodes } from "../network/embed.ts";
 import { feedNetwork } from "../network/fed-network.ts";
 import { feedingOf } from "../step/feeding.ts";
 import { outputOf } from "../step/step-parts.ts";
-import { outputsRead, planOf, type TrainOptions, type TrainPlan } from "./options.ts";
+import { outputsRead, type TrainOptions, type TrainPlan, trainPlanOf } from "./options.ts";
 
 /** A plan that the network allows, and what had to give way. */
 export interface FittedPlan {
@@ -21,11 +21,11 @@ export interface FittedPlan {
  * them. Fails with `USAGE`, `DATA_MISMATCH`.
  */
 export function fittedPlan(graph: Graph, dataset: Dataset, options: TrainOptions): FittedPlan {
-  const plan = planOf(dataset, options);
+  const plan = trainPlanOf(dataset, options);
   const batchSize = batchFor(graph, dataset, plan.batchSize, options.output);
   if (batchSize === plan.batchSize) return { plan, note: undefined };
   return {
-    plan: planOf(dataset, { ...options, batchSize, statistics: "frozen" }),
+    plan: trainPlanOf(dataset, { ...options, batchSize, statistics: "frozen" }),
     note:
       `The network's file fixes its batch at ${batchSize}: it is trained so, not with batches of ` +
       `${plan.batchSize}, and batch normalization keeps its statistics. An export with an open batch size ` +

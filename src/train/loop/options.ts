@@ -138,7 +138,7 @@ export interface TrainPlan extends TrainOptions {
 }
 
 /** Fills in the defaults for a data set. Fails with `USAGE`. */
-export function planOf(dataset: Dataset, options: TrainOptions): TrainPlan {
+export function trainPlanOf(dataset: Dataset, options: TrainOptions): TrainPlan {
   const { epochs, limit, epochSamples, batchSize: wanted = 64, learningRate = 0.01 } = options;
   const counts = { epochs, batchSize: wanted, limit: limit ?? 1, epochSamples: epochSamples ?? 1 };
   for (const [name, value] of Object.entries(counts))

@@ -57,11 +57,11 @@ export function withCodebooks(
     const counts = new Float64Array(entries.length + 1);
     for (const place of toNumbers(indices)) counts[place]++;
     const roots = entries.map((_, i) => Math.sqrt(Math.max(1, counts[i + 1])));
-    const vector = (of: (i: number) => number) =>
+    const vector = (valueAt: (i: number) => number) =>
       tensorOf(
         "float32",
         [entries.length],
-        Float32Array.from(entries, (_, i) => of(i)),
+        Float32Array.from(entries, (_, i) => valueAt(i)),
       );
     const parameter = constantOf(
       name,
