@@ -9,7 +9,13 @@
  * const file = new Blob([...pruned.bytes.chunks]);
  */
 
-export { type ErrorCode, type ErrorDetails, EspalierError } from "./errors.ts";
+export {
+  type AnyEspalierError,
+  type ErrorCode,
+  type ErrorData,
+  type ErrorDetails,
+  EspalierError,
+} from "./errors.ts";
 export type { Graph } from "./ir/graph.ts";
 export type { ChosenMethod, Method } from "./methods/method/method.ts";
 export type { GivenOptions, OptionTable, OptionValue } from "./methods/method/options.ts";
@@ -41,10 +47,4 @@ export {
   type Port,
 } from "./structure/inspect.ts";
 export type { NotUnderstood } from "./structure/not-understood.ts";
-export type {
-  Plan,
-  PlanAxis,
-  PlanEdit,
-  PlanGroup,
-  PlanZeros,
-} from "./structure/plan.ts";
+export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";

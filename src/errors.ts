@@ -23,7 +23,6 @@ export const errorCodes = {
   METHOD_NEEDS_BN: "The method reads batch normalization, and the network has none left.",
   METHOD_NEEDS_DATA: "The method needs data that was not given.",
   TARGET_INVALID: "A target is not a fraction between 0 and 1, or none was given.",
-  TARGET_UNREACHABLE: "The target is below what the prunable units can give.",
   PLAN_INVALID: "The plan does not fit the model, or cuts where nothing may be cut.",
   PATTERN_UNMATCHED: "A layer or group pattern matches nothing.",
   PACK_INVALID: "The file is no pack, was cut off or damaged, or is of a later version.",
@@ -50,23 +49,244 @@ export const errorCodes = {
 /** Stable error code: one of the keys of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
-/** What an error carries besides its sentence. */
-export interface ErrorDetails {
+/** A file that an error is about. */
+export interface AboutFile {
+  readonly path?: string;
+}
+
+/** A node of the graph that an error is about, or several. */
+export interface AboutNode extends AboutFile {
+  /** Its name. */
+  readonly node?: string;
+  readonly opType?: string;
+  readonly nodes?: readonly string[];
+}
+
+/** A tensor of the graph that an error is about. */
+export interface AboutTensor extends AboutNode {
+  /** Its name. */
+  readonly tensor?: string;
+  readonly shape?: readonly (number | string)[] | undefined;
+}
+
+/** The folder of a run that an error is about. */
+export interface AboutRun extends AboutFile {
+  readonly run?: string;
+}
+
+/** Weights in another file. */
+export interface AboutExternalData extends AboutTensor {
+  /** The file, as the model states it. */
+  readonly location?: string;
+}
+
+/** A name that is none of those there are. */
+export interface AboutName extends AboutFile {
+  readonly name?: string;
+  readonly names?: readonly string[];
+}
+
+/** Images or labels that an error is about. */
+export interface AboutData extends AboutFile {
+  readonly file?: string;
+  readonly format?: string;
+}
+
+/** Numbers or texts that were expected, and those that were found. */
+export interface AboutDifference {
+  readonly expected?: unknown;
+  readonly got?: unknown;
+}
+
+/**
+ * The facts behind an error, by its code. A fact is there where it is known: the same code may be about
+ * a node in one place and about a whole file in another.
+ */
+export interface ErrorData {
+  readonly MODEL_TRUNCATED: AboutTensor;
+  readonly MODEL_NOT_ONNX: AboutFile;
+  readonly MODEL_TOO_LARGE: AboutTensor & {
+    readonly input?: string;
+    readonly size?: number;
+    readonly rank?: number;
+  };
+  readonly MODEL_TOO_DEEP: AboutNode;
+  readonly MODEL_BAD_TENSOR: AboutTensor;
+  readonly MODEL_BAD_ATTRIBUTE: AboutNode & {
+    readonly attribute?: string;
+    readonly value?: string;
+  };
+  readonly MODEL_BAD_GRAPH: AboutNode & {
+    /** Values, and what is wrong with each. */
+    readonly offences?: readonly { readonly name: string; readonly problem: string }[];
+  };
+  readonly MODEL_BAD_SHAPE: AboutTensor;
+  readonly MODEL_UNSUPPORTED: AboutTensor & {
+    readonly opset?: number;
+    /** Which input of the node. */
+    readonly input?: number;
+    /** Whether the network can be used at the batch that its file fixes. */
+    readonly fixesBatch?: boolean;
+    /** What ONNX Runtime was asked to do, and what it answered. */
+    readonly call?: string;
+    readonly message?: string;
+  };
+  readonly EXTERNAL_DATA_OFF: AboutExternalData;
+  readonly EXTERNAL_DATA_UNSAFE: AboutExternalData;
+  readonly EXTERNAL_DATA_BAD: AboutExternalData & {
+    /** Bytes: of the tensor, of the span that the model states, and of the file. */
+    readonly expected?: number;
+    readonly length?: number;
+    readonly offset?: number;
+    readonly size?: number;
+  };
+  readonly ARCHITECTURE_UNKNOWN: AboutName;
+  readonly ARCHITECTURE_OPTION: AboutFile & {
+    readonly architecture?: string;
+    readonly options?: object;
+  };
+  readonly METHOD_UNKNOWN: AboutName;
+  readonly METHOD_NEEDS_BN: AboutFile & {
+    readonly method?: string;
+    readonly alternatives?: readonly string[];
+  };
+  readonly METHOD_NEEDS_DATA: AboutFile & { readonly method?: string };
+  readonly TARGET_INVALID: AboutFile & {
+    readonly target?: string;
+    /** Layers whose cost is not known. */
+    readonly uncounted?: readonly { readonly name: string; readonly operator: string }[];
+  };
+  readonly PLAN_INVALID: AboutTensor & { readonly faults?: readonly string[] };
+  readonly PATTERN_UNMATCHED: AboutFile & {
+    readonly pattern?: string;
+    readonly known?: readonly string[];
+  };
+  readonly PACK_INVALID: AboutFile & {
+    /** What is wrong with the pack: see `PackFault`. */
+    readonly reason?: "NOT_A_PACK" | "UNKNOWN_VERSION" | "TRUNCATED" | "DAMAGED";
+  };
+  readonly PACK_TOO_LARGE: AboutFile;
+  readonly DATA_NOT_FOUND: AboutData & {
+    readonly role?: string;
+    /** Samples that there are. */
+    readonly count?: number;
+    /** What the folder holds instead. */
+    readonly files?: readonly string[];
+    readonly folders?: readonly string[];
+  };
+  readonly DATA_INVALID: AboutData &
+    AboutDifference & {
+      readonly sample?: number;
+      /** Formats that were recognised. */
+      readonly found?: readonly string[];
+      /** An entry of the model's metadata, and what is wrong with it. */
+      readonly key?: string;
+      readonly issues?: readonly string[];
+    };
+  readonly DATA_MISMATCH: AboutData &
+    AboutDifference & {
+      readonly output?: string;
+      /** The outputs that there are, with their shapes. */
+      readonly outputs?: string;
+      /** Outputs that the other network lacks. */
+      readonly missing?: readonly string[];
+      readonly input?: string;
+      /** The position of the size, and its name. */
+      readonly axis?: number;
+      readonly dim?: string;
+      /** The batch that the network fixes, and the one that was asked for. */
+      readonly fixed?: number;
+      readonly asked?: number;
+      readonly sample?: number;
+      /** Samples of the batch, and the shape of each. */
+      readonly samples?: number;
+      readonly sampleShape?: readonly number[];
+    };
+  readonly RUNTIME_FAILED: AboutFile & {
+    /** What ONNX Runtime was asked to do, and what it answered. */
+    readonly call?: string | undefined;
+    readonly message?: string;
+    /** An output that is not a number, and the sample that it answers. */
+    readonly output?: string;
+    readonly sample?: number;
+    /** How its process ended, where it crashed. */
+    readonly signal?: string | null;
+    readonly exitCode?: number | null;
+    readonly stderr?: string;
+  };
+  readonly PROVIDER_MISSING: AboutFile & {
+    readonly provider?: string;
+    readonly available?: readonly string[];
+  };
+  readonly TRAINING_DIVERGED: AboutTensor & { readonly epoch?: number; readonly step?: number };
+  readonly CHECKPOINT_INVALID: AboutRun & AboutDifference;
+  readonly RUN_NOT_EMPTY: AboutRun;
+  readonly RUN_BUSY: AboutRun & { readonly pid?: number; readonly host?: string };
+  readonly RUN_INVALID: AboutRun & {
+    /** Bytes of a file of the run, or what stands there instead of a plain file. */
+    readonly size?: number;
+    readonly kind?: string;
+    readonly method?: string;
+    readonly issues?: readonly string[] | undefined;
+  };
+  readonly VERIFY_FAILED: AboutFile & {
+    readonly round?: number;
+    readonly maxError?: number;
+    /** What was compared, and with what result. */
+    readonly checks?: readonly object[];
+    /** What ONNX Runtime says of the smaller network. */
+    readonly problem?: string;
+  };
+  readonly USAGE: AboutFile & {
+    readonly option?: string;
+    readonly value?: string;
+    /** The least that the option takes. */
+    readonly least?: number;
+    readonly method?: string;
+    /** A weight tensor, and what the settings come to there. */
+    readonly weight?: string;
+    readonly density?: number;
+    readonly contrast?: number;
+    readonly leastDensity?: number;
+    /** The metric and objective of a run as it was begun, and now. */
+    readonly begun?: object;
+    readonly now?: object;
+    readonly known?: readonly string[];
+    readonly unknown?: readonly string[];
+  };
+  readonly CONFIG_INVALID: AboutFile & { readonly file?: string };
+  readonly FILE_UNREADABLE: AboutFile & {
+    /** The system's code, such as `ENOENT`. */
+    readonly code?: string | undefined;
+    readonly size?: number;
+  };
+  readonly ABORTED: AboutRun & { readonly step?: number };
+}
+
+/** What an error of a code carries besides its sentence. */
+export interface ErrorDetails<C extends ErrorCode = ErrorCode> {
   /** What the user can do about it, as one sentence. */
   readonly hint?: string | undefined;
   /** The facts behind the message (node, tensor, expected, got, ...), for programs. */
-  readonly data?: Readonly<Record<string, unknown>> | undefined;
+  readonly data?: ErrorData[C] | undefined;
   readonly cause?: unknown | undefined;
 }
 
-/** The base of all errors that a user's input, data or machine can cause. */
-export class EspalierError extends Error {
-  override readonly name = "EspalierError";
-  readonly code: ErrorCode;
-  readonly hint: string | undefined;
-  readonly data: Readonly<Record<string, unknown>>;
+/** An error of the library, told apart by its `code`, which says what `data` may hold. */
+export type AnyEspalierError = { [C in ErrorCode]: EspalierError<C> }[ErrorCode];
 
-  constructor(code: ErrorCode, message: string, { cause, hint, data = {} }: ErrorDetails = {}) {
+/**
+ * The class of all errors that a user's input, data or machine can cause. After `instanceof`, comparing
+ * `code` tells what `data` may hold.
+ */
+export class EspalierError<C extends ErrorCode = ErrorCode> extends Error {
+  declare static readonly [Symbol.hasInstance]: (value: unknown) => value is AnyEspalierError;
+  override readonly name = "EspalierError";
+  readonly code: C;
+  readonly hint: string | undefined;
+  readonly data: ErrorData[C];
+
+  constructor(code: C, message: string, { cause, hint, data = {} }: ErrorDetails<C> = {}) {
     super(message, cause ? { cause } : {});
     this.code = code;
     this.hint = hint;

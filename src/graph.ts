@@ -84,10 +84,7 @@ export { type Cost, costModel, costOf, type Totals } from "./structure/cost.ts";
 export type { Edit } from "./structure/edits.ts";
 export type { IdPool } from "./structure/id-pool.ts";
 export type { Base, Block, Layout } from "./structure/layout.ts";
-export {
-  type Plan,
-  removalOf,
-} from "./structure/plan.ts";
+export { type Plan, removalOf } from "./structure/plan.ts";
 export type { Removed } from "./structure/removal.ts";
 export type { Budget } from "./structure/select.ts";
 export type { Rounding, SelectionRules } from "./structure/selection-rules.ts";

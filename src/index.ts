@@ -37,7 +37,21 @@ export type { Preprocessing } from "./data/preprocessing.ts";
 export type { Batch, BatchOptions } from "./data/serve.ts";
 export type { Role } from "./data/splits.ts";
 export type { DataFormat, LabelKind } from "./data/table.ts";
-export { type ErrorCode, type ErrorDetails, EspalierError } from "./errors.ts";
+export {
+  type AboutData,
+  type AboutDifference,
+  type AboutExternalData,
+  type AboutFile,
+  type AboutName,
+  type AboutNode,
+  type AboutRun,
+  type AboutTensor,
+  type AnyEspalierError,
+  type ErrorCode,
+  type ErrorData,
+  type ErrorDetails,
+  EspalierError,
+} from "./errors.ts";
 export { type LoadOptions, loadModel, saveModel } from "./files/model-file.ts";
 export { loadPlan, savePruned } from "./files/plan-file.ts";
 export type { CrossEntropyOptions, OverlapOptions } from "./grad/losses.ts";
@@ -95,13 +109,7 @@ export {
   type Port,
 } from "./structure/inspect.ts";
 export type { NotUnderstood } from "./structure/not-understood.ts";
-export type {
-  Plan,
-  PlanAxis,
-  PlanEdit,
-  PlanGroup,
-  PlanZeros,
-} from "./structure/plan.ts";
+export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
 export type { RandomKey } from "./tensor/random.ts";
 export type { TrainOptions, TrainProgress, TrainResult } from "./train/loop/options.ts";
 export { train } from "./train/loop/train.ts";

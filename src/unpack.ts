@@ -8,7 +8,13 @@
  * const session = await InferenceSession.create(await unpack(body));
  */
 
-export { type ErrorCode, type ErrorDetails, EspalierError } from "./errors.ts";
+export {
+  type AnyEspalierError,
+  type ErrorCode,
+  type ErrorData,
+  type ErrorDetails,
+  EspalierError,
+} from "./errors.ts";
 export type { PackFault } from "./pack/coding/pack-faults.ts";
 export type { ByteStream, PackSource } from "./pack/file/source.ts";
 export { type UnpackOptions, unpack, unpackPieces } from "./pack/unpack.ts";

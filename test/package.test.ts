@@ -48,7 +48,7 @@ const pieces: Uint8Array[] = [];
 for await (const piece of unpackPieces(new Blob([packed]).stream())) pieces.push(piece);
 const cut = await unpack(packed.subarray(0, -1)).catch((error: unknown) => error);
 const fault: PackFault = "TRUNCATED";
-const isTold = cut instanceof EspalierError && cut.data.reason === fault;
+const isTold = cut instanceof EspalierError && cut.code === "PACK_INVALID" && cut.data.reason === fault;
 if (!same || Buffer.compare(Buffer.concat(pieces), original) !== 0 || !isTold)
   throw new Error("not what was packed");
 if (costOf(model.graph, new Map()).macs !== macs) throw new Error("other costs");

@@ -12,12 +12,18 @@ import { unpack, unpackPieces } from "./unpack.ts";
 
 const whole = pack(readModel(residualNetwork()));
 
+/** What is wrong with a pack. */
+function codeIn(error: unknown): string | undefined {
+  if (!(error instanceof EspalierError)) return undefined;
+  return error.code === "PACK_INVALID" ? error.data.reason : error.code;
+}
+
 async function codeOf(bytes: Uint8Array, maxBytes?: number): Promise<string> {
   try {
     await unpack(bytes, maxBytes === undefined ? {} : { maxBytes });
     return "ok";
   } catch (error) {
-    return error instanceof EspalierError ? String(error.data.reason ?? error.code) : String(error);
+    return codeIn(error) ?? String(error);
   }
 }
 

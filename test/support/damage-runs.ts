@@ -38,6 +38,12 @@ function subjects(): readonly { readonly bytes: Uint8Array; readonly unpacked: U
   ];
 }
 
+/** What is wrong with a pack; `untyped` for errors that are none of ours. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof EspalierError)) return "untyped";
+  return error.code === "PACK_INVALID" ? (error.data.reason ?? "no reason") : error.code;
+}
+
 /** Damages and forges packs `runs` times; half and half. */
 export async function damageRuns(runs: number, seed: number): Promise<DamageReport> {
   const all = subjects();
@@ -63,7 +69,7 @@ export async function damageRuns(runs: number, seed: number): Promise<DamageRepo
       }
       if (!isForged && Buffer.compare(Buffer.concat(pieces), unpacked) !== 0) silent++;
     } catch (error) {
-      code = error instanceof EspalierError ? String(error.data.reason ?? error.code) : "untyped";
+      code = codeOf(error);
       if (code === "untyped") untyped.push(String(error));
     }
     slowestMs = Math.max(slowestMs, performance.now() - start);

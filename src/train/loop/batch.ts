@@ -59,7 +59,12 @@ function runsWith(
     for (const name of outputs) outputOf(graph, name, values, inputs);
     return true;
   } catch (error) {
-    if (error instanceof EspalierError && error.data.fixesBatch === true) return false;
+    if (
+      error instanceof EspalierError &&
+      error.code === "MODEL_UNSUPPORTED" &&
+      error.data.fixesBatch === true
+    )
+      return false;
     throw error;
   }
 }

@@ -41,7 +41,11 @@ export const fuzz: Fuzz = {
       if (outcome === "late") await current.terminate();
       return outcome === "late" ? "stopped after 10 s" : outcome;
     } catch (error) {
-      if (error instanceof EspalierError && error.data.signal !== undefined)
+      if (
+        error instanceof EspalierError &&
+        error.code === "RUNTIME_FAILED" &&
+        error.data.signal !== undefined
+      )
         return `a crash: ${error.code}, ${error.data.signal}`;
       throw error;
     } finally {
