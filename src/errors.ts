@@ -238,6 +238,8 @@ export interface ErrorData {
     readonly problem?: string;
   };
   readonly USAGE: AboutFile & {
+    /** Options that nothing reads. */
+    readonly options?: readonly string[];
     readonly option?: string;
     readonly value?: string;
     /** The least that the option takes. */
