@@ -23,22 +23,22 @@ const moving: Moments = {
 };
 
 /** Independent normal elements, each channel with its own mean and variance. */
-function normals(of: readonly number[]): HostTensor {
+function normals(shape: readonly number[]): HostTensor {
   const random = randomOf(1, "moments");
-  const inner = sizeOf(of.slice(2));
-  const values = Float64Array.from({ length: sizeOf(of) }, (_, i) => {
-    const channel = Math.floor(i / inner) % of[1];
+  const inner = sizeOf(shape.slice(2));
+  const values = Float64Array.from({ length: sizeOf(shape) }, (_, i) => {
+    const channel = Math.floor(i / inner) % shape[1];
     return moving.mean[channel] + Math.sqrt(moving.variance[channel]) * random.normal();
   });
-  return tensorOf("float32", of, values);
+  return tensorOf("float32", shape, values);
 }
 
 /** Arbitrary weights of either sign. */
-const weights = (...of: number[]) =>
+const weights = (...shape: number[]) =>
   tensorOf(
     "float32",
-    of,
-    Array.from({ length: sizeOf(of) }, (_, i) => ((i * 7) % 11) / 8 - 0.5),
+    shape,
+    Array.from({ length: sizeOf(shape) }, (_, i) => ((i * 7) % 11) / 8 - 0.5),
   );
 const reals = (...values: number[]) => tensorOf("float32", [values.length], values);
 const int64 = (...values: number[]) => int64Vector(values);

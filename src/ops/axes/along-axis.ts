@@ -16,7 +16,7 @@ import { noRole } from "../operator/role.ts";
 import { normalizeAxis } from "../operator/shapes.ts";
 import { noWeights } from "../operator/training.ts";
 
-/** All axes line up but `at`, along which input and outputs may not change. */
+/** All axes of input and outputs line up, but those in `at`, which are fixed. */
 function tieAround<A>(t: Ties<A>, x: TiedTensor, at: readonly number[], reason: string): void {
   for (const y of t.outputs) {
     for (const axis of x.shape.keys()) {
@@ -102,7 +102,7 @@ const topK = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  // Every value goes back to where it was taken from.
+  // The gradient of each value goes to the place that it was taken from.
   gradient: {
     rule({ emit, attrs, node, inputs, input, outputs, dy: [dy] }) {
       if (dy === undefined) return [];

@@ -31,7 +31,7 @@ import { noWeights } from "../operator/training.ts";
 
 interface ReduceAttributes {
   readonly keepDims: boolean;
-  /** What no axes mean: all of them, or none. */
+  /** Whether a node that names no axes reduces none of them, rather than all. */
   readonly noAxesMeanNone: boolean;
 }
 
@@ -40,16 +40,16 @@ interface Reduction {
   readonly is: string;
   /** Why a reduced channel may not go; `undefined` where removing it equals zeroing it. */
   readonly barrier?: string;
-  /** What it makes of zeros is not 0. */
+  /** Its result for zeros is not 0. */
   readonly revives?: true;
   /** It divides by the number of elements, which must stay that of all channels. */
   readonly averages?: true;
-  /** Whether it makes of equal numbers that number. */
+  /** Whether its result for equal numbers is that number. */
   readonly keepsConstants: boolean;
   readonly fold?: ReduceRule;
   /** Moments when `count` positions of every channel are reduced to one. */
   readonly moments?: (x: Moments, count: number) => Moments | undefined;
-  /** dX, or what broadcasts to it. */
+  /** dX, or a value that broadcasts to dX. */
   readonly dx: (terms: Reduced) => Value;
 }
 
@@ -90,7 +90,7 @@ const table: readonly Reduction[] = [
     moments: ({ mean, variance }, count) => ({ mean: mean.map((m) => m * count), variance: variance.map((v) => v * count) }) },
   { op: "ReduceL1", is: "Σ |x|", keepsConstants: false, dx: ({ x, dy, mul, sign }) => mul(dy, sign(x)),
     fold: { float: (x) => total(x.map(Math.abs)) } },
-  // Where all is 0, so is the gradient.
+  // Where all elements are 0, so is the gradient.
   { op: "ReduceL2", is: "√(Σ x²)", keepsConstants: false, dx: ({ x, y, dy, mul, div, max }) => mul(x, div(dy, max(y, 1e-30))),
     fold: { float: (x) => Math.sqrt(total(x.map((v) => v * v))) } },
   { op: "ReduceSumSquare", is: "Σ x²", keepsConstants: false, dx: ({ x, dy, mul }) => mul(x, mul(dy, 2)),
@@ -209,7 +209,7 @@ function shrinkAverages(context: ShrinkContext<ReduceAttributes>): Shrunk {
   return factor === 1 ? {} : { factor };
 }
 
-/** Of no axes none are reduced, as `reducedAxes` has resolved them. */
+/** Attributes of reductions in gradients: an empty list of axes reduces none, as `reducedAxes` has resolved them. */
 const reducing = { keepdims: 1, noop_with_empty_axes: 1 };
 
 function gradientRule(dx: Reduction["dx"]): GradientRule<ReduceAttributes> {
@@ -236,7 +236,7 @@ function gradientRule(dx: Reduction["dx"]): GradientRule<ReduceAttributes> {
   };
 }
 
-/** What is constant stays so where batch and channels are left alone. */
+/** Constant channels keep their numbers where neither batch nor channels are reduced. */
 function behindReduction({
   inputs: [x],
   outputs: [y],

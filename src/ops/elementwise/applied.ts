@@ -66,7 +66,7 @@ export function combined(
   return { ...momentsFrom(origin), origin };
 }
 
-/** The moments of what an origin says a value is, for other moments of its source where they are given. */
+/** The moments of a value by its origin: f of the source, or of other moments in place of the source's. */
 export function momentsFrom(
   { source, f, kinks }: Origin,
   moments: Pick<Moments, "mean" | "variance"> = source,
@@ -83,7 +83,7 @@ const reach = 10;
 const searchSteps = 80;
 const bisections = 50;
 
-/** Where f takes a value, as far as its source goes. */
+/** The places at which f crosses a level, within `reach` standard deviations of the mean. */
 function crossings({ source, f }: Origin, channel: number, level: number): readonly number[] {
   const sigma = Math.sqrt(source.variance[channel]);
   const from = source.mean[channel] - reach * sigma;

@@ -35,7 +35,7 @@ import { affine, applied, combined } from "./applied.ts";
 import { defineElementwise, discrete } from "./elementwise.ts";
 import { clipped } from "./unary.ts";
 
-/** The attribute that three operators have, as a truth value. */
+/** The attribute of the rows that have one, as a truth value. */
 interface Flag {
   readonly flag: boolean;
 }
@@ -43,22 +43,22 @@ interface Flag {
 interface Binary {
   readonly op: string;
   readonly is: string;
-  /** Two inputs where not said otherwise. */
+  /** "many" for one input or more; without it, there are two. */
   readonly inputs?: "many";
   /** Whether it makes residual streams. */
   readonly adds?: boolean;
-  /** What one input is to the other, which it may scale or shift; both are trained behind a layer. */
+  /** Given where one input may scale or shift the other: such an input is trained behind a layer. */
   readonly role?: AddRole | ProductRole;
   /** Whether it commonly gives the same for different inputs: it compares, or takes one of them. */
   readonly hides: boolean;
   readonly flag?: (raw: AttributeReader) => boolean;
   readonly dtype?: DType;
-  /** Where 0 in one input is enough; otherwise the output is 0 where the formula of all inputs is. */
+  /** For operators with an output of 0 where one input is 0; without it, the formula of all inputs decides. */
   readonly atZero?: AtZero;
   readonly float?: (flag: boolean) => (...x: number[]) => Scalar;
   readonly whole?: (flag: boolean) => (...x: bigint[]) => Scalar | undefined;
   readonly moments?: (context: MomentContext<Flag>) => Moments | undefined;
-  /** dA, dB: the last rule is that of all further inputs. */
+  /** The rules for dA and dB; the last rule also holds for all further inputs. */
   readonly partials?: readonly PartialRule[];
 }
 
@@ -71,7 +71,7 @@ interface Terms extends Algebra {
   readonly dy: Value;
   /** The second input, if it is one number that is known. */
   readonly constant: number | undefined;
-  /** Sums over what was broadcast: what a rule returns is summed anyway, sums taken earlier save work. */
+  /** Sums over the axes that were broadcast. The result of a rule is summed anyway; summing earlier saves work. */
   sum(value: Value): Value;
 }
 
@@ -150,7 +150,8 @@ const limit =
     const pair = movingAndConstant(context);
     if (!pair || !isSteady(pair[1])) return undefined;
     const [moving, { mean }] = pair;
-    // One limit for all channels is a function, as an activation is; others are not told further.
+    // With one limit for all channels this is a function of one value, as an activation is. Other limits make the
+    // result a value without an origin.
     if (mean.every((value) => value === mean[0])) {
       const pieces = clipped(1, 0, ...clip(mean[0]));
       return applied(moving, {

@@ -91,7 +91,7 @@ const dropoutTraining: Training<unknown> = {
   seeded: { none: "it draws in training alone, where its form has a seed" },
 };
 
-/** Inputs beyond the data are scalars: nothing ties to them. */
+/** The inputs beyond the data are scalars, so no index is tied to them. */
 const dropout = defineOp({
   opType: "Dropout",
   summary: "y = x at inference, mask = all true",
@@ -204,7 +204,7 @@ const clip = defineOp({
     ];
   },
   macs: noMacs,
-  // At the limits, too, the gradient of X is 0, as that of PyTorch's ReLU6 is.
+  // The gradient of X is 0 at the limits, too, as it is for PyTorch's ReLU6.
   gradient: {
     rule({ emit, needs, input, inputs: [, low, high], output, gradient }) {
       const [y, dy] = [output(), gradient()];
@@ -295,7 +295,7 @@ const where = defineOp({
   fold([condition, x, y], _, [z]) {
     if (condition === undefined) return undefined;
     const scalars = Array.from(toNumbers(condition));
-    // As whole numbers, so that an int64 is selected without rounding.
+    // The condition as whole numbers selects an int64 without rounding.
     const selector = tensorFrom("int64", condition.shape, scalars);
     return foldElementwise([selector, x, y], z, {
       whole: (c, a, b) => (c ? a : b),

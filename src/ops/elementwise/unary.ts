@@ -55,11 +55,11 @@ interface Unary {
   /** The element type of the output where it is not the input's. */
   readonly dtype?: DType;
   readonly f?: (x: number, attributes: Reals) => Scalar;
-  /** The same, exactly, for integers. */
+  /** f for integers, exact. */
   readonly whole?: (x: bigint) => Scalar;
-  /** For f piecewise linear: its pieces. Exactly one of these four gives the moments, or none. */
+  /** The pieces of a piecewise linear f. At most one of `pieces`, `kinks` and `moments` is given. */
   readonly pieces?: (attributes: Reals) => readonly LinearPiece[];
-  /** For f smooth between kinks: the kinks. */
+  /** The kinks of an f that is smooth between them. */
   readonly kinks?: (attributes: Reals) => readonly number[];
   readonly moments?: (x: MeanVariance) => MeanVariance;
   /** dX, or why there is none. */
@@ -115,7 +115,7 @@ const geluTanh = (x: number) =>
   0.5 * x * (1 + tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
 const seluDefaults = { alpha: 1.6732631921768188, gamma: 1.0507010221481323 };
 
-/** Ties go to the even neighbour. */
+/** The nearest integer; a number halfway between two goes to the even one. */
 function roundHalfToEven(x: number): number {
   const floor = Math.floor(x);
   if (x - floor !== 0.5) return Math.round(x);
@@ -171,7 +171,7 @@ function mishGradient({ x, dy, ...t }: Terms): Value {
   return t.mul(dy, t.add(w, t.mul(x, slope)));
 }
 
-// Where a kink has two slopes, dx takes the one of the lower side, for Relu and its kin 0 as PyTorch.
+// At a kink dx takes the slope of the side below, which for Relu and similar functions is 0, as in PyTorch.
 // biome-ignore format: a table
 const table: readonly Unary[] = [
   // Piecewise linear

@@ -91,7 +91,7 @@ const constantOfShape = defineOp({
       ),
     ];
   },
-  // All elements are alike, so that any may go as long as the size follows.
+  // All elements are equal, so any of them may go as long as the sizes follow.
   ties(t) {
     const y = t.output();
     t.sizesFrom(0, y, [...y.shape.keys()]);
@@ -134,7 +134,7 @@ const shapeOperator = defineOp<ShapeAttributes>({
     const known = numericShape(asked);
     return known && [int64Vector(known)];
   },
-  // Where its sizes matter is found centrally, by what reads them.
+  // Shape itself ties nothing: the operators that read sizes say which axes they set (`sizesFrom`).
   ties: () => {},
   shrink: followsInputs,
   moments: noMoments,
@@ -301,7 +301,7 @@ const oneHot = defineOp({
   shrink: followsInputs,
   moments: noMoments,
   macs: noMacs,
-  // dY belongs to `on` at the hot places, and to `off` elsewhere.
+  // The gradient of `on` is the sum of dY at the hot places, that of `off` the sum elsewhere.
   gradient: {
     rule({ emit, attrs: { axis }, inputs: [indices, depth], dy: [dy] }) {
       if (dy === undefined) return [];

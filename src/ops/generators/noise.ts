@@ -14,7 +14,7 @@ import {
 import { noRole } from "../operator/role.ts";
 import { noStatistics, type Training } from "../operator/training.ts";
 
-/** In its schema the seed is a float. */
+/** The node with another seed, which is a float in the schema of this operator. */
 function seeded(node: Node, seed: number): Node {
   return {
     ...node,
@@ -46,7 +46,7 @@ const randomNormalLike = defineOp({
 
   fold: notFolded,
 
-  // With fewer elements, others would be drawn for those that stay.
+  // With fewer elements, different numbers would be drawn for those that stay.
   ties(t) {
     t.elementwise(t.outputs, [t.input(0)], leavesZero);
     const y = t.output();

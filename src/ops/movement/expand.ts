@@ -38,7 +38,7 @@ const expand = defineOp({
     ];
   },
 
-  // A broadcast position repeats the same element: a channel of its own until it meets another.
+  // Along a broadcast axis the same element repeats, so its indices get fresh ids, which later operators may unite.
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
     const skipped = y.shape.length - x.shape.length;
@@ -107,7 +107,7 @@ const tile = defineOp({
     return [rearranged(data, shape, (position) => position.map((k, axis) => k % data.shape[axis]))];
   },
 
-  // The channels repeat end to end; from a single one they are channels of their own.
+  // The channels repeat end to end. Where a single index is repeated, the copies get ids of their own.
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
     const isRewritten = x.shape.map((size, axis) => size === 1 && y.shape[axis] > 1);
@@ -146,7 +146,7 @@ const tile = defineOp({
 
   macs: noMacs,
 
-  // Every element sums what its repetitions get: [.., repeats, size, ..] over the repeats.
+  // The gradient of an element is the sum over its repetitions: dY as [.., repeats, size, ..], summed over repeats.
   gradient: throughFirst((dy, { emit, input }) => {
     const { shape } = input(0);
     const apart = shape.flatMap((size, axis) => [dy.shape[axis] / size, size]);

@@ -6,7 +6,7 @@ import type { Emitter, GradientContext, Value } from "../operator/gradient.ts";
 import { knownNumbers, range } from "../operator/known.ts";
 import type { GradientFacet } from "../operator/operator.ts";
 
-/** What the operators say of their indices. */
+/** The attributes of operators that address elements by index. */
 export interface Addressing {
   readonly axis: number;
   readonly batchDims: number;
@@ -40,7 +40,7 @@ export const gatherElementsGradient: GradientFacet<Addressing> = throughFirst(
   },
 );
 
-/** The same for slices, whose indices are counted along one axis (why: {@link addAlong}). */
+/** The gradient of GatherND: the slices of dY are added at indices that are counted along one axis ({@link addAlong}). */
 export const gatherNDGradient: GradientFacet<Addressing> = throughFirst(
   (dy, { emit, attrs: { batchDims }, input }) => {
     const [x, indices] = [input(0), input(1)];
@@ -63,7 +63,10 @@ export const gatherNDGradient: GradientFacet<Addressing> = throughFirst(
   },
 );
 
-/** ScatterElements and ScatterND: dY, without what was replaced; the updates see their own places. */
+/**
+ * The gradients of ScatterElements and ScatterND: for the data dY without the elements that were replaced, for the
+ * updates dY at the indices.
+ */
 export function scatterGradient(
   pick: (emit: Emitter, dy: Value, indices: Value, axis: number) => Value,
 ): GradientFacet<Addressing> {

@@ -23,8 +23,8 @@ type Case = readonly [
 function check(cases: readonly Case[]): void {
   const named = cases.map(([op, inputs, attributes = {}, outputs = 1]) => {
     const node: OneNode = { op, inputs, attributes, outputs };
-    const of = inputs.map((x) => (x ? `[${x.dtype === "int64" ? x.data : x.shape}]` : "-"));
-    return [`${op} ${of.join(" ")} ${JSON.stringify(attributes)}`, node] as const;
+    const shown = inputs.map((x) => (x ? `[${x.dtype === "int64" ? x.data : x.shape}]` : "-"));
+    return [`${op} ${shown.join(" ")} ${JSON.stringify(attributes)}`, node] as const;
   });
   it.each(named)("%s", (_, node) => expectAsOnnxruntime(node));
 }

@@ -57,7 +57,7 @@ export const pad = defineOp<PadAttributes>({
 
   fold: notFolded,
 
-  // New positions are channels of their own, until something they meet (an Add, say) ties them.
+  // New positions get ids of their own, which later operators (an Add, say) may unite with others.
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
     const value = t.inputs[2];
@@ -113,12 +113,12 @@ export const pad = defineOp<PadAttributes>({
     const order = axes ? normalized(parameterNumbers(axes) ?? [], x.shape.length) : x.shape.keys();
     const listed = [...order].map((axis) => shrunk[axis]);
     const values = [...listed.map((m) => m.before), ...listed.map((m) => m.after)];
-    // -0 is no whole number for BigInt.
+    // Adding 0 makes 0 of -0.
     const whole = values.map((value) => value + 0);
     return { inputs: new Map([[1, tensorOf(pads.dtype, [whole.length], whole)]]) };
   },
 
-  // Padded positions are ignored as borders; padded channels hold the constant.
+  // Padded positions are ignored, as borders are elsewhere; padded channels hold the constant.
   moments(context) {
     const [x] = context.inputs;
     const [y] = context.outputs;
@@ -148,7 +148,7 @@ export const pad = defineOp<PadAttributes>({
       assert(margins !== undefined, "the pads are known where the sizes are");
       if (!attrs.isConstant)
         return [context.needs(0) ? unfolded(emit, dy, x, margins, attrs) : undefined];
-      // What was added is cut off, and what was cut off gets zeros.
+      // For dX, the positions that were added are cut off, and those that were cut off get zeros.
       const dx = padZeros(
         emit,
         dy,

@@ -117,7 +117,7 @@ export const slice = defineOp({
 
   macs: noMacs,
 
-  // dY goes back to the positions that it came from; zeros elsewhere.
+  // dX holds dY at the positions that were picked, and zeros elsewhere.
   gradient: throughFirst((dy, { emit, inputs: [x, ...bounds] }) => {
     if (!x) return undefined;
     const numbers = bounds.map((bound) => knownNumbers({ value: bound && emit.known(bound) }));
@@ -152,7 +152,7 @@ function shrinkCuts<A>(context: ShrinkContext<A>, x: TiedTensor, cuts: readonly 
       return { gather: { axis, indices } };
     const start = indices[0] ?? 0;
     const end = indices.length === 0 ? start : indices[indices.length - 1] + step;
-    // An end before the first element would count from the back: go below all of them.
+    // A negative end counts from the back, so an end before the first element is given as one below all elements.
     rewritten.push({ axis, step, start, end: end < 0 ? -keptIn.length - 1 : end });
   }
   if (rewritten.every((cut, i) => cut === cuts[i])) return {};

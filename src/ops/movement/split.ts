@@ -95,7 +95,7 @@ export const split = defineOp({
 
   macs: noMacs,
 
-  // The parts laid end to end; zeros where the loss does not depend on one.
+  // dX is the gradients of the parts laid end to end, with zeros for parts that the loss does not depend on.
   gradient: {
     rule({ emit, attrs, input, node, dy, needs }) {
       if (!needs(0)) return [];

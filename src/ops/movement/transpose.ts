@@ -44,7 +44,7 @@ export const transpose = defineOp<TransposeAttributes>({
   },
 
   macs: noMacs,
-  // The axes go back to where they came from.
+  // dX is dY transposed by the inverse permutation.
   gradient: throughFirst((dy, { emit, attrs }) => {
     const permutation = permutationOf(attrs, dy.shape.length);
     return emit.transpose(

@@ -102,7 +102,7 @@ export const batchNormalization = defineOp<BatchNormAttributes>({
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
     for (const axis of x.shape.keys()) t.define(y, axis, t.ids(x, axis));
-    // But for channels that go with their scale and B.
+    // Zeros in X become a shift. Channels that go together with their scale and B are 0 all the same.
     t.revives(y);
     if (x.shape.length < 2) return;
     const channels = t.ids(x, 1);
@@ -115,7 +115,7 @@ export const batchNormalization = defineOp<BatchNormAttributes>({
 
   shrink: followsInputs,
 
-  // What the layer was trained to give.
+  // The statistics of each channel are those that it was trained with: mean B and variance scale².
   moments: normalizedMoments,
 
   macs: noMacs,

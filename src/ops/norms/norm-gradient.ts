@@ -11,10 +11,10 @@ import {
   type Value,
 } from "../operator/gradient.ts";
 
-/** What BatchNormalization says of its statistics. */
+/** The attributes of BatchNormalization. */
 export interface BatchNormAttributes {
   readonly epsilon: number;
-  /** Of the old running statistics, in training mode. */
+  /** The share of the old running statistics that stays, in training mode. */
   readonly momentum: number;
   readonly isTraining: boolean;
 }
@@ -33,8 +33,8 @@ export const batchNormGradient: GradientRule<BatchNormAttributes> = (context) =>
   const dScale = () => mul(r(), sub(channelSum(emit, mul(dy, x)), mul(statistic(3), sum())));
   const dx = () => {
     if (!attrs.isTraining) return affine(emit, dy, a(), undefined);
-    // dX = a (dY - mean(dY) - x̂ mean(dY x̂)), with x̂ = (X - mean) r: one affine map of dY + slope X,
-    // which takes a pass less over the activations than one of dY and one of X.
+    // dX = a (dY - mean(dY) - x̂ mean(dY x̂)), with x̂ = (X - mean) r. Written as one affine map of
+    // dY + slope X, it takes one pass less over the activations than an affine map of dY and another one of X.
     const count = sizeOf(x.shape) / x.shape[1];
     const slope = mul(r(), div(dScale(), -count));
     const shift = mul(a(), sub(mul(slope, mul(statistic(3), -1)), div(sum(), count)));
@@ -55,9 +55,10 @@ export const batchNormGradient: GradientRule<BatchNormAttributes> = (context) =>
 };
 
 /**
- * The mean (input 3) or variance (input 4) of the batch in training mode. With a momentum of 0 the node
- * gives it, else a second node does. (Solving the running statistic for it will not do: onnxruntime
- * writes that over the memory of the old one. So the second node has inputs of its own, one each.)
+ * The mean (input 3) or variance (input 4) of the batch in training mode. With a momentum of 0 the node itself
+ * gives it, else a second node does. It cannot be computed from the new and the old running statistic, because
+ * onnxruntime writes the new one into the memory of the old one. For the same reason the second node has inputs
+ * of its own, one for each statistic.
  */
 function batchStatistic(context: GradientContext<BatchNormAttributes>, input: 3 | 4): Value {
   const { emit, attrs, outputs } = context;

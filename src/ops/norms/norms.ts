@@ -41,7 +41,7 @@ const instanceNormalization = defineOp({
 
   shrink: followsInputs,
 
-  // By construction.
+  // The normalisation itself gives each channel mean B and variance scale².
   moments: normalizedMoments,
 
   macs: noMacs,
@@ -174,7 +174,7 @@ function layerNorm(
   });
 }
 
-/** Axes before `firstAxis` line up; those from there on, over which statistics are taken, stay. */
+/** Axes before `firstAxis` line up; it and all axes behind it, over which statistics are taken, are fixed. */
 function tieAround<A>(t: Ties<A>, firstAxis: number): void {
   const x = t.input(0);
   const rank = x.shape.length;

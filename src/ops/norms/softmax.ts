@@ -22,7 +22,7 @@ import { noWeights } from "../operator/training.ts";
 
 interface SoftmaxAttributes {
   readonly axis: number;
-  /** Before opset 13: all axes from `axis` on were normalised as one. */
+  /** Whether all axes from `axis` on are normalised as one, as before opset 13. */
   readonly flatten: boolean;
 }
 
@@ -42,7 +42,7 @@ function softmaxLike(
     infer(context) {
       const { type } = context.required(0);
       const { axis, flatten } = context.attrs;
-      // The old form splits the shape at `axis`, and may split it at its end.
+      // The form before opset 13 splits the shape at `axis`, which may be the end of the shape.
       const atEnd = flatten && axis === type.shape?.length;
       if (type.shape && !atEnd) normalizeAxis(context, axis, type.shape.length);
       return [type];
@@ -66,7 +66,7 @@ function softmaxLike(
   });
 }
 
-/** The axes that are normalised over, as one. */
+/** The axes over which a node normalises. */
 function normalizedAxes({ axis, flatten }: SoftmaxAttributes, rank: number): readonly number[] {
   const at = axis < 0 ? axis + rank : axis;
   return flatten ? range(rank - at, at) : [at];
@@ -86,7 +86,7 @@ const logSoftmaxGradient: GradientRule<SoftmaxAttributes> = ({ emit, attrs, outp
   return [emit.sub(dy, emit.mul(emit.op("Exp", [y]), total))];
 };
 
-/** A zeroed index adds nothing to the norm and stays 0, so this is no barrier. */
+/** An index of zeros adds nothing to the norm and stays 0, so indices along the axis may be removed. */
 const lpNormalization = defineOp({
   opType: "LpNormalization",
   summary: "y = x / (Σ |x|ᵖ)^(1/p) along axis, p = 1 or 2",

@@ -6,7 +6,10 @@ import type { Emitter, Value } from "./gradient.ts";
 /** A value, or a number that stands for a scalar. */
 export type Term = Value | number;
 
-/** Arithmetic on terms, of which at least one is a value. What changes nothing emits nothing. */
+/**
+ * Arithmetic on terms, at least one of which is a value. Operations that change nothing, such as adding 0, emit
+ * no node.
+ */
 export interface Algebra {
   add(a: Term, b: Term): Value;
   sub(a: Term, b: Term): Value;
@@ -17,9 +20,9 @@ export interface Algebra {
   min(a: Term, b: Term): Value;
   neg(x: Value): Value;
   square(x: Value): Value;
-  /** A function of one value, by its operator. */
+  /** The result of a unary operator, named by its type. */
   apply(opType: string, x: Value, attributes?: Readonly<Record<string, number>>): Value;
-  /** As the element type of the formula. */
+  /** The value converted to the element type of the formula. */
   cast(x: Value): Value;
   /** 1 where both are equal, else 0. */
   equals(a: Term, b: Term): Value;
@@ -27,7 +30,7 @@ export interface Algebra {
   above(x: Value, limit?: Term): Value;
   /** 1 where x < limit, else 0. */
   below(x: Value, limit?: Term): Value;
-  /** -1, 0 or 1. */
+  /** The sign of x: -1, 0 or 1. */
   sign(x: Value): Value;
 }
 
@@ -49,7 +52,7 @@ export function algebraOf(emit: Emitter, like: Value): Algebra {
   const cast = (x: Value) => (x.dtype === dtype ? x : emit.op("Cast", [x], { to: codeOf[dtype] }));
   const apply: Algebra["apply"] = (opType, x, attributes = {}) =>
     emit.op(opType, [x], floats(attributes));
-  /** `a` where `b` is the neutral number. */
+  /** The value `a` where `b` is the number that changes nothing: 0 in sums, 1 in products. */
   const alone = (a: Term, b: Term, neutral: number) =>
     b === neutral && typeof a !== "number" ? a : undefined;
   const sub = (a: Term, b: Term) => alone(a, b, 0) ?? op("Sub", a, b);
@@ -59,7 +62,7 @@ export function algebraOf(emit: Emitter, like: Value): Algebra {
   const beyond =
     (comparison: string, sign: 1 | -1) =>
     (x: Value, limit: Term = 0): Value => {
-      // Only this type has the kernel.
+      // onnxruntime has the kernel of HardSigmoid for float32 alone.
       if (dtype !== "float32") return cast(op(comparison, x, limit));
       // A power of two, so that the product is exact and a value at the limit gives 0.
       if (typeof limit === "number")

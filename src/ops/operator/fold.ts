@@ -115,7 +115,7 @@ export function foldElementwise(
   return all.length === scalars.length ? [tensorFrom(output.dtype, shape, all)] : undefined;
 }
 
-/** The rule at each place; without lists of arguments for the usual one and two. */
+/** The rule applied at each place. One and two inputs, the usual numbers, make no list of arguments. */
 function applied<T>(
   elements: readonly ArrayLike<T>[],
   offsets: readonly Int32Array[],

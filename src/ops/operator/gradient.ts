@@ -54,7 +54,7 @@ export interface Emitter {
   expand(x: Value, shape: readonly number[]): Value;
   /** `x` where the condition holds, else `y`. */
   where(condition: Value, x: Value, y: Value): Value;
-  /** A tensor of one value. Not materialised where the shape is that of a scalar. */
+  /** A tensor that holds one value everywhere. A tensor of one element is a constant in that shape. */
   filled(value: number, shape: readonly number[], dtype?: DType): Value;
 }
 
@@ -69,7 +69,7 @@ export interface GradientContext<A> {
   readonly outputs: readonly (Value | undefined)[];
   /** dLoss/dOutput; `undefined` for an output that the loss does not depend on. At least one is there. */
   readonly dy: readonly (Value | undefined)[];
-  /** Whether anybody wants the gradient of this input. Rules must not emit what nobody wants. */
+  /** Whether the gradient of this input is needed. Rules must not emit gradients that are not. */
   needs(index: number): boolean;
   /** The input at `index`, which the operator requires. */
   input(index: number): Value;

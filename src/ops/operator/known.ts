@@ -59,7 +59,7 @@ export function numericShape(shape: Shape | undefined): readonly number[] | unde
   return sizes.length === shape.length ? sizes : undefined;
 }
 
-/** Nothing along these axes (all, when none are named) may be removed, and this is why. */
+/** Fixes all indices along these axes (along all axes when none are named), for the reason given. */
 export function fixAxes<A>(
   t: Ties<A>,
   tensor: TiedTensor | undefined,
@@ -69,7 +69,7 @@ export function fixAxes<A>(
   if (tensor) for (const axis of axes) t.fix(t.ids(tensor, axis), reason);
 }
 
-/** Nothing of any input or output of this node may be removed, and this is why. */
+/** Fixes all indices of all inputs and outputs of this node, for the reason given. */
 export function fixEverything<A>(t: Ties<A>, reason: string): void {
   for (const tensor of [...t.inputs, ...t.outputs]) fixAxes(t, tensor, reason);
 }

@@ -4,9 +4,9 @@ import type { LinearRole } from "./role.ts";
 
 /** A linear layer's weight, whatever its stored layout. */
 export interface LinearWeight {
-  /** Over all groups. */
+  /** The number of outputs, over all groups. */
   readonly outputs: number;
-  /** Inputs of one output: those of its group. */
+  /** The number of inputs of one output, which are those of its group. */
   readonly inputs: number;
   readonly taps: number;
   readonly group: number;

@@ -55,7 +55,7 @@ export interface TiedTensor {
   readonly shape: readonly number[];
   /** The elements, where they are known before the network runs. */
   readonly value: HostTensor | undefined;
-  /** True for a constant of the model (an initialiser or `Constant` node), however large. */
+  /** True for a constant of the model (an initialiser or `Constant` node), of whatever size. */
   readonly isParameter: boolean;
 }
 
@@ -109,11 +109,11 @@ export interface Ties<A> {
   /**
    * This node sums over `axis` of `tensor`: a removed index contributes zero there, by the zeros of a
    * parameter that it is multiplied with, or because it holds 0; where neither is sure, the axis is
-   * fixed. Says nothing for a parameter beside an activation; of constants alone, nothing that is
-   * summed may go.
+   * fixed. A call for a parameter beside an activation has no effect. In a product of constants alone, nothing that is
+   * summed over may go.
    */
   reads(tensor: TiedTensor, axis: number): void;
-  /** `axis` of this parameter makes channels (a filter axis). Says nothing for an activation. */
+  /** `axis` of this parameter makes channels (a filter axis). A call for an activation has no effect. */
   produces(tensor: TiedTensor, axis: number): void;
 
   /** The node adds up its inputs: the channels that branches share there are a residual stream. */
@@ -201,8 +201,8 @@ export interface MomentContext<A> {
   /** Moments of an input, or `undefined` where they are unknown or it is a constant. They have no origin. */
   moments(index: number): Moments | undefined;
   /**
-   * The same for rules that work place by place, whose results may have an origin: two inputs are given as one object
-   * only where they hold the same elements in the same places.
+   * The moments of an input with their origin, for rules that work place by place and whose results may have one. Two
+   * inputs are given as one object only where they hold the same elements in the same places.
    */
   elements(index: number): Moments | undefined;
   /** The elements of a constant input as numbers. */

@@ -44,7 +44,7 @@ export function averagedMoments(moments: Moments | undefined, count: number): Mo
   return { mean: moments.mean, variance: moments.variance.map((v) => v / count) };
 }
 
-/** Moments where each part fills an equal share of the positions. */
+/** Moments of a channel in which each of the parts fills an equal share of the positions. */
 export function mixedMoments(parts: readonly (Moments | undefined)[]): Moments | undefined {
   const known = parts.filter((part) => part !== undefined);
   if (known.length < parts.length || known.length === 0) return undefined;

@@ -7,12 +7,12 @@ import { attributesOf } from "../operator/attributes.ts";
 import { inferTypes } from "./infer.ts";
 
 /**
- * The graph with batch statistics that are computed by themselves: every BatchNormalization in training
+ * The graph in which nodes of their own compute the statistics of batches: every BatchNormalization in training
  * mode whose statistics are those of the batch (momentum 0) becomes
  *
  *     mean = Σ X / n        variance = Σ (X - mean)² / n        Y = BatchNormalization(X, ..., mean, variance)
  *
- * All values keep their names. Other nodes, and those over an X of unknown rank, stay.
+ * All values keep their names. Other nodes stay as they are, and so do nodes over an X of unknown rank.
  */
 export function withComposedStatistics(graph: Graph): Graph {
   const { types } = inferTypes(graph);

@@ -3,10 +3,10 @@
  *
  * On a CPU, onnxruntime convolves fastest over [N, C / B, H, W, B], channels in blocks of B. It turns
  * to that layout by itself where weights are constants, which those of a training step are not. The
- * nodes that it puts there may stand in a model as well, in its domain `com.microsoft.nchwc`. B
- * belongs to the machine (16 with AVX-512, 8 with AVX2), and a wrong one may give wrong numbers and no
- * error: only a graph that never leaves the machine may have such nodes, and B must be found out by
- * value (`runtime/block-size.ts`).
+ * nodes that it uses there may also be written into a model, in its domain `com.microsoft.nchwc`. B
+ * depends on the machine (16 with AVX-512, 8 with AVX2), and a wrong B may give wrong numbers without an
+ * error. So only a graph that never leaves the machine may have such nodes, and B is found by comparing
+ * results (`runtime/block-size.ts`).
  */
 import {
   type Attribute,
@@ -24,12 +24,12 @@ import { inferTypes } from "./infer.ts";
 
 /** Channels that lie together. */
 export type BlockSize = 8 | 16;
-/** All that there are. */
+/** The block sizes for which onnxruntime has kernels. */
 export const blockSizes: readonly BlockSize[] = [16, 8];
 /** Where onnxruntime keeps the operators of this layout; one version, 1. */
 export const blockedDomain = "com.microsoft.nchwc";
 
-/** Whether a pass made the node for this machine alone: what no file may hold. */
+/** Whether a pass made the node for this machine alone. No file may hold such a node. */
 export function staysHere({ domain, origin }: Node): boolean {
   return domain === blockedDomain && origin === undefined;
 }
@@ -81,14 +81,14 @@ export function paysOff(
   if (!isWorthLayingOut) return false;
   if (channels < block) return channels >= 7;
   const [wide, high] = [channels, filters].map((count) => roundedUp(count, block));
-  // Channels of zeros are work, too. The plain kernel has its own: what it does to gather all that the
-  // taps see is worth about 32 filters, and more where images are small.
+  // Channels of zeros cost time, too. The plain kernel has a cost of its own: gathering what the taps see
+  // takes as long as about 32 filters, and longer where images are small.
   const work = (wide * high) / (channels * (filters + 32));
   return (wide === channels && high === filters) || work <= (perImage <= 64 ? 0.9 : 0.7);
 }
 
 /**
- * The graph with the convolutions that are faster so (`isWanted`) in blocked layout:
+ * The graph in which the convolutions that `isWanted` names, by default those that gain, have blocked layout:
  *
  *     Y = ReorderOutput(Conv(ReorderInput(X), W laid out anew, B))
  *
@@ -165,7 +165,7 @@ class Rewriting {
   readonly #fresh: (stem: string) => string;
   readonly #constants: Map<string, Constant>;
   readonly nodes: Node[] = [];
-  /** Values by what computes them. */
+  /** Names of values, by the node that computes them, so that equal nodes are emitted once. */
   readonly #memo = new Map<string, string>();
 
   constructor(graph: Graph) {

@@ -16,15 +16,16 @@ export function hidesDifferences(node: Node): boolean {
   return node.domain === "" && withoutRules.has(node.opType);
 }
 
-/** Whether the node has weights that it multiplies with, or does what no rule speaks of. */
+/** Whether the node multiplies by weights, or is of an operator without rules, which may do so. */
 export function isLayer(node: Node): boolean {
   const operator = operatorFor(node);
   return operator === undefined ? !hidesDifferences(node) : operator.macs !== noMacs;
 }
 
 /**
- * Whether the node goes between real numbers and whole ones, or computes with whole ones. Runtimes have
- * many such operators in domains of their own, so that the name decides: ONNX and its kin all name them so.
+ * Whether the node converts between real numbers and whole numbers, or computes with whole numbers. Runtimes
+ * have many such operators in domains of their own, for which there are no rules, so the name decides: they
+ * follow the names of ONNX.
  */
 export function isQuantised({ opType }: Node): boolean {
   return /^(QLinear|Quantize|Dequantize|DynamicQuantize)|Integer$/.test(opType);

@@ -18,7 +18,7 @@ import type { InferContext, Operand } from "../operator/operator.ts";
 /** Values of more elements than this are never read or computed during inference. */
 export const maxFoldedElements = 65_536;
 
-/** Elements that one inference computes; what would come after them stays unknown. */
+/** The number of elements that one inference computes at most; further values stay unknown. */
 const maxFoldedInAll = 2 ** 20;
 
 /** What the caller knows beyond the graph. */
@@ -37,7 +37,7 @@ export interface Inference {
   readonly types: ReadonlyMap<string, TensorType>;
   /** Constants and computed values of at most {@link maxFoldedElements} elements. */
   readonly values: ReadonlyMap<string, HostTensor>;
-  /** Values some of whose sizes no rule gives: the file declares them. */
+  /** Values with sizes that no rule gives and that the file declares. */
   readonly declared: ReadonlySet<string>;
   /** Nodes without a rule. */
   readonly unknown: readonly Node[];

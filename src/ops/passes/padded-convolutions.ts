@@ -21,7 +21,7 @@ export function withPaddedConvolutions(graph: Graph): Graph {
     const [x, weight, ...rest] = node.inputs;
     const y = node.outputs[0];
     const pads = fresh(`${y}:pads`);
-    // Nothing before any axis, and behind it zeros on the channels alone.
+    // Pads lists the zeros before all axes, then those behind all axes: only the channels get some, behind.
     const sizes = new Array<number>(2 * shape.length).fill(0);
     sizes[shape.length + 1] = 4 - (Number(shape[1]) % 4);
     constants.set(pads, constantOf(pads, tensorOf("int64", [sizes.length], sizes)));

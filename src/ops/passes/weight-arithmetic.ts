@@ -25,7 +25,7 @@ export function withComputedWeights(graph: Graph): Graph {
     const isNeeded = node.outputs.some((name) => read.has(name) && !weights.has(name));
     const wasRead = node.outputs.some((name) => readBefore.has(name) || weights.has(name));
     if (!isNeeded && wasRead) continue;
-    // A node that reads what became a constant is another node: writing then knows of the constant.
+    // A node whose input became a constant is copied, because writing takes the same object for an unchanged node.
     nodes.push(node.inputs.some((name) => weights.has(name)) ? { ...node } : node);
     for (const name of [...node.inputs, ...node.captures]) read.add(name);
   }
@@ -39,7 +39,7 @@ export function withComputedWeights(graph: Graph): Graph {
 /** Weights of more elements, or that more nodes compute, are left to the network. */
 const largestWeight = 2 ** 24;
 const mostNodes = 64;
-/** So many elements are computed in all, steps on the way included. */
+/** The number of elements that are computed at most, those of intermediate results included. */
 const mostElements = 2 ** 26;
 
 /** The weights that nodes compute, with their elements, by name. */
@@ -56,7 +56,7 @@ function computedWeights(graph: Graph): ReadonlyMap<string, HostTensor> {
   return found;
 }
 
-/** What a layer reads as its weights. */
+/** The names of the values that a layer reads as its weights. */
 function weightsRead(node: Node): readonly string[] {
   if (!multiplies(node)) return [];
   return trainedInputs(node).weights.map((index) => node.inputs[index] ?? "");
@@ -112,7 +112,7 @@ function evaluate(
       const tensor = values.get(input);
       return tensor !== undefined && isFloat(tensor.dtype) ? [tensor] : [];
     });
-    // Another type is a form of storage.
+    // A float type that differs from the result's is a form of storage (half precision, say), not arithmetic.
     if (floats.some(({ dtype }) => dtype !== result.dtype)) return undefined;
     if (floats.some(({ shape }) => sizeOf(shape) > sizeOf(result.shape))) hasSum = true;
     values.set(node.outputs[0], result);

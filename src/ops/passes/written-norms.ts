@@ -2,22 +2,23 @@
  * @file Normalisations that a file writes out as single operators, as exporters did before there was
  * LayerNormalization: what is normalised there, and the scales and shifts that belong to it.
  *
- * A *statistic* is what a reduction of activations gives, and what roots, sums with ε and the like make
- * of it. A value that is divided by one with a root is *normalised* (one that is divided by a plain sum
- * may be a softmax); so is one that is multiplied with the inverse of one (`x · (γ / √(variance + ε)) + (β - mean · (γ / √(variance + ε)))`, as tf2onnx writes it).
+ * A *statistic* is the result of a reduction of activations, and whatever roots, sums with ε and similar steps
+ * make of it. A value is *normalised* if it is divided by a statistic of which a root was taken (division by a
+ * plain sum may be a softmax), or multiplied by the inverse of such a statistic, as tf2onnx writes it:
+ * `x · (γ / √(variance + ε)) + (β - mean · (γ / √(variance + ε)))`.
  */
 import type { Node } from "../../ir/graph.ts";
 import { rearrangementOf, roleOf } from "./roles.ts";
 
 /** What belongs to normalisations that are written out. */
 export interface WrittenNorms {
-  /** Values right behind which a scale and a shift may stand, moved about or not. */
+  /** Normalised values, also reshaped or transposed ones: a scale and a shift may follow directly behind them. */
   readonly normalised: ReadonlySet<string>;
   /** Values that scale or shift within the formula; constants among them are parameters. */
   readonly affine: ReadonlySet<string>;
 }
 
-// The formula is written in these operators, whatever else they are used for.
+/** Operators that compute a statistic. These names, as those below, are the vocabulary of the formula. */
 const reductions = new Set(["ReduceMean", "ReduceSum", "ReduceL2", "ReduceSumSquare"]);
 /** Operators through which a statistic stays one. */
 const steps = new Set([
@@ -37,7 +38,7 @@ const steps = new Set([
   ...["Sqrt", "Sub", "Div", "Unsqueeze", "Squeeze"],
 ]);
 
-/** Finds them among nodes in order. `isConstant` tells values that depend on no input. */
+/** Finds written normalisations among nodes in topological order. `isConstant` tells values that depend on no input. */
 export function writtenNorms(
   nodes: readonly Node[],
   isConstant: (name: string) => boolean,
@@ -45,7 +46,7 @@ export function writtenNorms(
   const statistics = new Set<string>();
   /** Statistics of which a root was taken. */
   const rooted = new Set<string>();
-  /** Their inverses, by which a product divides; scaled ones are such, too. */
+  /** Inverses of statistics, also scaled ones: a product with one is a division. */
   const inverses = new Set<string>();
   const normalised = new Set<string>();
   const affine = new Set<string>();
@@ -70,7 +71,7 @@ export function writtenNorms(
         (opType === "Reciprocal" && rooted.has(a)) ||
         (opType === "Div" && rooted.has(b));
       if (inverts || moving.some((name) => inverses.has(name))) inverses.add(y);
-      // γ · 1/√(variance + ε), and β - mean · that.
+      // The scale is γ · 1/√(variance + ε), the shift β - mean · γ · 1/√(variance + ε).
       const isScale = opType === "Mul" && moving.length === 1 && inverses.has(moving[0]);
       const isShift = opType === "Sub" && isConstant(a) && inverses.has(b);
       if (isScale || isShift) for (const name of [a, b]) if (isConstant(name)) affine.add(name);

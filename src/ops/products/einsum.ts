@@ -153,7 +153,10 @@ function tieLabels(t: Ties<Equation>): void {
   }
 }
 
-/** Multiplications as they are done: the operands one after the other, summed as soon as that is possible. */
+/**
+ * The number of multiplications where operands are multiplied one after the other, and each label is summed over as
+ * early as possible.
+ */
 function productsOf(attrs: Equation, shapes: readonly (readonly number[] | undefined)[]): number {
   const known = shapes.filter((shape) => shape !== undefined);
   const equation = expanded(
@@ -206,7 +209,7 @@ function einsumGradient(context: GradientContext<Equation>): readonly (Value | u
     if (!needs(i)) return undefined;
     const others = operands.flatMap((value, k) => (k === i ? [] : [{ value, term: terms[k] }]));
     const sources = [{ value: context.gradient(), term: result }, ...others];
-    // What only Xᵢ has was summed up alone: each of its indices gets the same gradient.
+    // A label that only Xᵢ has was summed over there alone, so each of its indices gets the same gradient.
     const seen = new Set(sources.flatMap(({ term }) => term));
     const kept = terms[i].filter((label) => seen.has(label));
     const inverse = `${sources.map(({ term }) => written(term)).join(",")}->${written(kept)}`;

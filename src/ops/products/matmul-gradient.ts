@@ -3,7 +3,7 @@ import { sizeOf } from "../../tensor/host-tensor.ts";
 import { type Emitter, type GradientRule, unbroadcast, type Value } from "../operator/gradient.ts";
 import { range } from "../operator/known.ts";
 
-/** What Gemm multiplies and how. */
+/** The attributes of Gemm. */
 export interface GemmAttributes {
   readonly alpha: number;
   readonly beta: number;
@@ -40,13 +40,13 @@ function flatProduct(emit: Emitter, a: Value, dy: Value): Value {
   return emit.matmul(turned(emit, flat(a)), flat(dy));
 }
 
-/** The last two axes exchanged; onnxruntime takes it into the product. */
+/** The value with its last two axes exchanged; onnxruntime fuses such a Transpose with the product that reads it. */
 function turned(emit: Emitter, x: Value): Value {
   const lead = x.shape.length - 2;
   return emit.transpose(x, [...range(lead), lead + 1, lead]);
 }
 
-/** dA = α dY·Bᵀ, dB = α Aᵀ·dY (turned where A or B are), dC = β dY summed as C was broadcast. */
+/** dA = α dY·Bᵀ, dB = α Aᵀ·dY (transposed where A or B are), dC = β dY summed as C was broadcast. */
 export const gemmGradient: GradientRule<GemmAttributes> = (context) => {
   const { emit } = context;
   const { alpha, beta, transA, transB } = context.attrs;

@@ -44,7 +44,7 @@ const matMul = defineOp({
     tieProduct(t, { a, b, k: [a.shape.length - 1, Math.max(0, b.shape.length - 2)] });
     if (rows >= 0) t.produces(a, rows);
     if (columns >= 0) t.produces(b, columns);
-    // Before the batch axes: channels split into heads are cut within the heads.
+    // These ids are asked for before those of the batch axes, so that channels split into heads are cut within the heads.
     const own = [
       rows >= 0 ? t.ids(a, rows) : undefined,
       columns >= 0 ? t.ids(b, columns) : undefined,
@@ -137,7 +137,7 @@ const gemm = defineOp<GemmAttributes>({
       const at = c ? axis - (2 - c.shape.length) : -1;
       if (c && at >= 0 && c.shape[at] === y.shape[axis]) t.unite(t.ids(c, at), own);
     }
-    // C is added to every row.
+    // C is added to every row, so zeros in A and B are no zeros in Y.
     if (c) t.revives(y);
   },
 

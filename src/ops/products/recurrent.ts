@@ -1,8 +1,8 @@
 /**
  * @file RNN, GRU and LSTM: one layer that walks along a sequence, in one direction or both.
  *
- * What a step reads of its input may be narrowed like what a matrix reads. The units of the state stay:
- * each is read by all others at the next step, inside the operator, where nothing can be masked.
+ * The features that a step reads of its input may be removed, as the inputs of a matrix may. The units of the state
+ * are fixed: each is read by all others at the next step, inside the operator, where nothing can be masked.
  */
 import type { Dim, Shape, TensorType } from "../../ir/graph.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";

@@ -46,7 +46,7 @@ const quantizeLinear = defineOp<QuantizeAttributes>({
   fold: notFolded,
   ties: tieScales,
   shrink: followsInputs,
-  // Moments are those of the real numbers that the whole ones stand for; rounding is ignored.
+  // Moments are those of the real numbers that the quantised ones represent; rounding is ignored.
   moments: sameMoments,
   macs: noMacs,
   gradient: { notDifferentiable: "rounds to whole numbers" },
@@ -73,7 +73,7 @@ const dequantizeLinear = defineOp<QuantizeAttributes>({
   moments: sameMoments,
   macs: noMacs,
 
-  // Whole numbers have no gradient; the scale's is Σ dY (x - zero point) over what it scales.
+  // Whole numbers have no gradient. That of a scale is Σ dY (x - zero point) over the elements that it scales.
   gradient: {
     rule({ emit, attrs, inputs, input, node, dy: [dy], needs }) {
       if (!dy || !needs(1)) return [];
@@ -140,7 +140,7 @@ function checkScales(context: InferContext<QuantizeAttributes>): void {
 /** Elementwise; a vector of scales lines up with its axis, blocks of scales with what they divide. */
 function tieScales(t: Ties<QuantizeAttributes>): void {
   const [x, y] = [t.input(0), t.output()];
-  // A zero becomes the zero point, and the zero point a zero.
+  // The real number 0 becomes the zero point, which counts as 0 among quantised numbers, and back.
   t.elementwise([y], [x], staysZero);
   for (const tensor of [x, y])
     if (bitsOf[tensor.dtype] < 8) fixAxes(t, tensor, `packed ${tensor.dtype} can't be cut`);

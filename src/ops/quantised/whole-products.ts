@@ -21,7 +21,7 @@ import { noRole } from "../operator/role.ts";
 import { multiplied } from "../products/matmul.ts";
 import { type ConvAttributes, convAttributes, convolved } from "../windows/conv.ts";
 
-/** Facets that all of them have. */
+/** The facets that all operators of this file share. */
 const around = {
   fold: notFolded,
   shrink: { none: "nothing that it touches is removed" },

@@ -31,7 +31,7 @@ export function interpolationOf(raw: AttributeReader): Interpolation {
 export interface ResizedAxis {
   readonly input: number;
   readonly output: number;
-  /** output / input, as float32, or what the node says. */
+  /** The scale that the node gives, else output / input, as float32. */
   readonly scale: number;
   /** The part of the axis that tf_crop_and_resize looks at, in [0, 1]. */
   readonly crop: readonly [start: number, end: number];
@@ -54,7 +54,7 @@ export function interpolationMatrix(how: Interpolation, axis: ResizedAxis): Floa
   return matrix;
 }
 
-/** What Resize does in mode linear with half pixels, and nothing else said. */
+/** The interpolation of Resize in mode linear with half pixels, and all else at its default. */
 export const bilinear: Interpolation = {
   mode: "linear",
   coordinates: "half_pixel",
@@ -74,7 +74,7 @@ export interface Neighbours {
 
 /**
  * Where each element of the output lies along an axis that goes from `input` to `output` elements, {@link bilinear}.
- * The last element is its own neighbour, and counts half as either: so onnxruntime rounds.
+ * The last element is its own neighbour, and counts half as each of the two, which gives the rounding of onnxruntime.
  */
 export function neighboursAlong(input: number, output: number): Neighbours {
   const axis = { input, output, scale: Math.fround(output / input), crop: [0, 1] } as const;
@@ -91,7 +91,7 @@ export function neighboursAlong(input: number, output: number): Neighbours {
   };
 }
 
-/** For nearest: the element that each place takes; `undefined` where that is not all that it does. */
+/** The element that each place takes in mode nearest without a crop; `undefined` otherwise. */
 export function nearestPositions(
   how: Interpolation,
   axis: ResizedAxis,

@@ -11,7 +11,7 @@ import {
   type ResizedAxis,
 } from "./interpolation.ts";
 
-/** What Resize says of its axes. */
+/** The attributes of Resize. */
 export interface ResizeAttributes extends Interpolation {
   readonly axes: readonly number[] | undefined;
   readonly policy: string;
@@ -54,7 +54,7 @@ function transposed(
   return isIdentity ? dy : multiplyAlong(emit, dy, at, { rows: output, columns: input, values });
 }
 
-/** How often nearest repeats every element, one behind the other; 0 where it does something else. */
+/** The number of times that mode nearest repeats every element in a row; 0 where it does something else. */
 function wholeFactor(attrs: ResizeAttributes, axis: ResizedAxis): number {
   const factor = axis.output / axis.input;
   const positions = nearestPositions(attrs, axis);

@@ -54,7 +54,7 @@ const resize = defineOp<ResizeAttributes>({
         const part = window ? window[i + axes.length] - window[i] : 1;
         if (factors[i] * part === 1) continue;
         out[axis] = mapDims(context, [shape[axis]], (size) =>
-          // float32, as runtimes multiply: 10 * 0.7 is 7 there.
+          // Runtimes multiply in float32, where 10 * 0.7 is 7.
           Math.floor(Math.fround(Math.fround(size * part) * factors[i])),
         );
       } else out[axis] = context.unknownDim();
@@ -67,7 +67,7 @@ const resize = defineOp<ResizeAttributes>({
   ties(t) {
     const [x, y] = [t.input(0), t.output()];
     const { axes, isCropped } = t.attrs;
-    // Beyond the crop stands a number of the node's own.
+    // Places beyond the crop hold a number that an attribute gives.
     if (isCropped) t.revives(y);
     const named = axes?.map((axis) => (axis < 0 ? axis + x.shape.length : axis));
     const isResized = x.shape.map(
@@ -107,7 +107,7 @@ const resize = defineOp<ResizeAttributes>({
     return { inputs: new Map([[3, int64Vector(rewritten)]]) };
   },
 
-  // Interpolation keeps the mean; that it smooths (less variance) is ignored.
+  // Interpolation keeps the mean. That it smooths, which lowers the variance, is ignored.
   moments: sameMoments,
   macs: noMacs,
   gradient: resizeGradient,

@@ -39,8 +39,8 @@ export const convGradient: GradientRule<ConvAttributes> = (context) => {
 };
 
 /**
- * dX, dW and dB of ConvTranspose: it is what gives a convolution's dX, so its dX is that convolution,
- * and its dW that of the convolution with X and dY exchanged.
+ * dX, dW and dB of ConvTranspose. A transposed convolution computes the dX of a convolution, so its own dX is that
+ * convolution of dY, and its dW is the dW of that convolution with X and dY exchanged.
  */
 export const convTransposeGradient: GradientRule<ConvTransposeAttributes> = (context) => {
   const { emit, attrs } = context;
@@ -60,7 +60,7 @@ export const convTransposeGradient: GradientRule<ConvTransposeAttributes> = (con
 function convolved(emit: Emitter, x: Value, w: Value, s: ConvShape): Value {
   const { group, strides, dilations, kernel, before, input, output } = s;
   const after = afterOf(s, input, output);
-  // Positions that no window reaches.
+  // Positions at the end that no window reaches are cut off.
   const seen = sliceRuns(
     emit,
     x,
@@ -87,7 +87,7 @@ function transposedWindow(
   const isGiven = outputShape === undefined && (autoPad === "NOTSET" || autoPad === "VALID");
   const window = knownWindow({ ...attrs, autoPad: isGiven ? autoPad : "VALID" }, input, kernel);
   if (isGiven) return window;
-  // The size is given; the padding is what it leaves.
+  // The output's size is given, and determines the padding.
   const before = extentsOf(window).map((extent, i) => {
     const whole = (output[i] - 1) * window.strides[i] + extent + (outputPadding?.[i] ?? 0);
     const total = Math.max(0, whole - input[i]);

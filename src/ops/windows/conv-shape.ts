@@ -7,7 +7,7 @@ import type { Window } from "../operator/role.ts";
 
 /**
  * A convolution from [batch, channels, ...input] to [batch, filters, ...output] with weights
- * [filters, channels / group, ...kernel]. A transposed convolution is one with its ends exchanged.
+ * [filters, channels / group, ...kernel]. A transposed convolution is described with input and output exchanged.
  */
 export interface ConvShape {
   readonly batch: number;

@@ -80,7 +80,7 @@ export const convTranspose = defineOp<ConvTransposeAttributes>({
 
   fold: notFolded,
 
-  // As a convolution with the roles of X and Y exchanged: W's axis 0 runs over X's channels of all
+  // The ties are those of a convolution with X and Y exchanged: W's axis 0 runs over X's channels of all
   // groups, axis 1 over Y's channels of one group.
   ties(t) {
     const [x, w, y] = [t.input(0), t.input(1), t.output()];

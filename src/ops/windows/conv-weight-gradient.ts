@@ -8,7 +8,7 @@ import { afterOf, axes, type ConvShape, extentsOf, tapsOf } from "./conv-shape.t
 type Form = "taps" | "shifts" | "columns" | "images" | "products" | "convolution";
 
 /**
- * Which form to take. CPU ms of one thread, batch 64 (U-Net: 8), 3x3 unless said otherwise:
+ * The form of dW that is fastest. Measured in CPU ms of one thread, batch 64 (U-Net: 8), 3x3 where no kernel is given:
  *
  * | input, filters        | taps | shifts | columns | images | products | convolution |
  * | --------------------- | ---- | ------ | ------- | ------ | -------- | ----------- |
@@ -66,7 +66,7 @@ const forms: Readonly<Record<Form, (emit: Emitter, x: Value, dy: Value, s: ConvS
   convolution,
 };
 
-/** For each tap one product [filters, places] x [places, channels]. */
+/** The form with one product [filters, places] x [places, channels] for each tap. */
 function taps(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const { batch, group, channels, filters, input, output } = s;
   const n = input.length;
@@ -90,9 +90,9 @@ function taps(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
 }
 
 /**
- * 2-D, stride 1: dY is moved along the rows and X along the columns, so that the shifted copies of both
- * meet at all taps in one product per image; as many copies as the kernel is high and wide instead of
- * its area, and nothing is transposed.
+ * The form for two dimensions and stride 1: dY is moved along the rows and X along the columns, so that the
+ * shifted copies of both meet at all taps in one product per image. There are as many copies as the kernel is high
+ * and wide, instead of one for each tap, and nothing is transposed.
  */
 function shifts(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const { batch, channels, filters, before, dilations } = s;
@@ -119,7 +119,7 @@ function shifts(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   return emit.transpose(emit.reshape(dw, [filters, rows, columns, channels]), [0, 3, 1, 2]);
 }
 
-/** For few channels: what all taps see, one below the other, in one product. */
+/** The form for few channels: one product with what all taps see, one below the other. */
 function columns(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const { batch, channels, filters, kernel, output } = s;
   const n = kernel.length;
@@ -132,7 +132,7 @@ function columns(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   return emit.transpose(emit.reshape(dw, [filters, sizeOf(kernel), channels]), [0, 2, 1]);
 }
 
-/** 1x1: one product per image, added up. Nothing is transposed but inside the product. */
+/** The form for 1x1 kernels: one product per image, added up, without a Transpose outside the product. */
 function images(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const { batch, channels, filters, output } = s;
   const [seen] = tapsOf(emit, x, 2, s, output);
@@ -141,7 +141,7 @@ function images(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   return emit.sum(emit.matmul(emit.reshape(dy, [batch, filters, places]), right), [0]);
 }
 
-/** Depthwise: for each tap the elementwise product, added up. */
+/** The form for depthwise convolutions: the elementwise product for each tap, added up. */
 function products(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const sums = tapsOf(emit, x, 2, s, s.output).map((tap) =>
     emit.sum(emit.mul(dy, tap), [0, ...axes(2, s.output.length)]),
@@ -149,7 +149,7 @@ function products(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   return joined(emit, sums, [s.filters, 1, 1]);
 }
 
-/** A convolution of X with dY as its kernel, with the images in place of channels. */
+/** The form for all other cases: a convolution of X with dY as its kernel, in which images take the place of channels. */
 function convolution(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
   const { batch, group, channels, kernel, input, output, strides, dilations, before } = s;
   const n = input.length;
@@ -165,7 +165,7 @@ function convolution(emit: Emitter, x: Value, dy: Value, s: ConvShape): Value {
     ],
     { group, strides: dilations, dilations: strides, pads: [...before, ...after] },
   );
-  // Places that no window reached make it larger than the kernel.
+  // Places that no window reached make the result larger than the kernel.
   const cut = sliceRuns(
     emit,
     dw,

@@ -24,12 +24,12 @@ export interface ConvAttributes extends Window {
   readonly group: number;
 }
 
-/** Reads them. */
+/** Reads the attributes of a convolution. */
 export function convAttributes(raw: AttributeReader): ConvAttributes {
   return { ...windowAttributes(raw), group: raw.int("group", 1) };
 }
 
-/** Positions of X [N, C, ...], W [O, C/group, ...k] and Y [N, O, ...] stay. */
+/** Fixes the positions of X [N, C, ...], W [O, C/group, ...k] and Y [N, O, ...]. */
 export function fixPositions<A>(t: Ties<A>, x: TiedTensor, w: TiedTensor, y: TiedTensor): void {
   for (let axis = 2; axis < x.shape.length; axis++) {
     t.fix(t.ids(x, axis), "a spatial position under a convolution");
@@ -39,7 +39,8 @@ export function fixPositions<A>(t: Ties<A>, x: TiedTensor, w: TiedTensor, y: Tie
 }
 
 /**
- * Whole groups go together with their filters; otherwise every group loses the same indices.
+ * The new number of groups: fewer where whole groups went with their filters, the same where every group lost the
+ * same indices.
  *
  * @param x The tensor whose channels the groups divide: X of a convolution, Y of a transposed one.
  */
@@ -53,7 +54,7 @@ export function shrinkGroups<A extends { readonly group: number }>(
   return { attributes: new Map([["group", { kind: "int", value }]]) };
 }
 
-/** X's channels are contracted with [O, C/group, ...k], window by window. */
+/** A convolution is a linear layer whose weight is a matrix [O/group, C/group] for each tap and group. */
 function roleOfConv({ group, ...window }: ConvAttributes): LinearRole {
   return linearRole({ group, window });
 }
@@ -121,7 +122,7 @@ export const conv = defineOp<ConvAttributes>({
   hidesDifferences: false,
 });
 
-/** Where a convolution has its data, its weight and its bias. */
+/** The inputs in which a convolution has its data, its weight and its bias. */
 interface ConvInputs {
   readonly x: number;
   readonly w: number;

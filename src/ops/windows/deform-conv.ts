@@ -1,4 +1,4 @@
-/** @file DeformConv: a convolution whose taps stand at computed places. ONNX DeformConv, opset 19. */
+/** @file DeformConv: a convolution whose taps read from computed places. ONNX DeformConv, opset 19. */
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { notFollowed } from "../operator/constant-channels.ts";
 import { fixAxes } from "../operator/known.ts";
@@ -32,7 +32,8 @@ export const deformConv = defineOp<DeformConvAttributes>({
 
   fold: notFolded,
 
-  // As a convolution; the places stay, and so do channels that come in runs by their places.
+  // The ties are those of a convolution. The places are fixed, and so are channels where several sets of places divide
+  // them into runs.
   ties(t) {
     const [x, w, offset, y] = [t.input(0), t.input(1), t.input(2), t.output()];
     const { group, offsetGroups } = t.attrs;

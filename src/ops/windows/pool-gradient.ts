@@ -9,17 +9,17 @@ import type { GradientFacet } from "../operator/operator.ts";
 import type { Window } from "../operator/role.ts";
 import { afterOf, axes, type KnownWindow, knownWindow } from "./conv-shape.ts";
 
-/** What pools over windows say of them. */
+/** The attributes of pools over windows. */
 export interface PoolAttributes extends Window {
   readonly kernel: readonly number[];
   readonly ceilMode: boolean;
   /** Whether AveragePool divides by the padding too. */
   readonly countsPadding: boolean;
-  /** Of LpPool's norm. */
+  /** The exponent of LpPool's norm. */
   readonly p: number;
 }
 
-/** Where a pool stands: its window, and the sizes of the spatial axes of X and Y. */
+/** The window of a pool, and the sizes of the spatial axes of X and Y. */
 interface Place extends KnownWindow {
   readonly input: readonly number[];
   readonly output: readonly number[];
@@ -32,10 +32,12 @@ function placeOf(context: GradientContext<PoolAttributes>, dy: Value): Place {
 }
 
 /**
- * The largest element of each window gets its dY. Windows side by side compare X with Y spread over
- * them, and equal elements share evenly (PyTorch: the first one takes all; the sum is the same). All
- * other windows need the Indices that MaxPool gives, which name the first. CPU ms for [64, 64, 32²], 2x2:
- * shared 10.9, the first one by comparing the elements of windows one by one 20, by Indices 21.
+ * dX of MaxPool: the largest element of each window gets the dY of the window. Where windows lie side by side, X is
+ * compared with Y spread over them, and equal elements share evenly (in PyTorch the first one takes all; the sum is
+ * the same). All other windows need the Indices that MaxPool gives, which name the first of the largest elements.
+ *
+ * CPU ms for [64, 64, 32²], 2x2: shared 10.9, the first one by comparing the elements of windows one by one 20, by
+ * Indices 21.
  */
 export const maxPoolGradient: GradientFacet<PoolAttributes> = throughFirst((dy, context) => {
   const place = placeOf(context, dy);
@@ -64,7 +66,7 @@ function ofTiles(context: GradientContext<PoolAttributes>, dy: Value, place: Pla
   }));
   const seen = sliceRuns(emit, x, tiles);
   const y = repeated(emit, outputOf(context), kernel);
-  // X - Y is 0 or negative.
+  // X - Y is 0 for the largest elements of a window, and negative for all others.
   const isLargest =
     dy.dtype === "float32"
       ? apply("HardSigmoid", sub(seen, y), { alpha: steep, beta: 1 })
@@ -105,7 +107,7 @@ function byIndices(context: GradientContext<PoolAttributes>, dy: Value): Value {
   return emit.reshape(dx, x.shape);
 }
 
-/** Every element of a window gets its share of dY. */
+/** dX of AveragePool: every element of a window gets dY divided by the number of elements averaged. */
 export const averagePoolGradient: GradientFacet<PoolAttributes> = throughFirst((dy, context) => {
   const { emit } = context;
   const place = placeOf(context, dy);
@@ -154,7 +156,7 @@ function countsOf(place: Place, { attrs }: GradientContext<PoolAttributes>): Flo
 }
 
 /**
- * Every element gets dY / count of all windows that see it. CPU ms for 2x2 windows side by side,
+ * Every element gets the sum of dY / count over the windows that see it. CPU ms for 2x2 windows side by side,
  * [64, 64, 32²]: as nearest Resize 3.1, as ConvTranspose of single planes 4.6, as Expand 33.
  */
 function spread(emit: Emitter, dy: Value, place: Place, counts: Float64Array): Value {
@@ -185,20 +187,20 @@ function spread(emit: Emitter, dy: Value, place: Place, counts: Float64Array): V
   return emit.reshape(dx, [batch, channels, ...input]);
 }
 
-/** The elements of MaxUnpool's Y from which X's came. */
+/** dX of MaxUnpool: the elements of dY at the places to which those of X were written. */
 export const maxUnpoolGradient: GradientFacet<Window> = throughFirst((dy, { emit, input }) => {
   const flat = (v: Value) => emit.reshape(v, [sizeOf(v.shape)]);
   const picked = emit.op("GatherElements", [flat(dy), flat(input(1))], { axis: 0 });
   return emit.reshape(picked, input(0).shape);
 });
 
-/** Every position gets its share of the mean. */
+/** dX of GlobalAveragePool: every position gets dY divided by the number of positions. */
 export const globalAverageGradient: GradientFacet = throughFirst((dy, { emit, input }) => {
   const { shape } = input(0);
   return emit.expand(algebraOf(emit, dy).mul(dy, 1 / sizeOf(shape.slice(2))), shape);
 });
 
-/** The largest elements share dY evenly. */
+/** dX of GlobalMaxPool: the largest elements share dY evenly. */
 export const globalMaxGradient: GradientFacet = throughFirst((dy, context) => {
   const { emit } = context;
   const x = context.input(0);
@@ -207,7 +209,7 @@ export const globalMaxGradient: GradientFacet = throughFirst((dy, context) => {
   return mul(isLargest, div(dy, emit.sum(isLargest, axes(2, x.shape.length - 2), true)));
 });
 
-/** As {@link lpPoolGradient}, with one window. */
+/** dX of GlobalLpPool, which is LpPool ({@link lpPoolGradient}) with one window. */
 export const globalLpGradient: GradientFacet<{ readonly p: number }> = throughFirst(
   (dy, context) => {
     const { emit, attrs } = context;

@@ -91,7 +91,7 @@ function pool(
 const maxPool = pool(
   "MaxPool",
   "the largest element of each window",
-  // As if the positions of a window were independent.
+  // The positions of a window are taken to be independent.
   (context) => {
     const moments = context.moments(0);
     if (moments === undefined) return undefined;
@@ -110,10 +110,10 @@ const maxPool = pool(
 const averagePool = pool(
   "AveragePool",
   "the mean of each window",
-  // As if the positions of a window were independent; padding is ignored.
+  // The positions of a window are taken to be independent; padding is ignored.
   (context) => averagedMoments(context.moments(0), sizeOf(context.attrs.kernel)),
   averagePoolGradient,
-  // Padding with zeros that count changes what is not 0.
+  // Where padding counts in the average, only channels of zeros stay constant.
   ({ attrs, channels }) =>
     averagesInside(attrs)
       ? channels(0)
@@ -169,7 +169,7 @@ function globalPool(
 const globalAveragePool = globalPool(
   "GlobalAveragePool",
   "the mean over all positions",
-  // As if positions were independent. They are not: images differ from one another, and the true
+  // Positions are taken to be independent. They are not, because images differ from one another, and the true
   // variance is larger. The mean, which compensation uses, does not depend on it.
   (context) => {
     const x = context.inputs[0]?.shape;
