@@ -34,6 +34,8 @@ export interface Reader {
   readonly isShared: boolean;
   /** The batch normalization that alone reads the result. */
   readonly batchNorm: BatchNormParameters | undefined;
+  /** True where no linear layer reads what follows from the result: it is what the network answers. */
+  readonly isLast: boolean;
 }
 
 /** Batch normalization with its constant parameters, each [C]. */
@@ -50,6 +52,7 @@ export function readersOf(structure: Structure): readonly Reader[] {
   const { analysis } = structure;
   const { graph, reads, operands } = analysis;
   const consumers = consumersOf(graph);
+  const leading = leadingToLinear(graph);
   return reads.flatMap(({ node, input }): Reader[] => {
     const role = roleOf(node);
     const own = operands.get(node);
@@ -80,9 +83,19 @@ export function readersOf(structure: Structure): readonly Reader[] {
         resultUnits: structure.unitsAlong(own.layoutOf(result), axisOf(role.resultAxis, result)),
         isShared: (consumers.get(stored.name)?.length ?? 0) > 1,
         batchNorm: batchNormAfter(graph, consumers, node),
+        isLast: !leading.has(result.name),
       },
     ];
   });
+}
+
+/** The values from which some linear layer follows. */
+function leadingToLinear({ nodes }: Graph): ReadonlySet<string> {
+  const leading = new Set<string>();
+  for (const node of nodes.toReversed())
+    if (roleOf(node).kind === "linear" || node.outputs.some((output) => leading.has(output)))
+      for (const input of [...node.inputs, ...node.captures]) leading.add(input);
+  return leading;
 }
 
 /** The batch normalization that alone reads what `node` computes, if its parameters are constant. */

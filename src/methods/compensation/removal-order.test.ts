@@ -139,6 +139,22 @@ describe("the damage model", () => {
     for (const [i, damage] of small.entries()) expect(large[i] / damage).toBeCloseTo(1, 10);
   });
 
+  it("counts three times what a last layer computes that nothing normalizes", () => {
+    const readers = readersOf(structure);
+    expect(readers.map(({ source, isLast }) => [source, isLast])).toEqual(
+      readers.map((reader) => [reader.source, reader === readers.at(-1)]),
+    );
+    const damagesOf = (isLast: boolean) => {
+      const original = source(between);
+      const own = original.readers.map((reader) => ({ ...reader, batchNorm: undefined, isLast }));
+      const sources = [{ ...original, readers: own }];
+      const model = damageModel(structure.units.length, sources, [], answers);
+      return [...original.units].map((unit) => model.damageOf(unit));
+    };
+    const [last, other] = [damagesOf(true), damagesOf(false)];
+    for (const [i, damage] of other.entries()) expect(last[i] / damage).toBeCloseTo(3, 10);
+  });
+
   it("counts what is read otherwise by the share of its channels", () => {
     const { units } = source(between);
     const read = { source: "h", axis: 1, sourceUnits: units };

@@ -5,8 +5,8 @@
  * added to their weights, z_o loses w_oc times the part of x_c that no kept channel tells: with the
  * normalized weights' Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of
  * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. The gain of a result is
- * its power behind normalization over the variance that the model explains, times what its share of the network's
- * answers (`output-shares.ts`) says of it. That is the step of
+ * its power behind normalization (of last layers, which have none, 3) over the variance that the model explains, times
+ * what its share of the network's answers (`output-shares.ts`) says of it. That is the step of
  * Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in place of a Hessian of data.
  * After each step the weights, and so H, are those that the removal leaves; and since the running
  * variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which
@@ -28,6 +28,13 @@ import type { OtherRead } from "./readers.ts";
  * shares count everywhere; an ESPNet at 90 % agrees with its original on 96 % of the pixels, 64 % where they never do.
  */
 const ordinaryShares = { least: 0.1, most: 10 };
+
+/**
+ * How much more the results of last layers count: what they lose, nothing behind them averages out or normalizes away.
+ * Chosen on development data: a ResNet-8 at 90 % of its multiply-accumulates agrees with its original on 81.9 % of the
+ * images, and on 68.4 with 1; a VGG-16 at 50 % on 92.4, and on 92.2; other ResNets and an ESPNet come out the same.
+ */
+const lastPower = 3;
 
 /** A layer counts no more than (1 / this)² times as much, however little is left of it. */
 const leastRemaining = 0.01;
@@ -136,7 +143,7 @@ export function removalOrder(
  * is a share of what the model explains.
  */
 function gainsOf(
-  { result, batchNorm, resultVariance }: ModelledReader,
+  { result, batchNorm, isLast, resultVariance }: ModelledReader,
   shares: OutputShares,
   average: number,
 ): Float64Array {
@@ -147,7 +154,7 @@ function gainsOf(
     if (!(variance > 0)) return 0;
     const share = (own?.[o] ?? 0) / average;
     const weight = share > most ? share / most : Math.min(1, share / least);
-    const power = batchNorm === undefined ? 1 : square(batchNorm.scale[o]);
+    const power = batchNorm === undefined ? (isLast ? lastPower : 1) : square(batchNorm.scale[o]);
     return (weight * power) / (variance + epsilon);
   });
 }
