@@ -27,10 +27,9 @@ import {
   train,
   verifyPruned,
 } from "../src/index.ts";
-import { inPercent } from "../src/measure/words.ts";
 import { Layers } from "../src/models/layers.ts";
-import { formatBytes, formatInteger, formatMs } from "../src/report/page/text.ts";
 import type { TrainedNetwork, TrainSource } from "../src/train.ts";
+import { formatBytes, formatInteger, formatMs, inPercent } from "../src/words/numbers.ts";
 
 /** Images that the network is trained on, once; and the pruned network after that. */
 const images = { training: 30_000, tuning: 10_000 };

@@ -8,7 +8,7 @@ const src = join(root, "src");
 
 /** Folders from the bottom up; a folder imports from lower levels and from itself, not from its peers. */
 const levels: readonly (readonly string[])[] = [
-  ["tensor"],
+  ["tensor", "words"],
   ["ir"],
   ["ops"],
   ["onnx", "grad", "structure", "models"],
@@ -25,7 +25,7 @@ const levels: readonly (readonly string[])[] = [
 const levelOf = new Map(levels.flatMap((folders, level) => folders.map((name) => [name, level])));
 
 /** Folders that run in a browser too. */
-const core = new Set(["tensor", "ir", "ops", "onnx", "grad", "structure", "pack"]);
+const core = new Set(["tensor", "words", "ir", "ops", "onnx", "grad", "structure", "pack"]);
 /** What users import. */
 const entryPoints = ["index.ts", "core.ts", "graph.ts", "measure.ts", "train.ts", "unpack.ts"];
 /** Those of them that run in a browser too. */

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { displayWidth } from "../src/report/page/text.ts";
+import { displayWidth } from "../src/words/text.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { residualNetwork } from "./residual-network.ts";
 

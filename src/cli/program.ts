@@ -1,7 +1,7 @@
 /** @file The command line as a whole: the commands, and what they have in common. */
 import { Command } from "commander";
-import { escapeForTerminal } from "../report/page/text.ts";
 import { version } from "../runtime/versions.ts";
+import { escapeForTerminal } from "../words/text.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { compressCommand } from "./commands/compress.ts";
 import { evaluateCommand } from "./commands/evaluate.ts";

@@ -1,9 +1,9 @@
 /** @file What the baseline says against a compression, before anything is done. */
 import { checkInputs, inputWarning } from "../measure/inputs/input-check.ts";
 import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes/outcomes.ts";
-import { inPercent } from "../measure/words.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { fittedPlan } from "../train/loop/batch.ts";
+import { inPercent } from "../words/numbers.ts";
 import type { CompressContext } from "./context/context.ts";
 
 /** One sentence each: what of its inputs or its batch is amiss, that `select` was trained on, or that there is next to nothing to lose. */

@@ -12,8 +12,9 @@
  * Which rungs are declared is therefore a question of power only; see `declareLadder` in `ladder.ts`.
  */
 import { assert } from "../errors.ts";
-import { counted, formatInteger, inShortPoints, metricWords } from "../measure/words.ts";
 import { normalQuantile } from "../tensor/normal-quantile.ts";
+import { metricWords } from "../words/metrics.ts";
+import { counted, formatInteger, inShortPoints } from "../words/numbers.ts";
 import { type Drop, type Ladder, levelOf } from "./ladder.ts";
 
 /** One consultation of `certify`. It is spent: a rung is never looked at twice. */

@@ -1,7 +1,6 @@
 /** @file One-shot pruning without training: score, select under targets, compensate, remove. */
 import { EspalierError } from "../errors.ts";
 import { type Graph, isDefault } from "../ir/graph.ts";
-import { counted } from "../measure/words.ts";
 import { bn, knownShare } from "../methods/bn.ts";
 import { magnitude } from "../methods/magnitude.ts";
 import {
@@ -33,6 +32,7 @@ import { leastEnough } from "../structure/shortest-prefix.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+import { counted } from "../words/numbers.ts";
 import { cutsInOrder, meeting } from "./cut-order.ts";
 import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
 

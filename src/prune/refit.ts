@@ -3,9 +3,9 @@
 import type { Dataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import { dataFeeds } from "../measure/inputs/data-feeds.ts";
-import { counted } from "../measure/words.ts";
 import { type RefitOptions, refit } from "../methods/compensation/refit.ts";
 import type { Model } from "../onnx/model.ts";
+import { counted } from "../words/numbers.ts";
 import { finishPruning, type Pruned } from "./prune.ts";
 
 /** Which images, and how. */

@@ -1,11 +1,11 @@
 /** @file The page of a training run. */
 import type { TrainReport } from "../runs/training/train-report.ts";
+import { formatBytes, formatInteger } from "../words/numbers.ts";
 import type { Extras } from "./draw.ts";
-import { counted, metricWords, sentence, spaced } from "./page/figures.ts";
+import { countedOnPage, metricOnPage, sentence, spaced } from "./page/figures.ts";
 import { type Html, html } from "./page/html.ts";
 import { documentOf, type Section } from "./page/page.ts";
 import { shellFlag, shellPath } from "./page/shell.ts";
-import { formatBytes, formatInteger } from "./page/text.ts";
 import { titleOf } from "./sections/headline.ts";
 import { reproductionOf } from "./sections/reproduction.ts";
 import { curvesOf } from "./sections/training.ts";
@@ -65,10 +65,10 @@ export function drawTrainReport(
 function headerOf(report: TrainReport): Html {
   const { network, epochs, steps, end, best, final, sizeBytes } = report;
   const score = final ?? best;
-  const words = metricWords(score?.metric ?? "");
+  const words = metricOnPage(score?.metric ?? "");
   const where =
     final !== null
-      ? `on ${counted(final.samples, "test sample")}`
+      ? `on ${countedOnPage(final.samples, "test sample")}`
       : best !== null
         ? "on select, which also chose it"
         : "";
@@ -76,7 +76,7 @@ function headerOf(report: TrainReport): Html {
     final?.ci95 === undefined ? "" : ` (95\u00a0%: ${final.ci95.map(words.value).join(" to ")})`;
   return html`<p class="kicker">Espalier · training</p>
 <h1>${titleOf(network)}</h1>
-<p class="lead">${counted(epochs, "epoch")}; ${ends[end]}.${
+<p class="lead">${countedOnPage(epochs, "epoch")}; ${ends[end]}.${
     score === null
       ? " There were no data to measure it on."
       : html` ${sentence(words.name).slice(0, -1)} ${where}: <b>${words.value(score.value)}</b>${interval}.`

@@ -1,6 +1,6 @@
 /** @file The page of a compression. */
 import type { CompressReport } from "../compress/record/compress-report.ts";
-import { counted } from "./page/figures.ts";
+import { countedOnPage } from "./page/figures.ts";
 import { documentOf } from "./page/page.ts";
 import { shellFlag, shellPath } from "./page/shell.ts";
 import { checksOf } from "./sections/certainty.ts";
@@ -87,7 +87,7 @@ function factsOf(report: CompressReport): readonly (readonly [string, string])[]
     ["method", [method, ...options].join(" ")],
     ["seed", String(seed)],
     ["samples", roles.join(", ")],
-    ["latency on", `${latency.provider}, ${counted(latency.threads, "thread")}`],
+    ["latency on", `${latency.provider}, ${countedOnPage(latency.threads, "thread")}`],
     ["digest of original.onnx", digests.original],
     ["digest of model.onnx", digests.model],
     ["digest of the data", digests.data],

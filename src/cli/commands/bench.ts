@@ -1,8 +1,9 @@
 /** @file `espalier bench`: the latency of networks on this machine. */
 import { Command } from "commander";
 import type { BenchResult } from "../../measure/latency/bench.ts";
-import { counted, speedOf } from "../../measure/words.ts";
-import { escapeForTerminal, formatMs, wrap } from "../../report/page/text.ts";
+import { counted, formatMs } from "../../words/numbers.ts";
+import { speedOf } from "../../words/speed.ts";
+import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { addNoIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
 import {
   addJsonOption,

@@ -4,9 +4,9 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Role } from "../../data/splits.ts";
 import { EspalierError } from "../../errors.ts";
 import type { EvaluateOptions, Evaluation } from "../../measure/evaluation/evaluate.ts";
-import { describeMetric } from "../../measure/words.ts";
 import type { Model } from "../../onnx/model.ts";
-import { escapeForTerminal } from "../../report/page/text.ts";
+import { describeMetric } from "../../words/metrics.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import {
   addDataOptions,
   type DataFlags,

@@ -1,10 +1,11 @@
 /** @file Commands that work in a run folder: they show how far the work is, and can be stopped. */
 
-import { describeMetric, inPercent } from "../../measure/words.ts";
-import { escapeForTerminal, formatCount } from "../../report/page/text.ts";
 import type { RunHooks } from "../../runs/folder/run-hooks.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import type { TrainProgress } from "../../train/loop/options.ts";
+import { describeMetric } from "../../words/metrics.ts";
+import { formatCount, inPercent } from "../../words/numbers.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import { type IsolationFlags, inHost } from "../options/isolation.ts";
 import type { Io } from "../terminal/io.ts";
 import { newProgress, type Step } from "../terminal/progress.ts";

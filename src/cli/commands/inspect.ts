@@ -1,16 +1,15 @@
 /** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
 import { Command } from "commander";
-import { counted, inPercent } from "../../measure/words.ts";
+import type { GroupSummary, Inspection, Port } from "../../structure/inspect.ts";
+import { isSparse } from "../../structure/supports.ts";
 import {
-  escapeForTerminal,
+  counted,
   formatBytes,
   formatCount,
   formatInteger,
-  shorten,
-  wrap,
-} from "../../report/page/text.ts";
-import type { GroupSummary, Inspection, Port } from "../../structure/inspect.ts";
-import { isSparse } from "../../structure/supports.ts";
+  inPercent,
+} from "../../words/numbers.ts";
+import { escapeForTerminal, shorten, wrap } from "../../words/text.ts";
 import { addJsonOption, addModelOptions, load, type ModelFlags } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";

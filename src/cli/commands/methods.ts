@@ -1,7 +1,7 @@
 /** @file `espalier methods`: what there is, what each needs, and what it can be told. */
 import { Command } from "commander";
 import type { AnyMethod } from "../../methods/method/learned-method.ts";
-import { wrap } from "../../report/page/text.ts";
+import { wrap } from "../../words/text.ts";
 import { addJsonOption } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";

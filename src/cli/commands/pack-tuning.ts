@@ -3,12 +3,12 @@ import type { Command } from "commander";
 import type { PackedTuned } from "../../compress/packing/pack-tuned.ts";
 import type { PackedWithin } from "../../compress/packing/pack-within.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { inPoints } from "../../measure/words.ts";
 import type { Model } from "../../onnx/model.ts";
 import type { PackOptions } from "../../pack/quantising/contents.ts";
-import { escapeForTerminal } from "../../report/page/text.ts";
 import type { TrainSettings } from "../../runs/settings/train-settings.ts";
 import type { TrainOptions } from "../../train/loop/options.ts";
+import { inPoints } from "../../words/numbers.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import { type DataFlags, open, tellLabelSize, warnOfInputs } from "../options/data-options.ts";
 import {
   addEpochSamplesOption,

@@ -8,8 +8,8 @@ import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
 import type { Pruned, PruneOptions } from "../../prune/prune.ts";
-import { escapeForTerminal } from "../../report/page/text.ts";
 import { countWeights } from "../../structure/layer-weights.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import {
   addDataOptions,
   type DataFlags,

@@ -1,6 +1,6 @@
 /** @file `espalier report`: draws the page of a run. */
 import { Command } from "commander";
-import { escapeForTerminal } from "../../report/page/text.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import { addJsonOption } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";

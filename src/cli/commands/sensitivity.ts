@@ -2,7 +2,7 @@
 import { Command } from "commander";
 import type { Role } from "../../data/splits.ts";
 import type { Sensitivity } from "../../prune/sensitivity.ts";
-import { escapeForTerminal } from "../../report/page/text.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import {
   addDataOptions,
   type DataFlags,

@@ -1,6 +1,6 @@
 /** @file `espalier unpack`: the ONNX file of a pack. */
 import { Command } from "commander";
-import { formatBytes } from "../../report/page/text.ts";
+import { formatBytes } from "../../words/numbers.ts";
 import { addJsonOption, named } from "../options/model-options.ts";
 import { requireModelName, requireWritable } from "../options/output-place.ts";
 import { integerFrom } from "../options/values.ts";

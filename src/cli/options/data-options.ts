@@ -5,7 +5,7 @@ import type { DatasetOptions } from "../../data/options.ts";
 import { type Role, roles } from "../../data/splits.ts";
 import { storedPreprocessing } from "../../data/stored-preprocessing.ts";
 import type { Model } from "../../onnx/model.ts";
-import { escapeForTerminal } from "../../report/page/text.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import type { Progress } from "../terminal/progress.ts";
 import { integerFrom, numbersValue, numberValue, sizeOrSideValue, sizeValue } from "./values.ts";
 

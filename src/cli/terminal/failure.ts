@@ -1,8 +1,8 @@
 /** @file What went wrong, as a message and an exit code. */
 import { CommanderError } from "commander";
 import { EspalierError } from "../../errors.ts";
-import { escapeForTerminal } from "../../report/page/text.ts";
 import { version } from "../../runtime/versions.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 import { type Io, writeJson } from "./io.ts";
 import { tell } from "./messages.ts";
 

@@ -1,6 +1,6 @@
 /** @file Explanations of commands at the width of the terminal. */
 import { describe, expect, it } from "vitest";
-import { displayWidth } from "../../report/page/text.ts";
+import { displayWidth } from "../../words/text.ts";
 import { reflow } from "./help.ts";
 
 const text = `

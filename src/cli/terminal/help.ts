@@ -1,5 +1,5 @@
 /** @file The text below the flags of a command's help, as wide as the terminal. */
-import { displayWidth, wrap } from "../../report/page/text.ts";
+import { displayWidth, wrap } from "../../words/text.ts";
 import type { Io } from "./io.ts";
 
 /**

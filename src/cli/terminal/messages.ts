@@ -1,5 +1,5 @@
 /** @file Messages beside the result: errors, warnings, hints and notes, as wide as the terminal. */
-import { escapeForTerminal, wrap } from "../../report/page/text.ts";
+import { escapeForTerminal, wrap } from "../../words/text.ts";
 import type { Io } from "./io.ts";
 import { styled } from "./style.ts";
 

@@ -1,6 +1,6 @@
 /** @file Progress with and without a terminal. */
 import { expect, it } from "vitest";
-import { displayWidth } from "../../report/page/text.ts";
+import { displayWidth } from "../../words/text.ts";
 import type { Io } from "./io.ts";
 import { newProgress } from "./progress.ts";
 

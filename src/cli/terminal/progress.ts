@@ -1,6 +1,7 @@
 /** @file Progress on stderr: one live line on a terminal, one plain line per phase otherwise. */
 
-import { displayWidth, formatDuration, shorten, wrap } from "../../report/page/text.ts";
+import { formatDuration } from "../../words/numbers.ts";
+import { displayWidth, shorten, wrap } from "../../words/text.ts";
 import type { Io } from "./io.ts";
 import { tell } from "./messages.ts";
 import { spinnerColumns } from "./spinner.ts";

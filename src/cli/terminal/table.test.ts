@@ -1,6 +1,6 @@
 /** @file Tables in a narrow terminal. */
 import { describe, expect, it } from "vitest";
-import { displayWidth } from "../../report/page/text.ts";
+import { displayWidth } from "../../words/text.ts";
 import { drawFacts, drawTable } from "./table.ts";
 
 const columns = [

@@ -1,6 +1,6 @@
 /** @file Tables of text that fit a terminal. */
 
-import { displayWidth, escapeForTerminal, shorten, wrap } from "../../report/page/text.ts";
+import { displayWidth, escapeForTerminal, shorten, wrap } from "../../words/text.ts";
 import { styled } from "./style.ts";
 
 /** A column. */

@@ -1,16 +1,16 @@
 /** @file What `compress --dry-run` tells a person. */
 import type { CompressionPlan } from "../../compress/dry-run/compression-plan.ts";
-import { counted, inPercent, inPoints } from "../../measure/words.ts";
 import {
-  escapeForTerminal,
+  counted,
   formatBytes,
   formatCount,
   formatDuration,
   formatInteger,
   formatMs,
-  shorten,
-  wrap,
-} from "../../report/page/text.ts";
+  inPercent,
+  inPoints,
+} from "../../words/numbers.ts";
+import { escapeForTerminal, shorten, wrap } from "../../words/text.ts";
 import { drawFacts, drawTable, type TableOptions } from "../terminal/table.ts";
 
 /** Columns of a name inside a sentence. */

@@ -1,15 +1,17 @@
 /** @file What `compress` tells a person at the end. */
 import { join } from "node:path";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { counted, inPercent, metricWords, speedOf } from "../../measure/words.ts";
+import { metricWords } from "../../words/metrics.ts";
 import {
-  escapeForTerminal,
+  counted,
   formatBytes,
   formatInteger,
   formatMs,
   formatScientific,
-  wrap,
-} from "../../report/page/text.ts";
+  inPercent,
+} from "../../words/numbers.ts";
+import { speedOf } from "../../words/speed.ts";
+import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { drawFacts, drawTable, type Fact, type TableOptions } from "../terminal/table.ts";
 

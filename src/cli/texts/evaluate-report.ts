@@ -4,8 +4,8 @@ import type { SegmentationEvaluation } from "../../measure/evaluation/segmentati
 import type { SimilarityEvaluation } from "../../measure/evaluation/similarity.ts";
 import type { ClassificationEvaluation } from "../../measure/evaluation/tally.ts";
 import type { Estimate } from "../../measure/statistics/statistics.ts";
-import { inPercent, metricWords } from "../../measure/words.ts";
-import { formatInteger } from "../../report/page/text.ts";
+import { metricWords } from "../../words/metrics.ts";
+import { formatInteger, inPercent } from "../../words/numbers.ts";
 import type { Io } from "../terminal/io.ts";
 import { drawFacts, drawTable } from "../terminal/table.ts";
 

@@ -2,9 +2,9 @@
 
 import type { LabelledEvaluation } from "../../measure/evaluation/evaluate.ts";
 import type { Estimate } from "../../measure/statistics/statistics.ts";
-import { inPercent, inPoints, metricWords } from "../../measure/words.ts";
-import { formatInteger } from "../../report/page/text.ts";
 import type { RunEvaluation } from "../../runs/evaluate-run.ts";
+import { metricWords } from "../../words/metrics.ts";
+import { formatInteger, inPercent, inPoints } from "../../words/numbers.ts";
 import type { Io } from "../terminal/io.ts";
 import { drawFacts, drawTable } from "../terminal/table.ts";
 

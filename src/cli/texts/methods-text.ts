@@ -1,8 +1,9 @@
 /** @file What `espalier methods` says of a method. */
-import { counted } from "../../measure/words.ts";
+
 import type { AnyMethod } from "../../methods/method/learned-method.ts";
 import { type MethodOption, textOf, writtenName } from "../../methods/method/options.ts";
-import { wrap } from "../../report/page/text.ts";
+import { counted } from "../../words/numbers.ts";
+import { wrap } from "../../words/text.ts";
 
 /** A method as a JSON value. */
 export function methodJson({ name, summary, source, needs, options }: AnyMethod) {

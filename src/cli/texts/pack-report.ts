@@ -1,9 +1,9 @@
 /** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
 import type { PackedTuned } from "../../compress/packing/pack-tuned.ts";
 import type { PackedWithin } from "../../compress/packing/pack-within.ts";
-import { counted, inPercent, metricWords } from "../../measure/words.ts";
 import type { Packed } from "../../pack/pack.ts";
-import { formatBytes, formatInteger } from "../../report/page/text.ts";
+import { metricWords } from "../../words/metrics.ts";
+import { counted, formatBytes, formatInteger, inPercent } from "../../words/numbers.ts";
 import type { Io } from "../terminal/io.ts";
 import { drawFacts, drawTable, type Fact } from "../terminal/table.ts";
 

@@ -1,18 +1,13 @@
 /** @file What `prune` tells a person. */
 
 import type { Graph } from "../../ir/graph.ts";
-import { counted, inPercent, speedOf } from "../../measure/words.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
 import type { Pruned } from "../../prune/prune.ts";
-import {
-  escapeForTerminal,
-  formatBytes,
-  formatInteger,
-  formatMs,
-  wrap,
-} from "../../report/page/text.ts";
 import { countWeights } from "../../structure/layer-weights.ts";
+import { counted, formatBytes, formatInteger, formatMs, inPercent } from "../../words/numbers.ts";
+import { speedOf } from "../../words/speed.ts";
+import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { drawTable, type TableOptions } from "../terminal/table.ts";
 
 /** Cost before and after, and the groups that lost channels. */

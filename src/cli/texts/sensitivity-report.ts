@@ -1,8 +1,9 @@
 /** @file What `sensitivity` shows a person. */
 
-import { inPercent, metricWords } from "../../measure/words.ts";
 import type { GroupSensitivity, Sensitivity } from "../../prune/sensitivity.ts";
-import { escapeForTerminal, formatInteger, shorten, wrap } from "../../report/page/text.ts";
+import { metricWords } from "../../words/metrics.ts";
+import { formatInteger, inPercent } from "../../words/numbers.ts";
+import { escapeForTerminal, shorten, wrap } from "../../words/text.ts";
 import type { Io } from "../terminal/io.ts";
 import { drawFacts, drawTable } from "../terminal/table.ts";
 

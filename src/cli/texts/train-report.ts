@@ -1,8 +1,8 @@
 /** @file What `train` tells a person at the end. */
 import { join } from "node:path";
-import { counted, describeMetric, metricWords } from "../../measure/words.ts";
-import { formatBytes } from "../../report/page/text.ts";
 import type { TrainReport } from "../../runs/training/train-report.ts";
+import { describeMetric, metricWords } from "../../words/metrics.ts";
+import { counted, formatBytes } from "../../words/numbers.ts";
 import { drawFacts, type Fact } from "../terminal/table.ts";
 
 const ends = {

@@ -3,13 +3,8 @@
 import type { RunVerification } from "../../compress/verify/verify-run.ts";
 import { problemsOf, type Verification } from "../../measure/equality/compare.ts";
 import type { Finding } from "../../measure/equality/judgement.ts";
-import { counted } from "../../measure/words.ts";
-import {
-  escapeForTerminal,
-  formatInteger,
-  formatScientific,
-  wrap,
-} from "../../report/page/text.ts";
+import { counted, formatInteger, formatScientific } from "../../words/numbers.ts";
+import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { type Style, styled } from "../terminal/style.ts";
 import { drawTable, type TableOptions } from "../terminal/table.ts";
 

@@ -1,13 +1,8 @@
 /** @file What speaks against a planned compression. */
 import type { LabelKind } from "../../data/table.ts";
 import { isFew, samplesToSee } from "../../guard/guard.ts";
-import {
-  counted,
-  formatInteger,
-  inPercent,
-  inShortPoints,
-  metricWords,
-} from "../../measure/words.ts";
+import { metricWords } from "../../words/metrics.ts";
+import { counted, formatInteger, inPercent, inShortPoints } from "../../words/numbers.ts";
 import type { CompressionPlan } from "./compression-plan.ts";
 
 /** What the plan itself does not say. */

@@ -1,8 +1,9 @@
 /** @file What was asked of a compression, and whether it was reached, as it stands in a report. */
-import { inPercent } from "../../measure/words.ts";
+
 import { unclaimable } from "../../prune/unknown-costs.ts";
 import { type CompressSettings, hasTargets } from "../../runs/settings/compress-settings.ts";
 import type { Cost } from "../../structure/cost.ts";
+import { inPercent } from "../../words/numbers.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 
 /** The round whose network is the result, and what the guard says of it. */

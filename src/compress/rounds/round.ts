@@ -9,7 +9,6 @@ import { EspalierError } from "../../errors.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { metricOf } from "../../measure/outcomes/outcomes.ts";
-import { metricWords } from "../../measure/words.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import { meeting } from "../../prune/cut-order.ts";
@@ -19,6 +18,7 @@ import { costOf } from "../../structure/cost.ts";
 import { countRemoved, removeNothing } from "../../structure/removal.ts";
 import { fewestEnough } from "../../structure/shortest-prefix.ts";
 import { structureOf } from "../../structure/units.ts";
+import { metricWords } from "../../words/metrics.ts";
 import { type CompressContext, densityLeft, remainingOf } from "../context/context.ts";
 import { isTimeSpent } from "../context/time-budget.ts";
 import {

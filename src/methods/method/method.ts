@@ -1,12 +1,12 @@
 /** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
 
 import { EspalierError } from "../../errors.ts";
-import { counted } from "../../measure/words.ts";
 import type { Edit } from "../../structure/edits.ts";
 import type { Removed } from "../../structure/removal.ts";
 import { unscoredUnits } from "../../structure/select.ts";
 import type { SelectionRules } from "../../structure/selection-rules.ts";
 import type { Structure } from "../../structure/units.ts";
+import { counted } from "../../words/numbers.ts";
 import {
   type GivenOptions,
   type InputOf,

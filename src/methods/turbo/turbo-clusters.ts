@@ -1,8 +1,8 @@
 /** @file Scores, and what is to be told of supports. */
 import type { Graph } from "../../ir/graph.ts";
-import { inPercent } from "../../measure/words.ts";
 import type { Structure } from "../../structure/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
+import { inPercent } from "../../words/numbers.ts";
 import { fromMatrix, type LayerBeliefs, perWeight, type TurboLayer } from "./turbo-layer.ts";
 import { sigmoid } from "./turbo-messages.ts";
 import type { Beliefs } from "./turbo-precision.ts";

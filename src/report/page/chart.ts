@@ -3,9 +3,9 @@
  * Their colours are variables of the page's style, so that they follow it into dark mode and print.
  */
 import type { EChartsOption, LineSeriesOption } from "echarts";
+import { shorten } from "../../words/text.ts";
 import { drawSvg } from "./chart-library.ts";
 import { type Html, html, trusted } from "./html.ts";
-import { shorten } from "./text.ts";
 
 /** What a chart is drawn for. */
 export interface Canvas {

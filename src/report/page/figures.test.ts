@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { roundScale } from "./chart.ts";
 import {
-  counted,
+  countedOnPage,
   formatDrop,
   formatShare,
-  metricWords,
+  metricOnPage,
   sentence,
   signed,
   timesOf,
@@ -15,7 +15,7 @@ const plain = (text: string) => text.replaceAll("\u00a0", " ");
 
 describe("figures", () => {
   it("of known metrics are percentages and points", () => {
-    const words = metricWords("miou");
+    const words = metricOnPage("miou");
     expect(words.name).toBe("mean IoU");
     expect(plain(words.value(0.85714))).toBe("85.71 %");
     expect(plain(signed(-0.0025, words.difference))).toBe("−0.25 points");
@@ -26,7 +26,7 @@ describe("figures", () => {
   });
 
   it("of a user's metric keep their name and their numbers", () => {
-    const words = metricWords("mAP50");
+    const words = metricOnPage("mAP50");
     expect([words.name, words.value(41.2345), words.difference(0.5)]).toEqual([
       "mAP50",
       "41.23",
@@ -47,7 +47,7 @@ describe("figures", () => {
   });
 
   it("count nouns, times and sentences", () => {
-    expect([counted(1, "image"), counted(1500, "image")].map(plain)).toEqual([
+    expect([countedOnPage(1, "image"), countedOnPage(1500, "image")].map(plain)).toEqual([
       "1 image",
       "1,500 images",
     ]);

@@ -1,15 +1,11 @@
-/** @file Figures in words: how each metric is called and written, and how two sides compare. */
-import {
-  inPercent,
-  type MetricWords as Plain,
-  counted as plainCount,
-  metricWords as plainWords,
-} from "../../measure/words.ts";
+/** @file Figures as a page writes them: numbers stay with their units, differences have their signs. */
+import { type MetricWords, metricWords } from "../../words/metrics.ts";
+import { counted, formatInteger, inPercent } from "../../words/numbers.ts";
+import { shorten } from "../../words/text.ts";
 import { plainName } from "./html.ts";
-import { formatInteger, shorten } from "./text.ts";
 
 /** How a metric reads on a page: its parts stay on one line, and what is below 0 has a minus sign. */
-export interface MetricWords extends Plain {
+export interface PageWords extends MetricWords {
   /** A value at an axis: `93 %`. */
   readonly tick: (value: number) => string;
   /** A difference at an axis, without its unit. */
@@ -17,8 +13,8 @@ export interface MetricWords extends Plain {
 }
 
 /** How to write of a metric on a page. A name that a user made is escaped, and no longer than a line. */
-export function metricWords(metric: string): MetricWords {
-  const words = plainWords(metric);
+export function metricOnPage(metric: string): PageWords {
+  const words = metricWords(metric);
   const { isShare } = words;
   return {
     ...words,
@@ -76,8 +72,8 @@ export function timesOf(before: number, after: number): string {
 }
 
 /** A counted noun: `1 image`, `1,500 images`. */
-export function counted(count: number, noun: string, plural = `${noun}s`): string {
-  return spaced(plainCount(count, noun, plural));
+export function countedOnPage(count: number, noun: string, plural = `${noun}s`): string {
+  return spaced(counted(count, noun, plural));
 }
 
 /** Longer sentences hold names from a file that do not end; they lose their middle. */

@@ -2,7 +2,7 @@
  * @file Text that becomes a page. Whatever is put into a template is escaped, unless it is itself what
  * a template gave: so nothing from a model or a folder can become markup.
  */
-import { escapeForTerminal, shorten } from "./text.ts";
+import { escapeForTerminal, shorten } from "../../words/text.ts";
 
 /** A piece of a page that is safe as it stands. */
 export interface Html {

@@ -1,5 +1,5 @@
 /** @file Commands as they can be pasted into a shell, whatever the names in them hold. */
-import { escapeForTerminal } from "./text.ts";
+import { escapeForTerminal } from "../../words/text.ts";
 
 /** What no shell reads as more than text. */
 const plainWord = /^[\w@%+:,./-][\w@%+=:,./-]*$/;

@@ -1,10 +1,9 @@
 /** @file Why the figures can be believed: the guard's looks at unseen data, and the check of the surgery. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { inPercent } from "../../measure/words.ts";
-import { counted, formatDrop, metricWords } from "../page/figures.ts";
+import { formatInteger, formatScientific, inPercent } from "../../words/numbers.ts";
+import { countedOnPage, formatDrop, metricOnPage } from "../page/figures.ts";
 import { html, type Part } from "../page/html.ts";
 import { dataTable, folded, type Section } from "../page/page.ts";
-import { formatInteger, formatScientific } from "../page/text.ts";
 import { imageNoun } from "./headline.ts";
 
 /** What the guard saw, what was lost on `test`, and that what was cut out was cut out exactly. */
@@ -17,11 +16,11 @@ export function checksOf(report: CompressReport): Section {
 }
 
 function guardOf({ looks, asked, samples, metric, task }: CompressReport): Part {
-  const words = metricWords(metric);
+  const words = metricOnPage(metric);
   if (asked.maxDrop === undefined)
     return html`<p>No largest drop was asked for, so nothing was tested against one.</p>`;
   const why = html`<p>The tolerance of ${words.shortDifference(asked.maxDrop)} of ${words.name} was tested on
-${counted(samples.certify, imageNoun(task))} of <code>certify</code>, which the search never sees, in an order fixed beforehand.
+${countedOnPage(samples.certify, imageNoun(task))} of <code>certify</code>, which the search never sees, in an order fixed beforehand.
 A certificate is wrong with a chance of ${inPercent(1 - asked.confidence, 0)} at most.</p>`;
   if (looks.length === 0) return [why, html`<p>The guard was never asked.</p>`];
   return [
@@ -65,7 +64,7 @@ function removalsOf({ verification, rounds }: CompressReport): Part {
   return html`<p><b class="${passed ? "good" : "bad"}">Removal ${passed ? "is exact" : "failed"}.</b> Before fine-tuning, each
 smaller network computes what the one before it does with the same channels silenced${
     samples > 0 &&
-    html`: within <b>${formatScientific(maxError)}</b> of the output's range on ${counted(samples, "sample")}`
+    html`: within <b>${formatScientific(maxError)}</b> of the output's range on ${countedOnPage(samples, "sample")}`
   }.</p>
 ${
   rows.length > 0 &&

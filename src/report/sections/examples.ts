@@ -1,7 +1,7 @@
 /** @file Label maps to look at: image, truth, what the original says, what the result says, and the difference. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { inPercent } from "../../measure/words.ts";
-import { counted, spaced } from "../page/figures.ts";
+import { inPercent } from "../../words/numbers.ts";
+import { countedOnPage, spaced } from "../page/figures.ts";
 import { type Html, html, type Part, plainName } from "../page/html.ts";
 import { folded, type Section } from "../page/page.ts";
 import { pngAddress, type Rgb } from "../page/png.ts";
@@ -68,7 +68,7 @@ export function examplesOf(
   return {
     id: "examples",
     title: "What the networks see",
-    body: html`<p>${counted(shown.count, "sample")} of the test data; the last picture of a row shows where the networks
+    body: html`<p>${countedOnPage(shown.count, "sample")} of the test data; the last picture of a row shows where the networks
 differ.</p>
 ${classKeys(shown, classes, isCounted)}
 ${differenceKeys(shown.truth !== undefined)}
@@ -176,13 +176,13 @@ function shareEqual(
   isCounted: (label: number) => boolean,
 ): number {
   let equal = 0;
-  let counted = 0;
+  let countedOnPage = 0;
   for (let i = 0; i < truth.length; i++) {
     if (!isCounted(truth[i])) continue;
-    counted++;
+    countedOnPage++;
     if (truth[i] === prediction[i]) equal++;
   }
-  return equal / Math.max(1, counted);
+  return equal / Math.max(1, countedOnPage);
 }
 
 function swatch(color: Rgb, text: Part): Html {

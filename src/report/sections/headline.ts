@@ -1,11 +1,12 @@
 /** @file What a reader of a compression's report sees first: what was reached, in a sentence and a few figures. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { isFew } from "../../guard/guard.ts";
-import { speedOf } from "../../measure/words.ts";
+import { formatBytes, formatCount, formatMs } from "../../words/numbers.ts";
+import { speedOf } from "../../words/speed.ts";
 import {
-  counted,
+  countedOnPage,
   formatShare,
-  metricWords,
+  metricOnPage,
   sentence,
   signed,
   signedInterval,
@@ -13,7 +14,6 @@ import {
   timesOf,
 } from "../page/figures.ts";
 import { type Html, html, type Part, plainName } from "../page/html.ts";
-import { formatBytes, formatCount, formatMs } from "../page/text.ts";
 
 /** The name of a network for people: of a file its name without folder and ending; of a run's that of the run. */
 export function titleOf(network: string): string {
@@ -73,15 +73,15 @@ function weightsOf({
 
 function qualitySentence(report: CompressReport): Html {
   const { baseline, result, metric, task } = report;
-  const words = metricWords(metric);
+  const words = metricOnPage(metric);
   const name = sentence(words.name).slice(0, -1);
   if (baseline.value === null || result.value === null) {
     const { samples } = result.select;
-    return html`${name} on the ${counted(samples, imageNoun(task))} that the search used:
+    return html`${name} on the ${countedOnPage(samples, imageNoun(task))} that the search used:
 <b>${words.value(baseline.select.value)} → ${words.value(result.select.value)}</b>. There was no test data, so this figure
 flatters the result.`;
   }
-  return html`${name} on ${counted(result.samples, `test ${imageNoun(task)}`)}:
+  return html`${name} on ${countedOnPage(result.samples, `test ${imageNoun(task)}`)}:
 <b>${words.value(baseline.value)} → ${words.value(result.value)}</b>.`;
 }
 
@@ -93,7 +93,9 @@ export function imageNoun(task: CompressReport["task"]): string {
 /** Whether what was certified rests on few images. */
 export function restsOnFew({ looks, asked, metric }: CompressReport): boolean {
   const look = looks.findLast(({ passed }) => passed);
-  return look !== undefined && isFew(look, metricWords(metric).isShare ? asked.maxDrop : undefined);
+  return (
+    look !== undefined && isFew(look, metricOnPage(metric).isShare ? asked.maxDrop : undefined)
+  );
 }
 
 /** What was promised, and whether it was kept. */
@@ -148,7 +150,7 @@ function drawCard({ title, after, before, change, share }: Card): Html {
 
 function qualityCard(report: CompressReport): Card {
   const { baseline, result, metric, drop } = report;
-  const words = metricWords(metric);
+  const words = metricOnPage(metric);
   const isOnTest = baseline.value !== null && result.value !== null;
   const [before, after] = isOnTest ? [baseline, result] : [baseline.select, result.select];
   const change = (after.value ?? 0) - (before.value ?? 0);
@@ -220,7 +222,7 @@ class="muted">in steps of 8 bits, not measured</span>`,
 function latencyCard({ baseline, result, latency }: CompressReport): Card {
   const { words, interval } = speedOf(latency);
   return {
-    title: `Latency, ${counted(latency.threads, "thread")}`,
+    title: `Latency, ${countedOnPage(latency.threads, "thread")}`,
     before: spaced(formatMs(baseline.latencyMs)),
     after: spaced(formatMs(result.latencyMs)),
     share: latency.ratio,

@@ -1,9 +1,9 @@
 /** @file Where a network became smaller: one row for each layer, each figure over a bar. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { counted, formatShare } from "../page/figures.ts";
+import { formatBytes, formatCount, formatInteger } from "../../words/numbers.ts";
+import { countedOnPage, formatShare } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part } from "../page/html.ts";
 import { type Column, dataTable, folded, keysOf, type Section } from "../page/page.ts";
-import { formatBytes, formatCount, formatInteger } from "../page/text.ts";
 
 /** A figure of a layer before and after; none where it is not known. */
 type Change = readonly [before: number, after: number] | undefined;
@@ -43,7 +43,7 @@ export function layersOf(report: CompressReport): Section | undefined {
     title: "Layer by layer",
     body: html`<p>${
       report.groups.length > 0 &&
-      html`${formatInteger(cut)} of ${counted(report.groups.length, "group")} of channels lost some. `
+      html`${formatInteger(cut)} of ${countedOnPage(report.groups.length, "group")} of channels lost some. `
     }${
       total > 0 &&
       html`${nameOf(dearest.name)} has most MACs now: ${formatShare(after(dearest) / total)}. `

@@ -1,9 +1,9 @@
 /** @file What the result takes when it is packed: bytes by part and by layer. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { counted, formatShare, spaced, timesOf } from "../page/figures.ts";
+import { formatBytes, formatInteger } from "../../words/numbers.ts";
+import { countedOnPage, formatShare, spaced, timesOf } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part } from "../page/html.ts";
 import { dataTable, folded } from "../page/page.ts";
-import { formatBytes, formatInteger } from "../page/text.ts";
 
 type Packing = NonNullable<CompressReport["packing"]>;
 type Packed = Exclude<Packing, { readonly skipped: string }>;
@@ -18,7 +18,7 @@ export function packedWords({ packing, result }: Pick<CompressReport, "packing" 
 <code>--data</code> and <code>--max-drop</code> measure it.`;
 }
 
-/** What the bytes are for, by part and by layer, to be unfolded; nothing where they were not counted. */
+/** What the bytes are for, by part and by layer, to be unfolded; nothing where they were not countedOnPage. */
 export function packedTables({ packing }: Pick<CompressReport, "packing">): Part {
   if (packing === undefined || "skipped" in packing) return undefined;
   return folded("What the packed bytes are for", [tableOfParts(packing), tableOfLayers(packing)]);
@@ -76,7 +76,7 @@ function tableOfLayers({ layers, others }: Packed): Html {
         ];
       }),
       [
-        counted(others.tensors, "other tensor"),
+        countedOnPage(others.tensors, "other tensor"),
         ...["", ""],
         formatInteger(others.bytesBefore),
         formatInteger(others.supports + others.codes + others.tables),

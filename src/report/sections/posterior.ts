@@ -2,11 +2,11 @@
 import type { z } from "zod";
 import type { CompressReport, epochEntry } from "../../compress/record/compress-report.ts";
 import type { PosteriorRecord } from "../../compress/record/posterior-record.ts";
+import { formatInteger } from "../../words/numbers.ts";
 import { drawChart } from "../page/chart.ts";
-import { counted } from "../page/figures.ts";
+import { countedOnPage } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part, plainName } from "../page/html.ts";
 import { dataTable, folded, keysOf, type Section } from "../page/page.ts";
-import { formatInteger } from "../page/text.ts";
 import { type Curve, curveOption, type Phase } from "./training.ts";
 
 type Epoch = z.output<typeof epochEntry>;
@@ -134,7 +134,7 @@ function aliveByEpoch(
 function panel(group: Group, { kl, snr }: PosteriorRecord): Html {
   const { id, units, dead } = group;
   const removed = sumOf(group.kl.removed);
-  return html`<figure class="panel"><figcaption>${nameOf(id, 28)} ${formatInteger(removed)} of ${counted(units, "unit")}
+  return html`<figure class="panel"><figcaption>${nameOf(id, 28)} ${formatInteger(removed)} of ${countedOnPage(units, "unit")}
 removed${dead > 0 && `, ${formatInteger(dead)} below the threshold`}</figcaption>
 <div class="two">
 <div>${histogram(`KL of the units of ${plainName(id, 40)}`, group.kl)}<small>KL ${rangeOf(kl)} nats</small></div>

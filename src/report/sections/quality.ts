@@ -1,11 +1,10 @@
 /** @file Quality in detail: class by class, and whether the network knows how sure it may be. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { inPercent } from "../../measure/words.ts";
+import { formatInteger, inPercent } from "../../words/numbers.ts";
 import { drawChart, ink, planeOf, still } from "../page/chart.ts";
-import { counted, metricWords, sentence, signed, spaced } from "../page/figures.ts";
+import { countedOnPage, metricOnPage, sentence, signed, spaced } from "../page/figures.ts";
 import { type Html, html, type Part, plainName } from "../page/html.ts";
 import { dataTable, folded, keysOf, type Section } from "../page/page.ts";
-import { formatInteger } from "../page/text.ts";
 import { coverageFigure, coverageTable, uncertaintyTable } from "./uncertainty.ts";
 
 type Class = CompressReport["classes"][number];
@@ -35,7 +34,7 @@ function classesIn({ classes, task, metric }: CompressReport): Part {
   const measured = classes.filter(({ before, after }) => before !== null || after !== null);
   if (measured.length === 0) return undefined;
   const ofClass = task === "segmentation" ? "miou" : "top1";
-  const words = metricWords(metric === "agreement" ? metric : ofClass);
+  const words = metricOnPage(metric === "agreement" ? metric : ofClass);
   const nameFor = ({ label, name }: Class) => (name === null ? String(label) : plainName(name, 40));
   const rowOf = (one: Class): readonly Part[] => [
     nameFor(one),
@@ -58,7 +57,7 @@ function classesIn({ classes, task, metric }: CompressReport): Part {
   return html`<p>${
     hit.length === 0
       ? html`No class lost ${what} on the test data.`
-      : html`An average can hide a class that suffered: ${formatInteger(hit.length)} of ${counted(measured.length, "class", "classes")}
+      : html`An average can hide a class that suffered: ${formatInteger(hit.length)} of ${countedOnPage(measured.length, "class", "classes")}
 lost ${what} on the test data, most of all ${worst.join(", ")}.`
   }</p>
 ${folded(

@@ -1,7 +1,7 @@
 /** @file What a reader must know besides the figures: what went wrong, and what to be careful about. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { speedOf } from "../../measure/words.ts";
-import { formatDrop, metricWords, sentence } from "../page/figures.ts";
+import { speedOf } from "../../words/speed.ts";
+import { formatDrop, metricOnPage, sentence } from "../page/figures.ts";
 import { html, type Part } from "../page/html.ts";
 import type { Section } from "../page/page.ts";
 
@@ -31,7 +31,7 @@ ${shown.map((text) => html`<p>${text}</p>\n`)}${left > 0 && html`<p>${left} more
 /** What the figures say went wrong, where no warning says it. */
 function troublesOf(report: CompressReport): readonly string[] {
   const { rounds, verification, metric } = report;
-  const words = metricWords(metric);
+  const words = metricOnPage(metric);
   const troubles: string[] = [];
   if (!verification.passed)
     troubles.push("The verification failed: the smaller network does not compute what it must.");

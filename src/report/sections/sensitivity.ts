@@ -1,7 +1,7 @@
 /** @file How much each group of channels matters: the drop against the share of it that is removed. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { drawChart, ink, levelLine, planeOf, still } from "../page/chart.ts";
-import { formatDrop, formatShare, type MetricWords, metricWords } from "../page/figures.ts";
+import { formatDrop, formatShare, metricOnPage, type PageWords } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part, plainName } from "../page/html.ts";
 import { dataTable, folded, keysOf, type Section } from "../page/page.ts";
 
@@ -24,7 +24,7 @@ export function sensitivityOf(report: CompressReport): Section | undefined {
   const { sensitivity, metric, groups } = report;
   const measured = sensitivity?.filter(({ points }) => points.length > 0) ?? [];
   if (measured.length === 0) return undefined;
-  const words = metricWords(metric);
+  const words = metricOnPage(metric);
   const layers = new Map(groups.map((group) => [group.id, group.layers]));
   const nameFor = (id: string) => layers.get(id)?.[0] ?? id;
   const ranked = [...measured]
@@ -56,7 +56,7 @@ ${folded(`Drops in ${words.unit} as a table`, tableOf(ranked, words, nameFor))}`
 /** A curve for each group; the most sensitive, which come first, in colour and in front. */
 function chartOf(
   ranked: Groups,
-  words: MetricWords,
+  words: PageWords,
   nameFor: (id: string) => string,
   maxDrop: number | undefined,
 ): Html {
@@ -107,7 +107,7 @@ function chartOf(
   });
 }
 
-function tableOf(ranked: Groups, words: MetricWords, nameFor: (id: string) => string): Html {
+function tableOf(ranked: Groups, words: PageWords, nameFor: (id: string) => string): Html {
   const shares = [
     ...new Set(ranked.flatMap(({ points }) => points.map(({ share }) => share))),
   ].sort((a, b) => a - b);

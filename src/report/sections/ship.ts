@@ -1,7 +1,7 @@
 /** @file What to do with a result: pack it, time it where it will run, check it; each as a command to copy. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { speedOf } from "../../measure/words.ts";
-import { counted } from "../page/figures.ts";
+import { speedOf } from "../../words/speed.ts";
+import { countedOnPage } from "../page/figures.ts";
 import { html } from "../page/html.ts";
 import { copyable, type Section } from "../page/page.ts";
 import { shellPath } from "../page/shell.ts";
@@ -36,7 +36,7 @@ export function shipOf(report: CompressReport, run: string): Section {
 <ol class="steps">
 <li><b>Pack it.</b> ${packedWords(report)}
 ${copyable(`espalier pack ${shellPath(run)} -o ${shellPath(`${run}.esp`)}`)}</li>
-<li><b>Time it on its device.</b> Here, with ${counted(latency.threads, "thread")}, it ${speedOf(latency).predicate()}
+<li><b>Time it on its device.</b> Here, with ${countedOnPage(latency.threads, "thread")}, it ${speedOf(latency).predicate()}
 (${speedOf(latency).interval}).
 ${copyable(`espalier bench ${path("original.onnx")} ${path("model.onnx")}`)}</li>
 <li><b>Check it.</b> Every figure of this page is computed again.

@@ -1,11 +1,11 @@
 /** @file Which weights are left: density and clusters of each layer, and pictures of their supports. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { isSparse, type Support } from "../../structure/supports.ts";
-import { counted, formatShare } from "../page/figures.ts";
+import { formatInteger } from "../../words/numbers.ts";
+import { countedOnPage, formatShare } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part, plainName } from "../page/html.ts";
 import { dataTable, folded, type Section } from "../page/page.ts";
 import { pngAddress, type Rgb } from "../page/png.ts";
-import { formatInteger } from "../page/text.ts";
 
 /** What is drawn of a layer, by its name. */
 export type Supports = ReadonlyMap<
@@ -55,7 +55,7 @@ export function sparsityOf({ sparsity }: CompressReport, supports: Supports): Se
     id: "weights",
     title: "Weights, layer by layer",
     body: html`<p>Of ${formatInteger(before)} weights of the original's layers ${formatInteger(left)} are left
-(${formatShare(left / Math.max(1, before))}), in ${counted(clusters, "cluster")} of ${lengthOf(left, clusters)} on average:
+(${formatShare(left / Math.max(1, before))}), in ${countedOnPage(clusters, "cluster")} of ${lengthOf(left, clusters)} on average:
 runs along what comes into a neuron. Longer ones take fewer bytes. ${magnitudeWords(sparsity)}</p>
 ${tableOf(sparsity)}
 ${drawn.length > 0 && html`<p><small>In the pictures neurons are from top to bottom, and what comes into each is from left to right.</small></p>`}
@@ -70,7 +70,7 @@ function magnitudeWords(layers: readonly Layer[]): Part {
   if (chosen.length < layers.length) return "";
   const clusters = chosen.reduce((sum, own) => sum + own.clusters, 0);
   const weights = chosen.reduce((sum, own) => sum + own.nonZero, 0);
-  return html`As many of the original's weights, the largest of each layer, would stand in ${counted(clusters, "cluster")} of
+  return html`As many of the original's weights, the largest of each layer, would stand in ${countedOnPage(clusters, "cluster")} of
 ${lengthOf(weights, clusters)}.`;
 }
 
@@ -121,7 +121,7 @@ function pictureOf({ layer, magnitude, after }: Layer, supports: Supports): Html
   const own = supports.get(layer);
   const clusters = ({ nonZero, clusters: count }: Figures) =>
     `in clusters of ${lengthOf(nonZero, count)}`;
-  const kept = counted(after.nonZero, "weight");
+  const kept = countedOnPage(after.nonZero, "weight");
   const sides = [
     { side: "before", words: "before", support: own?.before },
     {

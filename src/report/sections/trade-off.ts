@@ -1,6 +1,7 @@
 /** @file The way from the original to the result: what each round gave up, and what it got for it. */
 import type { EChartsOption, ScatterSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
+import { formatInteger } from "../../words/numbers.ts";
 import {
   type Canvas,
   drawChart,
@@ -11,16 +12,15 @@ import {
   still,
 } from "../page/chart.ts";
 import {
-  counted,
+  countedOnPage,
   formatDrop,
   formatShare,
-  type MetricWords,
-  metricWords,
+  metricOnPage,
+  type PageWords,
   sentence,
 } from "../page/figures.ts";
 import { html, type Part } from "../page/html.ts";
 import { dataTable, folded, keysOf, type Section } from "../page/page.ts";
-import { formatInteger } from "../page/text.ts";
 import { imageNoun } from "./headline.ts";
 
 type Round = CompressReport["rounds"][number];
@@ -40,9 +40,9 @@ export function tradeOffOf(report: CompressReport): Section {
 function introductionOf({ rounds, chosenRound, baseline, task }: CompressReport): Part {
   const attempts = rounds.reduce((sum, round) => sum + round.attempts.length, 0);
   const accepted = rounds.filter((round) => round.isAccepted).length;
-  return html`<p>${counted(rounds.length, "round")}, ${counted(attempts, "attempt")}, ${accepted} accepted${
+  return html`<p>${countedOnPage(rounds.length, "round")}, ${countedOnPage(attempts, "attempt")}, ${accepted} accepted${
     chosenRound > 0 && html`; the result is that of round ${chosenRound}`
-  }. On the ${counted(baseline.select.samples, imageNoun(task))} of <code>select</code>, which flatter what was chosen by
+  }. On the ${countedOnPage(baseline.select.samples, imageNoun(task))} of <code>select</code>, which flatter what was chosen by
 them.</p>`;
 }
 
@@ -114,7 +114,7 @@ function pointsOf({ rounds, chosenRound, baseline: { select } }: CompressReport)
 function figureOf(report: CompressReport): Part {
   const points = pointsOf(report);
   const { asked, baseline, metric } = report;
-  const words = metricWords(metric);
+  const words = metricOnPage(metric);
   const tolerated = asked.maxDrop === undefined ? undefined : baseline.select.value - asked.maxDrop;
   const scale = scaleOf(points, tolerated);
   const below = [...points.removed, ...points.searched, ...points.rejected].filter(
@@ -143,7 +143,7 @@ ${keysOf([
     : []),
 ])}
 ${chart}
-${below > 0 && html`<figcaption>Triangles: ${counted(below, "point")} below the scale.</figcaption>`}
+${below > 0 && html`<figcaption>Triangles: ${countedOnPage(below, "point")} below the scale.</figcaption>`}
 </figure>`;
 }
 
@@ -181,7 +181,7 @@ function optionOf(
   canvas: Canvas,
   points: Points,
   scale: ReturnType<typeof roundScale>,
-  words: MetricWords,
+  words: PageWords,
   maxDrop: number | undefined,
 ): EChartsOption {
   const scatter = (
@@ -270,7 +270,7 @@ function optionOf(
 }
 
 function attemptsOf(report: CompressReport): Part {
-  const words = metricWords(report.metric);
+  const words = metricOnPage(report.metric);
   const hasDensity = isByDensity(report);
   const rows = report.rounds.flatMap(({ round, attempts }) =>
     attempts.map((attempt, i): readonly Part[] => [

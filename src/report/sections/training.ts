@@ -2,11 +2,11 @@
 import type { EChartsOption, LineSeriesOption } from "echarts";
 import type { z } from "zod";
 import type { CompressReport, epochEntry } from "../../compress/record/compress-report.ts";
+import { formatInteger, formatScientific } from "../../words/numbers.ts";
 import { type Canvas, drawChart, ink, planeOf, still } from "../page/chart.ts";
-import { counted, metricWords } from "../page/figures.ts";
+import { countedOnPage, metricOnPage } from "../page/figures.ts";
 import { type Html, html, type Part } from "../page/html.ts";
 import { dataTable, folded, keysOf, type Section } from "../page/page.ts";
-import { formatInteger, formatScientific } from "../page/text.ts";
 
 type Epoch = z.output<typeof epochEntry>;
 
@@ -35,7 +35,7 @@ export function trainingOf({ rounds, metric }: CompressReport): Section | undefi
   return {
     id: "training",
     title: "Training",
-    body: html`<p>${counted(epochsOf(phases).length, "epoch")} in ${counted(phases.length, "part")}${
+    body: html`<p>${countedOnPage(epochsOf(phases).length, "epoch")} in ${countedOnPage(phases.length, "part")}${
       learning && "; in the shaded ones the method learns which channels matter"
     }.</p>
 ${curvesOf(phases, metric)}`,
@@ -47,7 +47,7 @@ export function curvesOf(phases: readonly Phase[], metric: string): Html {
   const epochs = epochsOf(phases);
   const scored = epochs.filter(({ select }) => select !== undefined);
   // Where there are no labels, what the network calls accuracy is how often it agrees with the original.
-  const words = metricWords(
+  const words = metricOnPage(
     metric === "agreement" ? metric : (scored[0]?.select?.metric ?? metric),
   );
   const hasAccuracy = epochs.some(({ accuracy }) => accuracy !== undefined);
@@ -108,7 +108,7 @@ ${chart}
 
 function metricFigure(
   phases: readonly Phase[],
-  words: ReturnType<typeof metricWords>,
+  words: ReturnType<typeof metricOnPage>,
   hasAccuracy: boolean,
 ): Html {
   const isScored = phases.some(({ epochs }) => epochs.some(({ select }) => select !== undefined));
@@ -138,7 +138,7 @@ export interface Curve {
   readonly pick: (epoch: Epoch) => number | undefined;
 }
 
-/** Curves over all epochs of the phases, counted through. */
+/** Curves over all epochs of the phases, countedOnPage through. */
 export function curveOption(
   canvas: Canvas,
   phases: readonly Phase[],
@@ -179,7 +179,7 @@ interface Place {
   readonly phase: Phase;
 }
 
-/** The number of each phase's first epoch when all are counted through from 1. */
+/** The number of each phase's first epoch when all are countedOnPage through from 1. */
 function placesOf(phases: readonly Phase[]): readonly Place[] {
   let from = 1;
   return phases.map((phase) => {

@@ -1,9 +1,16 @@
 /** @file Whether the networks know how sure they may be: figures before and after, and of a posterior's draws. */
 import type { LineSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { inPercent } from "../../measure/words.ts";
+import { inPercent } from "../../words/numbers.ts";
 import { drawChart, ink, planeOf, still } from "../page/chart.ts";
-import { counted, metricWords, minus, signed, signedInterval, spaced } from "../page/figures.ts";
+import {
+  countedOnPage,
+  metricOnPage,
+  minus,
+  signed,
+  signedInterval,
+  spaced,
+} from "../page/figures.ts";
 import { type Html, html, type Part } from "../page/html.ts";
 import { type Column, dataTable, folded, keysOf } from "../page/page.ts";
 
@@ -19,7 +26,7 @@ export function uncertaintyTable(report: CompressReport): Html | undefined {
   const { posterior } = uncertainty;
   return html`<p>Test data; changes are of the same images, with 95 % intervals.${
     posterior !== null &&
-    html` <b>Drawn</b> is the mean of ${counted(posterior.draws, "draw")} from <code>posterior.onnx</code>, compared with the network
+    html` <b>Drawn</b> is the mean of ${countedOnPage(posterior.draws, "draw")} from <code>posterior.onnx</code>, compared with the network
 of the means.`
   }</p>
 ${tableOf(report, uncertainty)}`;
@@ -29,7 +36,7 @@ function tableOf(
   { task, metric, drop }: Pick<CompressReport, "task" | "metric" | "drop">,
   { before, after, change, posterior }: Uncertainty,
 ): Html {
-  const words = metricWords(
+  const words = metricOnPage(
     metric === "agreement" ? metric : task === "segmentation" ? "miou" : "top1",
   );
   const percent = (value: number) => spaced(inPercent(value, 2));

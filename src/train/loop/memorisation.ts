@@ -1,6 +1,6 @@
 /** @file Whether a network knows its validation samples by heart. */
 import type { Dataset } from "../../data/dataset.ts";
-import { inPercent } from "../../measure/words.ts";
+import { inPercent } from "../../words/numbers.ts";
 import type { TrainedNetwork } from "../network/network.ts";
 import type { Evaluator } from "./options.ts";
 

@@ -1,9 +1,9 @@
 /** @file The weights of a network that training leaves as they are because no gradient reaches them. */
 
 import type { Constant, Graph } from "../../ir/graph.ts";
-import { counted } from "../../measure/words.ts";
 import { multiplies, operatorOf } from "../../ops/index.ts";
 import { isFloat } from "../../tensor/dtype.ts";
+import { counted } from "../../words/numbers.ts";
 import { type ParameterGroup, parametersOf } from "./parameters.ts";
 
 /** Names that are listed before the rest is only counted. */

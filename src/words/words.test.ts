@@ -1,6 +1,8 @@
 /** @file How figures are worded: metrics by name, and speed only as far as its interval tells. */
 import { describe, expect, it } from "vitest";
-import { counted, describeMetric, formatInteger, metricWords, speedOf } from "./words.ts";
+import { describeMetric, metricWords } from "./metrics.ts";
+import { counted, formatInteger } from "./numbers.ts";
+import { speedOf } from "./speed.ts";
 
 describe("speed", () => {
   it.each([

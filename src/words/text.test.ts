@@ -1,16 +1,7 @@
 /** @file Numbers and names as a person reads them. */
 import { describe, expect, it } from "vitest";
-import {
-  displayWidth,
-  escapeForTerminal,
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatInteger,
-  formatMs,
-  shorten,
-  wrap,
-} from "./text.ts";
+import { formatBytes, formatCount, formatDuration, formatInteger, formatMs } from "./numbers.ts";
+import { displayWidth, escapeForTerminal, shorten, wrap } from "./text.ts";
 
 describe("names from files", () => {
   it.each([

@@ -1,5 +1,4 @@
-/** @file Numbers and names as a person reads them, in a terminal and on a page. */
-import { formatInteger as grouped } from "../../measure/words.ts";
+/** @file Names and sentences as a terminal shows them: what it would obey escaped, its columns counted, its lines broken. */
 
 /**
  * A name or message that came from a file, safe to print: whatever a terminal would obey (control
@@ -76,48 +75,4 @@ export function wrap(text: string, width: number, indent = ""): string {
   }
   lines.push(line);
   return lines.map((part, i) => (i === 0 ? part : `${indent}${part}`)).join("\n");
-}
-
-/** `853,018`. */
-export function formatInteger(value: number): string {
-  return grouped(value);
-}
-
-/** Three digits and a unit of thousands: `126 M`, `853 K`, `0`. */
-export function formatCount(value: number): string {
-  return withUnit(value, ["", "K", "M", "G", "T"]);
-}
-
-/** `3.49 MB`, in units of a thousand. */
-export function formatBytes(value: number): string {
-  return withUnit(value, ["B", "kB", "MB", "GB", "TB"]);
-}
-
-function withUnit(value: number, units: readonly string[]): string {
-  let step = 0;
-  let rest = value;
-  while (rest >= 999.5 && step < units.length - 1) {
-    rest /= 1000;
-    step++;
-  }
-  const number = step === 0 ? String(Math.round(rest)) : rest.toPrecision(3);
-  return `${number} ${units[step]}`.trimEnd();
-}
-
-/** Milliseconds with three digits: `2.41 ms`, `0.0031 ms`. */
-export function formatMs(ms: number): string {
-  return `${ms >= 100 ? ms.toFixed(0) : ms.toPrecision(3)} ms`;
-}
-
-/** Seconds as `7 s`, `3 min 20 s`, `2 h 5 min`. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
-/** A very small or large number: `3.1e-7`; 0 as `0`. */
-export function formatScientific(value: number): string {
-  return value === 0 ? "0" : value.toExponential(1);
 }
