@@ -114,3 +114,16 @@ it("every page of docs is reached from docs/README.md", () => {
   reach("docs/README.md");
   expect(pages.filter((page) => !reached.has(page))).toEqual([]);
 });
+
+it("the changelog has one heading of each kind in a version, and no entry twice", () => {
+  const text = readFileSync(join(root, "CHANGELOG.md"), "utf8");
+  const repeated = (list: readonly string[]) => list.filter((item, i) => list.indexOf(item) !== i);
+  for (const version of text.split(/^## /m).slice(1)) {
+    const headings = [...version.matchAll(/^### (.*)$/gm)].map(([, heading]) => heading);
+    expect(repeated(headings)).toEqual([]);
+    const entries = [...version.matchAll(/^- (.{40})/gm)].map(([, beginning]) => beginning);
+    expect(repeated(entries)).toEqual([]);
+  }
+  // Entries of the version in work stand under what a user does, not right under a kind of change.
+  expect(text.split(/^## /m)[1]).not.toMatch(/^### .*\n\n- /m);
+});
