@@ -35,18 +35,18 @@ function operatorsPage(): string {
   ]);
   return page(
     "Operators",
-    `What Espalier knows about each of the ${operators.length} ONNX operators that it understands. Every one also has a
-rule for the shapes of its outputs, and one that says which channels it ties together; both are
-held against ONNX Runtime by tests. An operator that is not listed here is kept as it is, and so
-are all channels that it touches.
+    `Espalier understands ${operators.length} ONNX operators; the table says what it knows about each. Every one also has a
+rule for the shapes of its outputs, and one that says which channels it ties together. Tests compare
+both with ONNX Runtime. An operator that is not listed here is kept as it is, and so are all channels
+that it touches.
 
 - **folded**: computes known values before the network runs, where shape arithmetic needs it.
-- **sizes**: holds sizes of its own (attributes, shape inputs), which are rewritten when channels go.
+- **sizes**: holds sizes of its own (attributes, shape inputs), which are rewritten when channels are removed.
 - **statistics**: mean and variance per channel are carried through it, for methods without data.
 - **MACs**: multiply-accumulates count towards the cost.
-- **gradient**: the rule by which training goes back through it, held against finite differences; or
-  why there is none. A network can be trained where no path from a weight to the loss crosses such an
-  operator.
+- **gradient**: "rule" where training can go back through the operator, which tests compare with finite
+  differences; otherwise the reason why there is none. A network can be trained where no path from a
+  weight to the loss crosses an operator without a rule.
 - **trained**: the inputs, counted from 0, that training changes where they are constant. Those in brackets
   are trained behind a layer alone, where they are a bias or a scale of their own. Weights that are not
   trained say why.
