@@ -20,6 +20,7 @@
  */
 
 export { defineConfig, type EspalierConfig, type FlagValue } from "./cli/config.ts";
+export { type Compressed, type CompressOptions, compress } from "./compress/compress.ts";
 export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
 export type { CompressReport } from "./compress/record/compress-report.ts";

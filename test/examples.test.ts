@@ -41,6 +41,7 @@ const places: readonly Place[] = [
   { file: "src/models/registry.ts", entry: "graph" },
   { file: "src/cli/config.ts", entry: "index" },
   { file: "src/prune/verify.ts", entry: "index" },
+  { file: "src/compress/compress.ts", entry: "index" },
   ...["README.md", "docs/library.md", "docs/browser.md", "docs/pack.md", "docs/examples.md"].map(
     (file) => ({
       file,

@@ -31,6 +31,7 @@ import {
 } from "../runs/folder/run-folder.ts";
 import type { RunHooks } from "../runs/folder/run-hooks.ts";
 import {
+  type CompressSettings,
   type CompressSettingsInput,
   compressSettingsOf,
 } from "../runs/settings/compress-settings.ts";
@@ -73,29 +74,12 @@ export async function compressRun(
   hooks: RunHooks = {},
 ): Promise<CompressReport> {
   const { run, network, externalData = false, custom = {} } = request;
-  const settings = compressSettingsOf(request.settings);
-  // Fails before anything is read.
-  const method = anyMethodNamed(settings.method);
-  readOptions(method.name, method.options, settings.methodOptions);
+  const settings = checkedSettings(request.settings);
   await requireFree(run);
   hooks.onPhase?.("reading");
   const { model, dataset: samples, options } = await readRequest(request);
-  const hasLabels = samples.labelKind !== "none";
-  const dataset = await judgedBy(model, samples, settings, custom, hooks.signal);
-  requireFeasible(structureOf(model.graph, settings), dataset, settings, custom, hasLabels);
-  const config: CompressConfig = {
-    version: 1,
-    command: "compress",
-    versions: { ...versions() },
-    network,
-    externalData,
-    hasLabels,
-    custom: customConfig(custom),
-    data: { path: resolve(request.data), digest: await dataset.digest(), options },
-    settings,
-  };
-  if (hooks.signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the run began.");
-  await createRun(run, config, (folder) => saveModel(runPaths(folder).original, writeModel(model)));
+  const source = { model, network, externalData, samples, dataOptions: options };
+  const { config, dataset } = await beginRun(run, source, settings, custom, hooks);
   return whileLocked(runPaths(run).lock, async () => {
     logEvent(run, "started");
     try {
@@ -105,6 +89,64 @@ export async function compressRun(
       throw error;
     }
   });
+}
+
+/** The settings with their defaults. Fails with all that can be told of them before anything is read. */
+export function checkedSettings(input: CompressSettingsInput): CompressSettings {
+  const settings = compressSettingsOf(input);
+  const method = anyMethodNamed(settings.method);
+  readOptions(method.name, method.options, settings.methodOptions);
+  return settings;
+}
+
+/** What is compressed, once it has been read. */
+export interface CompressSource {
+  readonly model: Model;
+  /** What the report calls the network. */
+  readonly network: string;
+  readonly externalData: boolean;
+  readonly samples: Dataset;
+  /** How the samples were opened. */
+  readonly dataOptions: DatasetOptions;
+}
+
+/**
+ * Makes the folder of a run that is to compress something; gives its configuration, and the samples with what
+ * judges networks on them. Fails as {@link compressRun}.
+ */
+export async function beginRun(
+  run: string,
+  { model, network, externalData, samples, dataOptions: options }: CompressSource,
+  settings: CompressSettings,
+  custom: CustomParts,
+  { signal }: RunHooks,
+): Promise<{ readonly config: CompressConfig; readonly dataset: Dataset }> {
+  requireRoles(samples);
+  const hasLabels = samples.labelKind !== "none";
+  const dataset = await judgedBy(model, samples, settings, custom, signal);
+  requireFeasible(structureOf(model.graph, settings), dataset, settings, custom, hasLabels);
+  const config: CompressConfig = {
+    version: 1,
+    command: "compress",
+    versions: { ...versions() },
+    network,
+    externalData,
+    hasLabels,
+    custom: customConfig(custom),
+    data: { path: resolve(samples.path), digest: await dataset.digest(), options },
+    settings,
+  };
+  if (signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the run began.");
+  await createRun(run, config, (folder) => saveModel(runPaths(folder).original, writeModel(model)));
+  return { config, dataset };
+}
+
+function requireRoles(samples: Dataset): void {
+  for (const role of ["fit", "select"] as const)
+    if (samples.size(role) === 0)
+      throw new EspalierError("DATA_NOT_FOUND", `${samples.path}: no images serve as \`${role}\``, {
+        hint: "Compression needs images to tune and to choose on: give a train file, or --held-out.",
+      });
 }
 
 /** Reads what is to be compressed, and with what. Fails with `DATA_NOT_FOUND`, and as {@link compressRun}. */
@@ -119,11 +161,7 @@ export async function readRequest(
   const model = await loadModel(request.network, { externalData: request.externalData ?? false });
   const options = { ...storedPreprocessing(model.metadata), ...request.dataOptions };
   const dataset = await openDataset(request.data, options);
-  for (const role of ["fit", "select"] as const)
-    if (dataset.size(role) === 0)
-      throw new EspalierError("DATA_NOT_FOUND", `${request.data}: no images serve as \`${role}\``, {
-        hint: "Compression needs images to tune and to choose on: give a train file, or --held-out.",
-      });
+  requireRoles(dataset);
   return { model, dataset, options };
 }
 
@@ -137,14 +175,7 @@ export async function continueCompression(
 ): Promise<CompressReport> {
   requireSameParts(config.custom, custom);
   try {
-    const context = await contextOf(run, config, dataset, hooks, custom);
-    const report = await compress(context, config).catch(async (error: unknown) => {
-      // The failure is what counts: that its time could not be put on record is none of its own.
-      await context.journal.keepTime().catch(() => undefined);
-      throw error;
-    });
-    logEvent(run, "finished", { isReached: report.outcome.isReached });
-    return report;
+    return await carryOut(run, config, dataset, hooks, custom);
   } catch (error) {
     const isStopped = hooks.signal?.aborted ?? false;
     logEnd(run, isStopped ? "stopped" : "failed", error);
@@ -159,7 +190,28 @@ export async function continueCompression(
   }
 }
 
-async function compress(context: CompressContext, config: CompressConfig): Promise<CompressReport> {
+/** Carries out what of a run is not on record yet. Fails as {@link compressRun}. */
+export async function carryOut(
+  run: string,
+  config: CompressConfig,
+  dataset: Dataset,
+  hooks: RunHooks,
+  custom: CustomParts = {},
+): Promise<CompressReport> {
+  const context = await contextOf(run, config, dataset, hooks, custom);
+  const report = await allRounds(context, config).catch(async (error: unknown) => {
+    // The failure is what counts: that its time could not be put on record is none of its own.
+    await context.journal.keepTime().catch(() => undefined);
+    throw error;
+  });
+  logEvent(run, "finished", { isReached: report.outcome.isReached });
+  return report;
+}
+
+async function allRounds(
+  context: CompressContext,
+  config: CompressConfig,
+): Promise<CompressReport> {
   const { run, settings, dataset, metric, journal, hooks } = context;
   const warnings = await journal.once("warnings", z.array(z.string()), async () => [
     ...unknownsOf(context.original.structure),
