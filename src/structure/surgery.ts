@@ -5,18 +5,10 @@
  * read (`masks.ts`).
  */
 import { assert } from "../errors.ts";
-import {
-  type Constant,
-  constantOf,
-  type Graph,
-  type Node,
-  newNode,
-  type TensorType,
-} from "../ir/graph.ts";
+import { constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
 import { operatorOf } from "../ops/index.ts";
 import type { Shrunk } from "../ops/operator/operator.ts";
-import { inferTypes } from "../ops/passes/infer.ts";
 import { roleOf } from "../ops/passes/roles.ts";
 import type { DType } from "../tensor/dtype.ts";
 import {
@@ -27,8 +19,9 @@ import {
   toNumbers,
 } from "../tensor/host-tensor.ts";
 import { type Operands, useKey } from "./analysis.ts";
+import { ConstantVersions, unchanged } from "./constant-versions.ts";
+import { checkedAfter, typesAfter, withoutNewlyDead } from "./graph-after.ts";
 import { asSelection, type Layout } from "./layout.ts";
-import { knownShape } from "./obstacles.ts";
 import { ComputedSizes, isSameValue } from "./recomputed.ts";
 import {
   isVirtual,
@@ -48,22 +41,12 @@ export function removeUnits(structure: Structure, removed: Removed): Graph {
   return new Surgery(structure, removed).run();
 }
 
-/** What one use of a constant becomes. */
-interface Version {
-  /** Equal signatures mean equal contents. */
-  readonly signature: string;
-  readonly make: () => Constant;
-}
-
 class Surgery {
   readonly #structure: Structure;
   readonly #removed: Removed;
   readonly #graph: Graph;
   readonly #fresh: (stem: string) => string;
-  /** Constants of the new graph by name. */
-  readonly #constants = new Map<string, Constant>();
-  /** Old constant name → signature → name in the new graph. */
-  readonly #versions = new Map<string, Map<string, string>>();
+  readonly #constants: ConstantVersions;
   readonly #nodes: Node[] = [];
   readonly #sizes: ComputedSizes;
 
@@ -72,9 +55,10 @@ class Surgery {
     this.#removed = removed;
     this.#graph = structure.analysis.graph;
     this.#fresh = freshNames(this.#graph);
+    this.#constants = new ConstantVersions(this.#fresh);
     this.#sizes = new ComputedSizes(structure, removed, {
       fresh: this.#fresh,
-      constant: (stem, tensor) => this.#addConstant(stem, tensor),
+      constant: (stem, tensor) => this.#constants.add(stem, tensor),
       node: (node) => this.#nodes.push(node),
       original: (name) => this.#asIs(name),
     });
@@ -85,28 +69,21 @@ class Surgery {
     // Captured constants and outputs that are constants must stay as they are under their names.
     const pinned = new Set([...graph.outputs, ...graph.nodes.flatMap((node) => node.captures)]);
     for (const [name, constant] of graph.constants)
-      if (pinned.has(name)) this.#version(constant, unchanged(constant));
+      if (pinned.has(name)) this.#constants.nameOf(constant, unchanged(constant));
     for (const node of graph.nodes) this.#rewrite(node);
     // Constants that nothing reads were there before; they stay.
     const used = new Set([...graph.nodes.flatMap((node) => node.inputs), ...pinned]);
     for (const [name, constant] of graph.constants)
-      if (!used.has(name)) this.#constants.set(name, constant);
+      if (!used.has(name)) this.#constants.keep(name, constant);
     const nodes = withoutNewlyDead(this.#nodes, graph);
     const live = new Set(nodes.flatMap((node) => [...node.inputs, ...node.captures]));
-    const constants = new Map<string, Constant>();
-    for (const name of graph.constants.keys()) {
-      const own = this.#constants.get(name);
-      if (own && (!used.has(name) || live.has(name) || pinned.has(name))) constants.set(name, own);
-      for (const clone of this.#versions.get(name)?.values() ?? []) {
-        const made = this.#constants.get(clone);
-        if (clone !== name && made && live.has(clone)) constants.set(clone, made);
-      }
-    }
-    for (const [name, constant] of this.#constants)
-      if (!constants.has(name) && live.has(name) && !graph.constants.has(name))
-        constants.set(name, constant);
-    const result = { ...graph, nodes, constants, types: this.#types(nodes) };
-    return this.#checked(result);
+    const constants = this.#constants.all(
+      graph.constants,
+      (name) => !used.has(name) || live.has(name) || pinned.has(name),
+      (name) => live.has(name),
+    );
+    const types = typesAfter(this.#structure, this.#removed, nodes, this.#constants);
+    return checkedAfter(this.#structure, this.#removed, { ...graph, nodes, constants, types });
   }
 
   #rewrite(node: Node): void {
@@ -151,7 +128,7 @@ class Surgery {
     for (const [i, value] of shrunk.inputs ?? []) {
       if (i < inputs.length && inputs[i] !== "") continue;
       while (inputs.length < i) inputs.push("");
-      inputs[i] = this.#addConstant(`${node.outputs[0]}_input_${i}`, value);
+      inputs[i] = this.#constants.add(`${node.outputs[0]}_input_${i}`, value);
     }
     const attributes = new Map(node.attributes);
     for (const [name, attribute] of shrunk.attributes ?? []) {
@@ -170,7 +147,7 @@ class Surgery {
   #emitScaled(node: Node, factor: number, dtype: DType): void {
     const [output] = node.outputs;
     const unscaled = this.#fresh(`${output}_unscaled`);
-    const name = this.#addConstant(`${output}_factor`, tensorOf(dtype, [], [factor]));
+    const name = this.#constants.add(`${output}_factor`, tensorOf(dtype, [], [factor]));
     this.#nodes.push({ ...node, outputs: [unscaled] });
     this.#nodes.push(newNode(this.#fresh(`Mul_${output}`), "Mul", [unscaled, name], output));
   }
@@ -199,7 +176,7 @@ class Surgery {
   /** The name under which a node reads `name` when nothing about it may change. */
   #asIs(name: string): string {
     const constant = this.#graph.constants.get(name);
-    return constant ? this.#version(constant, unchanged(constant)) : name;
+    return constant ? this.#constants.nameOf(constant, unchanged(constant)) : name;
   }
 
   /** The name under which a node reads its input, cut to what is kept. */
@@ -215,9 +192,9 @@ class Surgery {
       return list.length < size ? list : undefined;
     });
     if (kept.every((list) => list === undefined))
-      return this.#version(constant, unchanged(constant));
+      return this.#constants.nameOf(constant, unchanged(constant));
     const shape = constant.shape.map((size, axis) => kept[axis]?.length ?? size);
-    return this.#version(constant, {
+    return this.#constants.nameOf(constant, {
       signature: kept.map((list) => list?.join(",") ?? "*").join("|"),
       make: () => ({
         ...constant,
@@ -232,8 +209,8 @@ class Surgery {
     const constant = this.#graph.constants.get(name);
     if (constant === undefined) return this.#sizes.resized(name, value);
     if (isSameValue(this.#structure.analysis.inference.values.get(name), value))
-      return this.#version(constant, unchanged(constant));
-    return this.#version(constant, {
+      return this.#constants.nameOf(constant, unchanged(constant));
+    return this.#constants.nameOf(constant, {
       signature: `=${value.data.join(",")}`,
       make: () => ({ ...constantOf(name, value, constant.origin) }),
     });
@@ -327,29 +304,9 @@ class Surgery {
     indices: readonly number[],
     name: string,
   ): void {
-    const constant = this.#addConstant(`${output}_indices`, int64Vector(indices));
+    const constant = this.#constants.add(`${output}_indices`, int64Vector(indices));
     const attributes = new Map([["axis", { kind: "int" as const, value: axis }]]);
     this.#nodes.push({ ...newNode(name, "Gather", [input, constant], output), attributes });
-  }
-
-  #addConstant(stem: string, tensor: HostTensor): string {
-    const name = this.#fresh(stem);
-    this.#constants.set(name, constantOf(name, tensor));
-    return name;
-  }
-
-  /** Registers a version of a constant; the first one keeps the name, further ones are clones. */
-  #version(constant: Constant, { signature, make }: Version): string {
-    const versions = this.#versions.get(constant.name) ?? new Map<string, string>();
-    this.#versions.set(constant.name, versions);
-    const known = versions.get(signature);
-    if (known !== undefined) return known;
-    const isFirst = versions.size === 0;
-    const name = isFirst ? constant.name : this.#fresh(constant.name);
-    versions.set(signature, name);
-    const made = make();
-    this.#constants.set(name, isFirst ? made : { ...made, name, origin: { kind: "new" } });
-    return name;
   }
 
   #renamed(node: Node, inputs: readonly string[]): Node {
@@ -364,68 +321,4 @@ class Surgery {
   #isVirtual(layout: Layout): boolean {
     return isVirtual(this.#structure, this.#removed, layout);
   }
-
-  /** Declared types with the new widths; symbolic dims stay as they are. */
-  #types(nodes: readonly Node[]): ReadonlyMap<string, TensorType> {
-    const { analysis } = this.#structure;
-    const produced = new Set([...this.#graph.inputs, ...nodes.flatMap((node) => node.outputs)]);
-    const types = new Map<string, TensorType>();
-    for (const [name, type] of this.#graph.types) {
-      const constant = this.#constants.get(name);
-      const layout = analysis.layouts.get(name);
-      if (constant) {
-        const isSame = type.shape?.every((dim, axis) => dim === constant.shape[axis]);
-        types.set(name, isSame ? type : { ...type, shape: constant.shape });
-      } else if (!produced.has(name)) continue;
-      else if (layout === undefined || type.shape?.length !== layout.shape.length)
-        types.set(name, type);
-      else {
-        const after = shapeAfter(this.#structure, this.#removed, layout);
-        const isSame = after.every((size, axis) => size === layout.shape[axis]);
-        const shape = type.shape.map((dim, axis) =>
-          after[axis] === layout.shape[axis] ? dim : after[axis],
-        );
-        types.set(name, isSame ? type : { ...type, shape });
-      }
-    }
-    return types;
-  }
-
-  /** Re-infers the shapes of the result: they must be what the layouts say. */
-  #checked(graph: Graph): Graph {
-    const { analysis } = this.#structure;
-    const inference = inferTypes(graph, { dims: analysis.dims });
-    for (const node of graph.nodes) {
-      for (const name of node.outputs) {
-        const layout = analysis.layouts.get(name);
-        const actual = name === "" ? undefined : knownShape(inference, name);
-        if (layout === undefined || actual === undefined) continue;
-        const expected = shapeAfter(this.#structure, this.#removed, layout);
-        assert(
-          actual.length === expected.length && actual.every((size, i) => size === expected[i]),
-          `after removal "${name}" (${node.opType} "${node.name}") should be [${expected.join(", ")}], is [${actual.join(", ")}]`,
-        );
-      }
-    }
-    return graph;
-  }
-}
-
-function unchanged(constant: Constant): Version {
-  return { signature: "", make: () => constant };
-}
-
-/** Drops nodes whose outputs nothing reads any more, though something read them before. */
-function withoutNewlyDead(nodes: readonly Node[], original: Graph): readonly Node[] {
-  const readBefore = new Set(original.nodes.flatMap((node) => [...node.inputs, ...node.captures]));
-  const read = new Set(original.outputs);
-  const live: Node[] = [];
-  for (const node of [...nodes].reverse()) {
-    const isRead = node.outputs.some((name) => read.has(name));
-    const wasDead = node.origin !== undefined && !node.outputs.some((name) => readBefore.has(name));
-    if (!isRead && !wasDead) continue;
-    live.push(node);
-    for (const name of [...node.inputs, ...node.captures]) read.add(name);
-  }
-  return live.reverse();
 }

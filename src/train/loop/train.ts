@@ -9,35 +9,27 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Batch } from "../../data/serve.ts";
 import { EspalierError } from "../../errors.ts";
-import { digestOf } from "../../files/tensor-file.ts";
 import { findBlockSize } from "../../runtime/block-size.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import { openTrainer, type StepResult, type Trainer } from "../../runtime/trainer.ts";
 import type { Feeds } from "../../runtime/values.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
-import {
-  graphOf,
-  type TrainedNetwork,
-  type TrainSource,
-  trainedNetwork,
-} from "../network/network.ts";
+import { type TrainedNetwork, type TrainSource, trainedNetwork } from "../network/network.ts";
 import { emitStep } from "../network/provider-form.ts";
 import { untrainedWarning, untrainedWeights } from "../network/unreached.ts";
-import { type Feeding, feedingOf } from "../step/feeding.ts";
-import { buildStep, type TrainingStep } from "../step/step.ts";
-import { type FittedPlan, fittedPlan } from "./batch.ts";
-import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
-import { diagnosisOf } from "./diagnosis.ts";
-import { evaluatorOf } from "./evaluation.ts";
-import { memorisationWarning } from "./memorisation.ts";
-import type { Evaluator } from "./options.ts";
+import type { TrainingStep } from "../step/step.ts";
 import {
-  outputsRead,
-  type TrainOptions,
-  type TrainPlan,
-  type TrainProgress,
-  type TrainResult,
-} from "./options.ts";
+  type EpochRecord,
+  loadCheckpoint,
+  type Position,
+  type Score,
+  saveCheckpoint,
+} from "./checkpoint.ts";
+import { diagnosisOf } from "./diagnosis.ts";
+import { memorisationWarning } from "./memorisation.ts";
+import type { TrainOptions, TrainPlan, TrainProgress, TrainResult } from "./options.ts";
+import { Pace } from "./pace.ts";
+import { stepAt, type TrainingRun, trainingRunOf } from "./training-run.ts";
 
 /** Steps that are posted before the first of them is waited for. */
 const depth = 2;
@@ -54,11 +46,11 @@ export async function train(
   dataset: Dataset,
   options: TrainOptions,
 ): Promise<TrainResult> {
-  const run = new Run(source, dataset, fittedPlan(graphOf(source), dataset, options));
+  const trainer = new Loop(trainingRunOf(source, dataset, options));
   try {
-    return await run.go();
+    return await trainer.go();
   } finally {
-    await run.close();
+    await trainer.close();
   }
 }
 
@@ -68,19 +60,14 @@ export function requireTrainable(
   dataset: Dataset,
   options: TrainOptions,
 ): void {
-  void new Run(source, dataset, fittedPlan(graphOf(source), dataset, options));
+  trainingRunOf(source, dataset, options);
 }
 
-class Run {
-  readonly #source: TrainSource;
-  readonly #dataset: Dataset;
+/** A run as it goes on: where it stands, its session, and its best weights. */
+class Loop {
+  readonly #run: TrainingRun;
   readonly #plan: TrainPlan;
-  readonly #feeding: Feeding;
-  readonly #evaluator: Evaluator | undefined;
-  /** What to say before training begins. */
-  readonly #note: string | undefined;
-  /** A digest of what the run is. */
-  readonly #name: string;
+  readonly #pace: Pace;
   #step: TrainingStep;
   #trainer: Trainer | undefined;
   #position: Position = {
@@ -97,38 +84,25 @@ class Run {
   #best: Feeds = new Map();
   /** When the clock showed that `position.seconds` had passed. */
   #since = 0;
-  /** Steps here and the seconds that they took, when the last one ended, and seconds of an evaluation. */
-  #rate = { steps: 0, seconds: 0, last: 0, evaluation: 0 };
 
-  constructor(source: TrainSource, dataset: Dataset, { plan, note }: FittedPlan) {
-    this.#note = note;
-    this.#source = source;
-    this.#dataset = dataset;
-    this.#plan = plan;
-    const graph = graphOf(source);
-    this.#feeding = feedingOf(graph, dataset, plan.batchSize);
-    this.#step = this.#build(0);
-    this.#name = nameOf(plan, this.#step);
-    const { evaluator, objective, batchSize, output, teacher } = plan;
-    const session = sessionOptionsOf(this.#plan);
-    this.#evaluator =
-      dataset.size("select") === 0
-        ? undefined
-        : (evaluator ??
-          evaluatorOf(dataset, { ...session, objective, batchSize, output, teacher }));
+  constructor(run: TrainingRun) {
+    this.#run = run;
+    this.#plan = run.plan;
+    this.#pace = new Pace(run.plan.clock);
+    this.#step = run.firstStep;
   }
 
   async go(): Promise<TrainResult> {
     const { checkpoint, clock, epochs, rollsBack } = this.#plan;
     const saved = checkpoint?.resumes
-      ? await loadCheckpoint(checkpoint.path, this.#name, checkpoint.origin)
+      ? await loadCheckpoint(checkpoint.path, this.#run.name, checkpoint.origin)
       : undefined;
     if (saved !== undefined) {
       this.#position = saved.position;
       this.#best = saved.best;
     } else {
       if (rollsBack !== undefined) this.#best = this.#initialWeights();
-      if (this.#note !== undefined) this.#warn(this.#note);
+      if (this.#run.note !== undefined) this.#warn(this.#run.note);
       this.#warnOfUntrained();
       await this.#checkMemorisation();
     }
@@ -151,28 +125,6 @@ class Run {
     this.#trainer = undefined;
   }
 
-  #build(step: number): TrainingStep {
-    const { inputShapes, target } = this.#feeding;
-    const { objective, optimizer, output, teacher, groups, clipNorm, statistics } = this.#plan;
-    const { keepsZeros, weightSteps, seed } = this.#plan;
-    const graph = graphOf(this.#source);
-    return buildStep(graph, {
-      inputShapes,
-      target,
-      objective,
-      optimizer,
-      teacher,
-      groups,
-      clipNorm,
-      outputs: outputsRead(graph, this.#dataset, output),
-      statistics,
-      keepsZeros,
-      weightSteps,
-      noiseSeed: `${seed} ${step}`,
-      ignoreLabel: this.#dataset.labelKind === "maps" ? this.#dataset.ignoreLabel : undefined,
-    });
-  }
-
   #initialWeights(): Feeds {
     const { weightState, initial } = this.#step;
     return new Map([...initial].filter(([name]) => weightState.includes(name)));
@@ -181,7 +133,7 @@ class Run {
   async #open(state: Feeds): Promise<void> {
     await this.close();
     const { step } = this.#position;
-    if (this.#step.isNoisy && step > 0) this.#step = this.#build(step);
+    if (this.#step.isNoisy && step > 0) this.#step = stepAt(this.#run, step);
     const { graph, guard } = this.#step;
     const session = sessionOptionsOf(this.#plan);
     this.#trainer = await openTrainer(emitStep(graph, session, this.#position.block), {
@@ -220,9 +172,10 @@ class Run {
 
   async #checkMemorisation(): Promise<void> {
     const { checksMemorisation = true } = this.#plan;
-    if (!checksMemorisation || this.#evaluator === undefined) return;
+    const { dataset, evaluator } = this.#run;
+    if (!checksMemorisation || evaluator === undefined) return;
     const network = this.#network(this.#step.initial);
-    const warning = await memorisationWarning(network, this.#dataset, this.#evaluator);
+    const warning = await memorisationWarning(network, dataset, evaluator);
     if (warning !== undefined) this.#warn(warning);
   }
 
@@ -232,7 +185,7 @@ class Run {
     const everySteps = checkpoint?.everySteps ?? Number.POSITIVE_INFINITY;
     const waiting: Promise<StepResult>[] = [];
     let posted = this.#position.step;
-    this.#rate.last = this.#plan.clock();
+    this.#pace.begin();
     const settle = async (atMost: number) => {
       while (waiting.length > atMost) await this.#settled(await waiting.shift());
     };
@@ -261,7 +214,7 @@ class Run {
   #batches(from: number): AsyncIterable<Batch> {
     const { batchSize, limit, epochSamples: most, seed, augment } = this.#plan;
     const { epoch } = this.#position;
-    return this.#dataset.batches("fit", {
+    return this.#run.dataset.batches("fit", {
       batchSize,
       limit,
       most,
@@ -280,7 +233,7 @@ class Run {
   }
 
   #feeds(batch: Batch, step: number): Map<string, HostTensor> {
-    const feeds = this.#feeding.feeds(batch, this.#step.target);
+    const feeds = this.#run.feeding.feeds(batch, this.#step.target);
     for (const [name, value] of this.#step.scalars(step, this.#rateAt(step)))
       feeds.set(name, value);
     return feeds;
@@ -310,11 +263,7 @@ class Run {
     }
     position.batch++;
     position.step++;
-    const now = this.#plan.clock();
-    const rate = this.#rate;
-    rate.steps++;
-    rate.seconds += (now - rate.last) / 1000;
-    rate.last = now;
+    this.#pace.countStep();
     this.#report("train");
   }
 
@@ -336,26 +285,11 @@ class Run {
 
   async #endEpoch(): Promise<void> {
     const position = this.#position;
-    const { stepsPerEpoch, patience, rollsBack, clock } = this.#plan;
+    const { patience, rollsBack } = this.#plan;
     const weights = await this.#opened().readState(this.#step.weightState);
-    const start = clock();
-    this.#report("evaluate");
-    const limit = this.#plan.selectLimit;
-    const select = await this.#evaluator?.(this.#network(weights), "select", limit);
-    this.#rate.evaluation = (clock() - start) / 1000;
-    const hasAccuracy = this.#step.accuracy !== undefined;
-    const { termSums = {}, history } = position;
-    const terms = Object.entries(termSums).map(([name, sum]) => [name, sum / stepsPerEpoch]);
-    const record = {
-      epoch: position.epoch,
-      step: position.step,
-      rate: this.#rateAt(position.step - 1),
-      loss: position.lossSum / stepsPerEpoch,
-      ...(terms.length > 0 && { terms: Object.fromEntries(terms) }),
-      ...(hasAccuracy && { accuracy: position.correct / stepsPerEpoch }),
-      ...(select && { select }),
-    };
-    history.push(record);
+    const select = await this.#pace.evaluation(() => this.#evaluate(weights));
+    const record = this.#recordOf(select);
+    position.history.push(record);
     const best = this.#bestScore();
     const isBest = best === undefined || (select !== undefined && select.value > best.value);
     const isBroken = rollsBack?.(record) ?? false;
@@ -370,6 +304,28 @@ class Run {
     if (patience !== undefined && select !== undefined && since >= patience)
       position.end = "early-stop";
     if (isBroken) position.end = "rolled-back";
+  }
+
+  async #evaluate(weights: Feeds): Promise<Score | undefined> {
+    this.#report("evaluate");
+    return this.#run.evaluator?.(this.#network(weights), "select", this.#plan.selectLimit);
+  }
+
+  /** What the epoch that has ended is told of. */
+  #recordOf(select: Score | undefined): EpochRecord {
+    const { epoch, step, lossSum, correct, termSums = {} } = this.#position;
+    const { stepsPerEpoch } = this.#plan;
+    const hasAccuracy = this.#step.accuracy !== undefined;
+    const terms = Object.entries(termSums).map(([name, sum]) => [name, sum / stepsPerEpoch]);
+    return {
+      epoch,
+      step,
+      rate: this.#rateAt(step - 1),
+      loss: lossSum / stepsPerEpoch,
+      ...(terms.length > 0 && { terms: Object.fromEntries(terms) }),
+      ...(hasAccuracy && { accuracy: correct / stepsPerEpoch }),
+      ...(select && { select }),
+    };
   }
 
   #bestScore(): Score | undefined {
@@ -394,7 +350,7 @@ class Run {
     this.#since = clock();
     const { path, origin } = checkpoint;
     await saveCheckpoint(path, {
-      run: this.#name,
+      run: this.#run.name,
       ...(origin !== undefined && { origin }),
       position: this.#position,
       state,
@@ -419,7 +375,8 @@ class Run {
 
   #network(weights: Feeds): TrainedNetwork {
     const { network, weightsOf } = this.#step;
-    return trainedNetwork(this.#source, network, weightsOf(weights), this.#dataset.preprocessing);
+    const { source, dataset } = this.#run;
+    return trainedNetwork(source, network, weightsOf(weights), dataset.preprocessing);
   }
 
   async #result(): Promise<TrainResult> {
@@ -445,8 +402,6 @@ class Run {
     const { onProgress, batchSize, epochs, steps } = this.#plan;
     if (onProgress === undefined) return;
     const { epoch, batch, step, lossSum, correct, history } = this.#position;
-    const rate = this.#rate;
-    const perStep = rate.seconds / Math.max(1, rate.steps);
     onProgress({
       phase,
       epoch,
@@ -456,38 +411,9 @@ class Run {
       learningRate: this.#rateAt(Math.max(0, step - 1)),
       loss: lossSum / batch,
       accuracy: this.#step.accuracy === undefined ? undefined : correct / batch,
-      imagesPerSecond: batchSize / perStep,
-      secondsLeft: (steps - step) * perStep + (epochs - epoch) * rate.evaluation,
+      imagesPerSecond: batchSize / this.#pace.secondsPerStep,
+      secondsLeft: this.#pace.secondsFor(steps - step, epochs - epoch),
       select: history.at(-1)?.select,
     });
   }
-}
-
-/** Equal for runs that take the same steps. */
-function nameOf(plan: TrainPlan, step: TrainingStep): string {
-  const { epochs, batchSize, learningRate, seed, samples, steps, optimizer, schedule } = plan;
-  const { clipNorm, augment, statistics, groups, checkpoint, keepsZeros, weightSteps } = plan;
-  const { epochSamples } = plan;
-  const places = [0, 1, Math.floor(steps / 3), Math.floor(steps / 2), steps - 1];
-  const weights = digestOf(step.initial);
-  const everySteps = step.isNoisy ? checkpoint?.everySteps : undefined;
-  return JSON.stringify({
-    epochs,
-    batchSize,
-    learningRate,
-    seed,
-    samples,
-    clipNorm,
-    augment,
-    statistics,
-    groups,
-    optimizer: [optimizer.name, optimizer.decay, ...[0, 9].map((at) => optimizer.scalarsAt(at, 1))],
-    schedule: places.map((at) => schedule(at, steps)),
-    nodes: step.graph.nodes.length,
-    weights,
-    everySteps,
-    epochSamples,
-    keepsZeros: keepsZeros ? true : undefined,
-    weightSteps: weightSteps && [...weightSteps],
-  });
 }
