@@ -18,17 +18,20 @@ import { type TrainedNetwork, type TrainSource, trainedNetwork } from "../networ
 import { emitStep } from "../network/provider-form.ts";
 import { untrainedWarning, untrainedWeights } from "../network/unreached.ts";
 import type { TrainingStep } from "../step/step.ts";
-import {
-  type EpochRecord,
-  loadCheckpoint,
-  type Position,
-  type Score,
-  saveCheckpoint,
-} from "./checkpoint.ts";
+import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
 import { diagnosisOf } from "./diagnosis.ts";
 import { memorisationWarning } from "./memorisation.ts";
 import type { TrainOptions, TrainPlan, TrainProgress, TrainResult } from "./options.ts";
 import { Pace } from "./pace.ts";
+import {
+  bestScore,
+  countStep,
+  epochRecordOf,
+  progressOf,
+  rateAt,
+  startPosition,
+  toNextEpoch,
+} from "./position.ts";
 import { stepAt, type TrainingRun, trainingRunOf } from "./training-run.ts";
 
 /** Steps that are posted before the first of them is waited for. */
@@ -70,16 +73,7 @@ class Loop {
   readonly #pace: Pace;
   #step: TrainingStep;
   #trainer: Trainer | undefined;
-  #position: Position = {
-    epoch: 0,
-    batch: 0,
-    step: 0,
-    lossSum: 0,
-    correct: 0,
-    seconds: 0,
-    history: [],
-    warnings: [],
-  };
+  #position: Position = startPosition();
   /** Weights after the best epoch. */
   #best: Feeds = new Map();
   /** When the clock showed that `position.seconds` had passed. */
@@ -234,14 +228,9 @@ class Loop {
 
   #feeds(batch: Batch, step: number): Map<string, HostTensor> {
     const feeds = this.#run.feeding.feeds(batch, this.#step.target);
-    for (const [name, value] of this.#step.scalars(step, this.#rateAt(step)))
+    for (const [name, value] of this.#step.scalars(step, rateAt(this.#plan, step)))
       feeds.set(name, value);
     return feeds;
-  }
-
-  #rateAt(step: number): number {
-    const { learningRate, schedule, steps } = this.#plan;
-    return learningRate * schedule(step, steps);
   }
 
   #opened(): Trainer {
@@ -252,17 +241,7 @@ class Loop {
   async #settled(result: StepResult | undefined): Promise<void> {
     if (result === undefined) return;
     if (result.status !== "done") throw await this.#diagnose();
-    const position = this.#position;
-    const { loss, accuracy, terms } = this.#step;
-    const told = (name: string) => Number(result.results.get(name)?.data[0]);
-    position.lossSum += told(loss);
-    if (accuracy !== undefined) position.correct += told(accuracy);
-    for (const [term, name] of terms) {
-      position.termSums ??= {};
-      position.termSums[term] = (position.termSums[term] ?? 0) + told(name);
-    }
-    position.batch++;
-    position.step++;
+    countStep(this.#position, this.#step, result.results);
     this.#pace.countStep();
     this.#report("train");
   }
@@ -288,9 +267,9 @@ class Loop {
     const { patience, rollsBack } = this.#plan;
     const weights = await this.#opened().readState(this.#step.weightState);
     const select = await this.#pace.evaluation(() => this.#evaluate(weights));
-    const record = this.#recordOf(select);
+    const record = epochRecordOf(this.#plan, position, this.#step, select);
     position.history.push(record);
-    const best = this.#bestScore();
+    const best = bestScore(this.#position);
     const isBest = best === undefined || (select !== undefined && select.value > best.value);
     const isBroken = rollsBack?.(record) ?? false;
     if (rollsBack === undefined ? isBest : !isBroken) {
@@ -298,9 +277,8 @@ class Loop {
       this.#best = weights;
     }
     this.#plan.onEpoch?.(record, isBest);
-    Object.assign(position, { epoch: position.epoch + 1, batch: 0, lossSum: 0, correct: 0 });
-    delete position.termSums;
-    const since = position.epoch - 1 - (position.bestEpoch ?? 0);
+    const since = position.epoch - (position.bestEpoch ?? 0);
+    toNextEpoch(position);
     if (patience !== undefined && select !== undefined && since >= patience)
       position.end = "early-stop";
     if (isBroken) position.end = "rolled-back";
@@ -309,28 +287,6 @@ class Loop {
   async #evaluate(weights: Feeds): Promise<Score | undefined> {
     this.#report("evaluate");
     return this.#run.evaluator?.(this.#network(weights), "select", this.#plan.selectLimit);
-  }
-
-  /** What the epoch that has ended is told of. */
-  #recordOf(select: Score | undefined): EpochRecord {
-    const { epoch, step, lossSum, correct, termSums = {} } = this.#position;
-    const { stepsPerEpoch } = this.#plan;
-    const hasAccuracy = this.#step.accuracy !== undefined;
-    const terms = Object.entries(termSums).map(([name, sum]) => [name, sum / stepsPerEpoch]);
-    return {
-      epoch,
-      step,
-      rate: this.#rateAt(step - 1),
-      loss: lossSum / stepsPerEpoch,
-      ...(terms.length > 0 && { terms: Object.fromEntries(terms) }),
-      ...(hasAccuracy && { accuracy: correct / stepsPerEpoch }),
-      ...(select && { select }),
-    };
-  }
-
-  #bestScore(): Score | undefined {
-    const { bestEpoch, history } = this.#position;
-    return history.find(({ epoch }) => epoch === bestEpoch)?.select;
   }
 
   /** Where a run may be taken up: writes the checkpoint, and begins new streams of noise. */
@@ -384,7 +340,7 @@ class Loop {
     const seconds = this.#elapsed();
     const weights = await this.#opened().readState(this.#step.weightState);
     const final = this.#network(weights);
-    const score = this.#bestScore();
+    const score = bestScore(this.#position);
     const hasBest = score !== undefined || end === "rolled-back";
     const best = hasBest ? this.#network(this.#best) : final;
     return {
@@ -399,21 +355,6 @@ class Loop {
   }
 
   #report(phase: TrainProgress["phase"]): void {
-    const { onProgress, batchSize, epochs, steps } = this.#plan;
-    if (onProgress === undefined) return;
-    const { epoch, batch, step, lossSum, correct, history } = this.#position;
-    onProgress({
-      phase,
-      epoch,
-      epochs,
-      step,
-      steps,
-      learningRate: this.#rateAt(Math.max(0, step - 1)),
-      loss: lossSum / batch,
-      accuracy: this.#step.accuracy === undefined ? undefined : correct / batch,
-      imagesPerSecond: batchSize / this.#pace.secondsPerStep,
-      secondsLeft: this.#pace.secondsFor(steps - step, epochs - epoch),
-      select: history.at(-1)?.select,
-    });
+    this.#plan.onProgress?.(progressOf(phase, this.#plan, this.#position, this.#step, this.#pace));
   }
 }
