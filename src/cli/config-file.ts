@@ -12,7 +12,8 @@ import { type Command, InvalidArgumentError, type Option } from "commander";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";
 import { requireRegular } from "../files/plain-file.ts";
-import type { EspalierConfig, FlagValue } from "./config.ts";
+import { commands } from "./commands.ts";
+import type { FlagValue } from "./config.ts";
 
 const codeNames = ["mjs", "js", "mts", "ts"].map((ending) => `espalier.config.${ending}`);
 const dataName = "espalier.config.json";
@@ -21,20 +22,10 @@ const otherNames = ["cjs", "cts", "jsonc", "toml", "yaml", "yml"].map(
   (ending) => `espalier.config.${ending}`,
 );
 
-/** The commands that a configuration speaks of; those with `false` look at what may come from anybody. */
-const configurable: Readonly<Record<keyof EspalierConfig, boolean>> = {
-  inspect: false,
-  prune: true,
-  verify: false,
-  evaluate: true,
-  train: true,
-  compress: true,
-  bench: true,
-  sensitivity: true,
-  pack: true,
-  unpack: false,
-  resume: false,
-};
+/** The commands, and what a configuration may say of them. */
+const byName: ReadonlyMap<string, { readonly config: "code" | "data" | "none" }> = new Map(
+  Object.entries(commands),
+);
 
 const text = z.union([z.string(), z.number()]);
 const configuration = z.record(
@@ -72,7 +63,7 @@ export async function applyConfig(
   for (const [name, flags] of Object.entries(parsed.data)) {
     const command = program.commands.find((candidate) => candidate.name() === name);
     if (command === undefined) throw invalid(file, `names a command ${name}, which is not there`);
-    if (!Object.hasOwn(configurable, name))
+    if (!isConfigurable(name))
       throw invalid(file, `names the command ${name}, which takes no flags from a file`);
     for (const [flag, value] of Object.entries(flags)) {
       const option = command.options.find((candidate) => candidate.attributeName() === flag);
@@ -105,13 +96,13 @@ async function findConfig(
   };
   const { isInRun } = await import("../runs/folder/run-folder.ts");
   if (await isInRun(folder)) return passOver("it lies in the folder of a run");
-  if (name !== dataName && !configurable[command])
+  if (name !== dataName && byName.get(command)?.config !== "code")
     return passOver(`it is code, which ${command} does not run unasked`);
   return join(folder, name);
 }
 
-function isConfigurable(command: string): command is keyof EspalierConfig {
-  return Object.hasOwn(configurable, command);
+function isConfigurable(command: string): boolean {
+  return (byName.get(command)?.config ?? "none") !== "none";
 }
 
 async function firstThere(folder: string, names: readonly string[]): Promise<string | undefined> {

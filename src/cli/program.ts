@@ -2,21 +2,9 @@
 import { Command } from "commander";
 import { version } from "../runtime/versions.ts";
 import { escapeForTerminal } from "../words/text.ts";
-import { benchCommand } from "./commands/bench.ts";
-import { compressCommand } from "./commands/compress.ts";
-import { evaluateCommand } from "./commands/evaluate.ts";
-import { inspectCommand } from "./commands/inspect.ts";
-import { methodsCommand } from "./commands/methods.ts";
-import { packCommand } from "./commands/pack.ts";
-import { pruneCommand } from "./commands/prune.ts";
-import { reportCommand } from "./commands/report.ts";
-import { resumeCommand } from "./commands/resume.ts";
-import { sensitivityCommand } from "./commands/sensitivity.ts";
-import { trainCommand } from "./commands/train.ts";
-import { unpackCommand } from "./commands/unpack.ts";
-import { verifyCommand } from "./commands/verify.ts";
-import { versionCommand } from "./commands/version.ts";
+import { commands } from "./commands.ts";
 import { applyConfig } from "./config-file.ts";
+import { describeFlag } from "./options/flag.ts";
 import { addOutputOptions, ioAsAsked } from "./options/output-options.ts";
 import { environment, exitCodes, helpHint, reportFailure } from "./terminal/failure.ts";
 import { explained } from "./terminal/help.ts";
@@ -62,9 +50,9 @@ export async function main(argv: readonly string[], outside: Io): Promise<number
   };
   const program = new Command("espalier")
     .description("Makes trained convolutional networks smaller and faster: ONNX in, ONNX out.")
-    .version(version(), "-v, --version", "print the version")
-    .option("--config <FILE>", "read flags from this file, which may be code")
-    .option("--no-config", "read flags from no file")
+    .version(version(), "-v, --version", "Prints the version.")
+    .option("--config <FILE>", "Reads flags from this file, which may be code.")
+    .option("--no-config", "Reads flags from no file.")
     .addHelpText("after", explained(overview, io));
   const isHelp = argv.includes("-h") || argv.includes("--help");
   addOutputOptions(program);
@@ -78,14 +66,15 @@ export async function main(argv: readonly string[], outside: Io): Promise<number
   program.hook("preAction", (_, command) => {
     if (io.verbosity === "verbose") io.err(describeCommand(command));
   });
-  for (const define of commands) program.addCommand(define(io, end));
+  for (const { define } of Object.values(commands)) program.addCommand(define(io, end));
   for (const command of [program, ...program.commands])
     command
       .exitOverride()
-      .helpOption("-h, --help", "explain the command")
+      .helpOption("-h, --help", "Explains the command.")
       .configureHelp({
         showGlobalOptions: true,
         minWidthToWrap: narrowestHelp,
+        optionDescription: describeFlag,
         styleTitle: (title) => styled(title, "heading", io.hasColor),
       })
       .configureOutput({
@@ -132,20 +121,3 @@ function wantsJson({ commands: all }: Command, argv: readonly string[]): boolean
   const command = all.find((candidate) => argv.includes(candidate.name()));
   return argv.includes("--json") || command?.getOptionValue("json") === true;
 }
-
-const commands: readonly ((io: Io, end: (exitCode: number) => void) => Command)[] = [
-  inspectCommand,
-  pruneCommand,
-  verifyCommand,
-  evaluateCommand,
-  trainCommand,
-  compressCommand,
-  resumeCommand,
-  reportCommand,
-  packCommand,
-  unpackCommand,
-  benchCommand,
-  sensitivityCommand,
-  methodsCommand,
-  versionCommand,
-];

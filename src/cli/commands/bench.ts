@@ -4,14 +4,9 @@ import type { BenchResult } from "../../measure/latency/bench.ts";
 import { counted, formatMs } from "../../words/numbers.ts";
 import { speedOf } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
-import { addNoIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
-import {
-  addJsonOption,
-  addModelOptions,
-  addThreadsOption,
-  load,
-  type ModelFlags,
-} from "../options/model-options.ts";
+import { addFlags, asText, type FlagsOf, value } from "../options/flag.ts";
+import { inHost, noIsolateFlags } from "../options/isolation.ts";
+import { jsonFlags, load, modelFlags, threadsFlags } from "../options/model-options.ts";
 import { integerFrom, positiveValue } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
@@ -19,15 +14,26 @@ import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 import { drawTable } from "../terminal/table.ts";
 
+/** The flags of `espalier bench`. */
+export const flags = {
+  "Options:": {
+    runs: value("n", integerFrom(1), "Timed runs of each network. Default: as --seconds allow."),
+    seconds: value(
+      "s",
+      positiveValue,
+      "Time for all runs together; more narrows intervals. Default: 5.",
+    ),
+    batch: value("n", integerFrom(1), "Samples per run. Default: 1."),
+    provider: value("name", asText, "Execution provider of ONNX Runtime. Default: cpu."),
+    ...modelFlags,
+    ...threadsFlags,
+    ...noIsolateFlags,
+    ...jsonFlags,
+  },
+};
+
 /** Flags of `espalier bench`, as they are read. */
-export interface Flags extends IsolationFlags, ModelFlags {
-  readonly runs?: number;
-  readonly seconds?: number;
-  readonly threads?: number;
-  readonly batch?: number;
-  readonly provider?: string;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 With two models their runs alternate, so that whatever slows the machine hits
@@ -46,14 +52,9 @@ export function benchCommand(io: Io): Command {
     .argument("<MODEL>", "ONNX file")
     .argument("[OTHER]", "ONNX file to compare with it")
     .description("Measures latency: medians with intervals, and the ratio of two networks.")
-    .option("--runs <n>", "timed runs of each network", integerFrom(1))
-    .option("--seconds <s>", "time for all runs together", positiveValue)
-    .option("--batch <n>", "samples per run (default 1)", integerFrom(1))
-    .option("--provider <name>", "ONNX Runtime's execution provider (default cpu)")
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
-  return command.action((path: string, other: string | undefined, flags: Flags) =>
-    inHost(flags, () => run(other === undefined ? [path] : [path, other], flags, io), io.signal),
+  return addFlags(command, flags).action((path: string, other: string | undefined, given: Flags) =>
+    inHost(given, () => run(other === undefined ? [path] : [path, other], given, io), io.signal),
   );
 }
 

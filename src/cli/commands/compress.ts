@@ -4,23 +4,26 @@ import type { CompressRunRequest } from "../../compress/compress-run.ts";
 import type { PlanRequest } from "../../compress/dry-run/dry-run.ts";
 import { EspalierError } from "../../errors.ts";
 import type { CompressSettingsInput } from "../../runs/settings/compress-settings.ts";
-import { addDataOptions, type DataFlags, dataOptionsOf } from "../options/data-options.ts";
-import { addIsolateOption, type IsolationFlags } from "../options/isolation.ts";
-import { addJsonOption, addThreadsOption } from "../options/model-options.ts";
+import { dataFlags, dataHeading, dataOptionsOf } from "../options/data-options.ts";
 import {
-  addGroupOptions,
-  addMethodOption,
-  addTargetOptions,
-  addWidthOptions,
-  type GroupFlags,
-  type TargetFlags,
-  type WidthFlags,
+  addFlags,
+  advanced,
+  asText,
+  type FlagsOf,
+  required,
+  toggle,
+  value,
+} from "../options/flag.ts";
+import { isolateFlags } from "../options/isolation.ts";
+import { externalDataFlags, jsonFlags, threadsFlags } from "../options/model-options.ts";
+import {
+  groupFlags,
+  methodOptionFlags,
+  targetFlags,
+  targetsHeading,
+  widthFlags,
 } from "../options/removal-options.ts";
-import {
-  addTrainingOptions,
-  type TrainingFlags,
-  trainingSettingsOf,
-} from "../options/training-options.ts";
+import { trainingFlags, trainingSettingsOf } from "../options/training-options.ts";
 import { fractionBelowOne, integerFrom, numberBetween, positiveValue } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
@@ -28,34 +31,89 @@ import { describePlan } from "../texts/compress-plan.ts";
 import { describeCompression, exitCodeOf } from "../texts/compress-report.ts";
 import { follow } from "./follow.ts";
 
+/** The flags of `espalier compress`. */
+export const flags = {
+  "Options:": {
+    data: required("DIR", asText, "The data set. Must be given."),
+    output: value("RUN", asText, "The folder of the run, which must be empty or not exist.", {
+      short: "-o",
+    }),
+    dryRun: toggle("Shows the plan and its cost, and writes nothing."),
+    method: value(
+      "name",
+      asText,
+      "How channels are ranked; `espalier methods` lists the ways. Default: importance.",
+    ),
+    ...methodOptionFlags,
+    ...externalDataFlags,
+    ...threadsFlags,
+    ...isolateFlags,
+    ...jsonFlags,
+  },
+  "What may be lost:": {
+    maxDrop: value(
+      "share",
+      fractionBelowOne,
+      "Largest drop of the metric: 0.01 is one point. Default: no limit.",
+    ),
+    confidence: advanced(
+      value(
+        "share",
+        numberBetween(0.5, 1),
+        "Confidence with which the drop is certified, above 0.5. Default: 0.95.",
+      ),
+    ),
+  },
+  [targetsHeading]: targetFlags,
+  "What may go:": {
+    ...groupFlags,
+    ...widthFlags,
+    selectInputs: advanced(
+      toggle(
+        "Lets layers leave out pixels and flattened features that they read; a Gather in the file picks the rest.",
+      ),
+    ),
+  },
+  "Rounds and tuning:": {
+    rounds: value(
+      "n",
+      integerFrom(1),
+      "Rounds of scoring, removal and tuning, at most. Default: 5.",
+    ),
+    epochs: value("n", integerFrom(0), "Epochs of tuning in each round. Default: 2."),
+    finalEpochs: value("n", integerFrom(0), "Epochs of tuning after the last round. Default: 0."),
+    distill: toggle("The original teaches in place of labels."),
+    timeBudget: value(
+      "seconds",
+      positiveValue,
+      "Time after which the best so far is the result. Default: no limit.",
+    ),
+    sensitivity: toggle("Measures what each group is worth, for the report."),
+    roundDrop: advanced(
+      value(
+        "share",
+        numberBetween(0, 1),
+        "Drop on select that the removal of a round may cause before tuning, where no target says how far to go. Default: 4 x --max-drop, 0.02 at least.",
+      ),
+    ),
+    attempts: advanced(
+      value("n", integerFrom(1), "Smaller and smaller removals that a round may try. Default: 3."),
+    ),
+    benchSeconds: advanced(value("s", positiveValue, "Time for comparing latencies. Default: 5.")),
+    posteriorSamples: advanced(
+      value(
+        "n",
+        integerFrom(0, 10_000),
+        "Draws from the posterior, on test, where the method learns one. Default: 20.",
+      ),
+    ),
+    ...trainingFlags,
+  },
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier compress`, as they are read. */
-export interface Flags
-  extends DataFlags,
-    GroupFlags,
-    IsolationFlags,
-    TargetFlags,
-    TrainingFlags,
-    WidthFlags {
-  readonly data: string;
-  readonly output?: string;
-  readonly method?: string;
-  readonly option: ReadonlyMap<string, string>;
-  readonly maxDrop?: number;
-  readonly confidence?: number;
-  readonly rounds?: number;
-  readonly roundDrop?: number;
-  readonly attempts?: number;
-  readonly selectInputs?: true;
-  readonly distill?: true;
-  readonly finalEpochs?: number;
-  readonly timeBudget?: number;
-  readonly benchSeconds?: number;
-  readonly sensitivity?: true;
-  readonly posteriorSamples?: number;
-  readonly dryRun?: true;
-  readonly externalData?: true;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 Rounds of scoring, removal and fine-tuning. With --max-drop alone, each round
@@ -100,65 +158,18 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
   const command = new Command("compress")
     .argument("<MODEL>", "ONNX file")
     .description("Prunes and fine-tunes in rounds, within a tolerance that is certified.")
-    .requiredOption("--data <DIR>", "the data set")
-    .option("-o, --output <RUN>", "folder of the run; it must be empty or not exist")
-    .option("--dry-run", "show the plan and its cost, and write nothing")
-    .option("--method <name>", "`espalier methods` lists them (default importance)");
-  addMethodOption(command)
-    .optionsGroup("What may be lost")
-    .option("--max-drop <share>", "largest drop of the metric: 0.01 is one point", fractionBelowOne)
-    .option(
-      "--confidence <share>",
-      "of that claim, above 0.5 (default 0.95)",
-      numberBetween(0.5, 1),
-    )
-    .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
-  addTargetOptions(command)
-    .optionsGroup("Rounds")
-    .option("--rounds <n>", "at most (default 5)", integerFrom(1))
-    .option(
-      "--round-drop <share>",
-      "on select, before tuning (default 4 x --max-drop, 0.02 at least)",
-      numberBetween(0, 1),
-    )
-    .option("--attempts <n>", "smaller and smaller ones in a round (default 3)", integerFrom(1))
-    .option("--final-epochs <n>", "of tuning after the last round (default 0)", integerFrom(0))
-    .option("--distill", "the original teaches in place of labels")
-    .option("--time-budget <seconds>", "when spent, the best so far is the result", positiveValue)
-    .option("--bench-seconds <s>", "for comparing latencies (default 5)", positiveValue)
-    .option("--sensitivity", "measure what each group is worth, for the report")
-    .option(
-      "--posterior-samples <n>",
-      "draws on test from what was learnt (default 20)",
-      integerFrom(0, 10_000),
-    )
-    .optionsGroup("What may go");
-  addGroupOptions(command).option(
-    "--select-inputs",
-    "layers may leave out pixels and flattened features, by a Gather",
-  );
-  addWidthOptions(command);
-  addTrainingOptions(command, {
-    epochs: "of tuning in each round (default 2)",
-    fewestEpochs: 0,
-    seed: "of the method and of tuning (default 0)",
-    freeze: "weights that tuning, not the method, leaves (repeatable)",
-  })
-    .optionsGroup("Options:")
-    .option("--external-data", "allow weights in other files of the model's folder")
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(command)));
-  return addDataOptions(command).action(async (network: string, flags: Flags) => {
-    if (flags.dryRun) return plan(network, flags, io);
-    const run = requireOutput(flags.output);
+  return addFlags(command, flags).action(async (network: string, given: Flags) => {
+    if (given.dryRun) return plan(network, given, io);
+    const run = requireOutput(given.output);
     const { compressRun } = await import("../../compress/compress-run.ts");
     const { writeReportHtml } = await import("../../report/write.ts");
-    const report = await follow(io, flags, (hooks) =>
-      compressRun({ ...requestOf(network, flags), run }, hooks),
+    const report = await follow(io, given, (hooks) =>
+      compressRun({ ...requestOf(network, given), run }, hooks),
     );
     await writeReportHtml(run);
     end(exitCodeOf(report));
-    if (flags.json) writeJson(io, report);
+    if (given.json) writeJson(io, report);
     else io.out(describeCompression(run, report, io));
   });
 }

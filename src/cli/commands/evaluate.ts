@@ -1,32 +1,30 @@
 /** @file `espalier evaluate`: how good a network is on a data set. */
 import { Command } from "commander";
 import type { Dataset } from "../../data/dataset.ts";
-import type { Role } from "../../data/splits.ts";
 import { EspalierError } from "../../errors.ts";
 import type { EvaluateOptions, Evaluation } from "../../measure/evaluation/evaluate.ts";
 import type { Model } from "../../onnx/model.ts";
 import { describeMetric } from "../../words/metrics.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import {
-  addDataOptions,
-  type DataFlags,
+  dataFlags,
+  dataHeading,
   dataOptionsOf,
   open,
-  roleOption,
+  splitFlags,
   tellLabelSize,
   warnOfInputs,
 } from "../options/data-options.ts";
-import { addIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import { addFlags, advanced, asText, type FlagsOf, toggle, value } from "../options/flag.ts";
+import { inHost, isolateFlags } from "../options/isolation.ts";
 import {
-  addJsonOption,
-  addModelOptions,
-  addOutputNameOption,
-  addThreadsOption,
   isFolder,
+  jsonFlags,
   load,
-  type ModelFlags,
-  type OutputFlags,
+  modelFlags,
+  outputNameFlags,
   outputNameOf,
+  threadsFlags,
 } from "../options/model-options.ts";
 import { integerFrom } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
@@ -35,19 +33,36 @@ import { newProgress, type Progress } from "../terminal/progress.ts";
 import { describeEvaluation } from "../texts/evaluate-report.ts";
 import { describeRunEvaluation, figuresOfRun } from "../texts/evaluate-run-report.ts";
 
+/** The flags of `espalier evaluate`. */
+export const flags = {
+  "Options:": {
+    data: value("DIR", asText, "The data set. Default: that of the run, where MODEL is one."),
+    ...splitFlags("test"),
+    limit: value(
+      "n",
+      integerFrom(1),
+      "Measures on the first n samples of the split. Default: all.",
+    ),
+    against: value("MODEL", asText, "Measures agreement with this network; needs no labels."),
+    perClass: toggle("Shows the accuracy of each class, too."),
+    posteriorSamples: value(
+      "n",
+      integerFrom(1),
+      "Draws from the posterior of a run, over which answers are averaged. Default: none.",
+    ),
+    ...modelFlags,
+    batch: advanced(value("n", integerFrom(1), "Samples per run. Default: 128.")),
+    seed: advanced(value("n", integerFrom(0), "Seed of draws and of resampling. Default: 0.")),
+    ...outputNameFlags,
+    ...threadsFlags,
+    ...isolateFlags,
+    ...jsonFlags,
+  },
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier evaluate`, as they are read. */
-export interface Flags extends DataFlags, IsolationFlags, ModelFlags, OutputFlags {
-  readonly data?: string;
-  readonly split: Role;
-  readonly posteriorSamples?: number;
-  readonly seed?: number;
-  readonly limit?: number;
-  readonly batch?: number;
-  readonly against?: string;
-  readonly threads?: number;
-  readonly perClass?: true;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 Of a classifier: accuracy, loss and calibration. With label maps: mean IoU over
@@ -92,18 +107,9 @@ export function evaluateCommand(io: Io): Command {
   const command = new Command("evaluate")
     .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
     .description("Measures a network on a data set, each figure with its interval.")
-    .option("--data <DIR>", "the data set (default: that of the run)")
-    .addOption(roleOption("test"))
-    .option("--limit <n>", "only the first n samples of the split", integerFrom(1))
-    .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
-    .option("--against <MODEL>", "measure agreement with this network; needs no labels")
-    .option("--per-class", "show the accuracy of each class too")
-    .option("--posterior-samples <n>", "draws from the posterior of a run", integerFrom(1))
-    .option("--seed <n>", "of draws and resampling (default 0)", integerFrom(0))
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(addOutputNameOption(command)))));
-  return addDataOptions(command).action((path: string, flags: Flags) =>
-    inHost(flags, () => run(path, flags, io), io.signal),
+  return addFlags(command, flags).action((path: string, given: Flags) =>
+    inHost(given, () => run(path, given, io), io.signal),
   );
 }
 

@@ -10,19 +10,26 @@ import {
   inPercent,
 } from "../../words/numbers.ts";
 import { escapeForTerminal, shorten, wrap } from "../../words/text.ts";
-import { addJsonOption, addModelOptions, load, type ModelFlags } from "../options/model-options.ts";
+import { addFlags, type FlagsOf, toggle } from "../options/flag.ts";
+import { jsonFlags, load, modelFlags } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 import { drawFacts, drawTable, type TableOptions } from "../terminal/table.ts";
 
+/** The flags of `espalier inspect`. */
+export const flags = {
+  "Options:": {
+    layers: toggle("Shows all layers. Default: the costliest."),
+    selectInputs: toggle("Shows pixels and flattened features that layers may leave out as well."),
+    ...modelFlags,
+    ...jsonFlags,
+  },
+};
+
 /** Flags of `espalier inspect`, as they are read. */
-export interface Flags extends ModelFlags {
-  readonly json?: true;
-  readonly layers?: true;
-  readonly selectInputs?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 A unit is a set of channels that live and die together; a group is all units of
@@ -45,16 +52,15 @@ const longestName = 40;
 
 /** The command. */
 export function inspectCommand(io: Io): Command {
-  return addJsonOption(addModelOptions(new Command("inspect").argument("<MODEL>", "ONNX file")))
+  const command = new Command("inspect")
+    .argument("<MODEL>", "ONNX file")
     .description("Shows what a model is, what each layer costs, and what can be pruned.")
-    .option("--layers", "show all layers, not only the costliest")
-    .option("--select-inputs", "with pixels and flattened features that layers may leave out")
-    .addHelpText("after", explained(explanation, io))
-    .action(async (path: string, flags: Flags) => {
-      const inspection = await inspected(path, flags, io);
-      if (flags.json) writeJson(io, inspection);
-      else io.out(describe(inspection, flags.layers ?? false, io));
-    });
+    .addHelpText("after", explained(explanation, io));
+  return addFlags(command, flags).action(async (path: string, given: Flags) => {
+    const inspection = await inspected(path, given, io);
+    if (given.json) writeJson(io, inspection);
+    else io.out(describe(inspection, given.layers ?? false, io));
+  });
 }
 
 async function inspected(path: string, flags: Flags, io: Io): Promise<Inspection> {

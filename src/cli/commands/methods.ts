@@ -2,16 +2,22 @@
 import { Command } from "commander";
 import type { AnyMethod } from "../../methods/method/learned-method.ts";
 import { wrap } from "../../words/text.ts";
-import { addJsonOption } from "../options/model-options.ts";
+import { addFlags, type FlagsOf, toggle } from "../options/flag.ts";
+import { jsonFlags } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { describeMethod, methodJson } from "../texts/methods-text.ts";
 
+/** The flags of `espalier methods`. */
+export const flags = {
+  "Options:": {
+    all: toggle("Shows all options of all methods, the advanced ones, too."),
+    ...jsonFlags,
+  },
+};
+
 /** Flags of `espalier methods`, as they are read. */
-export interface Flags {
-  readonly all?: true;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const examples = `
 Examples:
@@ -28,19 +34,16 @@ const closing =
 export function methodsCommand(io: Io): Command {
   const command = new Command("methods")
     .argument("[NAME]", "one method, with all of its options")
-    .option("--all", "Shows all options of all methods, the advanced ones, too.");
-  return addJsonOption(command)
     .description("Lists the pruning methods: what each does, needs and can be told.")
-    .addHelpText("after", explained(examples, io))
-    .action(async (name: string | undefined, { all, json }: Flags) => {
-      const { allMethods, anyMethodNamed } = await import("../../methods/learned-registry.ts");
-      const methods: readonly AnyMethod[] =
-        name === undefined ? allMethods : [anyMethodNamed(name)];
-      const isWhole = all ?? name !== undefined;
-      if (json) writeJson(io, { methods: methods.map(methodJson) });
-      else {
-        const texts = methods.map((method) => describeMethod(method, isWhole, io.columns));
-        io.out(`${texts.join("\n")}\n${wrap(closing, io.columns)}\n`);
-      }
-    });
+    .addHelpText("after", explained(examples, io));
+  return addFlags(command, flags).action(async (name: string | undefined, { all, json }: Flags) => {
+    const { allMethods, anyMethodNamed } = await import("../../methods/learned-registry.ts");
+    const methods: readonly AnyMethod[] = name === undefined ? allMethods : [anyMethodNamed(name)];
+    const isWhole = all ?? name !== undefined;
+    if (json) writeJson(io, { methods: methods.map(methodJson) });
+    else {
+      const texts = methods.map((method) => describeMethod(method, isWhole, io.columns));
+      io.out(`${texts.join("\n")}\n${wrap(closing, io.columns)}\n`);
+    }
+  });
 }

@@ -1,5 +1,4 @@
 /** @file The flags of `espalier pack` that need data: the tolerance, and tuning under the rounding. */
-import type { Command } from "commander";
 import type { PackedTuned } from "../../compress/packing/pack-tuned.ts";
 import type { PackedWithin } from "../../compress/packing/pack-within.ts";
 import type { Dataset } from "../../data/dataset.ts";
@@ -10,41 +9,49 @@ import type { TrainOptions } from "../../train/loop/options.ts";
 import { inPoints } from "../../words/numbers.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import { type DataFlags, open, tellLabelSize, warnOfInputs } from "../options/data-options.ts";
+import { asText, toggle, type ValuesOf, value } from "../options/flag.ts";
 import {
-  addEpochSamplesOption,
-  addLearningOptions,
-  type TrainingFlags,
+  epochFlags,
+  learningFlags,
+  runFlags,
   trainingSettingsOf,
 } from "../options/training-options.ts";
-import { integerFrom } from "../options/values.ts";
+import { fractionBelowOne, integerFrom } from "../options/values.ts";
 import type { Io } from "../terminal/io.ts";
 import type { Progress } from "../terminal/progress.ts";
 import { stepOf } from "./follow.ts";
 
-/** Flags that need data. */
-export interface TuningFlags
-  extends DataFlags,
-    Omit<TrainingFlags, "epochs" | "keepZeros" | "checkpointEvery"> {
-  readonly maxDrop?: number;
-  readonly data?: string;
-  readonly tuneEpochs?: number;
-  readonly distill?: true;
-}
+/** The tolerance, and what is measured on. */
+export const toleranceFlags = {
+  maxDrop: value(
+    "d",
+    fractionBelowOne,
+    "The loss that is allowed on `select`, for which the fewest bits are searched: 0.005 is half a point. Default: no search.",
+  ),
+  data: value("DIR", asText, "The data set, for --max-drop and --tune-epochs."),
+};
 
-/** Adds the flags of tuning, in groups of their own. */
-export function addTuningOptions(command: Command): Command {
-  command
-    .optionsGroup("Tuning under the rounding")
-    .option(
-      "--tune-epochs <n>",
-      "of each network that is tuned (default: none is)",
-      integerFrom(1),
-    );
-  addEpochSamplesOption(command)
-    .option("--seed <n>", "order, augmentation, noise (default 0)", integerFrom(0))
-    .option("--distill", "the network as it was teaches in place of labels");
-  return addLearningOptions(command, { freeze: "weights that tuning leaves (repeatable)" });
-}
+/** The flags of tuning. */
+export const tuningFlags = {
+  tuneEpochs: value(
+    "n",
+    integerFrom(1),
+    "Epochs in which each network that is tried is trained under its own rounding. Default: none.",
+  ),
+  distill: toggle("The network as it was teaches in place of labels."),
+  ...epochFlags,
+  seed: runFlags.seed,
+  ...learningFlags,
+};
+
+/** Flags that need data. */
+export type TuningFlags = ValuesOf<typeof toleranceFlags> &
+  ValuesOf<typeof tuningFlags> &
+  DataFlags & {
+    readonly batch: number | undefined;
+    readonly limit: number | undefined;
+    readonly threads: number | undefined;
+  };
 
 /** What tuning has in common with measuring. */
 const shared = new Set(["batchSize", "limit", "threads", "provider", "outputName"]);

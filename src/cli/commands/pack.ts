@@ -1,25 +1,23 @@
 /** @file `espalier pack`: a model as a file many times smaller. */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
 import type { Packed } from "../../pack/pack.ts";
 import type { PackOptions } from "../../pack/quantising/contents.ts";
-import { addDataOptions, type DataFlags, givenDataFlags } from "../options/data-options.ts";
-import { addIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import { dataFlags, dataHeading, givenDataFlags } from "../options/data-options.ts";
 import {
-  addJsonOption,
-  addModelOptions,
-  addThreadsOption,
-  isFolder,
-  load,
-  type ModelFlags,
-} from "../options/model-options.ts";
+  addFlags,
+  advanced,
+  asText,
+  choice,
+  type FlagsOf,
+  required,
+  toggle,
+  value,
+} from "../options/flag.ts";
+import { inHost, isolateFlags } from "../options/isolation.ts";
+import { isFolder, jsonFlags, load, modelFlags, threadsFlags } from "../options/model-options.ts";
 import { requireWritable } from "../options/output-place.ts";
-import {
-  fractionBelowOne,
-  integerFrom,
-  nonNegativeValue,
-  positiveValue,
-} from "../options/values.ts";
+import { integerFrom, nonNegativeValue, positiveValue } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
 import type { Io } from "../terminal/io.ts";
@@ -27,24 +25,63 @@ import { writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 import { describePacked, packedFigures } from "../texts/pack-report.ts";
 import {
-  addTuningOptions,
   isTuningGiven,
   measured,
-  type TuningFlags,
+  toleranceFlags,
+  tuningFlags,
   tuningSettingsOf,
 } from "./pack-tuning.ts";
 
+/** The flags of `espalier pack`. */
+export const flags = {
+  "Options:": {
+    output: required("FILE", asText, "The pack to write, such as net.esp. Must be given.", {
+      short: "-o",
+    }),
+    lossless: toggle("Keeps every bit. Default: weights are rounded."),
+    bits: value(
+      "n",
+      positiveValue,
+      "Bits of a weight before entropy coding, from 1 to 14: fewer make smaller packs. Default: 8.",
+    ),
+    ...toleranceFlags,
+    ...modelFlags,
+    limit: value("n", integerFrom(1), "Reads the first n samples of a split alone. Default: all."),
+    batch: advanced(
+      value("n", integerFrom(1), "Samples per run, and per step. Default: 128, and 64."),
+    ),
+    codebook: advanced(
+      value(
+        "n",
+        integerFrom(1),
+        "Values of a table found by k-means, besides 0, that weights are rounded to. Default: uniform steps.",
+      ),
+    ),
+    lambda: advanced(
+      value(
+        "x",
+        nonNegativeValue,
+        "Squared steps that a bit is worth: more of it rounds to what costs fewer bits. Default: 0.",
+      ),
+    ),
+    rowSteps: advanced(toggle("Gives each filter a step of its own, powers of two apart.")),
+    stepsBy: advanced(
+      choice(
+        "what",
+        ["size", "posterior"],
+        "What the steps of layers are chosen by: the size of their weights, or a posterior. Default: size.",
+      ),
+    ),
+    ...threadsFlags,
+    ...isolateFlags,
+    ...jsonFlags,
+  },
+  "Tuning under the rounding:": tuningFlags,
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier pack`, as they are read. */
-export interface Flags extends DataFlags, IsolationFlags, ModelFlags, TuningFlags {
-  readonly output: string;
-  readonly lossless?: true;
-  readonly bits?: number;
-  readonly codebook?: number;
-  readonly lambda?: number;
-  readonly rowSteps?: true;
-  readonly stepsBy?: "size" | "posterior";
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 A pack holds the whole network: the graph, where weights are not zero, and their
@@ -82,36 +119,9 @@ export function packCommand(io: Io): Command {
   const command = new Command("pack")
     .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
     .description("Packs a network into a file many times smaller, for download.")
-    .requiredOption("-o, --output <FILE>", "the pack, for example net.esp")
-    .option("--lossless", "keep every bit")
-    .option("--bits <n>", "of a weight before entropy coding, 1 to 14 (default 8)", positiveValue)
-    .option(
-      "--codebook <n>",
-      "a k-means table of n values and 0 per weight instead",
-      integerFrom(1),
-    )
-    .option("--lambda <x>", "squared steps that a bit is worth (default 0)", nonNegativeValue)
-    .option("--row-steps", "a step for each filter, a power of two apart")
-    .addOption(
-      new Option(
-        "--steps-by <what>",
-        "steps of layers by size (default), or by a posterior",
-      ).choices(["size", "posterior"]),
-    )
-    .option(
-      "--max-drop <d>",
-      "the loss allowed on `select`: 0.005 is half a point",
-      fractionBelowOne,
-    )
-    .option("--data <DIR>", "the data set, for --max-drop and --tune-epochs")
-    .option("--limit <n>", "only the first n samples of a split", integerFrom(1))
-    .option("--batch <n>", "samples per run (default 128), and per step (64)", integerFrom(1));
-  addTuningOptions(command)
-    .optionsGroup("Options:")
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(command))));
-  return addDataOptions(command).action((path: string, flags: Flags) =>
-    inHost(flags, () => run(path, flags, io), io.signal),
+  return addFlags(command, flags).action((path: string, given: Flags) =>
+    inHost(given, () => run(path, given, io), io.signal),
   );
 }
 

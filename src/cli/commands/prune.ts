@@ -1,5 +1,5 @@
 /** @file `espalier prune`: one shot, no training; verified before anything is written. */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
 import type { Verification } from "../../measure/equality/compare.ts";
 import { autoMethod, type Method } from "../../methods/method/method.ts";
@@ -11,31 +11,31 @@ import type { Pruned, PruneOptions } from "../../prune/prune.ts";
 import { countWeights } from "../../structure/layer-weights.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import {
-  addDataOptions,
-  type DataFlags,
+  dataFlags,
+  dataHeading,
   givenDataFlags,
   open,
   warnOfInputs,
 } from "../options/data-options.ts";
-import { addNoIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import { addFlags, advanced, asText, type FlagsOf, toggle, value } from "../options/flag.ts";
+import { inHost, noIsolateFlags } from "../options/isolation.ts";
 import {
-  addJsonOption,
-  addModelOptions,
-  addThreadsOption,
+  jsonFlags,
   load,
-  type ModelFlags,
+  modelFlags,
+  threadsFlags,
+  toleranceFlags,
 } from "../options/model-options.ts";
 import { requireModelName, requireWritable } from "../options/output-place.ts";
 import {
-  addGroupOptions,
-  addMethodOption,
-  addTargetOptions,
-  addWidthOptions,
-  type GroupFlags,
-  type TargetFlags,
-  type WidthFlags,
+  groupFlags,
+  methodOptionFlags,
+  selectionFlags,
+  targetFlags,
+  targetsHeading,
+  widthFlags,
 } from "../options/removal-options.ts";
-import { integerFrom, positiveValue } from "../options/values.ts";
+import { integerFrom } from "../options/values.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
@@ -44,29 +44,53 @@ import { newProgress, type Progress } from "../terminal/progress.ts";
 import { describeDamage, describePruned } from "../texts/prune-report.ts";
 import { describeVerification } from "../texts/verify-report.ts";
 
+/** The flags of `espalier prune`. */
+export const flags = {
+  "Options:": {
+    output: value("OUT", asText, "The smaller model to write; its plan lies beside it.", {
+      short: "-o",
+    }),
+    dryRun: toggle("Shows what would go, and writes nothing."),
+    plan: value("FILE", asText, "A plan that is applied instead of choosing what goes.", {
+      conflicts: [
+        ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
+        ...["roundTo", "minWidth", "seed"],
+      ],
+    }),
+    ...modelFlags,
+    verifyData: advanced(
+      value("DIR", asText, "A data set whose images are compared as well. Default: random inputs."),
+    ),
+    ...toleranceFlags,
+    ...threadsFlags,
+    ...noIsolateFlags,
+    ...jsonFlags,
+  },
+  [targetsHeading]: targetFlags,
+  "Method:": {
+    method: value(
+      "name",
+      asText,
+      "How channels are ranked; `espalier methods` lists the ways. Default: auto, which is bn where batch normalization was kept in most layers, else magnitude.",
+    ),
+    ...methodOptionFlags,
+    refit: value(
+      "DIR",
+      asText,
+      "A data set on whose images layers are refitted that read what went; needs no labels. Default: none.",
+    ),
+    refitImages: advanced(
+      value("n", integerFrom(1), "Images on which layers are refitted. Default: 256."),
+    ),
+    mode: advanced(value("value", asText, "Short for --option mode=VALUE.")),
+    seed: advanced(value("n", integerFrom(0), "Seed of a method that is random. Default: 0.")),
+  },
+  "What may go:": { ...groupFlags, ...widthFlags, ...selectionFlags },
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier prune`, as they are read. */
-export interface Flags
-  extends DataFlags,
-    GroupFlags,
-    IsolationFlags,
-    ModelFlags,
-    TargetFlags,
-    WidthFlags {
-  readonly output?: string;
-  readonly method?: string;
-  readonly mode?: string;
-  readonly option: ReadonlyMap<string, string>;
-  readonly selectInputs?: true;
-  readonly seed?: number;
-  readonly plan?: string;
-  readonly refit?: string;
-  readonly refitImages?: number;
-  readonly verifyData?: string;
-  readonly tolerance?: number;
-  readonly dryRun?: true;
-  readonly threads?: number;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 Targets are shares of the original that may remain; several hold together. The
@@ -102,45 +126,9 @@ export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
   const command = new Command("prune")
     .argument("<MODEL>", "ONNX file")
     .description("Removes the channels that matter least, verifies the result, writes it.")
-    .option("-o, --output <OUT>", "the smaller model; its plan lies beside it")
-    .option("--dry-run", "show what would go, and write nothing")
-    .optionsGroup("Targets: the share that may remain, above 0 and up to 1");
-  addTargetOptions(command)
-    .optionsGroup("Method")
-    .option(
-      "--method <name>",
-      "how channels are ranked (default auto: bn where batch normalization was kept in most layers, else magnitude)",
-    );
-  addMethodOption(command)
-    .option("--mode <value>", "short for --option mode=VALUE")
-    .option("--seed <n>", "seed of all that is random (default 0)", integerFrom(0))
-    .option("--refit <DIR>", "refit what reads removed channels on these images; no labels")
-    .option("--refit-images <n>", "images to refit on (default 256)", integerFrom(1))
-    .addOption(
-      new Option("--plan <FILE>", "apply this plan instead of choosing").conflicts([
-        ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
-        ...["roundTo", "minWidth", "seed"],
-      ]),
-    )
-    .optionsGroup("What may go");
-  addGroupOptions(command).addOption(
-    new Option(
-      "--select-inputs",
-      "layers may leave out pixels and flattened features, by a Gather",
-    ).conflicts("plan"),
-  );
-  addWidthOptions(command)
-    .optionsGroup("Options:")
-    .option("--verify-data <DIR>", "verify on images of this data set too")
-    .option(
-      "--tolerance <share>",
-      "largest error allowed when verifying, as a share of the range of values (default 1e-4; 2e-2 for float16 and quantised networks)",
-      positiveValue,
-    )
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
-  return addDataOptions(command).action(async (path: string, flags: Flags) =>
-    end(await run(path, flags, io)),
+  return addFlags(command, flags).action(async (path: string, given: Flags) =>
+    end(await run(path, given, io)),
   );
 }
 

@@ -1,15 +1,17 @@
 /** @file `espalier report`: draws the page of a run. */
 import { Command } from "commander";
 import { escapeForTerminal } from "../../words/text.ts";
-import { addJsonOption } from "../options/model-options.ts";
+import { addFlags, type FlagsOf } from "../options/flag.ts";
+import { jsonFlags } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 
+/** The flags of `espalier report`. */
+export const flags = { "Options:": jsonFlags };
+
 /** Flags of `espalier report`, as they are read. */
-export interface Flags {
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 The page is one file, report.html in the run's folder: what was reached, how sure
@@ -28,7 +30,7 @@ export function reportCommand(io: Io): Command {
     .argument("<RUN>", "folder of the run")
     .description("Draws report.html of a run, and prints its path.")
     .addHelpText("after", explained(explanation, io));
-  return addJsonOption(command).action(async (run: string, { json }: Flags) => {
+  return addFlags(command, flags).action(async (run: string, { json }: Flags) => {
     const { writeReportHtml } = await import("../../report/write.ts");
     const progress = newProgress(io);
     progress.phase("drawing");

@@ -1,18 +1,25 @@
 /** @file `espalier resume`: goes on with a run that was stopped. */
 import { Command } from "commander";
-import { addIsolateOption, type IsolationFlags } from "../options/isolation.ts";
-import { addJsonOption } from "../options/model-options.ts";
+import { addFlags, asText, type FlagsOf, value } from "../options/flag.ts";
+import { isolateFlags } from "../options/isolation.ts";
+import { jsonFlags } from "../options/model-options.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { describeCompression, exitCodeOf } from "../texts/compress-report.ts";
 import { describeTraining } from "../texts/train-report.ts";
 import { follow } from "./follow.ts";
 
+/** The flags of `espalier resume`. */
+export const flags = {
+  "Options:": {
+    data: value("DIR", asText, "Where the data lie now. Default: where they lay."),
+    ...isolateFlags,
+    ...jsonFlags,
+  },
+};
+
 /** Flags of `espalier resume`, as they are read. */
-export interface Flags extends IsolationFlags {
-  readonly data?: string;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 The run goes on where it stood with the settings that it began with, to the same
@@ -31,13 +38,11 @@ export function resumeCommand(io: Io, end: (exitCode: number) => void): Command 
   const command = new Command("resume")
     .argument("<RUN>", "folder of the run")
     .description("Goes on with a run that was stopped.")
-    .option("--data <DIR>", "where the data lie now, if they were moved")
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(command));
-  return command.action(async (run: string, flags: Flags) => {
-    const { data, json } = flags;
+  return addFlags(command, flags).action(async (run: string, given: Flags) => {
+    const { data, json } = given;
     const { resumeRun } = await import("../../compress/resume-run.ts");
-    const report = await follow(io, flags, (hooks) => resumeRun(run, { ...hooks, data }));
+    const report = await follow(io, given, (hooks) => resumeRun(run, { ...hooks, data }));
     if (report.command === "compress") {
       const { writeReportHtml } = await import("../../report/write.ts");
       await writeReportHtml(run);

@@ -1,46 +1,63 @@
 /** @file `espalier sensitivity`: what it costs to thin each group of channels by itself. */
 import { Command } from "commander";
-import type { Role } from "../../data/splits.ts";
 import type { Sensitivity } from "../../prune/sensitivity.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import {
-  addDataOptions,
-  type DataFlags,
+  dataFlags,
+  dataHeading,
   open,
-  roleOption,
+  splitFlags,
   tellLabelSize,
   warnOfInputs,
 } from "../options/data-options.ts";
-import { addIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import { addFlags, advanced, asText, type FlagsOf, required, value } from "../options/flag.ts";
+import { inHost, isolateFlags } from "../options/isolation.ts";
 import {
-  addJsonOption,
-  addModelOptions,
-  addOutputNameOption,
-  addThreadsOption,
+  jsonFlags,
   load,
-  type ModelFlags,
-  type OutputFlags,
+  modelFlags,
+  outputNameFlags,
   outputNameOf,
+  threadsFlags,
 } from "../options/model-options.ts";
-import { addGroupOptions, type GroupFlags } from "../options/removal-options.ts";
+import { groupFlags, methodOptionFlags } from "../options/removal-options.ts";
 import { integerFrom } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 import { describeSensitivity } from "../texts/sensitivity-report.ts";
 
+/** The flags of `espalier sensitivity`. */
+export const flags = {
+  "Options:": {
+    data: required("DIR", asText, "The data set. Must be given."),
+    method: value(
+      "name",
+      asText,
+      "The method that says what goes first in a group, without training. Default: magnitude.",
+    ),
+    ...methodOptionFlags,
+    ...splitFlags("select"),
+    limit: value(
+      "n",
+      integerFrom(1),
+      "Measures on the first n samples of the split. Default: 1000.",
+    ),
+    points: value("n", integerFrom(1), "Shares that are tried for each group. Default: 5."),
+    ...groupFlags,
+    ...modelFlags,
+    seed: advanced(value("n", integerFrom(0), "Seed of a method that is random. Default: 0.")),
+    batch: advanced(value("n", integerFrom(1), "Samples per run. Default: 128.")),
+    ...outputNameFlags,
+    ...threadsFlags,
+    ...isolateFlags,
+    ...jsonFlags,
+  },
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier sensitivity`, as they are read. */
-export interface Flags extends DataFlags, GroupFlags, IsolationFlags, ModelFlags, OutputFlags {
-  readonly data: string;
-  readonly method?: string;
-  readonly split: Role;
-  readonly limit?: number;
-  readonly batch?: number;
-  readonly points?: number;
-  readonly seed?: number;
-  readonly threads?: number;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 For each group alone, the lowest-scored share of its channels is removed,
@@ -65,26 +82,17 @@ export function sensitivityCommand(io: Io): Command {
   const command = new Command("sensitivity")
     .argument("<MODEL>", "ONNX file")
     .description("Shows what it costs to thin each group of channels by itself.")
-    .requiredOption("--data <DIR>", "the data set")
-    .option("--method <name>", "what goes first in a group (default magnitude)")
-    .addOption(roleOption("select"))
-    .option("--limit <n>", "only the first n samples of it (default 1000)", integerFrom(1))
-    .option("--points <n>", "shares for each group (default 5)", integerFrom(1));
-  addGroupOptions(command)
-    .option("--seed <n>", "of a method that is random (default 0)", integerFrom(0))
-    .option("--batch <n>", "samples per run (default 128)", integerFrom(1))
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(addModelOptions(addOutputNameOption(command)))));
-  return addDataOptions(command).action(async (path: string, flags: Flags) => {
-    const measured = await inHost(flags, () => run(path, flags, io), io.signal);
-    if (flags.json) writeJson(io, measured);
+  return addFlags(command, flags).action(async (path: string, given: Flags) => {
+    const measured = await inHost(given, () => run(path, given, io), io.signal);
+    if (given.json) writeJson(io, measured);
     else io.out(describeSensitivity(measured, io));
   });
 }
 
 async function run(path: string, flags: Flags, io: Io): Promise<Sensitivity> {
   const { split, limit, batch: batchSize, threads, points, method, seed, dims } = flags;
-  const { only, except } = flags;
+  const { only, except, option } = flags;
   const output = outputNameOf(flags);
   const progress = newProgress(io);
   try {
@@ -106,6 +114,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<Sensitivity> {
       ...(threads !== undefined && { threads }),
       ...(points !== undefined && { points }),
       ...(method !== undefined && { method }),
+      methodOptions: Object.fromEntries(option),
       ...(seed !== undefined && { seed }),
       rules: { ...(only.length > 0 && { only }), ...(except.length > 0 && { except }) },
       onProgress: ({ done, total, group }) =>

@@ -1,34 +1,64 @@
 /** @file `espalier train`: trains a built-in network from nothing, or fine-tunes a file. */
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import type { TrainSettingsInput } from "../../runs/settings/train-settings.ts";
 import type { TrainRunRequest } from "../../runs/training/train-run.ts";
-import { addDataOptions, type DataFlags, dataOptionsOf } from "../options/data-options.ts";
-import { addIsolateOption, type IsolationFlags } from "../options/isolation.ts";
-import { addJsonOption, addThreadsOption } from "../options/model-options.ts";
-import {
-  addTrainingOptions,
-  type TrainingFlags,
-  trainingSettingsOf,
-} from "../options/training-options.ts";
+import { dataFlags, dataHeading, dataOptionsOf } from "../options/data-options.ts";
+import { addFlags, asText, type FlagsOf, required, toggle, value } from "../options/flag.ts";
+import { isolateFlags } from "../options/isolation.ts";
+import { externalDataFlags, jsonFlags, threadsFlags } from "../options/model-options.ts";
+import { trainingFlags, trainingSettingsOf } from "../options/training-options.ts";
 import { integerFrom, positiveValue } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { describeTraining } from "../texts/train-report.ts";
 import { follow } from "./follow.ts";
 
+/** The flags of `espalier train`. */
+export const flags = {
+  "Options:": {
+    data: required("DIR", asText, "The data set. Must be given."),
+    output: required("RUN", asText, "The folder of the run, which must be empty or not exist.", {
+      short: "-o",
+    }),
+    epochs: value("n", integerFrom(1), "Passes over the samples of fit. Default: 10."),
+    distill: value("MODEL", asText, "Follows this network's outputs; needs no labels."),
+    ...externalDataFlags,
+    ...threadsFlags,
+    ...isolateFlags,
+    ...jsonFlags,
+  },
+  "Training:": {
+    ...trainingFlags,
+    recalibrateOnly: toggle("Measures batch normalization anew, and trains nothing.", {
+      conflicts: [
+        ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
+        ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
+        ...["keepZeros", "timeBudget"],
+      ],
+      isAdvanced: true,
+    }),
+  },
+  "When to stop:": {
+    earlyStop: value(
+      "n",
+      integerFrom(1),
+      "Ends after n epochs without a better one on select. Default: after --epochs.",
+    ),
+    timeBudget: value(
+      "seconds",
+      positiveValue,
+      "Ends when so much training is done. Default: never.",
+    ),
+  },
+  "Networks that are built:": {
+    classes: value("n", integerFrom(1), "Classes that are told apart. Default: those of the data."),
+    baseWidth: value("n", integerFrom(1), "Channels of the first level of unet and ternausnet."),
+  },
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier train`, as they are read. */
-export interface Flags extends DataFlags, IsolationFlags, TrainingFlags {
-  readonly data: string;
-  readonly output: string;
-  readonly distill?: string;
-  readonly earlyStop?: number;
-  readonly timeBudget?: number;
-  readonly recalibrateOnly?: true;
-  readonly classes?: number;
-  readonly baseWidth?: number;
-  readonly externalData?: true;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 Networks that can be built: lenet-300-100, lenet5, lenet5-caffe, vgg16-bn,
@@ -39,7 +69,7 @@ weights that it has.
 Where nothing else is asked for, the LeNets are trained with --lr 0.1 --schedule
 one-cycle, the ResNets with --decay 5e-4 besides: what they are known to learn
 well with. Each of these flags can be given by itself; --optimizer adam and adamw
-have their own. All else is trained with the defaults below.
+have their own. All else is trained with the defaults above.
 
 Samples are used by role: fit trains, select says after each epoch how good the
 network is, test is read once, at the end. A folder with train and test files
@@ -73,40 +103,12 @@ export function trainCommand(io: Io): Command {
   const command = new Command("train")
     .argument("<MODEL|ARCH>", "ONNX file, or a network to build: lenet5, resnet20, ...")
     .description("Trains a network from nothing, or fine-tunes a file.")
-    .requiredOption("--data <DIR>", "the data set")
-    .requiredOption("-o, --output <RUN>", "folder of the run; it must be empty or not exist");
-  addTrainingOptions(command, {
-    epochs: "passes over the samples of fit (default 10)",
-    fewestEpochs: 1,
-    seed: "weights, order, augmentation, noise (default 0)",
-    freeze: "weights that stay; * matches anything (repeatable)",
-  })
-    .optionsGroup("What is learnt")
-    .option("--distill <MODEL>", "follow this network's outputs; needs no labels")
-    .addOption(
-      new Option("--recalibrate-only", "measure batch normalization anew, train nothing").conflicts(
-        [
-          ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
-          ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
-          ...["keepZeros", "timeBudget"],
-        ],
-      ),
-    )
-    .optionsGroup("When to stop")
-    .option("--early-stop <n>", "after n epochs without a better one on select", integerFrom(1))
-    .option("--time-budget <seconds>", "when so much training is done", positiveValue)
-    .optionsGroup("Networks that are built")
-    .option("--classes <n>", "default: as many as the data have", integerFrom(1))
-    .option("--base-width <n>", "channels of the first level (unet, ternausnet)", integerFrom(1))
-    .optionsGroup("Options:")
-    .option("--external-data", "allow weights in other files of the model's folder")
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addIsolateOption(addThreadsOption(command)));
-  return addDataOptions(command).action(async (network: string, flags: Flags) => {
+  return addFlags(command, flags).action(async (network: string, given: Flags) => {
     const { trainRun } = await import("../../runs/training/train-run.ts");
-    const report = await follow(io, flags, (hooks) => trainRun(requestOf(network, flags), hooks));
-    if (flags.json) writeJson(io, report);
-    else io.out(describeTraining(flags.output, report, io.columns));
+    const report = await follow(io, given, (hooks) => trainRun(requestOf(network, given), hooks));
+    if (given.json) writeJson(io, report);
+    else io.out(describeTraining(given.output, report, io.columns));
   });
 }
 

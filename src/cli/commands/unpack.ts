@@ -1,19 +1,31 @@
 /** @file `espalier unpack`: the ONNX file of a pack. */
 import { Command } from "commander";
 import { formatBytes } from "../../words/numbers.ts";
-import { addJsonOption, named } from "../options/model-options.ts";
+import { addFlags, advanced, asText, type FlagsOf, required, value } from "../options/flag.ts";
+import { jsonFlags, named } from "../options/model-options.ts";
 import { requireModelName, requireWritable } from "../options/output-place.ts";
 import { integerFrom } from "../options/values.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 
+/** The flags of `espalier unpack`. */
+export const flags = {
+  "Options:": {
+    output: required("MODEL", asText, "The ONNX file to write. Must be given.", { short: "-o" }),
+    maxBytes: advanced(
+      value(
+        "n",
+        integerFrom(1),
+        "Bytes of a model above which its pack is refused. Default: 2 GiB.",
+      ),
+    ),
+    ...jsonFlags,
+  },
+};
+
 /** Flags of `espalier unpack`, as they are read. */
-export interface Flags {
-  readonly output: string;
-  readonly maxBytes?: number;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 Checksums are compared, and the network that comes out is read and checked, before
@@ -27,10 +39,8 @@ export function unpackCommand(io: Io): Command {
   const command = new Command("unpack")
     .argument("<FILE>", "a pack")
     .description("Gives back the ONNX file of a pack.")
-    .requiredOption("-o, --output <MODEL>", "the ONNX file to write")
-    .option("--max-bytes <n>", "refuse packs of larger models (default 2 GiB)", integerFrom(1))
     .addHelpText("after", explained(explanation, io));
-  return addJsonOption(command).action((path: string, flags: Flags) => run(path, flags, io));
+  return addFlags(command, flags).action((path: string, given: Flags) => run(path, given, io));
 }
 
 async function run(path: string, { output, maxBytes, json }: Flags, io: Io): Promise<void> {

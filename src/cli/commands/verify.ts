@@ -1,17 +1,18 @@
 /** @file `espalier verify`: does a pruned file compute what it must, and does a run hold what it claims? */
 import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
-import { addDataOptions, type DataFlags, givenDataFlags, open } from "../options/data-options.ts";
-import { addNoIsolateOption, type IsolationFlags, inHost } from "../options/isolation.ts";
+import { dataFlags, dataHeading, givenDataFlags, open } from "../options/data-options.ts";
+import { addFlags, advanced, asText, type FlagsOf, value } from "../options/flag.ts";
+import { inHost, noIsolateFlags } from "../options/isolation.ts";
 import {
-  addJsonOption,
-  addModelOptions,
-  addThreadsOption,
   isFolder,
+  jsonFlags,
   load,
-  type ModelFlags,
+  modelFlags,
+  threadsFlags,
+  toleranceFlags,
 } from "../options/model-options.ts";
-import { integerFrom, positiveValue } from "../options/values.ts";
+import { integerFrom } from "../options/values.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
@@ -19,16 +20,24 @@ import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
 import { describeRunVerification, describeVerification } from "../texts/verify-report.ts";
 
+/** The flags of `espalier verify`. */
+export const flags = {
+  "Options:": {
+    plan: value("FILE", asText, "The plan by which SMALL was made. Default: SMALL.plan.json."),
+    data: value("DIR", asText, "A data set whose images are compared as well. Default: none."),
+    ...toleranceFlags,
+    ...modelFlags,
+    samples: advanced(value("n", integerFrom(1), "Random inputs that are compared. Default: 3.")),
+    seed: advanced(value("n", integerFrom(0), "Seed of the random inputs. Default: 0.")),
+    ...threadsFlags,
+    ...noIsolateFlags,
+    ...jsonFlags,
+  },
+  [dataHeading]: dataFlags,
+};
+
 /** Flags of `espalier verify`, as they are read. */
-export interface Flags extends ModelFlags, DataFlags, IsolationFlags {
-  readonly plan?: string;
-  readonly data?: string;
-  readonly samples?: number;
-  readonly tolerance?: number;
-  readonly seed?: number;
-  readonly threads?: number;
-  readonly json?: true;
-}
+export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
 Of two files: the plan says which channels were removed and which parameters
@@ -62,28 +71,18 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
     .argument("<ORIGINAL>", "ONNX file that was pruned, or the folder of a run")
     .argument("[SMALL]", "ONNX file that came out")
     .description("Proves that a pruned network equals its original without the removed channels.")
-    .option("--plan <FILE>", "the plan (default SMALL.plan.json)")
-    .option("--data <DIR>", "verify on images of this data set too")
-    .option("--samples <n>", "random inputs (default 3)", integerFrom(1))
-    .option(
-      "--tolerance <share>",
-      "largest error allowed, as a share of the range of values (default 1e-4; 2e-2 for float16 and quantised networks)",
-      positiveValue,
-    )
-    .option("--seed <n>", "seed of the random inputs (default 0)", integerFrom(0))
     .addHelpText("after", explained(explanation, io));
-  addJsonOption(addNoIsolateOption(addThreadsOption(addModelOptions(command))));
-  return addDataOptions(command).action(
-    async (first: string, small: string | undefined, flags: Flags) => {
+  return addFlags(command, flags).action(
+    async (first: string, small: string | undefined, given: Flags) => {
       const progress = newProgress(io);
       try {
         end(
           await inHost(
-            flags,
+            given,
             () =>
               small === undefined
-                ? verifyFolder(first, flags, io, progress)
-                : verifyPair(first, small, flags, io, progress),
+                ? verifyFolder(first, given, io, progress)
+                : verifyPair(first, small, given, io, progress),
             io.signal,
           ),
         );

@@ -1,5 +1,4 @@
 /** @file What commands that read data have in common: how a sample becomes an input. */
-import { type Command, Option } from "commander";
 import type { Dataset } from "../../data/dataset.ts";
 import type { DatasetOptions } from "../../data/options.ts";
 import { type Role, roles } from "../../data/splits.ts";
@@ -7,56 +6,92 @@ import { storedPreprocessing } from "../../data/stored-preprocessing.ts";
 import type { Model } from "../../onnx/model.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import type { Progress } from "../terminal/progress.ts";
+import { advanced, choice, choiceOr, flagName, toggle, type ValuesOf, value } from "./flag.ts";
 import { integerFrom, numbersValue, numberValue, sizeOrSideValue, sizeValue } from "./values.ts";
 
-/** Flags of every command that reads data. */
-export interface DataFlags
-  extends Pick<
-    DatasetOptions,
-    "scale" | "mean" | "std" | "layout" | "color" | "resize" | "crop" | "pad" | "format"
-  > {
-  readonly ignoreLabel?: number;
-  readonly splitSeed?: number;
-  readonly heldOut?: true;
-}
+/** The heading of {@link dataFlags}. */
+export const dataHeading = "Data: a sample becomes (scale * x - mean) / std:";
 
-/** The names of {@link DataFlags}, as commander gives them. */
-const names = [
-  ...["scale", "mean", "std", "layout", "color", "resize", "crop", "pad", "format"],
-  ...["ignoreLabel", "splitSeed", "heldOut"],
-];
+const formats = [
+  ...(["idx", "cifar10", "cifar100", "npz", "images-masks", "class-folders", "images"] as const),
+] as const;
 
-const formats = ["idx", "cifar10", "cifar100", "npz", "images-masks", "class-folders", "images"];
+/** Flags of every command that reads data: how a sample becomes an input. */
+export const dataFlags = {
+  mean: value(
+    "list",
+    numbersValue,
+    "What is subtracted from scaled pixels: one number, or one for each channel, such as 0.485,0.456,0.406. Default: what the model or dataset.json says, else 0.",
+  ),
+  std: value(
+    "list",
+    numbersValue,
+    "What pixels are divided by then: one number, or one for each channel. Default: what the model or dataset.json says, else 1.",
+  ),
+  resize: value(
+    "size",
+    sizeOrSideValue,
+    "The size that images get: WIDTHxHEIGHT, or the length of the shorter side. Default: as stored.",
+  ),
+  crop: value(
+    "size",
+    sizeValue,
+    "WIDTHxHEIGHT that is cut from the middle, after resizing. Default: all.",
+  ),
+  heldOut: toggle(
+    "The network was not trained on data of this folder: the samples that choose and judge come from its test files. Default: from all.",
+  ),
+  scale: advanced(
+    value(
+      "number",
+      numberValue,
+      "What pixels are multiplied by, such as 1/255. Default: 1/255 for pixels that are whole numbers, else 1.",
+    ),
+  ),
+  layout: advanced(
+    choice("layout", ["nchw", "nhwc"], "The order of axes that the network reads. Default: nchw."),
+  ),
+  color: advanced(
+    choice(
+      "color",
+      ["rgb", "bgr", "gray"],
+      "The channels that the network reads. Default: as stored.",
+    ),
+  ),
+  pad: advanced(
+    value("pixels", integerFrom(0), "Black pixels on every side, before all else. Default: 0."),
+  ),
+  format: advanced(
+    choice("format", formats, "What lies in the folder. Default: what it is recognised as."),
+  ),
+  ignoreLabel: advanced(
+    value("n", integerFrom(0), "The label of pixels in label maps that don't count. Default: 255."),
+  ),
+  splitSeed: advanced(
+    value("n", integerFrom(0), "Seed by which samples are cut into roles. Default: 0."),
+  ),
+};
 
-/** Adds the flags of {@link DataFlags}. A sample becomes (scale * x - mean) / std. */
-export function addDataOptions(command: Command): Command {
-  return command
-    .optionsGroup("Data: a sample becomes (scale * x - mean) / std")
-    .option("--scale <number>", "default 1/255 for whole-number pixels, else 1", numberValue)
-    .option("--mean <list>", "one number, or one per channel: 0.485,0.456,0.406", numbersValue)
-    .option("--std <list>", "one number, or one per channel", numbersValue)
-    .addOption(new Option("--layout <layout>", "default nchw").choices(["nchw", "nhwc"]))
-    .addOption(new Option("--color <color>", "default as stored").choices(["rgb", "bgr", "gray"]))
-    .option("--resize <size>", "WIDTHxHEIGHT, or the shorter side", sizeOrSideValue)
-    .option("--crop <size>", "WIDTHxHEIGHT from the middle, after resizing", sizeValue)
-    .option("--pad <pixels>", "black pixels on every side, before all else", integerFrom(0))
-    .addOption(new Option("--format <format>", "default: recognised").choices(formats))
-    .option("--ignore-label <n>", "label-map pixels that don't count (default 255)", integerFrom(0))
-    .option("--split-seed <n>", "seed of the cut into roles (default 0)", integerFrom(0))
-    .option("--held-out", "the network was not trained on data of this folder")
-    .optionsGroup("Options:");
-}
+/** The values of {@link dataFlags}. */
+export type DataFlags = ValuesOf<typeof dataFlags>;
 
-/** `--split`: the samples that a command measures on. */
-export function roleOption(byDefault: Role): Option {
-  return new Option("--split <role>", "which samples").choices(roles).default(byDefault);
-}
+const names = Object.keys(dataFlags);
+
+/** The samples that a command measures on. */
+export const splitFlags = (byDefault: Role) => ({
+  split: choiceOr(
+    "role",
+    roles,
+    byDefault,
+    `The samples that are measured on. Default: ${byDefault}.`,
+  ),
+});
 
 /** Which of the data flags were given, as the user writes them. */
 export function givenDataFlags(flags: DataFlags): string[] {
   return Object.entries(flags)
     .filter(([name, value]) => names.includes(name) && value !== undefined)
-    .map(([name]) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+    .map(([name]) => flagName(name));
 }
 
 /** Opens a data set for a model: as the flags say, else as the model was trained. */

@@ -1,26 +1,26 @@
 /** @file Whether a command runs networks in a process of their own. */
-import type { Command } from "commander";
+import { advanced, offSwitch, toggle, type ValuesOf } from "./flag.ts";
+
+/** For commands whose files may come from anywhere. */
+export const noIsolateFlags = {
+  isolate: advanced(
+    offSwitch(
+      "Runs ONNX Runtime in this process, which a network that crashes it then ends. It takes some 0.2 s less. Default: a process of its own.",
+    ),
+  ),
+};
+
+/** For commands whose networks have usually been run before. */
+export const isolateFlags = {
+  isolate: advanced(
+    toggle(
+      "Runs ONNX Runtime in a process of its own, so that a network that crashes it ends in an error. It takes some 0.2 s more, and copies what goes in and out. Default: this process.",
+    ),
+  ),
+};
 
 /** Where ONNX Runtime lives. */
-export interface IsolationFlags {
-  readonly isolate?: boolean;
-}
-
-/** Adds `--no-isolate` to a command whose files may come from anywhere. */
-export function addNoIsolateOption(command: Command): Command {
-  return command.option(
-    "--no-isolate",
-    "run ONNX Runtime in this process, which a network that crashes it ends; by default it has a process of its own, which takes some 0.2 s more",
-  );
-}
-
-/** Adds `--isolate` to a command whose networks have usually been run before. */
-export function addIsolateOption(command: Command): Command {
-  return command.option(
-    "--isolate",
-    "run ONNX Runtime in a process of its own, so that a network that crashes it ends in an error; takes some 0.2 s more, and copies what goes in and out",
-  );
-}
+export type IsolationFlags = Partial<ValuesOf<typeof noIsolateFlags>>;
 
 /** Does the work of a command as its flags say. With a signal, the user's stop ends a run that is going on. */
 export async function inHost<T>(

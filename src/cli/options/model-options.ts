@@ -1,59 +1,73 @@
 /** @file What commands that read a model have in common. */
 import { stat } from "node:fs/promises";
-import { type Command, Option } from "commander";
 import { EspalierError } from "../../errors.ts";
 import type { Shape } from "../../ir/graph.ts";
 import type { Model } from "../../onnx/model.ts";
-import { addDim, integerFrom } from "./values.ts";
+import { advanced, asText, pairs, toggle, type ValuesOf, value } from "./flag.ts";
+import { integerFrom, positiveValue } from "./values.ts";
+
+/** Where the weights of a model may lie. */
+export const externalDataFlags = {
+  externalData: toggle(
+    "Allows weights in other files of the model's folder, which are not read otherwise.",
+  ),
+};
 
 /** Flags of every command that reads a model. */
-export interface ModelFlags {
-  readonly externalData?: true;
-  readonly dims: ReadonlyMap<string, number>;
-}
+export const modelFlags = {
+  ...externalDataFlags,
+  dims: pairs(
+    "name=size",
+    integerFrom(1),
+    "The size of an open dimension, by the name that inspect shows. May be repeated. Default: 1 for the batch, 224 for an image's side.",
+  ),
+};
 
-/** Adds the flags of {@link ModelFlags}. */
-export function addModelOptions(command: Command): Command {
-  return command
-    .option("--external-data", "allow weights in other files of the model's folder")
-    .addOption(
-      new Option(
-        "--dims <name=size>",
-        "size of an open dimension, by the name that inspect shows (repeatable)",
-      )
-        .argParser(addDim)
-        .default(new Map<string, number>(), "1 for the batch, 224 for an image's side"),
-    );
-}
+/** The values of {@link modelFlags}. */
+export type ModelFlags = ValuesOf<typeof modelFlags>;
 
-/** Adds `--threads`. */
-export function addThreadsOption(command: Command): Command {
-  return command.option("--threads <n>", "threads inside an operator", integerFrom(1));
-}
+/** How many threads run an operator. */
+export const threadsFlags = {
+  threads: advanced(
+    value(
+      "n",
+      integerFrom(1),
+      "Threads inside an operator, which change how fast it is. Default: all cores.",
+    ),
+  ),
+};
 
-/** Flags that name the output to measure. */
-export interface OutputFlags {
-  readonly outputName?: string;
-  /** What version 0.1 called it, where no folder is written. */
-  readonly output?: string;
-}
+/** How exactly networks must agree. */
+export const toleranceFlags = {
+  tolerance: advanced(
+    value(
+      "share",
+      positiveValue,
+      "Largest error that is allowed when verifying, as a share of the range of values. Default: 1e-4, or 2e-2 for float16 and quantised networks.",
+    ),
+  ),
+};
 
-/** Adds `--output-name`, and its former name `--output`, which elsewhere is the place of the result. */
-export function addOutputNameOption(command: Command): Command {
-  return command
-    .option("--output-name <name>", "the output to measure (default: by its shape)")
-    .addOption(new Option("--output <name>", "the former name of --output-name").hideHelp());
-}
+/** The output to measure, and its name of version 0.1, which elsewhere is the place of the result. */
+export const outputNameFlags = {
+  outputName: advanced(
+    value("name", asText, "The output that is measured. Default: the one whose shape fits."),
+  ),
+  output: value("name", asText, "The former name of --output-name.", { isHidden: true }),
+};
 
 /** The output that the flags name. */
-export function outputNameOf({ outputName, output }: OutputFlags): string | undefined {
+export function outputNameOf({
+  outputName,
+  output,
+}: ValuesOf<typeof outputNameFlags>): string | undefined {
   return outputName ?? output;
 }
 
-/** Adds `--json`. */
-export function addJsonOption(command: Command): Command {
-  return command.option("--json", "print one JSON document instead of text");
-}
+/** What is printed. */
+export const jsonFlags = {
+  json: toggle("Prints one JSON document instead of text."),
+};
 
 /** Whether a path is that of a folder, such as a run's. */
 export async function isFolder(path: string): Promise<boolean> {

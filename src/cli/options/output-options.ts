@@ -8,14 +8,14 @@ export function addOutputOptions(program: Command): Command {
     .addOption(
       new Option(
         "-q, --quiet",
-        "show results and errors only: no progress, warnings, notes",
+        "Shows results and errors only: no progress, warnings, notes.",
       ).conflicts("verbose"),
     )
-    .option("--verbose", "show what was decided, too, and how long each phase takes")
-    .addOption(new Option("--force-color", "colours, even if the output is no terminal"))
+    .option("--verbose", "Shows what was decided, too, and how long each phase takes.")
+    .addOption(new Option("--force-color", "Shows colours, even if the output is no terminal."))
     .option(
       "--no-color",
-      "no colours; so do NO_COLOR=1 and TERM=dumb, and FORCE_COLOR=1 forces them",
+      "Shows no colours; so do NO_COLOR=1 and TERM=dumb, and FORCE_COLOR=1 forces them.",
     );
 }
 

@@ -1,78 +1,66 @@
 /** @file What commands that remove have in common: what ranks channels, what may remain, what may go. */
-import { type Command, Option } from "commander";
 import type { Rounding } from "../../structure/selection-rules.ts";
-import { addPair, addText, integerFrom, shareValue } from "./values.ts";
+import { advanced, asText, list, pairs, toggle, value } from "./flag.ts";
+import { integerFrom, patternValue, shareValue } from "./values.ts";
 
-/** Flags of {@link addTargetOptions}: shares of the original that may remain, in (0, 1]. */
-export interface TargetFlags {
-  readonly macs?: number;
-  readonly params?: number;
-  readonly bytes?: number;
-  readonly density?: number;
-  readonly latency?: number;
-}
+/** The heading of {@link targetFlags}. */
+export const targetsHeading = "Targets: the share that may remain, above 0 and up to 1:";
 
-/** Flags of {@link addGroupOptions}: patterns of groups or layers. */
-export interface GroupFlags {
-  readonly only: readonly string[];
-  readonly except: readonly string[];
-}
+/** Shares of the original that may remain; several hold together. */
+export const targetFlags = {
+  macs: value("share", shareValue, "Multiply-accumulates that may remain."),
+  latency: value("share", shareValue, "Latency that may remain, measured on this machine."),
+  params: value("share", shareValue, "Parameters that may remain."),
+  bytes: value("share", shareValue, "Bytes of the parameters, not of the file, that may remain."),
+  density: value("share", shareValue, "Weights of layers that may remain other than 0."),
+};
 
-/** Flags of {@link addWidthOptions}. */
-export interface WidthFlags {
-  readonly roundTo?: Rounding;
-  readonly minWidth?: number;
-}
+/** The options of a method. */
+export const methodOptionFlags = {
+  option: pairs(
+    "name=value",
+    asText,
+    "An option of the method; `espalier methods` lists them. May be repeated.",
+  ),
+};
 
-/** Adds `--option`; it may be given again. */
-export function addMethodOption(command: Command): Command {
-  return command.addOption(
-    new Option("--option <name=value>", "an option of the method (repeatable)")
-      .argParser(addPair)
-      .default(new Map<string, string>(), "none"),
-  );
-}
+/** Patterns of groups or layers. */
+export const groupFlags = {
+  only: list(
+    "pattern",
+    patternValue,
+    "Groups or layers from which alone something may go; * matches anything. May be repeated. Default: all.",
+  ),
+  except: list(
+    "pattern",
+    patternValue,
+    "Groups or layers from which nothing goes; `stream` names residual streams. May be repeated. Default: none.",
+  ),
+};
 
-/** Adds the flags of {@link TargetFlags}. */
-export function addTargetOptions(command: Command): Command {
-  return command
-    .option("--macs <share>", "multiply-accumulates", shareValue)
-    .option("--params <share>", "parameters", shareValue)
-    .option("--bytes <share>", "bytes of the parameters, not of the file", shareValue)
-    .option("--density <share>", "weights of layers that are not 0", shareValue)
-    .option("--latency <share>", "latency, measured on this machine", shareValue);
-}
+/** How wide layers may become. */
+export const widthFlags = {
+  roundTo: value(
+    "n",
+    roundingFrom,
+    "Widths become multiples of n. auto takes 4, 8 or 16, which engines compute fastest; 1 leaves any width. Default: auto.",
+  ),
+  minWidth: advanced(
+    value("n", integerFrom(1), "The width below which no layer gets narrower. Default: 1."),
+  ),
+};
 
-/** Adds the flags of {@link GroupFlags}. */
-export function addGroupOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option("--only <pattern>", "these groups or layers; * matches anything (repeatable)")
-        .argParser(addText)
-        .default([], "all"),
-    )
-    .addOption(
-      new Option("--except <pattern>", "not these; `stream`: residual streams (repeatable)")
-        .argParser(addText)
-        .default([], "none"),
-    );
-}
+/** Whether layers may select. */
+export const selectionFlags = {
+  selectInputs: advanced(
+    toggle(
+      "Lets layers leave out pixels and flattened features that they read; a Gather in the file picks the rest.",
+      { conflicts: ["plan"] },
+    ),
+  ),
+};
 
 /** Reads what widths are rounded to. */
 function roundingFrom(text: string): Rounding {
   return text === "auto" ? text : integerFrom(1)(text);
-}
-
-/** Adds the flags of {@link WidthFlags}. */
-export function addWidthOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option(
-        "--round-to <n>",
-        "widths become multiples of n; auto: of 4, 8 or 16, which engines compute fastest; 1: any width",
-      )
-        .argParser(roundingFrom)
-        .default(undefined, "auto"),
-    )
-    .option("--min-width <n>", "no layer gets narrower", integerFrom(1));
 }

@@ -1,8 +1,6 @@
 /** @file Values of flags: what is understood, and what is refused in the flag's own terms. */
 import { describe, expect, it } from "vitest";
 import {
-  addDim,
-  addPair,
   fractionBelowOne,
   integerFrom,
   numbersValue,
@@ -24,15 +22,6 @@ describe("a value", () => {
     ["side", sizeOrSideValue("256"), 256],
     ["size or side", sizeOrSideValue("256x128"), [256, 128]],
     ["count", integerFrom(1)("12"), 12],
-    [
-      "pair",
-      addPair("mode=a=b", new Map([["x", "y"]])),
-      new Map([
-        ["x", "y"],
-        ["mode", "a=b"],
-      ]),
-    ],
-    ["dim", addDim("N=4", new Map()), new Map([["N", 4]])],
   ])("is read as a %s", (_, value, expected) => {
     expect(value).toEqual(expected);
   });
@@ -53,8 +42,6 @@ describe("a value", () => {
     ["zero where something must be", () => positiveValue("0")],
     ["a size without height", () => sizeValue("320")],
     ["a size of 0", () => sizeOrSideValue("0x4")],
-    ["a pair without a name", () => addPair("=x", new Map())],
-    ["a dim without a size", () => addDim("N=", new Map())],
   ])("%s is refused", (_, parse) => {
     expect(parse).toThrow(/Give/);
   });

@@ -109,31 +109,15 @@ export function sizeOrSideValue(text: string): readonly [width: number, height: 
   return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : sizeValue(text);
 }
 
-/** Collects `name=value` of a flag that may be repeated. */
-export function addPair(text: string, known: ReadonlyMap<string, string>): Map<string, string> {
-  const at = text.indexOf("=");
-  if (at <= 0) throw new InvalidArgumentError("Give NAME=VALUE.");
-  return new Map(known).set(text.slice(0, at), text.slice(at + 1));
-}
-
-/** Collects `name=size` of a flag that may be repeated. */
-export function addDim(text: string, known: ReadonlyMap<string, number>): Map<string, number> {
-  const [[name, size]] = addPair(text, new Map());
-  return new Map(known).set(name, integerFrom(1)(size));
-}
-
-/** Collects `pattern=factor` of a flag that may be repeated. */
-export function addFactor(
-  text: string,
-  known: readonly (readonly [string, number])[],
-): readonly (readonly [string, number])[] {
+/** `pattern=factor`. */
+export function factorValue(text: string): readonly [pattern: string, factor: number] {
   const at = text.lastIndexOf("=");
   if (at <= 0) throw new InvalidArgumentError("Give PATTERN=FACTOR.");
-  return [...known, [text.slice(0, at), nonNegativeValue(text.slice(at + 1))]];
+  return [text.slice(0, at), nonNegativeValue(text.slice(at + 1))];
 }
 
-/** Collects the values of a flag that may be repeated. */
-export function addText(text: string, known: readonly string[]): readonly string[] {
+/** A pattern of names. */
+export function patternValue(text: string): string {
   if (text === "") throw new InvalidArgumentError("It must not be empty.");
-  return [...known, text];
+  return text;
 }

@@ -26,9 +26,9 @@ import {
 } from "../../train/step/schedules.ts";
 
 /** Schedules that have a name. */
-const scheduleNames = ["constant", "cosine", "linear", "step", "one-cycle"] as const;
+export const scheduleNames = ["constant", "cosine", "linear", "step", "one-cycle"] as const;
 /** Optimizers that have a name. */
-const optimizerNames = ["sgd", "adam", "adamw"] as const;
+export const optimizerNames = ["sgd", "adam", "adamw"] as const;
 /**
  * Losses of labels that have a name: cross-entropy (binary for a network of one output channel, which
  * `bce` insists on), soft Dice, soft Jaccard, and sums of two with equal weights.
