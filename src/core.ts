@@ -25,14 +25,16 @@ export type { Model, ModelBytes, WriteOptions } from "./onnx/model.ts";
 export { type ReadOptions, readModel } from "./onnx/reading/read.ts";
 export { concatBytes, writeModel } from "./onnx/writing/write.ts";
 export type { PackSource } from "./pack/file/source.ts";
-export { type Packed, pack } from "./pack/pack.ts";
+export { type PackAsyncOptions, type Packed, pack, packAsync } from "./pack/pack.ts";
 export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export {
   type Figures,
+  type PruneAsyncOptions,
   type Pruned,
   type PruneOptions,
   prune,
+  pruneAsync,
   type SelectedInputs,
   type Targets,
 } from "./prune/prune.ts";
@@ -48,3 +50,4 @@ export {
 } from "./structure/inspect.ts";
 export type { NotUnderstood } from "./structure/not-understood.ts";
 export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
+export type { StepOptions, StepProgress } from "./tensor/steps.ts";

@@ -76,7 +76,14 @@ export type { Model, ModelBytes } from "./onnx/model.ts";
 export type { SupportForm } from "./pack/coding/support-code.ts";
 export type { ValueForm } from "./pack/file/directory.ts";
 export type { PackSource } from "./pack/file/source.ts";
-export { type Packed, type PackedParts, type PackedTensor, pack } from "./pack/pack.ts";
+export {
+  type PackAsyncOptions,
+  type Packed,
+  type PackedParts,
+  type PackedTensor,
+  pack,
+  packAsync,
+} from "./pack/pack.ts";
 export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export { type Damage, type DamageOfPrunedOptions, damageOfPruned } from "./prune/damage.ts";
@@ -88,9 +95,11 @@ export {
 } from "./prune/latency.ts";
 export {
   type Figures,
+  type PruneAsyncOptions,
   type Pruned,
   type PruneOptions,
   prune,
+  pruneAsync,
   type SelectedInputs,
   type Targets,
 } from "./prune/prune.ts";
@@ -112,6 +121,7 @@ export {
 export type { NotUnderstood } from "./structure/not-understood.ts";
 export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
 export type { RandomKey } from "./tensor/random.ts";
+export type { StepOptions, StepProgress } from "./tensor/steps.ts";
 export type { TrainOptions, TrainProgress, TrainResult } from "./train/loop/options.ts";
 export { train } from "./train/loop/train.ts";
 export type { TrainSource } from "./train/network/network.ts";

@@ -5,6 +5,7 @@ import type { Model } from "../onnx/model.ts";
 import { readModel } from "../onnx/reading/read.ts";
 import { type StoredWeight, storedWeights } from "../onnx/reading/stored-weights.ts";
 import { concatBytes, writeModel } from "../onnx/writing/write.ts";
+import { atOnce, inTurns, type StepOptions, type Steps } from "../tensor/steps.ts";
 import type { SupportForm } from "./coding/support-code.ts";
 import { leastTensor } from "./file/container.ts";
 import type { ValueForm } from "./file/directory.ts";
@@ -77,13 +78,29 @@ const sectionBytes = 2 ** 20;
  * Errors: `MODEL_TOO_LARGE` above 2 GB; `USAGE` for options that are out of range, or name no parameter.
  */
 export function pack(model: Model, options: PackOptions = {}): Packed {
+  return atOnce(packSteps(model, options));
+}
+
+/** What `packAsync` is asked for. */
+export interface PackAsyncOptions extends PackOptions, StepOptions {}
+
+/**
+ * As {@link pack}, with the same bytes, and a turn of the event loop before each tensor: a page or a worker stays
+ * alive, hears of progress and can stop it. Errors: as `pack`, and `ABORTED`.
+ */
+export async function packAsync(model: Model, options: PackAsyncOptions = {}): Promise<Packed> {
+  return inTurns(packSteps(model, options), options);
+}
+
+function* packSteps(model: Model, options: PackOptions): Steps<Packed> {
+  yield { step: "quantising", done: 0, total: 1 };
   const { file, weights, contents, isClose } = contentsOf(model, options);
   const writtenWith = (all: readonly Content[]) => {
     const { structure, drafts } = splitFile(file, weights, all);
     return writePack(structure, drafts, file.length);
   };
-  const lossy = writtenWith(contents);
-  const whole = isClose ? writtenWith(exactContents(file, weights)) : lossy;
+  const lossy = yield* writtenWith(contents);
+  const whole = isClose ? yield* writtenWith(exactContents(file, weights)) : lossy;
   const written = whole.bytes.length <= lossy.bytes.length ? whole : lossy;
   const { bytes, choices } = written;
   const unpacked = rebuilt(file, weights, choices);

@@ -2,6 +2,7 @@
 
 import { assert, EspalierError } from "../errors.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
+import type { Steps } from "../tensor/steps.ts";
 import { codeBytes } from "./coding/byte-code.ts";
 import { pushVarint } from "./coding/byte-io.ts";
 import { RangeEncoder } from "./coding/range-encoder.ts";
@@ -32,17 +33,18 @@ interface Section {
   readonly output: number;
 }
 
-/** Lays out a model: `structure` with the tensors put in at their gaps. */
-export function writePack(
+/** Lays out a model: `structure` with the tensors put in at their gaps. A step for each tensor. */
+export function* writePack(
   structure: Uint8Array,
   drafts: readonly Draft[],
   outputBytes: number,
-): WrittenPack {
+): Steps<WrittenPack> {
   const models = new Models();
   const chooser = new Chooser();
   const choices: Choice[] = [];
   const begun: { readonly encoder: RangeEncoder; output: number }[] = [];
-  for (const draft of drafts) {
+  for (const [done, draft] of drafts.entries()) {
+    yield { step: "coding", done, total: drafts.length };
     if (draft.beginsSection) begun.push({ encoder: new RangeEncoder(), output: 0 });
     const section = begun.at(-1);
     assert(section !== undefined, "the first tensor begins a section");

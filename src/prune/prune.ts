@@ -32,6 +32,13 @@ import { leastEnough } from "../structure/shortest-prefix.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+import {
+  atOnce,
+  inTurns,
+  type StepOptions,
+  type StepProgress,
+  type Steps,
+} from "../tensor/steps.ts";
 import { counted } from "../words/numbers.ts";
 import { cutsInOrder, meeting } from "./cut-order.ts";
 import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
@@ -119,9 +126,36 @@ export interface Pruned {
  * `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
  */
 export function prune(model: Model, options: PruneOptions): Pruned {
+  return atOnce(pruneSteps(model, options));
+}
+
+/** What `pruneAsync` is asked for. */
+export interface PruneAsyncOptions extends PruneOptions, StepOptions {}
+
+/**
+ * As {@link prune}, with the same bytes, and a turn of the event loop between its steps: a page or a worker stays
+ * alive, hears of progress and can stop it. A single step may take seconds in large networks.
+ *
+ * Errors: as `prune`, and `ABORTED`.
+ */
+export async function pruneAsync(model: Model, options: PruneAsyncOptions): Promise<Pruned> {
+  return inTurns(pruneSteps(model, options), options);
+}
+
+const steps = ["analysing", "scoring", "choosing", "removing"] as const;
+
+function stepOf(step: (typeof steps)[number]): StepProgress {
+  return { step, done: steps.indexOf(step), total: steps.length };
+}
+
+function* pruneSteps(model: Model, options: PruneOptions): Steps<Pruned> {
   const { selectsInputs = options.plan?.selectsInputs } = options;
+  yield stepOf("analysing");
   const structure = structureOf(model.graph, { ...options, selectsInputs });
-  const chosen = options.plan ? fromPlan(structure, options.plan) : chooseUnits(structure, options);
+  const chosen = options.plan
+    ? fromPlan(structure, options.plan)
+    : yield* choiceSteps(structure, options);
+  yield stepOf("removing");
   return finishPruning(model, structure, chosen);
 }
 
@@ -140,6 +174,10 @@ export interface PruningChoice {
 
 /** Scores and selects. */
 export function chooseUnits(structure: Structure, options: PruneOptions): PruningChoice {
+  return atOnce(choiceSteps(structure, options));
+}
+
+function* choiceSteps(structure: Structure, options: PruneOptions): Steps<PruningChoice> {
   const { targets = {}, seed = 0 } = options;
   const rules: SelectionRules = { ...options.rules, roundTo: options.rules?.roundTo ?? "auto" };
   const { chosen, reason } = methodFor(structure, rules, options);
@@ -153,7 +191,9 @@ export function chooseUnits(structure: Structure, options: PruneOptions): Prunin
   requireCountable(structure, targets);
   // A pattern that names nothing fails before anything is scored.
   groupsToPrune(structure, rules);
+  yield stepOf("scoring");
   const proposal = method.propose({ structure, seed, options: chosen.options, rules });
+  yield stepOf("choosing");
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastEnough(order, meeting(budgets));
   const missed = budgets.flatMap(({ name, fraction, remaining }) => {

@@ -1,0 +1,47 @@
+/**
+ * @file Long computations as generators that name each step before they take it, so that the same code runs in
+ * one go, or in turns between which a page or a worker hears its messages.
+ */
+import { EspalierError } from "../errors.ts";
+
+/** Which step of a computation begins. */
+export interface StepProgress {
+  /** What is done in it, in a few words. */
+  readonly step: string;
+  /** Steps that are done, and all that there are. */
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A computation that tells of every step before it takes it. */
+export type Steps<Result> = Generator<StepProgress, Result, void>;
+
+/** How to take steps in turns. */
+export interface StepOptions {
+  /** Heard before every step: what has begun is finished first. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before every step. */
+  readonly onProgress?: ((progress: StepProgress) => void) | undefined;
+}
+
+/** The result of all steps, in one go. */
+export function atOnce<Result>(steps: Steps<Result>): Result {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The result of all steps, with a turn of the event loop before each. Fails with `ABORTED`. */
+export async function inTurns<Result>(
+  steps: Steps<Result>,
+  { signal, onProgress }: StepOptions,
+): Promise<Result> {
+  for (;;) {
+    if (signal?.aborted) throw new EspalierError("ABORTED", "Stopped between two steps.");
+    const { done, value } = steps.next();
+    if (done) return value;
+    onProgress?.(value);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
