@@ -16,7 +16,7 @@ import type { CustomParts } from "./context/custom.ts";
  * Makes sure that the method can score the network with its options, that the settings name layers that there are,
  * and that the network can be trained as they say, where it is trained at all. Fails as `compressRun`.
  *
- * @param hasLabels Of the user; what `dataset` has may be the original's answers.
+ * @param hasLabels Whether the user has labelled the data; the labels of `dataset` may be the original's answers.
  * @returns What a method that needs no training proposes; one that trains has to learn first.
  */
 export function requireFeasible(

@@ -6,7 +6,7 @@ import { invalid } from "./table.ts";
 
 /** An array; 64-bit integers and half floats are held as float64 and float32. */
 export interface NpyArray {
-  /** Of the file. */
+  /** The data type in the file. */
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly data: Pixels;

@@ -41,7 +41,7 @@ export type Attribute =
   | {
       readonly kind: "opaque";
       readonly what: string;
-      /** Of graphs alone. */
+      /** What the body holds; attributes that are graphs alone have it. */
       readonly contents?: BodyContents | undefined;
     };
 

@@ -108,7 +108,7 @@ export const bn = defineMethod({
 });
 
 /**
- * Of the units that may go, the share of which batch normalization tells something: in multiply-accumulates that each
+ * The share of the units that may go of which batch normalization tells something: in multiply-accumulates that each
  * takes with it alone. 0 where nothing may go.
  */
 export function knownShare(structure: Structure, rules: SelectionRules): number {

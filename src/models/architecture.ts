@@ -12,7 +12,7 @@ export interface NetworkOptions {
   readonly size?: readonly [height: number, width: number] | undefined;
   /** Channels of the first level, on which all others depend; only `unet` and `ternausnet`. */
   readonly width?: number | undefined;
-  /** Of the weights; default 0. */
+  /** The seed of the weights; default 0. */
   readonly seed?: RandomKey | undefined;
 }
 

@@ -35,7 +35,7 @@ export interface CutOrder extends PrefixOrder<Cut> {
 /**
  * The order that a proposal gives: over weights where it has scores of weights, over units else.
  *
- * @param scores Of units, where others than the proposal's own count.
+ * @param scores Scores of units, where others than the proposal's own count.
  * @param gone Weights that are 0 and stay so, whatever the network holds there.
  */
 export function cutsInOrder(
@@ -92,7 +92,7 @@ function weightsInOrder(
   const cutAt = (wanted: number): Cut => {
     const count = Math.max(least, wanted);
     const border = count === 0 ? Number.NEGATIVE_INFINITY : sorted[count - 1];
-    // Of equals the first ones go.
+    // The first ones of equal rank go.
     let equals = count - firstFrom(sorted, border);
     const zeros = new Map(gone);
     for (const { name, ranks } of ranked) {

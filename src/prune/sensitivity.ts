@@ -82,7 +82,7 @@ export interface SensitivityPoint {
   readonly units: number;
   /** The original's metric minus this one's: positive is worse. */
   readonly drop: number;
-  /** Of the drop, paired over samples. */
+  /** The interval of the drop, paired over samples. */
   readonly ci95: Interval;
   /** The share of the original's multiply-accumulates that remains. */
   readonly macs: number;

@@ -27,9 +27,9 @@ export interface Extras {
   readonly data: string;
   /** The command that makes the run again; none where no command does. */
   readonly again?: string;
-  /** Of segmentation. */
+  /** A few images with their maps, of a network that segments. */
   readonly examples?: Examples;
-  /** Of a result with zeros. */
+  /** Where the weights of a result with zeros stand. */
   readonly supports?: Supports;
 }
 

@@ -28,7 +28,7 @@ export interface UncountedLayer {
 
 /** The cost of a network. */
 export interface Cost {
-  /** Of all layers whose cost is known. */
+  /** Multiply-accumulates of all layers whose cost is known. */
   readonly macs: number;
   /** The layers whose multiply-accumulates are not known, and count 0. */
   readonly uncounted: readonly UncountedLayer[];

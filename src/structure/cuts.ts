@@ -34,7 +34,7 @@ export function cutBeside(pool: IdPool, layout: Layout, kept: readonly number[])
   }
 }
 
-/** Of `axes`, the one along which a cut leaves the most units; the widest of equals. */
+/** The one of `axes` along which a cut leaves the most units; the widest of equals. */
 function bestCut(pool: IdPool, layout: Layout, block: Block, axes: readonly number[]): number {
   if (axes.length === 1) return axes[0];
   const roots = elementIds(pool, block, layout.base).map((id) => pool.find(id));

@@ -3,7 +3,7 @@ import { type Removed, removeNothing } from "./removal.ts";
 import type { Budget } from "./select.ts";
 import type { Structure } from "./units.ts";
 
-/** Of a unit whose removal saves nothing: it goes last. */
+/** What a unit counts as saving whose removal saves nothing: it goes last. */
 const leastSaving = 1e-12;
 
 /**

@@ -15,7 +15,7 @@ export interface SupportFigures {
   /** Neurons or filters, and those without incoming weights. */
   readonly neurons: number;
   readonly empty: number;
-  /** Of all neurons together. */
+  /** Clusters of all neurons together. */
   readonly clusters: number;
 }
 

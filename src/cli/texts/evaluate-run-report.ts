@@ -75,7 +75,7 @@ export function describeRunEvaluation(found: RunEvaluation, showsClasses: boolea
   return [table, facts, ...(showsClasses ? [describeClasses(mean, posterior, io)] : [])].join("\n");
 }
 
-/** Of label maps the IoU of each class, else the share that is right. */
+/** The IoU of each class of label maps; of other classes, the share that is right. */
 function describeClasses(mean: LabelledEvaluation, posterior: LabelledEvaluation, io: Io): string {
   const [first, second] = [classesOf(mean), classesOf(posterior)];
   return drawTable(

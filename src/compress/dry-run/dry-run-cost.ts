@@ -17,11 +17,11 @@ import { methodContextOf } from "../context/context.ts";
 
 /** Training and measuring of a run in which each round gets its way at the first try. */
 export interface RunCost {
-  /** Of the method's own training, in each round. */
+  /** Epochs of the method's own training, in each round. */
   readonly learningEpochs: number;
-  /** Of fine-tuning, in each round. */
+  /** Epochs of fine-tuning, in each round. */
   readonly tuningEpochs: number;
-  /** Of fine-tuning after the last round. */
+  /** Epochs of fine-tuning after the last round. */
   readonly finalEpochs: number;
   readonly totalEpochs: number;
   readonly batchSize: number;

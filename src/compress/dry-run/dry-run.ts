@@ -148,7 +148,7 @@ function roundsOf(settings: CompressSettings): readonly PlannedRound[] {
   return Array.from({ length: settings.rounds }, (_, i) => {
     const round = i + 1;
     const acceptedDrop = acceptedDropOf(settings, round);
-    // Of what is still to go, each round that is left takes the same share: see `roundBudgets`.
+    // Each round that is left takes the same share of what is still to go: see `roundBudgets`.
     const targets = Object.entries(settings.targets).flatMap(([name, target]) =>
       target === undefined ? [] : [[name, target ** (round / settings.rounds)]],
     );

@@ -13,7 +13,7 @@ const interval = z.tuple([z.number(), z.number()]);
 const remaining = z.object({
   macs: z.number(),
   params: z.number(),
-  /** Of the weights of linear layers, those that are not 0; where single weights go, or a target asks. */
+  /** The share of the weights of linear layers that are not 0; it stands where single weights go, or a target asks. */
   density: z.number().optional(),
 });
 const figures = { macs: z.number(), params: z.number(), sizeBytes: z.number() };
@@ -212,7 +212,7 @@ export const compressReport = z.object({
       z.object({
         layer: z.string(),
         before: supportFigures,
-        /** Of the original's largest weights, as many as are left: where magnitude would have kept them. */
+        /** As many of the original's largest weights as are left: where magnitude would have kept them. */
         magnitude: supportFigures.optional(),
         after: supportFigures,
       }),

@@ -15,7 +15,7 @@ export const posteriorRecord = z.object({
     z.object({
       id: z.string(),
       units: z.number(),
-      /** Of which the data tell nothing, by the method's own threshold. */
+      /** Units of which the data tell nothing, by the method's own threshold. */
       dead: z.number(),
       kl: counts,
       snr: counts,

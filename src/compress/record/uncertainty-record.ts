@@ -16,7 +16,7 @@ const shared = {
 };
 const figures = z.object({
   ...shared,
-  /** Of classifiers: accuracy on the samples that it is surest of, and the area under the risk-coverage curve. */
+  /** A classifier's accuracy on the samples that it is surest of, and the area under its risk-coverage curve. */
   selective: z
     .object({
       coverage: z.array(z.object({ share: z.number(), accuracy: estimate })),

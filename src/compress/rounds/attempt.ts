@@ -37,7 +37,7 @@ export interface Trial {
   readonly count: number;
   /** Whether weights that are 0 then stay 0 in tuning. */
   readonly keepsZeros: boolean;
-  /** Of tuning. */
+  /** Epochs of fine-tuning. */
   readonly epochs: number;
   /** On `select`, for it to be accepted. */
   readonly largestDrop: number;

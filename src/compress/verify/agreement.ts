@@ -4,7 +4,7 @@
 export interface Agreement {
   /** Numbers, texts and the like that were compared. */
   readonly compared: number;
-  /** Of two numbers in the same place, absolute; 0 where there are none. */
+  /** The largest absolute difference of two numbers in the same place; 0 where there are none. */
   readonly largestDifference: number;
   /** Where they differ, in words. */
   readonly differences: readonly string[];

@@ -134,7 +134,7 @@ function fileChecks(run: string, report: CompressReport): Check[] {
   ];
 }
 
-/** Of every round that was accepted, whether it led to the result or not. */
+/** The checks of every round that was accepted, whether it led to the result or not. */
 function roundChecks(
   run: string,
   { settings }: CompressConfig,

@@ -13,7 +13,7 @@ import { bilinear, neighboursAlong } from "../../ops/resize/interpolation.ts";
 import { fitInput } from "../inputs/fit-input.ts";
 import { trainedOutput } from "./outputs.ts";
 
-/** Of a map. */
+/** The size of a map. */
 export type MapSize = readonly [height: number, width: number];
 
 /** Whether these axes are height and width, both known. */

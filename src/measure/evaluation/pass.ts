@@ -18,7 +18,7 @@ export interface Pass {
   /** Their names. */
   readonly outputs: readonly string[];
   readonly signal: AbortSignal | undefined;
-  /** Of a random network: how often each batch is run, and what its outputs are. */
+  /** How often each batch of a random network is run, and what its outputs are. */
   readonly draws?: Draws | undefined;
   /** Takes what the network gave for some samples of a batch. */
   readonly record: (batch: Batch, rows: Rows) => void;

@@ -47,7 +47,7 @@ export interface ScorerOptions {
 export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): Scorer {
   const classes = Math.max(2, channels);
   const predicted = new Int32Array(pixels);
-  /** Of several channels, the largest score of a pixel. */
+  /** The largest score of a pixel among several channels. */
   const best = new Float64Array(pixels);
   const losses = new Float64Array(pixels);
   /** Σ p² of a pixel, while it is being summed Σ e², and the probability of its predicted class. */

@@ -1,8 +1,8 @@
 /**
  * @file How similar a network's outputs are to those of another, on each sample.
  *
- * Of output o of size n and spread s (the root of the mean variance of its numbers over images, of the
- * reference), the relative error on a sample is e = Σ (z - y)² / (n s²), and the similarity max(0, 1 - e):
+ * The relative error of output o on a sample is e = Σ (z - y)² / (n s²), where n is its size and s its spread:
+ * the root of the mean variance of the reference's numbers over images. The similarity is max(0, 1 - e):
  * 1 where the outputs are the same, and 0 where they are as far off as the same mean answer for every image
  * would be. It is R² with each sample's share bounded below.
  */

@@ -18,7 +18,7 @@ import { coverages, selectiveAccuracy } from "./selective.ts";
 
 /** Accuracy where the network may decline to answer. */
 export interface SelectiveAccuracy {
-  /** Of the samples that it is surest of. */
+  /** Accuracy on the samples that the classifier is surest of, by their share of all. */
   readonly coverage: readonly { readonly share: number; readonly accuracy: Estimate }[];
   /** Area under the risk-coverage curve; lower is better. */
   readonly riskArea: Estimate;
@@ -34,7 +34,7 @@ export interface Uncertainty {
   readonly brier: Estimate;
   /** Expected calibration error, 15 bins, of samples or pixels. */
   readonly ece: Estimate;
-  /** Of classifiers. */
+  /** Accuracy by coverage; classifiers alone have it. */
   readonly selective?: SelectiveAccuracy;
 }
 

@@ -72,9 +72,9 @@ interface Leaf {
   readonly center: readonly [y: number, x: number];
   readonly radius: number;
   readonly isSquare: boolean;
-  /** Of a square, in radians. */
+  /** The angle of a square, in radians. */
   readonly angle: number;
-  /** Of each channel. */
+  /** A value for each channel. */
   readonly color: readonly number[];
 }
 

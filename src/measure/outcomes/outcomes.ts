@@ -139,9 +139,9 @@ export function metricOf(outcomes: Outcomes, seed = 0): MeasuredMetric {
 export interface DropOptions {
   /** Probability that the true drop lies above `upper`, such as 0.025. */
   readonly level: number;
-  /** Of the bootstrap. Default 0. */
+  /** The seed of the bootstrap. Default 0. */
   readonly seed?: RandomKey | undefined;
-  /** Of the bootstrap. Default 2000. */
+  /** Resamples of the bootstrap. Default 2000. */
   readonly resamples?: number | undefined;
 }
 

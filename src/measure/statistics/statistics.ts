@@ -55,7 +55,7 @@ export function wilsonInterval(successes: number, trials: number, confidence = 0
 /**
  * Percentile bootstrap (Efron 1979): the interval of `statistic` over samples drawn with replacement.
  * @param count Number of independent samples (images, blocks of runs), at least one.
- * @param statistic Of the samples with these indices, [count], which repeat.
+ * @param statistic A number from the samples with these indices, [count], which repeat.
  */
 export function bootstrapInterval(
   count: number,
@@ -80,7 +80,7 @@ function bootstrapIntervals(
 
 /**
  * What `width` figures are in each of the resamples: [width] series of [resamples].
- * @param figures Of the samples with these indices, [count], which repeat; gives [width] values.
+ * @param figures Gives [width] values from the samples with these indices, [count], which repeat.
  */
 export function bootstrapSeries(
   count: number,

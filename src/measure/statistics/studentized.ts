@@ -35,7 +35,7 @@ export interface Studentized {
 
 /**
  * @param count Number of independent samples, at least one.
- * @param statistic Of the samples with these indices, which repeat. Where its error is 0, as when all
+ * @param statistic An estimate from the samples with these indices, which repeat. Where its error is 0, as when all
  *   samples are alike, so are the interval's ends: the value.
  */
 export function studentized(

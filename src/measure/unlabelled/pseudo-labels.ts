@@ -13,7 +13,7 @@ import { newScorer, type Scorer } from "../evaluation/pixels.ts";
 
 /** How the network that labels is run. */
 export interface LabellingOptions extends Omit<AnswerOptions, "wantsLabels"> {
-  /** Of label maps. Default: that of the network's output. */
+  /** The size of label maps. Default: that of the network's output. */
   readonly labelSize?: MapSize | undefined;
 }
 

@@ -48,7 +48,7 @@ export function correlationsOf(
 ): Correlations {
   const known = new Map<string, Float64Array>();
   const readerOf = new Map(readers.map((reader) => [reader.node, reader]));
-  // Of values with the same moments, the first in the order of the graph.
+  // Where values have the same moments, the first in the order of the graph counts.
   const names = new Map([...moments].reverse().map(([name, own]) => [own, name]));
   for (const node of structure.analysis.graph.nodes) {
     const reader = readerOf.get(node);

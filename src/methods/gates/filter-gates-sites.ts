@@ -190,7 +190,7 @@ function layerParameters(
   width: number,
 ): readonly GatedParameter[] | undefined {
   const weight = floatShape(graph, layer, weightInput);
-  // Of a stack of matrices no filter is a row.
+  // No filter is a row of a stack of matrices.
   if (weight === undefined || weight.length < 2) return undefined;
   if (biasInput === undefined && weight.length > 2) return undefined;
   const filters: GatedParameter = { node: layer.name, input: weightInput, axis: "filters" };

@@ -207,7 +207,7 @@ function changesTo(
         const isSameUse = ({ parameter: { node, input } }: Change) =>
           node === parameter.node && input === parameter.input;
         const others = known.filter((change) => !isSameUse(change));
-        // Of a layer that selects what it reads both rows and columns are multiplied.
+        // Both rows and columns are multiplied in a layer that selects what it reads.
         const both = known.filter(isSameUse).reduce<Change>(
           (after, { key: first, scale: before }) => ({
             key: `${first}, ${after.key}`,

@@ -45,8 +45,8 @@ export interface Proposal {
    */
   readonly edits: (removed: Removed) => readonly Edit[];
   /**
-   * Of methods that judge single weights: a score for each element of a constant, by the constant's name; the
-   * lowest go first, over all layers. Of units those go then that have become superfluous.
+   * Methods that judge single weights give a score for each element of a constant, by the constant's name; the
+   * lowest go first, over all layers. Then those units go that have become superfluous.
    */
   readonly weightScores?: ReadonlyMap<string, Float64Array>;
   /** What the user should know, one sentence each. */

@@ -18,7 +18,7 @@ export interface TurboState {
   readonly round: number;
   /** Constants that training has changed, by name. */
   readonly weights: ReadonlyMap<string, HostTensor>;
-  /** Of each layer; none before the first round. */
+  /** The beliefs about each layer; none before the first round. */
   readonly beliefs: readonly LayerBeliefs[];
   readonly history: readonly EpochRecord[];
 }

@@ -76,7 +76,7 @@ export function variationalWeights(
     const users = consumers.get(weight) ?? [];
     const isOurs = users.every((node) => nodes.includes(node)) && !graph.outputs.includes(weight);
     if (constant === undefined || !isFloat(constant.dtype) || !isOurs) return [];
-    // Of a stack of matrices no filter is a row.
+    // No filter is a row of a stack of matrices.
     if (constant.shape.length < 2) return [];
     const layers = nodes.flatMap((node): LinearLayer[] => {
       const role = roleOf(node);

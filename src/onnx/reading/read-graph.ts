@@ -33,7 +33,7 @@ type NodeMessage = MessageOf<typeof nodeProto.fields>;
 
 /** What a model says of itself, and its graph is to be read by. */
 export interface Versions {
-  /** Of the standard operator set. */
+  /** The version of the standard operator set. */
   readonly opset: number;
   readonly irVersion: number;
 }

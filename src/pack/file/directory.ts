@@ -19,7 +19,7 @@ export interface Coding {
   /** With steps: whether each row has one, a power of two times `step`. */
   readonly hasShifts: boolean;
   readonly step: number;
-  /** Of planes, and those of a table: whether elements are floats, turned by one bit. */
+  /** Whether elements of planes, or of a table, are floats, turned by one bit. */
   readonly isTurned: boolean;
   /** The forms of all planes, as `planeForms` tells. */
   readonly planes: number;

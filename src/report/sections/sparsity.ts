@@ -13,7 +13,7 @@ export type Supports = ReadonlyMap<
   {
     /** Where the original has zeros there, too. */
     readonly before?: Support;
-    /** Of the original's largest weights, as many as are left; none where all are. */
+    /** As many of the original's largest weights as are left; none where all are. */
     readonly magnitude?: Support;
     readonly after: Support;
   }

@@ -25,14 +25,14 @@ export const compressSettings = z.strictObject({
       macs: share.optional(),
       params: share.optional(),
       bytes: share.optional(),
-      /** Of the weights of linear layers: those that are not 0. */
+      /** The share of the weights of linear layers that are not 0. */
       density: share.optional(),
       latency: share.optional(),
     })
     .default({}),
   /** Largest drop of the metric, absolute: 0.01 is one point of accuracy. */
   maxDrop: z.number().min(0).lt(1).optional(),
-  /** Of the guard, for the claim that the drop is within the tolerance. */
+  /** The confidence with which the guard claims that the drop is within the tolerance. */
   confidence: z.number().gt(0.5).lt(1).default(0.95),
   /** Rounds at most, each of learning, removal and fine-tuning. */
   rounds: count.default(5),
@@ -68,7 +68,7 @@ export const compressSettings = z.strictObject({
   posteriorSamples: z.int().nonnegative().max(10_000).default(20),
   /** Seconds for the comparison of latencies. */
   benchSeconds: z.number().positive().default(5),
-  /** Of the whole run. */
+  /** The time that the whole run may take. */
   timeBudgetSeconds: z.number().positive().optional(),
   /** How fine-tuning trains, but for its epochs. Its seed is that of the run. */
   tuning: trainSettings.omit({ epochs: true }).prefault({}),

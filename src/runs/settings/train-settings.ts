@@ -59,7 +59,7 @@ export const trainSettings = z.strictObject({
   clipNorm: positive.optional(),
   /** Weights of linear layers that are 0 at the beginning stay 0. */
   keepsZeros: z.boolean().default(false),
-  /** Of the initial weights, the order of samples, augmentation and noise. */
+  /** The seed of the initial weights, the order of samples, augmentation and noise. */
   seed: z.int().nonnegative().default(0),
   limit: count.optional(),
   /** So many samples make an epoch, drawn anew each time. */
@@ -68,12 +68,12 @@ export const trainSettings = z.strictObject({
   outputName: z.string().optional(),
   /** What labels are learnt by. Default `ce`. */
   loss: z.enum(lossNames).optional(),
-  /** Of the cross-entropy in it. */
+  /** How much labels are smoothed where the loss has a cross-entropy. */
   labelSmoothing: z.number().min(0).lt(1).default(0),
   augment: z
     .strictObject({ crop: z.int().nonnegative().optional(), flip: z.boolean().optional() })
     .optional(),
-  /** Of the distillation, where there is a teacher. */
+  /** The temperature of the distillation, where there is a teacher. */
   temperature: positive.optional(),
   /** Patterns of parameters that stay as they are. */
   freeze: z.array(z.string()).default([]),

@@ -17,9 +17,9 @@ export interface NetworkRequest {
   readonly network: string;
   /** Allow weights of the file in other files of its folder. */
   readonly externalData?: boolean;
-  /** Of an architecture. Default: as many as the data have. */
+  /** Classes of a network that is built. Default: as many as the data have. */
   readonly classes?: number | undefined;
-  /** Of an architecture: channels of its first level. */
+  /** Channels of the first level of a network that is built. */
   readonly width?: number | undefined;
   readonly data: string;
   readonly dataOptions?: DatasetOptions;

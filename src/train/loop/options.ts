@@ -100,11 +100,11 @@ export interface TrainProgress {
   readonly accuracy: number | undefined;
   readonly learningRate: number;
   readonly imagesPerSecond: number;
-  /** Of training and evaluation, at the present rate. */
+  /** Seconds of training and evaluation that are left, at the present rate. */
   readonly secondsLeft: number;
   /** The last score on `select`. */
   readonly select: Score | undefined;
-  /** Of a method that trains one part of a network after the other: which part it is at. */
+  /** The part that a method is at which trains one part of a network after the other. */
   readonly stage?: string;
 }
 
