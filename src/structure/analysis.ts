@@ -197,33 +197,12 @@ class Walk {
   #tie(
     node: Node,
     { operator, attrs }: BoundOperator,
-    given: readonly (Layout | undefined)[],
+    layouts: readonly (Layout | undefined)[],
     shapes: readonly (readonly number[] | undefined)[],
   ): void {
-    const { pool, layouts, reads, producers, streams, dynamicElements } = this;
-    const { types, values, declared } = this.#inference;
-    const inputs = [...given];
-    const selection = this.#selectsInputs
-      ? selectionAt({
-          graph: this.#graph,
-          node,
-          pool,
-          layouts,
-          maker: this.#makers.get(node.inputs[0]),
-        })
-      : undefined;
-    if (selection !== undefined) {
-      this.selections.set(node, selection);
-      inputs[selection.input] = selection.layout;
-      producers.push({ node, ...selection.weight, isSelection: true });
-    }
-    const tensor = (name: string, shape: readonly number[], isParameter: boolean): TiedTensor => ({
-      name,
-      dtype: types.get(name)?.dtype ?? "float32",
-      shape,
-      value: values.get(name),
-      isParameter,
-    });
+    const { pool, reads, producers, streams, dynamicElements } = this;
+    const { values, declared } = this.#inference;
+    const inputs = this.#withSelection(node, layouts);
     const session = new TieSession({
       pool,
       node,
@@ -237,16 +216,16 @@ class Walk {
         if (layout === undefined) return undefined;
         const isParameter = this.#fromConstants.has(name) || values.has(name);
         const revived = this.#revived.get(name) ?? nothingRevived;
-        return { layout, tensor: tensor(name, layout.shape, isParameter), revived };
+        return { layout, tensor: this.#tensor(name, layout.shape, isParameter), revived };
       }),
-      outputs: node.outputs.map((name, i) => tensor(name, shapes[i] ?? [], false)),
+      outputs: node.outputs.map((name, i) => this.#tensor(name, shapes[i] ?? [], false)),
       isDeclared: node.outputs.some((name) => declared.has(name)),
     });
     operator.ties(session);
     session.finish();
     for (const [i, name] of node.outputs.entries()) {
       if (name === "") continue;
-      layouts.set(name, session.outputLayout(i));
+      this.layouts.set(name, session.outputLayout(i));
       this.#revived.set(name, session.revivedIn(session.output(i)));
     }
     this.operands.set(node, {
@@ -255,6 +234,31 @@ class Walk {
       layoutOf: (own) => session.layoutOf(own),
       sizeInputs: session.sizeInputs,
     });
+  }
+
+  /** The layouts that a node reads: that of a selection, where one may stand before it. */
+  #withSelection(
+    node: Node,
+    inputs: readonly (Layout | undefined)[],
+  ): readonly (Layout | undefined)[] {
+    if (!this.#selectsInputs) return inputs;
+    const selection = selectionAt({
+      graph: this.#graph,
+      node,
+      pool: this.pool,
+      layouts: this.layouts,
+      maker: this.#makers.get(node.inputs[0]),
+    });
+    if (selection === undefined) return inputs;
+    this.selections.set(node, selection);
+    this.producers.push({ node, ...selection.weight, isSelection: true });
+    return inputs.map((layout, i) => (i === selection.input ? selection.layout : layout));
+  }
+
+  #tensor(name: string, shape: readonly number[], isParameter: boolean): TiedTensor {
+    const { types, values } = this.#inference;
+    const dtype = types.get(name)?.dtype ?? "float32";
+    return { name, dtype, shape, value: values.get(name), isParameter };
   }
 
   /** A layout of fresh ids; `undefined` where there would be too many. */

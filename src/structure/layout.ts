@@ -126,64 +126,71 @@ export function reshapedPositions(layout: Layout, shape: readonly number[]): num
 /** The same elements in row-major order under a new shape. */
 export function reshaped(layout: Layout, shape: readonly number[]): Layout {
   assert(sizeOf(shape) === sizeOf(layout.shape), "a reshape keeps the number of elements");
-  const blocks: Block[] = [];
-  for (const { from, to } of joinByBlocks(alignAxes(layout.shape, shape), layout)) {
-    const parts = layout.blocks.filter((b) => b.axes.some((axis) => from.includes(axis)));
-    const baseAxes = parts.flatMap((b) => b.baseAxes).sort((a, b) => a - b);
-    // Segments hold the same elements in the same order, so a position over the new axes is the
-    // position over the old ones: take it apart into old axes, blocks, and base axes.
-    const outShape = to.map((axis) => shape[axis]);
-    if (parts.length === 1) {
-      blocks.push(block(to, baseAxes, parts[0].source));
-      continue;
-    }
-    const isInOrder = parts.every(
-      (part, i) =>
-        isWholeAxis(part, layout) &&
-        part.baseAxes[0] === baseAxes[i] &&
-        (i === 0 || part.axes[0] > parts[i - 1].axes[0]),
-    );
-    if (isInOrder) {
-      blocks.push(block(to, baseAxes, iota(sizeOf(outShape))));
-      continue;
-    }
-    const source = new Int32Array(sizeOf(outShape));
-    const baseStrides = stridesOf(baseAxes.map((axis) => layout.base.shape[axis]));
-    const inShape = from.map((axis) => layout.shape[axis]);
-    const inStrides = stridesOf(inShape);
-    const pieces = parts.map((b) => ({
-      source: b.source,
-      axes: b.axes.map((axis, i) => ({
-        size: layout.shape[axis],
-        stride: inStrides[from.indexOf(axis)],
-        within: stridesOf(b.axes.map((a) => layout.shape[a]))[i],
-      })),
-      base: b.baseAxes.map((axis, i) => ({
-        size: layout.base.shape[axis],
-        within: stridesOf(b.baseAxes.map((a) => layout.base.shape[a]))[i],
-        stride: baseStrides[baseAxes.indexOf(axis)],
-      })),
-    }));
-    for (let position = 0; position < source.length; position++) {
-      let target = 0;
-      for (const piece of pieces) {
-        let index = 0;
-        for (const { size, stride, within } of piece.axes)
-          index += (Math.floor(position / stride) % size) * within;
-        const at = piece.source[index];
-        for (const { size, within, stride } of piece.base)
-          target += (Math.floor(at / within) % size) * stride;
-      }
-      source[position] = target;
-    }
-    blocks.push(block(to, baseAxes, source));
-  }
+  const segments = joinByBlocks(alignAxes(layout.shape, shape), layout);
+  const blocks = segments.map((segment) => segmentBlock(layout, shape, segment));
   return {
     shape,
     base: layout.base,
     blocks: blocks.flatMap((b) => simplified(b, shape, layout.base)),
     parent: layout,
   };
+}
+
+/** The block over the new axes of one segment of a reshape. */
+function segmentBlock(layout: Layout, shape: readonly number[], { from, to }: Segment): Block {
+  const parts = layout.blocks.filter((b) => b.axes.some((axis) => from.includes(axis)));
+  const baseAxes = parts.flatMap((b) => b.baseAxes).sort((a, b) => a - b);
+  if (parts.length === 1) return block(to, baseAxes, parts[0].source);
+  const isInOrder = parts.every(
+    (part, i) =>
+      isWholeAxis(part, layout) &&
+      part.baseAxes[0] === baseAxes[i] &&
+      (i === 0 || part.axes[0] > parts[i - 1].axes[0]),
+  );
+  const size = sizeOf(to.map((axis) => shape[axis]));
+  return block(to, baseAxes, isInOrder ? iota(size) : mergedSource(layout, from, parts, baseAxes));
+}
+
+/**
+ * Where the positions over the axes `from`, which the blocks `parts` cover, lie among `baseAxes`. A position is
+ * taken apart into indices of the axes, then into positions of the blocks, then into indices of the base axes.
+ */
+function mergedSource(
+  layout: Layout,
+  from: readonly number[],
+  parts: readonly Block[],
+  baseAxes: readonly number[],
+): Int32Array {
+  const inShape = from.map((axis) => layout.shape[axis]);
+  const inStrides = stridesOf(inShape);
+  const baseStrides = stridesOf(baseAxes.map((axis) => layout.base.shape[axis]));
+  const pieces = parts.map((b) => ({
+    source: b.source,
+    axes: b.axes.map((axis, i) => ({
+      size: layout.shape[axis],
+      stride: inStrides[from.indexOf(axis)],
+      within: stridesOf(b.axes.map((a) => layout.shape[a]))[i],
+    })),
+    base: b.baseAxes.map((axis, i) => ({
+      size: layout.base.shape[axis],
+      within: stridesOf(b.baseAxes.map((a) => layout.base.shape[a]))[i],
+      stride: baseStrides[baseAxes.indexOf(axis)],
+    })),
+  }));
+  const source = new Int32Array(sizeOf(inShape));
+  for (let position = 0; position < source.length; position++) {
+    let target = 0;
+    for (const piece of pieces) {
+      let index = 0;
+      for (const { size, stride, within } of piece.axes)
+        index += (Math.floor(position / stride) % size) * within;
+      const at = piece.source[index];
+      for (const { size, within, stride } of piece.base)
+        target += (Math.floor(at / within) % size) * stride;
+    }
+    source[position] = target;
+  }
+  return source;
 }
 
 /**
@@ -269,6 +276,7 @@ function simplified(
   return [...loose, block(wide, wideBase.length > 0 ? wideBase : baseAxes, source)];
 }
 
+/** Axes before and after a reshape that hold the same elements in the same order. */
 interface Segment {
   readonly from: readonly number[];
   readonly to: readonly number[];
