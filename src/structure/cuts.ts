@@ -2,7 +2,7 @@
 import type { Ids } from "../ops/operator/operator.ts";
 import { IdPool } from "./id-pool.ts";
 import type { Block, Layout } from "./layout.ts";
-import { blockOf, elementIds, isJoint, stridesOf } from "./layout.ts";
+import { asSelection, blockOf, elementIds, isJoint, stridesOf } from "./layout.ts";
 
 /** The ids along one axis; a joint block is cut to a rectangle along it. */
 export function axisIds(pool: IdPool, layout: Layout, axis: number): Ids {
@@ -34,6 +34,29 @@ export function cutBeside(pool: IdPool, layout: Layout, kept: readonly number[])
   }
 }
 
+/** Cuts joint blocks of a view along an axis where their ids are united already. */
+export function cutWhereUnited(pool: IdPool, layout: Layout): void {
+  for (const block of layout.blocks) {
+    // A merged axis answers to one base axis; settle now which one.
+    const ids = elementIds(pool, block, layout.base).map((id) => pool.find(id));
+    if (!isJoint(block)) continue;
+    const isUnited = (axis: number) => {
+      const { lineOf, firstOf } = linesOf(layout, block, axis);
+      return ids.every((id, position) => id === ids[firstOf(lineOf(position))]);
+    };
+    const axis = block.axes.find(isUnited);
+    if (axis !== undefined) cutBlock(pool, layout, block, axis);
+  }
+}
+
+/** Cuts what a view was moved from, unless the chain of moves ends as one selection from the base. */
+export function cutMovedApart(pool: IdPool, layout: Layout, from: Layout): void {
+  const wasJoint = from.blocks.some(isJoint);
+  const isJointStill = layout.blocks.some(isJoint);
+  if (!wasJoint || isJointStill || asSelection(layout) !== undefined) return;
+  for (let at = layout.parent; at; at = at.parent) cutLayout(pool, at);
+}
+
 /** The one of `axes` along which a cut leaves the most units; the widest of equals. */
 function bestCut(pool: IdPool, layout: Layout, block: Block, axes: readonly number[]): number {
   if (axes.length === 1) return axes[0];
@@ -59,7 +82,7 @@ function bestCut(pool: IdPool, layout: Layout, block: Block, axes: readonly numb
   ).axis;
 }
 
-export function cutBlock(pool: IdPool, layout: Layout, block: Block, axis: number): void {
+function cutBlock(pool: IdPool, layout: Layout, block: Block, axis: number): void {
   const ids = elementIds(pool, block, layout.base);
   const { lineOf, firstOf } = linesOf(layout, block, axis);
   for (let position = 0; position < ids.length; position++)
@@ -70,7 +93,7 @@ export function cutBlock(pool: IdPool, layout: Layout, block: Block, axis: numbe
 }
 
 /** The index of `axis` at a position of the block, and the first position that has it. */
-export function linesOf(layout: Layout, block: Block, axis: number) {
+function linesOf(layout: Layout, block: Block, axis: number) {
   const stride = stridesOf(block.axes.map((a) => layout.shape[a]))[block.axes.indexOf(axis)];
   const size = layout.shape[axis];
   return {

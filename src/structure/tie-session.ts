@@ -4,13 +4,10 @@ import { assert, EspalierError } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
 import type { AtZero, Ids, TiedTensor, Ties } from "../ops/operator/operator.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
-import { axisIds, cutBeside, cutBlock, cutLayout, linesOf } from "./cuts.ts";
+import { axisIds, cutBeside, cutLayout, cutMovedApart, cutWhereUnited } from "./cuts.ts";
 import type { IdPool } from "./id-pool.ts";
 import {
-  asSelection,
   blockOf,
-  elementIds,
-  isJoint,
   jointPositions,
   type Layout,
   ownLayout,
@@ -19,14 +16,8 @@ import {
   selected,
   transposed,
 } from "./layout.ts";
-import {
-  type Held,
-  nothingRevived,
-  type Revived,
-  revivedByFormula,
-  revivedElsewhere,
-  revivedInView,
-} from "./revival.ts";
+import { NodeRevival } from "./node-revival.ts";
+import type { Revived } from "./revival.ts";
 import type { Producer, Read } from "./sums.ts";
 
 /** What a session starts from. */
@@ -67,16 +58,7 @@ export class TieSession implements Ties<unknown> {
     readonly output: TiedTensor;
     readonly axes: readonly number[];
   }[] = [];
-  /** How outputs came about, where a rule said it: by a formula per element, or as a view. */
-  readonly #formulas = new Map<
-    TiedTensor,
-    { readonly inputs: readonly TiedTensor[]; readonly atZero: AtZero }
-  >();
-  readonly #views = new Map<TiedTensor, TiedTensor>();
-  readonly #revives = new Set<TiedTensor>();
-  readonly #revived = new Map<TiedTensor, Revived>();
-  /** Axes that the node sums over. */
-  readonly #sums: { readonly tensor: TiedTensor; readonly axis: number }[] = [];
+  readonly #revival: NodeRevival;
 
   constructor(start: SessionStart) {
     this.#start = start;
@@ -84,11 +66,15 @@ export class TieSession implements Ties<unknown> {
     this.node = start.node;
     this.inputs = start.inputs.map((input) => input?.tensor);
     this.outputs = start.outputs;
-    for (const input of start.inputs) {
-      if (input === undefined) continue;
-      this.#layouts.set(input.tensor, input.layout);
-      this.#revived.set(input.tensor, input.revived);
-    }
+    this.#revival = new NodeRevival({
+      node: start.node,
+      inputs: start.inputs.map(
+        (input) => input && { tensor: input.tensor, revived: input.revived },
+      ),
+      layoutOf: (tensor) => this.layoutOf(tensor),
+      isShared: (a, axisOfA, b, axisOfB) => this.#isShared(a, axisOfA, b, axisOfB),
+    });
+    for (const input of start.inputs) if (input) this.#layouts.set(input.tensor, input.layout);
   }
 
   input(index: number): TiedTensor {
@@ -159,7 +145,7 @@ export class TieSession implements Ties<unknown> {
       return;
     }
     this.#start.reads.push({ node: this.node, input: this.inputs.indexOf(tensor), axis });
-    this.#sums.push({ tensor, axis });
+    this.#revival.sum(tensor, axis);
   }
 
   produces(tensor: TiedTensor, axis: number): void {
@@ -213,11 +199,11 @@ export class TieSession implements Ties<unknown> {
   }
 
   revives(output: TiedTensor): void {
-    this.#revives.add(output);
+    this.#revival.revives(output);
   }
 
   elementwise(outputs: readonly TiedTensor[], inputs: readonly TiedTensor[], atZero: AtZero): void {
-    for (const output of outputs) this.#formulas.set(output, { inputs, atZero });
+    for (const output of outputs) this.#revival.formula(output, inputs, atZero);
     for (const input of inputs) cutLayout(this.#start.pool, this.layoutOf(input));
     for (const output of outputs) {
       const rank = output.shape.length;
@@ -253,6 +239,17 @@ export class TieSession implements Ties<unknown> {
       const ids = output.shape.map((size, axis) => defined?.[axis] ?? this.fresh(size));
       this.#layouts.set(output, ownLayout({ name: output.name, shape: output.shape, ids }));
     }
+    this.#fixComputedSizes();
+    this.#revival.settle(this.outputs);
+    for (const { tensor, axis } of this.#revival.sumsThatCount())
+      this.fix(
+        this.ids(tensor, axis),
+        `under ${this.node.opType}: adds to a sum even where its own weights are 0`,
+      );
+  }
+
+  /** Axes whose size is computed while the network runs stay as wide as they are. */
+  #fixComputedSizes(): void {
     for (const { sizes, output, axes } of this.#sizes) {
       const dynamic = this.#start.dynamicElements(sizes.name);
       const computed = axes.filter(
@@ -265,68 +262,19 @@ export class TieSession implements Ties<unknown> {
         this.fix(ids, "its size is computed while the network runs");
       }
     }
-    for (const output of this.outputs) this.#revived.set(output, this.#revivedAxes(output));
-    this.#fixWhatSumsCount();
   }
 
   /** The axes of an input or (when finished) an output along which dead channels hold something. */
   revivedIn(tensor: TiedTensor): Revived {
-    return this.#revived.get(tensor) ?? nothingRevived;
+    return this.#revival.of(tensor);
   }
 
-  #revivedAxes(output: TiedTensor): Revived {
-    const { node } = this;
-    const held = (tensor: TiedTensor): Held => {
-      return { tensor, index: this.inputs.indexOf(tensor), revived: this.revivedIn(tensor) };
-    };
-    const formula = this.#formulas.get(output);
-    if (formula) {
-      const inputs = formula.inputs.map(held);
-      return revivedByFormula(node, output.shape, inputs, formula.atZero);
-    }
-    const seen = this.#views.get(output);
-    if (seen)
-      return revivedInView(this.layoutOf(output), this.layoutOf(seen), this.revivedIn(seen));
-    return revivedElsewhere({
-      node,
-      shape: output.shape,
-      inputs: this.inputs.flatMap((input) => (input ? [held(input)] : [])),
-      revives: this.#revives.has(output),
-      isShared: (input, at, axis) => this.#isShared(input, at, output, axis),
-    });
-  }
-
+  /** Whether any index of one axis goes with one of the other axis. */
   #isShared(a: TiedTensor, axisOfA: number, b: TiedTensor, axisOfB: number): boolean {
     const { pool } = this.#start;
     const roots = new Set<number>();
     for (const id of this.ids(a, axisOfA)) roots.add(pool.find(id));
     return this.ids(b, axisOfB).some((id) => roots.has(pool.find(id)));
-  }
-
-  /**
-   * A sum over an axis takes nothing from a dead channel if one of its factors is 0 there: a weight
-   * that goes with the channel, or a tensor that is not revived. Otherwise the channel stays.
-   */
-  #fixWhatSumsCount(): void {
-    for (const { tensor, axis } of this.#sums) {
-      if (!this.revivedIn(tensor).has(axis)) continue;
-      const hasWeight = this.inputs.some(
-        (other) =>
-          other?.isParameter &&
-          other.shape.some((_, at) => this.#isShared(other, at, tensor, axis)),
-      );
-      const hasZeros = this.#sums.some(
-        (other) =>
-          other.tensor !== tensor &&
-          !this.revivedIn(other.tensor).has(other.axis) &&
-          this.#isShared(other.tensor, other.axis, tensor, axis),
-      );
-      if (hasWeight || hasZeros) continue;
-      this.fix(
-        this.ids(tensor, axis),
-        `under ${this.node.opType}: adds to a sum even where its own weights are 0`,
-      );
-    }
   }
 
   /** What a rule takes for granted: our own bug where it does not hold, unless the file said otherwise. */
@@ -364,23 +312,8 @@ export class TieSession implements Ties<unknown> {
     );
     this.#layouts.set(output, layout);
     this.#moved.add(input);
-    this.#views.set(output, input);
-    const { pool } = this.#start;
-    for (const block of layout.blocks) {
-      // A merged axis answers to one base axis; settle now which one.
-      const ids = elementIds(pool, block, layout.base).map((id) => pool.find(id));
-      if (!isJoint(block)) continue;
-      const isCutAlready = (axis: number) => {
-        const { lineOf, firstOf } = linesOf(layout, block, axis);
-        return ids.every((id, position) => id === ids[firstOf(lineOf(position))]);
-      };
-      const axis = block.axes.find(isCutAlready);
-      if (axis !== undefined) cutBlock(pool, layout, block, axis);
-    }
-    const wasJoint = this.layoutOf(input).blocks.some(isJoint);
-    const isJointStill = layout.blocks.some(isJoint);
-    // A chain of moves over joint blocks must end as one selection from the base.
-    if (wasJoint && !isJointStill && asSelection(layout) === undefined)
-      for (let at = layout.parent; at; at = at.parent) cutLayout(this.#start.pool, at);
+    this.#revival.view(output, input);
+    cutWhereUnited(this.#start.pool, layout);
+    cutMovedApart(this.#start.pool, layout, this.layoutOf(input));
   }
 }
