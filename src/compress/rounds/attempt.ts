@@ -31,7 +31,7 @@ import { unlessDiverged } from "./divergence.ts";
 /** What to try. */
 export interface Trial {
   readonly round: number;
-  /** For its checkpoint. */
+  /** The name of its checkpoint. */
   readonly name: string;
   /** Units or weights to remove. */
   readonly count: number;
@@ -39,7 +39,7 @@ export interface Trial {
   readonly keepsZeros: boolean;
   /** Epochs of fine-tuning. */
   readonly epochs: number;
-  /** On `select`, for it to be accepted. */
+  /** The largest drop on `select` with which it is accepted. */
   readonly largestDrop: number;
 }
 
@@ -54,26 +54,12 @@ export async function tryOut(
   candidate: Candidate,
   trial: Trial,
 ): Promise<AttemptRecord> {
-  const { settings, original, metric, hooks, session, run, method } = context;
+  const { settings, original, metric, hooks, session } = context;
   const { round, count, largestDrop, keepsZeros } = trial;
   const hasDensity = keepsZeros || settings.targets.density !== undefined;
   const pruned = removeFirst(candidate, count);
   hooks.onPhase?.(`round ${round}: verifying the removal`);
-  const { maxError, samples, passed, checks } = await verifyPruned(
-    candidate.network,
-    pruned,
-    session,
-  );
-  const exact = await verifyZeros(candidate.network, pruned, session);
-  if (!passed || !exact.passed)
-    throw new EspalierError("VERIFY_FAILED", `round ${round}: the removal is not exact`, {
-      hint: "Please report it with the model if you may share it; --except may spare the layer.",
-      data: {
-        round,
-        maxError: Math.max(maxError, exact.maxError),
-        checks: [...checks, ...exact.checks],
-      },
-    });
+  const verification = await requireExact(candidate, pruned, round, session);
   const removed = await context.measureOutcomes(pruned.bytes.chunks, "select");
   const common = {
     units: countRemoved(pruned.removed),
@@ -82,7 +68,7 @@ export async function tryOut(
       ...(hasDensity && { density: densityLeft(pruned.graph, original) }),
     },
     removed: measuredOf(removed),
-    verification: { maxError, samples, passed },
+    verification,
   };
   const dropOf = (outcomes: Outcomes) => {
     const { drop, upper } = pairedDrop(original.select, outcomes, {
@@ -103,16 +89,7 @@ export async function tryOut(
       reason: `fine-tuning diverged: ${tuned.message}`,
     };
   const { bytes, history, judged } = tuned;
-  const paths = roundPaths(run, round);
-  await saveModel(paths.pruned, pruned.bytes);
-  await savePlan(paths.plan, { ...pruned.plan, method: method.name });
-  const { memory } = candidate;
-  if (memory !== undefined) {
-    const { analysis } = pruned.structure;
-    const kept = removeUnits(structureOf(memory.graph, analysis), pruned.removed);
-    await saveModel(paths.memory, writeModel(memory, kept));
-  }
-  await saveModel(paths.tuned, bytes);
+  await saveTry(context, round, candidate, pruned, bytes);
   const { drop, upper } = dropOf(judged);
   const isAccepted = drop <= largestDrop;
   return {
@@ -129,6 +106,44 @@ export async function tryOut(
           reason: tooMuch(metricWords(metric).difference, largestDrop, settings.maxDrop),
         }),
   };
+}
+
+/** How exact a removal is. Fails with `VERIFY_FAILED` where it is not. */
+async function requireExact(
+  { network }: Candidate,
+  pruned: Pruned,
+  round: number,
+  session: CompressContext["session"],
+): Promise<AttemptRecord["verification"]> {
+  const { maxError, samples, passed, checks } = await verifyPruned(network, pruned, session);
+  const exact = await verifyZeros(network, pruned, session);
+  if (passed && exact.passed) return { maxError, samples, passed };
+  throw new EspalierError("VERIFY_FAILED", `round ${round}: the removal is not exact`, {
+    hint: "Please report it with the model if you may share it; --except may spare the layer.",
+    data: {
+      round,
+      maxError: Math.max(maxError, exact.maxError),
+      checks: [...checks, ...exact.checks],
+    },
+  });
+}
+
+/** Writes the networks and the plan of a try, and what its method remembers, pruned like the network. */
+async function saveTry(
+  { run, method }: CompressContext,
+  round: number,
+  { memory }: Candidate,
+  pruned: Pruned,
+  tuned: ModelBytes,
+): Promise<void> {
+  const paths = roundPaths(run, round);
+  await saveModel(paths.pruned, pruned.bytes);
+  await savePlan(paths.plan, { ...pruned.plan, method: method.name });
+  if (memory !== undefined) {
+    const kept = removeUnits(structureOf(memory.graph, pruned.structure.analysis), pruned.removed);
+    await saveModel(paths.memory, writeModel(memory, kept));
+  }
+  await saveModel(paths.tuned, tuned);
 }
 
 /**

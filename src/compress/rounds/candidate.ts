@@ -15,9 +15,10 @@ import {
 } from "../../runs/settings/compress-settings.ts";
 import { perSaving } from "../../structure/per-saving.ts";
 import { removeNothing } from "../../structure/removal.ts";
-import { removalsInOrder } from "../../structure/select.ts";
+import { type Budget, removalsInOrder } from "../../structure/select.ts";
+import type { SelectionRules } from "../../structure/selection-rules.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
-import { noZeros, zerosIn } from "../../structure/zeros.ts";
+import { noZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import { type CompressContext, methodContextOf, reread } from "../context/context.ts";
 import { secondsLeft } from "../context/time-budget.ts";
@@ -54,38 +55,12 @@ export async function propose(
   const budgets = hasTargets(settings)
     ? await roundBudgets(context, round, { network: model, structure })
     : [];
-  const ranked = (
-    network: Model,
-    ownStructure: Structure,
-    proposal: Candidate["proposal"],
-    learning: readonly EpochRecord[],
-    remembered?: Model,
-  ): Candidate => {
-    const { losses } = proposal;
-    // A tolerance alone is there to save multiply-accumulates.
-    const scores = losses
-      ? perSaving(
-          ownStructure,
-          losses,
-          budgets.length > 0 ? budgets : budgetsOf(ownStructure, { macs: 1 }),
-        )
-      : proposal.scores;
-    return {
-      network,
-      structure: ownStructure,
-      proposal,
-      learning,
-      memory: remembered,
-      // What was 0 before the method learnt is 0 again.
-      order: cutsInOrder(ownStructure, proposal, scored.rules, {
-        scores,
-        gone: zerosIn(model.graph),
-      }),
-    };
-  };
+  const rankedBy = (found: Omit<Candidate, "order">) =>
+    ranked(found, budgets, scored.rules, zerosIn(model.graph));
   if (!isLearned(method)) {
     hooks.onPhase?.(`round ${round}: scoring`);
-    return ranked(model, structure, method.propose(scored), []);
+    const proposal = method.propose(scored);
+    return rankedBy({ network: model, structure, proposal, learning: [], memory: undefined });
   }
   hooks.onPhase?.(`round ${round}: learning`);
   const proposal = await method.learn({
@@ -112,7 +87,29 @@ export async function propose(
   const network = reread(writeModel(model, proposal.graph));
   const remembered = proposal.memory && reread(writeModel(model, proposal.memory));
   const learnt = structureOf(network.graph, { selectsInputs });
-  return ranked(network, learnt, proposal, proposal.history, remembered);
+  return rankedBy({
+    network,
+    structure: learnt,
+    proposal,
+    learning: proposal.history,
+    memory: remembered,
+  });
+}
+
+/** A candidate with its order: by losses for what each unit saves, where the method estimates losses. */
+function ranked(
+  found: Omit<Candidate, "order">,
+  budgets: readonly Budget[],
+  rules: SelectionRules,
+  gone: Zeros,
+): Candidate {
+  const { structure, proposal } = found;
+  const { losses } = proposal;
+  // A tolerance alone is there to save multiply-accumulates.
+  const saved = () => (budgets.length > 0 ? budgets : budgetsOf(structure, { macs: 1 }));
+  const scores = losses ? perSaving(structure, losses, saved()) : proposal.scores;
+  // What was 0 before the method learnt is 0 again.
+  return { ...found, order: cutsInOrder(structure, proposal, rules, { scores, gone }) };
 }
 
 /** A network of which nothing is to go. */

@@ -70,11 +70,10 @@ export async function runRound(
   const paths = roundPaths(run, round);
   await makeFolder(dirname(paths.before));
   const { network, proposal, structure, learning, order } = candidate;
-  const keepsZeros = order.what === "weights";
   const learnt = writeModel(network);
   await saveModel(paths.before, learnt);
   const begun = remainingOf(costOf(network.graph, structure.analysis.dims), original);
-  const dense = keepsZeros ? { density: densityLeft(network.graph, original) } : {};
+  const dense = order.what === "weights" ? { density: densityLeft(network.graph, original) } : {};
   const warnings = [
     ...(proposal.warnings ?? []),
     ...(await judgeLearning(context, round, candidate, learnt)),
@@ -82,15 +81,49 @@ export async function runRound(
   for (const warning of warnings) hooks.onWarning?.(`round ${round}: ${warning}`);
   const { units, search } = await howFar(context, round, candidate);
 
-  const countAt = (tries: number) => order.least + Math.floor((units - order.least) / 2 ** tries);
+  const attempts = await tryAll(context, round, candidate, units, failures);
+  const last = attempts.at(-1);
+  const accepted = last?.record.isAccepted ? last : undefined;
+  const removed = accepted ? order.choose(accepted.count).removed : removeNothing(structure);
+  const { posteriorFacts = [] } = proposal;
+  const posterior = posteriorRecordOf(posteriorFacts, removed);
+  return {
+    round,
+    attempts: attempts.map(({ record }) => record),
+    isAccepted: accepted !== undefined,
+    search,
+    ...(posterior && { posterior }),
+    remaining: accepted ? accepted.record.remaining : { ...begun, ...dense },
+    learning: epochEntriesOf(learning),
+    notes: [...proposal.notes],
+    ...(warnings.length > 0 && { warnings }),
+  };
+}
+
+/** An attempt, with how many units or weights it removed. */
+interface Attempt {
+  readonly count: number;
+  readonly record: AttemptRecord;
+}
+
+/** Tries to remove so many units or weights, then half of them, and so on, until one try is accepted. */
+async function tryAll(
+  context: CompressContext,
+  round: number,
+  candidate: Candidate,
+  units: number,
+  failures: Failures,
+): Promise<readonly Attempt[]> {
+  const { run, settings, hooks } = context;
+  const { order } = candidate;
+  const { pruned, plan, tuned, memory } = roundPaths(run, round);
   const largestDrop = acceptedDropOf(settings, round);
   const hasFailed = (count: number) =>
     (failures.get(countRemoved(order.choose(count).removed)) ?? Number.NEGATIVE_INFINITY) >
     largestDrop;
-  const attempts: AttemptRecord[] = [];
-  let tries = 0;
-  for (; attempts.length < settings.attempts; tries++) {
-    const count = countAt(tries);
+  const attempts: Attempt[] = [];
+  for (let tries = 0; attempts.length < settings.attempts; tries++) {
+    const count = order.least + Math.floor((units - order.least) / 2 ** tries);
     if (!removesAny(candidate, count)) break;
     if (hasFailed(count)) continue;
     if (
@@ -99,42 +132,21 @@ export async function runRound(
     )
       break;
     const name = `round ${round}/attempt ${tries + 1}`;
-    const { pruned, plan, tuned, memory: cut } = paths;
-    const attempt = await context.journal.once(
+    const { epochs } = settings;
+    const keepsZeros = order.what === "weights";
+    const trial = { round, name, count, epochs, keepsZeros, largestDrop };
+    const record = await context.journal.once(
       name,
       attemptRecord,
-      () =>
-        tryOut(context, candidate, {
-          round,
-          name,
-          count,
-          epochs: settings.epochs,
-          keepsZeros,
-          largestDrop,
-        }),
+      () => tryOut(context, candidate, trial),
       // The files of one that is taken back are those of the next.
-      ({ isAccepted }) => (isAccepted ? [pruned, plan, tuned, cut] : []),
+      ({ isAccepted }) => (isAccepted ? [pruned, plan, tuned, memory] : []),
     );
-    attempts.push(attempt);
-    hooks.onNote?.(describeAttempt(round, attempt, context));
-    if (attempt.isAccepted) break;
+    attempts.push({ count, record });
+    hooks.onNote?.(describeAttempt(round, record, context));
+    if (record.isAccepted) break;
   }
-  const last = attempts.at(-1);
-  const isAccepted = last?.isAccepted ?? false;
-  const removed = isAccepted ? order.choose(countAt(tries)).removed : removeNothing(structure);
-  const { posteriorFacts = [] } = proposal;
-  const posterior = posteriorRecordOf(posteriorFacts, removed);
-  return {
-    round,
-    attempts,
-    isAccepted,
-    search,
-    ...(posterior && { posterior }),
-    remaining: isAccepted && last ? last.remaining : { ...begun, ...dense },
-    learning: epochEntriesOf(learning),
-    notes: [...proposal.notes],
-    ...(warnings.length > 0 && { warnings }),
-  };
+  return attempts;
 }
 
 /**
