@@ -78,7 +78,8 @@ function trainedOf({ training }: Operator): string {
 }
 
 function methodsPage(): string {
-  const sections = allMethods.map(({ name, summary, source, needs, options }) => {
+  const sections = allMethods.map((method) => {
+    const { name, summary, source, needs, options } = method;
     const wants = [needs.batchNorm && "batch normalization", needs.data && "images"].filter(
       Boolean,
     );
@@ -89,7 +90,7 @@ function methodsPage(): string {
       `- source: ${source}`,
     ];
     const facts = lines.slice(2).join("\n");
-    const text = `${lines[0]}\n\n${lines[1]}\n\n${facts}\n\n${exampleOf(name)}`;
+    const text = `${lines[0]}\n\n${lines[1]}\n\n${facts}\n\n${exampleOf(method)}`;
     return `${text}${optionsTable(options, false)}${optionsTable(options, true)}`;
   });
   return page(

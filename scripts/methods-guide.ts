@@ -1,5 +1,5 @@
 /** @file The hand-written parts of docs/methods.md: which method when, a command for each, and refitting. */
-import { assert } from "../src/errors.ts";
+import type { AnyMethod } from "../src/methods/method/learned-method.ts";
 
 export const whichMethodWhen = `## Which method when
 
@@ -17,28 +17,25 @@ export const whichMethodWhen = `## Which method when
 | any of these | a baseline to compare with | [\`random\`](#random), [\`fpgm\`](#fpgm) | seconds, no training | \`random\`: a ResNet-56 at 50 % loses [6.27 points](benchmarks/cifar10.md#results) where \`importance\` loses 0.93 (0.1.0); \`fpgm\` was not measured |
 `;
 
-/** One command for each method, by its name. */
+/** Commands of methods that show more than the plain one does. */
 const examples: Readonly<Record<string, string>> = {
-  bn: "npx espalier prune net.onnx -o small.onnx --method bn --macs 0.6",
-  magnitude: "npx espalier prune net.onnx -o small.onnx --method magnitude --macs 0.6",
-  fpgm: "npx espalier prune net.onnx -o small.onnx --method fpgm --macs 0.6",
   random: "npx espalier prune net.onnx -o small.onnx --method random --seed 1 --macs 0.6",
   importance: "npx espalier compress net.onnx --data cifar10 --max-drop 0.01 -o run",
   snr: `npx espalier compress net.onnx --data cifar10 --method snr --option score=loss --macs 0.5 \\
     --max-drop 0.02 -o run`,
   rbp: `npx espalier compress net.onnx --data cifar10 --method rbp --macs 0.5 --max-drop 0.02 \\
     --rounds 1 --epochs 10 -o run`,
-  vib: "npx espalier compress net.onnx --data cifar10 --method vib --macs 0.5 --max-drop 0.02 -o run",
   "turbo-vbi": `npx espalier compress net.onnx --data mnist --method turbo-vbi --density 0.03 --rounds 4 \\
     --final-epochs 15 -o run
 npx espalier pack run -o net.esp --data mnist --max-drop 0.005 --tune-epochs 3`,
 };
 
-/** The example of a method, as a block of the page. */
-export function exampleOf(method: string): string {
-  const command = examples[method];
-  assert(command !== undefined, `docs/methods.md has an example of ${method}`);
-  return `\`\`\`sh\n${command}\n\`\`\`\n`;
+/** A command with the method, as a block of the page. */
+export function exampleOf({ name, needs }: Pick<AnyMethod, "name" | "needs">): string {
+  const plain = needs.data
+    ? `npx espalier compress net.onnx --data cifar10 --method ${name} --macs 0.5 --max-drop 0.02 -o run`
+    : `npx espalier prune net.onnx -o small.onnx --method ${name} --macs 0.6`;
+  return `\`\`\`sh\n${examples[name] ?? plain}\n\`\`\`\n`;
 }
 
 export const refitting = `## Refitting
