@@ -145,7 +145,7 @@ function requireRoles(samples: Dataset): void {
   for (const role of ["fit", "select"] as const)
     if (samples.size(role) === 0)
       throw new EspalierError("DATA_NOT_FOUND", `${samples.path}: no images serve as \`${role}\``, {
-        hint: "Compression needs images to tune and to choose on: give a train file, or --held-out.",
+        hint: "Compression needs images to tune and to choose on: give a train file, or `heldOut`.",
       });
 }
 

@@ -45,7 +45,7 @@ function kindOf(
     throw invalid(
       files[0].file,
       "may be CIFAR-10 or CIFAR-100",
-      "Say --format cifar10 or cifar100.",
+      "Say `format` cifar10 or cifar100.",
     );
   if (fits(2)) return "cifar100";
   return "cifar10";

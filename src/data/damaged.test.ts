@@ -335,7 +335,7 @@ const cases: Readonly<Record<string, Case>> = {
     files: { [images]: idxFile([1, 2, 2]) },
     options: { mean: [0, 0, 0] },
     code: "DATA_MISMATCH",
-    message: /--mean gives 3 values/,
+    message: /`mean` gives 3 values/,
   },
   "fewer classes than labels": {
     files: { [images]: idxFile([3, 2, 2]), [labels]: idxFile([3]) },

@@ -223,7 +223,7 @@ function emptyRole(path: string, role: Role): EspalierError {
     hint:
       role === "test"
         ? "Add samples, or name a file test."
-        : "Add a train file, or cut all roles from the test file with --held-out.",
+        : "Add a train file, or cut all roles from the test file with `heldOut`.",
     data: { path, role },
   });
 }

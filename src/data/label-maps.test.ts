@@ -61,7 +61,7 @@ describe("classes of label maps", () => {
       message: expect.stringMatching(
         /test-labels-idx3-ubyte: .* holds the label 3; expected 0 to 2/,
       ),
-      hint: expect.stringContaining("--ignore-label 3"),
+      hint: expect.stringContaining("`ignoreLabel` 3"),
     });
   });
 

@@ -55,7 +55,7 @@ export function strangeLabel(file: string, label: number, classes: number): Erro
   return invalid(
     file,
     `the label map holds the label ${label}; expected 0 to ${classes - 1}`,
-    `If these pixels are not to count, say so: --ignore-label ${label}.`,
+    `If these pixels are not to count, say so: \`ignoreLabel\` ${label}.`,
   );
 }
 

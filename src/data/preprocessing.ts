@@ -95,7 +95,7 @@ export function arrangeImage(raster: Raster, how: Preprocessing, file: string): 
   const { color } = how;
   if (color === undefined) return image;
   if (image.channels !== 1 && image.channels !== 3)
-    throw mismatch(file, `has ${image.channels} channels; --color needs 1 or 3`);
+    throw mismatch(file, `has ${image.channels} channels; \`color\` needs 1 or 3`);
   if (color === "gray") return toGrey(image);
   if (image.channels === 1) image = repeatChannel(image, 3);
   return color === "bgr" ? reverseChannels(image) : image;
@@ -133,7 +133,7 @@ function arrange(
     throw mismatch(
       file,
       `is ${image.width}x${image.height}, smaller than the crop ${width}x${height}`,
-      "Resize first: --resize WxH, or a smaller --crop.",
+      "Resize first: `resize`, or a smaller `crop`.",
     );
   return cropCenter(image, height, width);
 }
@@ -196,7 +196,7 @@ function perChannel(name: string, values: readonly number[], channels: number): 
   if (values.length === 1) return Array.from({ length: channels }, () => values[0]);
   throw new EspalierError(
     "DATA_MISMATCH",
-    `--${name} gives ${values.length} values, but the samples have ${channels} channels`,
+    `\`${name}\` gives ${values.length} values, but the samples have ${channels} channels`,
     { hint: `Give one value, or ${channels}.`, data: { expected: channels, got: values.length } },
   );
 }

@@ -62,7 +62,7 @@ async function recognize(path: string, listing: Listing): Promise<Reader> {
   for (const [name, reader] of fileReaders) if (await reader.holds(listing)) found.push(name);
   if (found.length > 1)
     throw new EspalierError("DATA_INVALID", `${path}: holds data as ${found.join(" and as ")}`, {
-      hint: "Say which with --format, or give a folder that holds only one.",
+      hint: "Say which with `format`, or give a folder that holds only one.",
       data: { path, found },
     });
   const [only] = found;

@@ -218,7 +218,7 @@ function writeImage(
       `${file} is ${image.width}x${image.height}x${image.channels}, ` +
         `${samples.images.fileOf(0)} ${width}x${height}x${channels}`,
       {
-        hint: "Bring all images to one size: --resize WxH.",
+        hint: "Bring all images to one size: `resize`.",
         data: { file, expected: [width, height, channels] },
       },
     );

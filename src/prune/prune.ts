@@ -185,7 +185,7 @@ function* choiceSteps(structure: Structure, options: PruneOptions): Steps<Prunin
   const budgets = [...budgetsOf(structure, targets), ...(options.budgets?.(structure) ?? [])];
   if (budgets.length === 0)
     throw new EspalierError("TARGET_INVALID", "no target was given", {
-      hint: "Say how much may remain, for example --macs 0.6.",
+      hint: "Say how much may remain, for example `macs` 0.6.",
     });
   requireShares(budgets);
   requireCountable(structure, targets);

@@ -33,7 +33,7 @@ export async function refitPruned(
   const { images = defaultImages, signal } = options;
   if (pruned.zeros.size > 0)
     throw new EspalierError("USAGE", "refitting would fill the weights that became 0", {
-      hint: "Leave out --refit, or remove whole units; `espalier train --keep-zeros` tunes the others.",
+      hint: "Remove whole units, or tune what is left by training with `keepsZeros`.",
     });
   const count = Math.min(images, dataset.size("fit"));
   const batches = await dataFeeds(model.graph, dataset, {

@@ -224,7 +224,7 @@ async function measurerOf(
   const { limit = defaultLimit, batchSize, output } = options;
   if (dataset.size(split) === 0)
     throw new EspalierError("DATA_NOT_FOUND", `${dataset.path}: no images serve as \`${split}\``, {
-      hint: "Name another split, or cut roles from the test file with --held-out.",
+      hint: "Name another split, or cut roles from the test file with `heldOut`.",
     });
   const session = {
     ...sessionOptionsOf(options),

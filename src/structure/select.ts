@@ -51,7 +51,7 @@ export function selectUnits(
 export function requireShares(budgets: readonly Budget[]): void {
   for (const { name, fraction } of budgets)
     if (!(fraction > 0 && fraction <= 1))
-      throw new EspalierError("TARGET_INVALID", `--${name} is ${fraction}`, {
+      throw new EspalierError("TARGET_INVALID", `\`${name}\` is ${fraction}`, {
         hint: "A target is the share that may remain: a number above 0 and up to 1.",
       });
 }

@@ -3,6 +3,7 @@ import { CommanderError } from "commander";
 import { EspalierError } from "../../errors.ts";
 import { version } from "../../runtime/versions.ts";
 import { escapeForTerminal } from "../../words/text.ts";
+import { inFlags } from "./flag-names.ts";
 import { type Io, writeJson } from "./io.ts";
 import { tell } from "./messages.ts";
 
@@ -22,7 +23,8 @@ export const helpHint = "--help explains the command";
 const nothingWritten = "nothing was written";
 
 /** Tells the user what happened and returns the exit code. */
-export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
+export function reportFailure(failure: unknown, io: Io, isJson: boolean): number {
+  const error = asTyped(failure);
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCodes.done;
     // The parser has told it on stderr.
@@ -44,6 +46,14 @@ export function reportFailure(error: unknown, io: Io, isJson: boolean): number {
   if (hint !== undefined) tell(io, "hint", hint);
   if (isJson) writeError(io, error);
   return exitCodeOf(error);
+}
+
+/** An error of the library in the words of the command line. */
+function asTyped(error: unknown): unknown {
+  if (!(error instanceof EspalierError)) return error;
+  const { code, message, hint, data, cause } = error;
+  const shown = hint === undefined ? undefined : inFlags(hint);
+  return new EspalierError(code, inFlags(message), { hint: shown, data, cause });
 }
 
 /** The JSON document of a failure. */

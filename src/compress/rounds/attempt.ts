@@ -119,7 +119,7 @@ async function requireExact(
   const exact = await verifyZeros(network, pruned, session);
   if (passed && exact.passed) return { maxError, samples, passed };
   throw new EspalierError("VERIFY_FAILED", `round ${round}: the removal is not exact`, {
-    hint: "Please report it with the model if you may share it; --except may spare the layer.",
+    hint: "Please report it with the model if you may share it; `except` may spare the layer.",
     data: {
       round,
       maxError: Math.max(maxError, exact.maxError),

@@ -234,12 +234,12 @@ describe("evaluate", () => {
 
 describe("evaluate refuses", () => {
   it.each([
-    [["N", 1, 1, 1], {}, /Try --color gray/],
-    [["N", 3, 8, 6], {}, /Try --resize 6x8/],
-    [["N", 1, 8, 6], {}, /Try --color gray --resize 6x8/],
-    [["N", 8, 6, 3], {}, /Try --layout nhwc --resize 6x8/],
-    [["N", 3, 8, 6], { layout: "nhwc" as const }, /Try --layout nchw --resize 6x8/],
-    [["N", 3, 1, 2], { layout: "nhwc" as const, resize: [2, 1] as const }, /Try --layout nchw/],
+    [["N", 1, 1, 1], {}, /Try `color` gray/],
+    [["N", 3, 8, 6], {}, /Try `resize` 6x8/],
+    [["N", 1, 8, 6], {}, /Try `color` gray `resize` 6x8/],
+    [["N", 8, 6, 3], {}, /Try `layout` nhwc `resize` 6x8/],
+    [["N", 3, 8, 6], { layout: "nhwc" as const }, /Try `layout` nchw `resize` 6x8/],
+    [["N", 3, 1, 2], { layout: "nhwc" as const, resize: [2, 1] as const }, /Try `layout` nchw/],
     [["N", 5], {}, /Choose another data set/],
   ])("images [3, 1, 1] for %j", async (shape, options, hint) => {
     const failure = evaluate(passing(shape), await pixels(options));
@@ -254,7 +254,7 @@ describe("evaluate refuses", () => {
     const model = passing(["N", 3, 1, 1], { dtype: "uint8" });
     await expect(evaluate(model, await pixels({ scale: 1 / 255 }))).rejects.toMatchObject({
       code: "DATA_MISMATCH",
-      hint: expect.stringContaining("--scale 1"),
+      hint: expect.stringContaining("`scale` 1"),
     });
   });
 

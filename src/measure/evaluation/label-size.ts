@@ -38,8 +38,8 @@ export function differsFromLabels(output: string, own: MapSize, labels: MapSize)
       (isOne ? "one place is no map" : "their sides are not in the same ratio"),
     {
       hint:
-        "Choose another output with --output-name, or give images and label maps the sides that the network's maps " +
-        "have: --resize, --crop. Maps of the same aspect may be of any size.",
+        "Choose another output with `output`, or give images and label maps the sides that the network's maps " +
+        "have: `resize`, `crop`. Maps of the same aspect may be of any size.",
       data: { output, expected: labels, got: own },
     },
   );

@@ -104,7 +104,7 @@ describe("the output to measure", () => {
   it("is asked for by the flag that names it", () => {
     const none = outputs.slice(0, 2).filter(({ name }) => name === "boxes");
     expect(() => chooseOutput([...none, ...none], undefined, "classes")).toThrow(
-      expect.objectContaining({ hint: expect.stringContaining("--output-name") }),
+      expect.objectContaining({ hint: expect.stringContaining("`output`") }),
     );
     expect(() => chooseOutput(outputs, "logits", "classes")).toThrow(
       expect.objectContaining({

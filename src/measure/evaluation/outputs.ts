@@ -56,7 +56,7 @@ export function chooseOutput(
 
 /** What to do where no output holds classes. */
 export const otherTasks =
-  "Name the output that holds the classes (--output-name NAME). A network that does something else, such as " +
+  "Name the output that holds the classes (`output`). A network that does something else, such as " +
   "a detector, is compared with its original on images without labels.";
 
 /** The output that is trained on samples with such labels: the first of the form that they ask for, else the first. */
@@ -74,7 +74,7 @@ export function outputNamed(outputs: readonly SessionValue[], wanted: string): S
   if (found !== undefined) return found;
   const list = listOf(outputs);
   throw new EspalierError("DATA_MISMATCH", `the network has no output ${wanted}; it has ${list}`, {
-    hint: "Name one of them with --output-name NAME.",
+    hint: "Name one of them with `output`.",
     data: { outputs: list },
   });
 }

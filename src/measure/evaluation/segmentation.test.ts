@@ -145,7 +145,7 @@ describe("evaluate with label maps refuses", () => {
     await expect(evaluate(low, dataset)).rejects.toMatchObject({
       code: "DATA_MISMATCH",
       message: expect.stringMatching(/is 12 x 2 pixels, the label maps are 12 x 8: their sides/),
-      hint: expect.stringContaining("--output-name"),
+      hint: expect.stringContaining("`output`"),
     });
   });
 

@@ -146,7 +146,7 @@ export function recordMaps(tally: MapTally, batch: Batch, { from, to, tensor }: 
         `${dataset.fileOf(batch.indices[i])}: the label map of sample ${batch.indices[i]} holds the ` +
           `label ${strange}; the network tells ${scorer.classes} classes apart`,
         {
-          hint: "If these pixels are not to count, say so: --ignore-label N.",
+          hint: "If these pixels are not to count, say so: `ignoreLabel`.",
           data: { sample: batch.indices[i], expected: scorer.classes, got: strange },
         },
       );
@@ -204,7 +204,7 @@ function mapsOf(
     `the network's output ${name} has shape [${shape.join(", ")}] for ${atLeast} images; ` +
       `expected [N, classes, ${labels.join(", ")}]`,
     {
-      hint: "Name the output that holds the maps: --output-name NAME.",
+      hint: "Name the output that holds the maps: `output`.",
       data: { output: name, expected: labels, got: shape },
     },
   );

@@ -194,6 +194,6 @@ function notFinite(output: string, sample: number): EspalierError {
   return new EspalierError(
     "RUNTIME_FAILED",
     `the network's output ${output} is not finite for sample ${sample}`,
-    { hint: "Check the network, and --scale, --mean and --std.", data: { output, sample } },
+    { hint: "Check the network, and `scale`, `mean` and `std`.", data: { output, sample } },
   );
 }

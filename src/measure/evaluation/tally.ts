@@ -148,7 +148,7 @@ function begin(tally: Tally, channels: number, rows: Float64Array): void {
       `the network's output ${output.name} tells ${classes} classes apart, ` +
         `the labels name ${dataset.classes}`,
       {
-        hint: "Choose another output with --output-name, or the data that the network was trained on.",
+        hint: "Choose another output with `output`, or the data that the network was trained on.",
         data: { output: output.name, expected: classes, got: dataset.classes },
       },
     );
@@ -254,6 +254,6 @@ export function notANumber(output: SessionValue, index: number): EspalierError {
   return new EspalierError(
     "RUNTIME_FAILED",
     `the network's output ${output.name} is not a number for sample ${index}`,
-    { hint: "Check the network, and --scale, --mean and --std.", data: { sample: index } },
+    { hint: "Check the network, and `scale`, `mean` and `std`.", data: { sample: index } },
   );
 }

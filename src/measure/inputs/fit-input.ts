@@ -81,24 +81,24 @@ function hintFor(shape: Shape, { sampleShape, preprocessing }: Dataset): string 
     const other = preprocessing.layout === "nchw" ? "nhwc" : "nchw";
     const [a, b, c] = sampleShape;
     const turned = other === "nhwc" ? [b, c, a] : [c, a, b];
-    if (fitShape(shape, turned) !== undefined) return `Try --layout ${other}.`;
+    if (fitShape(shape, turned) !== undefined) return `Try \`layout\` ${other}.`;
     const isFirst = preprocessing.layout === "nchw";
     const looksLast = isChannels(wanted[2]) && !isChannels(wanted[0]);
     const looksFirst = isChannels(wanted[0]) && !isChannels(wanted[2]);
     const changes: string[] = [];
-    if (isFirst && looksLast) changes.push("--layout nhwc");
-    if (!isFirst && looksFirst) changes.push("--layout nchw");
+    if (isFirst && looksLast) changes.push("`layout` nhwc");
+    if (!isFirst && looksFirst) changes.push("`layout` nchw");
     const isPlanar = looksFirst || (isFirst && !looksLast);
     const [channels, height, width] = isPlanar ? wanted : [wanted[2], wanted[0], wanted[1]];
     const [gotChannels, gotHeight, gotWidth] = isFirst ? [a, b, c] : [c, a, b];
-    if (channels !== gotChannels && channels === 1) changes.push("--color gray");
-    if (channels !== gotChannels && channels === 3) changes.push("--color rgb");
+    if (channels !== gotChannels && channels === 1) changes.push("`color` gray");
+    if (channels !== gotChannels && channels === 3) changes.push("`color` rgb");
     const isFixed = typeof height === "number" && typeof width === "number";
     if (isFixed && (height !== gotHeight || width !== gotWidth))
-      changes.push(`--resize ${width}x${height}`);
+      changes.push(`\`resize\` ${width}x${height}`);
     if (changes.length > 0) return `Try ${changes.join(" ")}.`;
   }
-  return "Choose another data set, or prepare the samples with --resize, --crop, --layout or --color.";
+  return "Choose another data set, or prepare the samples with `resize`, `crop`, `layout` or `color`.";
 }
 
 function isChannels(dim: Shape[number]): boolean {
@@ -136,7 +136,7 @@ function requireWhole(values: Float32Array, dtype: DType, input: SessionValue): 
     "DATA_MISMATCH",
     `the network's input ${input.name} is ${dtype}, but a sample holds ${wrong}`,
     {
-      hint: "Feed pixels as they are: --scale 1 --mean 0 --std 1.",
+      hint: "Feed pixels as they are: `scale` 1 `mean` 0 `std` 1.",
       data: { input: input.name, expected: dtype, got: wrong },
     },
   );

@@ -16,8 +16,8 @@ const tooLarge = (words: RegExp, hint: RegExp) =>
 it.each<[string, Shape, Readonly<Record<string, number>>, RegExp]>([
   ["a fixed image", [1, 3, 30_000, 30_000], {}, /^Export the network for smaller inputs/],
   ["a fixed vector", [2 ** 28], {}, /^Export the network for smaller inputs/],
-  ["an image of open sides", ["N", 3, "H", "W"], { H: 20_000, W: 20_000 }, /N, H, W with --dims/],
-  ["rows without end", ["rows", 1000], { rows: 10 ** 6 }, /rows with --dims/],
+  ["an image of open sides", ["N", 3, "H", "W"], { H: 20_000, W: 20_000 }, /N, H, W with `dims`/],
+  ["rows without end", ["rows", 1000], { rows: 10 ** 6 }, /rows with `dims`/],
 ])("an input is refused by name: %s", (_, shape, dims, hint) => {
   const before = process.memoryUsage().arrayBuffers;
   const attempt = () =>
@@ -44,7 +44,7 @@ it.each([
   ["Pad", [0, 0, 20_000, 0, 0, 0, 0, 20_000]],
 ])("a network is refused by the node that computes too much: %s", (opType, sizes) => {
   expect(() => requireRunnable(making(opType, sizes), new Map())).toThrow(
-    tooLarge(new RegExp(`^${opType} node "grow" computes \\[`), /--dims/),
+    tooLarge(new RegExp(`^${opType} node "grow" computes \\[`), /`dims`/),
   );
 });
 

@@ -24,8 +24,8 @@ export function requireFeedable(input: string, shape: readonly number[], declare
     {
       hint:
         open.length > 0
-          ? `Give smaller sizes for ${open.join(", ")} with --dims.`
-          : "Export the network for smaller inputs, or with open sizes, which --dims can set.",
+          ? `Give smaller sizes for ${open.join(", ")} with \`dims\`.`
+          : "Export the network for smaller inputs, or with open sizes, which `dims` can set.",
       data: { input, shape },
     },
   );
@@ -45,7 +45,7 @@ export function requireRunnable(graph: Graph, dims: ReadonlyMap<string, number>)
         "MODEL_TOO_LARGE",
         `${node.opType} node "${node.name}" computes [${shape.join(", ")}]; tensors of at most ${mostComputed} elements are run.`,
         {
-          hint: "Give smaller sizes with --dims where the network leaves them open, or export it for smaller inputs.",
+          hint: "Give smaller sizes with `dims` where the network leaves them open, or export it for smaller inputs.",
           data: { node: node.name, tensor: name, shape },
         },
       );

@@ -40,7 +40,7 @@ export async function withLabelsFrom(
     "DATA_MISMATCH",
     `the network's outputs tell no classes apart: ${list.join(", ")}; expected [N, classes], or ` +
       "[N, classes, H, W] as large as its input",
-    { hint: "Name the output that holds the classes: --output-name NAME." },
+    { hint: "Name the output that holds the classes: `output`." },
   );
 }
 

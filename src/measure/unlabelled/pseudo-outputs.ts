@@ -124,7 +124,7 @@ async function answersOf(
     throw new EspalierError(
       "DATA_MISMATCH",
       `no output of the network (${outputs.join(", ")}) depends on the image`,
-      { hint: "Check --scale, --mean and --std: all inputs may look alike to it." },
+      { hint: "Check `scale`, `mean` and `std`: all inputs may look alike to it." },
     );
   return telling.map(({ output, size, spread }) => ({ output, size, spread }));
 }
@@ -165,6 +165,6 @@ function notFinite(output: string): EspalierError {
   return new EspalierError(
     "RUNTIME_FAILED",
     `the network's output ${output} holds numbers that are not finite`,
-    { hint: "Check the network, and --scale, --mean and --std.", data: { output } },
+    { hint: "Check the network, and `scale`, `mean` and `std`.", data: { output } },
   );
 }

@@ -64,7 +64,7 @@ export async function refit(
     throw new EspalierError(
       "MODEL_UNSUPPORTED",
       `refitting cannot look inside ${nested.opType} "${nested.name}"`,
-      { hint: "Prune without --refit.", data: { node: nested.name } },
+      { hint: "Prune without refitting.", data: { node: nested.name } },
     );
   const dims = dimsOf(original, batches);
   const how = { ...structure.analysis, dims };

@@ -86,7 +86,7 @@ export function externalDataOff(tensor: string): never {
     "EXTERNAL_DATA_OFF",
     `Tensor "${tensor}" is stored in another file, and reading it was not allowed.`,
     {
-      hint: "Pass --external-data to read weights from files in the model's folder.",
+      hint: "Pass `externalData` to read weights from files in the model's folder.",
       data: { tensor },
     },
   );

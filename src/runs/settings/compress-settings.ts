@@ -92,7 +92,7 @@ export function compressSettingsOf(input: CompressSettingsInput): CompressSettin
   }
   if (parsed.data.maxDrop === undefined && !hasTargets(parsed.data))
     throw new EspalierError("TARGET_INVALID", "neither a target nor a tolerance was given", {
-      hint: "Say what may be lost (--max-drop 0.01), or what may remain (--macs 0.5), or both.",
+      hint: "Say what may be lost (`maxDrop` 0.01), or what may remain (`macs` 0.5), or both.",
     });
   requireOptimizerFits(parsed.data.tuning);
   // Without --distill, whether a network teaches is known once it is known whether samples have labels.

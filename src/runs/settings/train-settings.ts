@@ -115,7 +115,7 @@ export function requireOptimizerFits({
   if (optimizer !== "sgd" && (momentum !== undefined || nesterov))
     throw usage(`${optimizer} has no momentum of that kind`, "Leave it away, or use sgd.");
   if (nesterov && momentum === 0)
-    throw usage("Nesterov's step needs momentum", "Give --momentum above 0, or none for 0.9.");
+    throw usage("Nesterov's step needs momentum", "Give `momentum` above 0, or none for 0.9.");
 }
 
 /**
@@ -129,7 +129,7 @@ export function requireObjectiveFits(
   if (!hasTeacher && temperature !== undefined)
     throw usage(
       "a temperature is of distillation, and no network teaches",
-      "Add --distill, or leave --temperature away.",
+      "Add `distills`, or leave `temperature` away.",
     );
   if (hasTeacher && loss !== undefined)
     throw usage("a teacher is followed by its own loss", "Leave the loss away, or the teacher.");
@@ -142,7 +142,7 @@ export function requireObjectiveFits(
 
 type ObjectiveSetting = "loss" | "labelSmoothing" | "temperature";
 
-const leaveSmoothing = "Leave --label-smoothing away.";
+const leaveSmoothing = "Leave `labelSmoothing` away.";
 
 function usage(message: string, hint: string): EspalierError {
   return new EspalierError("USAGE", message, { hint });

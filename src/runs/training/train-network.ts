@@ -84,7 +84,7 @@ async function networkOptions(
     throw new EspalierError(
       "DATA_MISMATCH",
       `${network} takes images [C, H, W]; the samples are [${sampleShape.join(", ")}]`,
-      { hint: "Use --layout nchw and data that are images.", data: { got: sampleShape } },
+      { hint: "Use `layout` nchw and data that are images.", data: { got: sampleShape } },
     );
   const [channels, height, across] = sampleShape;
   const counted = wanted === undefined ? await dataset.countClasses() : 0;

@@ -1,0 +1,40 @@
+/**
+ * @file Flags by the options of the library that they set. The library's errors speak of options, as
+ * `` `maxDrop` ``; whoever types commands is told the flag instead.
+ */
+
+const flagOf: Readonly<Record<string, string>> = {
+  bytes: "--bytes",
+  color: "--color",
+  crop: "--crop",
+  density: "--density",
+  dims: "--dims",
+  distills: "--distill",
+  except: "--except",
+  externalData: "--external-data",
+  format: "--format",
+  heldOut: "--held-out",
+  ignoreLabel: "--ignore-label",
+  keepsZeros: "--keep-zeros",
+  labelSmoothing: "--label-smoothing",
+  latency: "--latency",
+  layout: "--layout",
+  macs: "--macs",
+  maxBytes: "--max-bytes",
+  maxDrop: "--max-drop",
+  mean: "--mean",
+  momentum: "--momentum",
+  output: "--output-name",
+  params: "--params",
+  resize: "--resize",
+  scale: "--scale",
+  std: "--std",
+  temperature: "--temperature",
+};
+
+/** A message of the library with the flags of the command line in place of its options. */
+export function inFlags(message: string): string {
+  return message.replaceAll(/`(\w+)`/g, (quoted, option: string) =>
+    Object.hasOwn(flagOf, option) ? flagOf[option] : quoted,
+  );
+}
