@@ -18,13 +18,12 @@ import { readOptions } from "../methods/method/options.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { unknownsOf } from "../prune/unknown-costs.ts";
+import { logEnd, logEvent } from "../runs/folder/events.ts";
 import { Journal } from "../runs/folder/journal.ts";
+import { discardRun } from "../runs/folder/mend.ts";
 import {
   type CompressConfig,
   createRun,
-  discardRun,
-  logEnd,
-  logEvent,
   requireFree,
   runPaths,
   writeReport,

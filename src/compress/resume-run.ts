@@ -5,10 +5,10 @@ import { openDataset } from "../data/dataset.ts";
 import { EspalierError } from "../errors.ts";
 import { whileLocked } from "../files/lock.ts";
 import { dataNote } from "../runs/evaluate-run.ts";
+import { logEvent } from "../runs/folder/events.ts";
+import { mendRun } from "../runs/folder/mend.ts";
 import {
-  logEvent,
   makeFolder,
-  mendRun,
   type RunConfig,
   readConfig,
   readReport,

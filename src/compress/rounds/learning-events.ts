@@ -1,6 +1,6 @@
 /** @file What `events.jsonl` holds of a method's learning. */
 import { collapsedGroups } from "../../methods/posterior/monitors.ts";
-import { logEvent } from "../../runs/folder/run-folder.ts";
+import { logEvent } from "../../runs/folder/events.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 
 /**

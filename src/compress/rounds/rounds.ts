@@ -2,7 +2,8 @@
 import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileError } from "../../files/file-error.ts";
-import { logEvent, roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
+import { logEvent } from "../../runs/folder/events.ts";
+import { roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
 import {
   acceptedDropOf,
   type CompressSettings,

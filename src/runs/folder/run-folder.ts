@@ -16,7 +16,6 @@
  *     report.json        the result in figures; written last, so its presence says that the run is over
  */
 import { randomUUID } from "node:crypto";
-import type { Dirent } from "node:fs";
 import { lstat, mkdir, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
@@ -25,11 +24,11 @@ import { EspalierError } from "../../errors.ts";
 import { fileDigest } from "../../files/file-digest.ts";
 import { fileError, systemCode } from "../../files/file-error.ts";
 import { writeAtomically } from "../../files/model-file.ts";
-import { appendLine, dropHalfLine, readPlainFile } from "../../files/plain-file.ts";
+import { readPlainFile } from "../../files/plain-file.ts";
 import { clearLeftovers } from "../../files/tensor-file.ts";
 import { compressSettings } from "../settings/compress-settings.ts";
 import { trainSettings } from "../settings/train-settings.ts";
-import { requireOwnFiles, runFolders } from "./own-files.ts";
+import { requireOwnFiles } from "./own-files.ts";
 
 const common = {
   version: z.literal(1),
@@ -173,15 +172,6 @@ export async function hasCheckpoint(run: string): Promise<boolean> {
   return isThere(runPaths(run).checkpoint);
 }
 
-/** Takes away a run that never got anywhere. */
-export async function discardRun(run: string): Promise<void> {
-  const { config, original, teacher, checkpoint, events } = runPaths(run);
-  // What ended the run is the error to tell, not what could not be removed.
-  for (const path of [config, original, teacher, events, dirname(checkpoint)])
-    await rm(path, { recursive: true, force: true }).catch(() => undefined);
-  await rmdir(run).catch(() => undefined); // what others put there stays
-}
-
 /** What a run is. Fails with `RUN_INVALID`, also where parts of it are links or no files at all. */
 export async function readConfig(run: string): Promise<RunConfig> {
   const { config } = runPaths(run);
@@ -265,57 +255,11 @@ export async function writeReport(run: string, report: unknown): Promise<void> {
   await writeJson(runPaths(run).report, report);
 }
 
-/** Adds a line to `events.jsonl`. Fails with `FILE_UNREADABLE`. */
-export function logEvent(
-  run: string,
-  event: string,
-  facts: Readonly<Record<string, unknown>> = {},
-): void {
-  const line = JSON.stringify({ at: new Date().toISOString(), event, ...facts });
-  appendLine(runPaths(run).events, line);
-}
-
-/** Notes why a run ends early, where that can be written: the reason itself is what is to be told. */
-export function logEnd(run: string, event: "stopped" | "failed", error: unknown): void {
-  try {
-    logEvent(run, event, { message: String(error) });
-  } catch {
-    // The disk that ended the run may be full still.
-  }
-}
-
 /** Makes a folder in a run, if it is not there. Fails with `FILE_UNREADABLE`. */
 export async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch((cause: unknown) => {
     throw fileError(`make the folder ${path}`, path, cause);
   });
-}
-
-/**
- * Removes what a sudden end left half-written: temporary files, and the end of an event.
- * Fails with `FILE_UNREADABLE`.
- */
-export async function mendRun(run: string): Promise<void> {
-  try {
-    const places = [run, ...runFolders.map((name) => join(run, name))];
-    for (const [i, place] of places.entries())
-      for (const entry of await entriesOf(place, i > 0))
-        if (entry.isFile() && /^\..*\.tmp$/.test(entry.name))
-          await rm(join(entry.parentPath, entry.name), { force: true });
-  } catch (cause) {
-    throw fileError(`tidy up ${run}`, run, cause);
-  }
-  await dropHalfLine(runPaths(run).events);
-}
-
-/** What lies in a folder, and under it; nothing where there is no folder. */
-async function entriesOf(folder: string, recursive: boolean): Promise<readonly Dirent[]> {
-  try {
-    return await readdir(folder, { recursive, withFileTypes: true });
-  } catch (cause) {
-    if (systemCode(cause) === "ENOENT") return [];
-    throw cause;
-  }
 }
 
 /** No JSON file of a run is larger. */

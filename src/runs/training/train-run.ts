@@ -25,12 +25,11 @@ import { train } from "../../train/loop/train.ts";
 import type { TrainedNetwork } from "../../train/network/network.ts";
 import { modelFor } from "../../train/network/provider-form.ts";
 import { labels } from "../../train/step/objectives.ts";
+import { logEnd, logEvent } from "../folder/events.ts";
+import { discardRun } from "../folder/mend.ts";
 import {
   createRun,
-  discardRun,
   hasCheckpoint,
-  logEnd,
-  logEvent,
   requireFree,
   runPaths,
   type TrainConfig,
