@@ -1,5 +1,6 @@
 /** @file Networks that pruning has destroyed, and others that it has not, told by what they answer. */
 import { describe, expect, it } from "vitest";
+import { residualNetwork } from "../../test/residual-network.ts";
 import { normals } from "../../test/support/bn-network.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Model } from "../onnx/model.ts";
@@ -9,7 +10,7 @@ import { concatBytes } from "../onnx/writing/write.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { damageOfPruned } from "./damage.ts";
-import { finishPruning, type Pruned } from "./prune.ts";
+import { finishPruning, type Pruned, prune } from "./prune.ts";
 
 const width = 16;
 /** The filters of the first layer that the second one reads; the rest is dead. */
@@ -167,4 +168,13 @@ it.each([
   const model = network({ ...heads[0], stem: normalising(mean, std) });
   const damage = await damageOfPruned(model, without(model, { conv1: [0, 1, 2] }));
   expect(damage).toMatchObject({ inputs: "random", range, samples: 32 });
+});
+
+it("is stopped by its signal, with an error of its own", async () => {
+  const model = readModel(residualNetwork());
+  const pruned = prune(model, { method: "magnitude", targets: { macs: 0.5 } });
+  const signal = AbortSignal.abort();
+  await expect(damageOfPruned(model, pruned, { signal })).rejects.toMatchObject({
+    code: "ABORTED",
+  });
 });

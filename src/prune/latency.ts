@@ -16,6 +16,7 @@ import { type Removed, removeNothing, shapeAfter } from "../structure/removal.ts
 import { type Budget, groupsToPrune } from "../structure/select.ts";
 import { type Structure, structureOf } from "../structure/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
+import { requireGoOn } from "../tensor/steps.ts";
 import { budgetsOf, chooseUnits, finishPruning, type Pruned, type PruneOptions } from "./prune.ts";
 import { structureCost, unclaimable } from "./unknown-costs.ts";
 
@@ -122,7 +123,7 @@ export async function pruneToLatency(
     const next = Math.min(1, (aim * fraction * (isMet ? 1 : margin)) / ratio);
     const isBetween = next > passing && next < failing;
     aim = isBetween ? next : (passing + Math.min(failing, 1)) / 2;
-    signal?.throwIfAborted();
+    requireGoOn(signal);
   }
   assert(best !== undefined, "at least one round was made");
   return best;

@@ -24,6 +24,11 @@ export interface StepOptions {
   readonly onProgress?: ((progress: StepProgress) => void) | undefined;
 }
 
+/** Fails with `ABORTED` where a signal says that the work is to end. */
+export function requireGoOn(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new EspalierError("ABORTED", "The work was stopped.");
+}
+
 /** The result of all steps, in one go. */
 export function atOnce<Result>(steps: Steps<Result>): Result {
   for (;;) {
@@ -38,7 +43,7 @@ export async function inTurns<Result>(
   { signal, onProgress }: StepOptions,
 ): Promise<Result> {
   for (;;) {
-    if (signal?.aborted) throw new EspalierError("ABORTED", "Stopped between two steps.");
+    requireGoOn(signal);
     const { done, value } = steps.next();
     if (done) return value;
     onProgress?.(value);

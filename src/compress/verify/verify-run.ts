@@ -22,6 +22,7 @@ import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
 import { planOf, removalOf } from "../../structure/plan.ts";
 import { countRemoved } from "../../structure/removal.ts";
 import { structureOf } from "../../structure/units.ts";
+import { requireGoOn } from "../../tensor/steps.ts";
 import type { CompressReport, RoundRecord } from "../record/compress-report.ts";
 import { roundsTaken } from "../record/round-figures.ts";
 import { posteriorOfRun } from "../result/posterior-of-run.ts";
@@ -76,7 +77,7 @@ export async function verifyRun(
   ];
   const checks: RunCheck[] = [];
   for (const check of all) {
-    options.signal?.throwIfAborted();
+    requireGoOn(options.signal);
     checks.push(await outcomeOf(check, options.signal));
     onCheck?.({ done: checks.length, total: all.length });
   }

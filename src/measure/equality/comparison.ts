@@ -13,6 +13,7 @@ import type { ModelSource } from "../../runtime/values.ts";
 import type { Place } from "../../structure/places.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { type HostTensor, takeGrid, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
+import { requireGoOn } from "../../tensor/steps.ts";
 import { type Judgement, judge } from "./judgement.ts";
 
 /** Tensors by name, for one run of a network. */
@@ -140,7 +141,7 @@ export class Comparison {
       withSession(source, { optimization, threads, signal }, async (session) => {
         const results: Feeds[] = [];
         for (const feed of feeds) {
-          signal?.throwIfAborted();
+          requireGoOn(signal);
           results.push(await session.run(feed));
         }
         return results;

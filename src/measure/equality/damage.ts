@@ -12,6 +12,7 @@ import type { Feeds } from "../../runtime/values.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { log, square } from "../../tensor/elementary.ts";
 import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
+import { requireGoOn } from "../../tensor/steps.ts";
 import { withSource } from "./comparison.ts";
 
 /** How one output of a smaller network follows that of its original. */
@@ -90,7 +91,7 @@ export async function damageOn(
       withSession(first, session, (before) =>
         withSession(second, session, async (after) => {
           for (const feed of feeds) {
-            signal?.throwIfAborted();
+            requireGoOn(signal);
             tallies.add(await before.run(feed), await after.run(feed));
           }
         }),
@@ -117,7 +118,7 @@ export async function dependenceOn(
   await withSource(model, (source) =>
     withSession(source, { threads, signal }, async (session) => {
       for (const feed of feeds) {
-        signal?.throwIfAborted();
+        requireGoOn(signal);
         const answers = await session.run(feed);
         tallies.add(answers, answers);
       }

@@ -26,6 +26,7 @@ import { removeUnits } from "../../structure/surgery.ts";
 import { type Structure, structureOf } from "../../structure/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { cholesky, choleskySolve } from "../../tensor/linear-algebra.ts";
+import { requireGoOn } from "../../tensor/steps.ts";
 import { raiseBias } from "./compensation.ts";
 import { type PatchSite, patchGraph, patchOutputs } from "./patch-graph.ts";
 import { type Reader, readersOf } from "./readers.ts";
@@ -71,7 +72,7 @@ export async function refit(
   const readers = affectedReaders(structureOf(original, how), removed);
   const current = new Map(edits.map((edit) => [keyOf(edit), edit]));
   for (const [done, reader] of readers.entries()) {
-    options.signal?.throwIfAborted();
+    requireGoOn(options.signal);
     const edited = applyEdits(original, [...current.values()]);
     const repaired = removeUnits(structureOf(edited, how), removed);
     const now = repaired.nodes.find(({ name }) => name === reader.node.name);
@@ -145,7 +146,7 @@ async function patchSums(
     const totals = new Map<string, Float64Array>();
     let count = 0;
     for (const feeds of batches) {
-      options.signal?.throwIfAborted();
+      requireGoOn(options.signal);
       const [first] = feeds.values();
       count += first.shape[0] * perImage;
       for (const [name, tensor] of await session.run(feeds)) {
