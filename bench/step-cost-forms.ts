@@ -29,7 +29,8 @@ import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { labels } from "../src/train/step/objectives.ts";
 import { adam, sgd, withScalar } from "../src/train/step/optimizers.ts";
-import { buildStep, type StepOptions, type TrainingStep } from "../src/train/step/step.ts";
+import { buildStep, type TrainingStep } from "../src/train/step/step.ts";
+import type { StepOptions } from "../src/train/step/step-options.ts";
 
 /** A way to train a network. */
 export interface Form {

@@ -38,27 +38,19 @@ export function startProcess(): RuntimeHost {
   readFrames(stream, (response) => calls.settle(response));
   stream.on("error", () => undefined); // the end of the process tells why
 
-  let words = "";
-  stderr.setEncoding("utf8").on("data", (text: string) => {
-    words = (words + text).slice(-keptWords);
-  });
+  const lastWords = lastWordsOf(stderr);
   const ended = new Promise<void>((resolve) => {
     // After the last words, unlike "exit".
     child.once("close", (code, signal) => {
       process.off("exit", kill);
-      calls.endWith(crash(calls.atWork, { code, signal, words: words.trim() }));
+      calls.endWith(crash(calls.atWork, { code, signal, words: lastWords() }));
       resolve();
     });
   });
   child.once("error", (cause) => {
     process.off("exit", kill);
-    calls.endWith(
-      new EspalierError(
-        "RUNTIME_FAILED",
-        `No process could be started for ONNX Runtime: ${cause.message}`,
-        { cause },
-      ),
-    );
+    const message = `No process could be started for ONNX Runtime: ${cause.message}`;
+    calls.endWith(new EspalierError("RUNTIME_FAILED", message, { cause }));
   });
 
   return {
@@ -75,6 +67,15 @@ export function startProcess(): RuntimeHost {
       }
     },
   };
+}
+
+/** Keeps what a process says last. */
+function lastWordsOf(stderr: Socket): () => string {
+  let words = "";
+  stderr.setEncoding("utf8").on("data", (text: string) => {
+    words = (words + text).slice(-keptWords);
+  });
+  return () => words.trim();
 }
 
 /** How the process ended, and what it said last. */

@@ -44,50 +44,71 @@ export interface ScorerOptions {
 }
 
 /** A scorer for images of one size. */
-export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): Scorer {
-  const classes = Math.max(2, channels);
-  const predicted = new Int32Array(pixels);
-  /** The largest score of a pixel among several channels. */
-  const best = new Float64Array(pixels);
-  const losses = new Float64Array(pixels);
-  /** Σ p² of a pixel, while it is being summed Σ e², and the probability of its predicted class. */
-  const squares = new Float64Array(pixels);
-  const briers = new Float64Array(pixels);
-  const confidences = new Float64Array(pixels);
-  return {
-    classes,
-    score(scores, labels, confusion, gaps) {
-      predictAll(scores);
-      costAll(scores, labels);
-      let [loss, brier] = [0, 0];
-      let counted = 0;
-      for (let i = 0; i < pixels; i++) {
-        const label = labels[i];
-        if (label === ignored) continue;
-        if (label < 0 || label >= classes) return { loss: 0, brier: 0, strange: label };
-        confusion[label * classes + predicted[i]]++;
-        const isRight = predicted[i] === label ? 1 : 0;
-        gaps[binOf(confidences[i])] += isRight - confidences[i];
-        loss += losses[i];
-        brier += briers[i];
-        counted++;
-      }
-      const count = Math.max(1, counted);
-      return { loss: loss / count, brier: brier / count, strange: undefined };
-    },
-    predict(scores) {
-      predictAll(scores);
-      return predicted;
-    },
-  };
+export function newScorer(options: ScorerOptions): Scorer {
+  return new PixelScorer(options);
+}
 
-  function predictAll(scores: Numbers): void {
+class PixelScorer implements Scorer {
+  readonly classes: number;
+  readonly #options: ScorerOptions;
+  readonly #predicted: Int32Array;
+  /** The largest score of a pixel, where there are several channels. */
+  readonly #best: Float64Array;
+  readonly #losses: Float64Array;
+  /** Σ p² of a pixel, or Σ e² while it is being summed up. */
+  readonly #squares: Float64Array;
+  readonly #briers: Float64Array;
+  /** The probability of the predicted class. */
+  readonly #confidences: Float64Array;
+
+  constructor(options: ScorerOptions) {
+    const { channels, pixels } = options;
+    this.classes = Math.max(2, channels);
+    this.#options = options;
+    this.#predicted = new Int32Array(pixels);
+    this.#best = new Float64Array(pixels);
+    this.#losses = new Float64Array(pixels);
+    this.#squares = new Float64Array(pixels);
+    this.#briers = new Float64Array(pixels);
+    this.#confidences = new Float64Array(pixels);
+  }
+
+  score(
+    scores: Numbers,
+    labels: Int32Array,
+    confusion: Float64Array,
+    gaps: Float64Array,
+  ): ScoredImage {
+    const predicted = this.predict(scores);
+    if (this.#options.channels === 1) this.#costOfOne(scores, labels);
+    else this.#costOfSeveral(scores, labels);
+    const { pixels, ignored } = this.#options;
+    let [loss, brier] = [0, 0];
+    let counted = 0;
+    for (let i = 0; i < pixels; i++) {
+      const label = labels[i];
+      if (label === ignored) continue;
+      if (label < 0 || label >= this.classes) return { loss: 0, brier: 0, strange: label };
+      confusion[label * this.classes + predicted[i]]++;
+      const isRight = predicted[i] === label ? 1 : 0;
+      gaps[binOf(this.#confidences[i])] += isRight - this.#confidences[i];
+      loss += this.#losses[i];
+      brier += this.#briers[i];
+      counted++;
+    }
+    const count = Math.max(1, counted);
+    return { loss: loss / count, brier: brier / count, strange: undefined };
+  }
+
+  predict(scores: Numbers): Int32Array {
+    const { channels, pixels, kind, ignored } = this.#options;
+    const predicted = this.#predicted;
     if (channels === 1) {
       const threshold = kind === "logits" ? 0 : 0.5;
       for (let i = 0; i < pixels; i++) predicted[i] = scores[i] > threshold ? 1 : 0;
-      return;
+      return predicted;
     }
-    best.fill(Number.NEGATIVE_INFINITY);
+    const best = this.#best.fill(Number.NEGATIVE_INFINITY);
     predicted.fill(ignored === 0 ? 1 : 0);
     for (let k = 0; k < channels; k++) {
       if (k === ignored) continue;
@@ -100,24 +121,33 @@ export function newScorer({ channels, pixels, kind, ignored }: ScorerOptions): S
         }
       }
     }
+    return predicted;
   }
 
-  function costAll(scores: Numbers, labels: Int32Array): void {
+  /** Losses, Brier scores and confidences by a single channel, which tells class 1 from class 0. */
+  #costOfOne(scores: Numbers, labels: Int32Array): void {
+    const { pixels, kind } = this.#options;
+    const [predicted, losses] = [this.#predicted, this.#losses];
+    const [briers, confidences] = [this.#briers, this.#confidences];
     const isLogit = kind === "logits";
-    // -log of the probability of label 1 is softplus(-z), of label 0 softplus(z).
-    if (channels === 1) {
-      for (let i = 0; i < pixels; i++) {
-        const score = scores[i];
-        const isOne = labels[i] === 1;
-        losses[i] = isLogit ? softplus(isOne ? -score : score) : costOf(isOne ? score : 1 - score);
-        const one = isLogit ? 1 / (1 + Math.exp(-score)) : score;
-        confidences[i] = predicted[i] === 1 ? one : 1 - one;
-        briers[i] = 2 * (isOne ? 1 - one : one) ** 2;
-      }
-      return;
+    for (let i = 0; i < pixels; i++) {
+      const score = scores[i];
+      const isOne = labels[i] === 1;
+      // -log of the probability of label 1 is softplus(-z), of label 0 softplus(z).
+      losses[i] = isLogit ? softplus(isOne ? -score : score) : costOf(isOne ? score : 1 - score);
+      const one = isLogit ? 1 / (1 + Math.exp(-score)) : score;
+      confidences[i] = predicted[i] === 1 ? one : 1 - one;
+      briers[i] = 2 * (isOne ? 1 - one : one) ** 2;
     }
-    losses.fill(0);
-    squares.fill(0);
+  }
+
+  /** Losses, Brier scores and confidences by one channel for each class. */
+  #costOfSeveral(scores: Numbers, labels: Int32Array): void {
+    const { channels, pixels, kind } = this.#options;
+    const [best, briers, confidences] = [this.#best, this.#briers, this.#confidences];
+    const isLogit = kind === "logits";
+    const losses = this.#losses.fill(0);
+    const squares = this.#squares.fill(0);
     for (let k = 0; k < channels; k++) {
       const plane = k * pixels;
       // The largest score of all but the ignored class steadies the exponentials well enough.

@@ -74,61 +74,81 @@ export async function loadOutcomes(path: string): Promise<Outcomes> {
     throw new EspalierError("FILE_UNREADABLE", `${path}: no such file`, { data: { path } });
   const parsed = note.safeParse(jsonOf(file.note));
   if (!parsed.success) throw damaged(path, "holds no outcomes");
-  const get = <T extends TensorData>(name: string, isKind: (data: TensorData) => data is T): T => {
-    const data = file.tensors.get(name)?.data;
-    if (data === undefined || !isKind(data)) throw damaged(path, `lacks its ${name}`);
-    return data;
-  };
-  const kept = parsed.data;
-  const indices = get("indices", isInt32);
-  const samples = indices.length;
-  const requireLength = (lengths: readonly number[], wanted = samples) => {
-    if (lengths.some((length) => length !== wanted))
-      throw damaged(path, "has parts of different lengths");
-  };
-  switch (kept.kind) {
-    case "classes": {
-      const [labels, predicted] = [get("labels", isInt32), get("predicted", isInt32)];
-      const isCorrect = get("isCorrect", isUint8);
-      const losses = get("losses", isFloat64);
-      const confidences = get("confidences", isFloat64);
-      requireLength([labels, predicted, isCorrect, losses, confidences].map((own) => own.length));
-      const outputs = file.tensors.has("outputs") ? get("outputs", isFloat32) : undefined;
-      const briers = file.tensors.has("briers") ? get("briers", isFloat64) : undefined;
-      if (briers) requireLength([briers.length]);
-      const scores = { losses, confidences, briers };
-      return {
-        kind: "classes",
-        predictions: { indices, labels, predicted, isCorrect, ...scores, outputs },
-      };
-    }
-    case "maps": {
-      const { classes } = kept;
-      const confusions = get("confusions", isFloat64);
-      const losses = get("losses", isFloat64);
-      requireLength([losses.length]);
-      requireLength([confusions.length], samples * classes ** 2);
-      const [briers, gaps] = ["briers", "gaps"].map((name) =>
-        file.tensors.has(name) ? get(name, isFloat64) : undefined,
-      );
-      if (briers) requireLength([briers.length]);
-      if (gaps) requireLength([gaps.length], samples * calibrationBins);
-      return { kind: "maps", classes, confusions, losses, briers, gaps, indices };
-    }
+  const parts = new Parts(path, file.tensors);
+  switch (parsed.data.kind) {
+    case "classes":
+      return classesIn(parts);
+    case "maps":
+      return mapsIn(parts, parsed.data.classes);
     case "outputs": {
-      const { outputs } = kept;
-      const errors = get("errors", isFloat64);
-      requireLength([errors.length], samples * outputs.length);
-      return { kind: "outputs", outputs, errors, indices };
+      const { outputs } = parsed.data;
+      const errors = parts.get("errors", isFloat64, outputs.length);
+      return { kind: "outputs", outputs, errors, indices: parts.indices };
     }
     case "values": {
-      const values = get("values", isFloat64);
-      requireLength([values.length]);
-      return { kind: "values", metric: kept.metric, values, indices };
+      const values = parts.get("values", isFloat64, 1);
+      return { kind: "values", metric: parsed.data.metric, values, indices: parts.indices };
     }
     default:
-      return kept satisfies never;
+      return parsed.data satisfies never;
   }
+}
+
+type Kind<T extends TensorData> = (data: TensorData) => data is T;
+
+/** The tensors of a file, each looked at when it is taken out. */
+class Parts {
+  readonly indices: Int32Array;
+  readonly #path: string;
+  readonly #tensors: ReadonlyMap<string, HostTensor>;
+
+  constructor(path: string, tensors: ReadonlyMap<string, HostTensor>) {
+    this.#path = path;
+    this.#tensors = tensors;
+    this.indices = this.get("indices", isInt32);
+  }
+
+  /** @param perSample How many numbers there must be for each sample; any where it is not given. */
+  get<T extends TensorData>(name: string, isKind: Kind<T>, perSample?: number): T {
+    const data = this.#tensors.get(name)?.data;
+    if (data === undefined || !isKind(data)) throw damaged(this.#path, `lacks its ${name}`);
+    if (perSample !== undefined && data.length !== this.indices.length * perSample)
+      throw damaged(this.#path, "has parts of different lengths");
+    return data;
+  }
+
+  /** The same for what a file may lack. */
+  find<T extends TensorData>(name: string, isKind: Kind<T>, perSample?: number): T | undefined {
+    return this.#tensors.has(name) ? this.get(name, isKind, perSample) : undefined;
+  }
+}
+
+function classesIn(parts: Parts): Outcomes {
+  return {
+    kind: "classes",
+    predictions: {
+      indices: parts.indices,
+      labels: parts.get("labels", isInt32, 1),
+      predicted: parts.get("predicted", isInt32, 1),
+      isCorrect: parts.get("isCorrect", isUint8, 1),
+      losses: parts.get("losses", isFloat64, 1),
+      confidences: parts.get("confidences", isFloat64, 1),
+      briers: parts.find("briers", isFloat64, 1),
+      outputs: parts.find("outputs", isFloat32),
+    },
+  };
+}
+
+function mapsIn(parts: Parts, classes: number): Outcomes {
+  return {
+    kind: "maps",
+    classes,
+    confusions: parts.get("confusions", isFloat64, classes ** 2),
+    losses: parts.get("losses", isFloat64, 1),
+    briers: parts.find("briers", isFloat64, 1),
+    gaps: parts.find("gaps", isFloat64, calibrationBins),
+    indices: parts.indices,
+  };
 }
 
 function vector(dtype: DType, data: Exclude<TensorData, readonly string[]>): HostTensor {

@@ -30,6 +30,7 @@ export interface GraphRead {
 }
 
 type NodeMessage = MessageOf<typeof nodeProto.fields>;
+type GraphMessage = MessageOf<typeof graphProto.fields>;
 
 /** What a model says of itself, and its graph is to be read by. */
 export interface Versions {
@@ -45,6 +46,38 @@ export function readGraph(
   context: TensorContext,
 ): GraphRead {
   const proto = decode(graphProto, bytes, context.budget);
+  const { constants, external } = readInitializers(proto, irVersion, context);
+  const nodes: Node[] = [];
+  const nodeMessages = proto.node.map((node) => decode(nodeProto, node, context.budget));
+  const names = uniqueNames(nodeMessages);
+  for (const [index, message] of nodeMessages.entries()) {
+    if (isConstantNode(message)) {
+      const constant = constantOfNode(message.output[0], message.attribute, index, context);
+      constants.push(constant);
+    } else nodes.push(readNode(message, names[index], index, context));
+  }
+  const namesOfConstants = constants.map(({ name }) => name);
+  const { inputs, outputs, types } = readDeclared(proto, new Set(namesOfConstants), context);
+  checkNames(inputs, namesOfConstants, nodes, outputs);
+  const constantsByName = new Map(constants.map((constant) => [constant.name, constant]));
+  const lifted = liftNodes(sortNodes(nodes), opset, constantsByName, types);
+  const graph: Graph = {
+    name: proto.name,
+    inputs,
+    outputs,
+    nodes: lifted.nodes,
+    constants: lifted.constants,
+    types,
+  };
+  return { graph, lifts: lifted.lifts, external, denseCount: proto.initializer.length };
+}
+
+/** The initialisers, dense ones first, and the names of those whose elements lie in other files. */
+function readInitializers(
+  proto: GraphMessage,
+  irVersion: number,
+  context: TensorContext,
+): { readonly constants: Constant[]; readonly external: ReadonlySet<string> } {
   const listed = new Set(
     proto.input.map((info) => decode(valueInfoProto, info, context.budget).name),
   );
@@ -65,49 +98,28 @@ export function readGraph(
     const origin = { kind: "initializer", index, isDefault: isDefault(name) } as const;
     constants.push(sparseConstant(name, sparseBytes, origin, context));
   }
+  return { constants, external };
+}
 
-  const nodeMessages = proto.node.map((node) => decode(nodeProto, node, context.budget));
-  const names = uniqueNames(nodeMessages);
-  const nodes: Node[] = [];
-  for (const [index, message] of nodeMessages.entries()) {
-    if (isConstantNode(message)) {
-      const constant = constantOfNode(message.output[0], message.attribute, index, context);
-      constants.push(constant);
-    } else nodes.push(readNode(message, names[index], index, context));
-  }
-
+/** The names of inputs and outputs, and the declared types of all values that are no constants. */
+function readDeclared(
+  proto: GraphMessage,
+  constantNames: ReadonlySet<string>,
+  context: TensorContext,
+): Pick<Graph, "inputs" | "outputs" | "types"> {
   let unknownDims = 0;
   const unknownDim = (): Dim => `?${++unknownDims}`;
-  const constantNames = new Set(constants.map((constant) => constant.name));
   const types = new Map<string, TensorType>();
   const declare = (info: Uint8Array): string => {
     const { name, type } = readValueInfo(info, context, unknownDim);
     if (type !== undefined && !constantNames.has(name) && !types.has(name)) types.set(name, type);
     return name;
   };
-  const declaredInputs = proto.input.map(declare);
-  const inputs = declaredInputs.filter((name) => !constantNames.has(name));
+  const inputs = proto.input.map(declare).filter((name) => !constantNames.has(name));
   const outputs = proto.output.map(declare);
   nameSizesOf(inputs, outputs, types);
   for (const info of proto.valueInfo) declare(info);
-
-  checkNames(
-    inputs,
-    constants.map((constant) => constant.name),
-    nodes,
-    outputs,
-  );
-  const constantsByName = new Map(constants.map((constant) => [constant.name, constant]));
-  const lifted = liftNodes(sortNodes(nodes), opset, constantsByName, types);
-  const graph: Graph = {
-    name: proto.name,
-    inputs,
-    outputs,
-    nodes: lifted.nodes,
-    constants: lifted.constants,
-    types,
-  };
-  return { graph, lifts: lifted.lifts, external, denseCount: proto.initializer.length };
+  return { inputs, outputs, types };
 }
 
 /** Names the sizes that the inputs leave open. */

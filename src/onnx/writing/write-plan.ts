@@ -45,6 +45,37 @@ export function writePlanOf(model: Model, graph: Graph): WritePlan {
   const old = model.graph;
   assert(sameList(old.inputs, graph.inputs), "a pass keeps the graph's inputs");
   assert(sameList(old.outputs, graph.outputs), "a pass keeps the graph's outputs");
+  const nodes = placeNodes(model, graph);
+  const constants = placeConstants(model, graph);
+  const isUsed = ({ name }: Constant) => nodes.referenced.has(name) || constants.nowDense.has(name);
+  const newConstants = [...graph.constants.values()].filter(
+    (constant) => isUsed(constant) && !constants.resident.has(constant.name),
+  );
+  return {
+    model,
+    graph,
+    before: nodes.before,
+    after: nodes.after,
+    lowered: nodes.lowered,
+    newBefore: nodes.newBefore,
+    initializerAt: constants.initializerAt,
+    constantNodeAt: constants.constantNodeAt,
+    resident: constants.resident,
+    newConstants,
+    defined: valuesOf(graph),
+    oldDefined: valuesOf(old),
+  };
+}
+
+/** Nodes of the file and of the graph, by what becomes of them. */
+interface PlacedNodes extends Pick<WritePlan, "before" | "after" | "lowered" | "newBefore"> {
+  /** Values that outputs of the graph and nodes that are written anew refer to. */
+  readonly referenced: ReadonlySet<string>;
+}
+
+/** Matches the nodes of the graph with those of the file, and brings changed ones into its form. */
+function placeNodes(model: Model, graph: Graph): PlacedNodes {
+  const old = model.graph;
   const before = new Map(old.nodes.map((node) => [node.origin ?? -1, node]));
   const after = new Map<number, Node>();
   const lowered = new Map<Node, LoweredNode>();
@@ -74,42 +105,35 @@ export function writePlanOf(model: Model, graph: Graph): WritePlan {
     for (const name of inputs) referenced.add(name);
   }
   newBefore.set(undefined, pending);
+  return { before, after, lowered, newBefore, referenced };
+}
 
+/** Constants of the file by their places, and what becomes of them. */
+interface PlacedConstants extends Pick<WritePlan, "initializerAt" | "constantNodeAt" | "resident"> {
+  /** Sparse initialisers that changed: they come back as dense ones. */
+  readonly nowDense: ReadonlySet<string>;
+}
+
+function placeConstants(model: Model, graph: Graph): PlacedConstants {
   const initializerAt = new Map<number, string>();
   const constantNodeAt = new Map<number, string>();
   const resident = new Set<string>();
-  for (const constant of old.constants.values()) {
+  const nowDense = new Set<string>();
+  for (const constant of model.graph.constants.values()) {
     const { name, origin } = constant;
     const now = graph.constants.get(name);
     if (origin.kind === "initializer") {
       initializerAt.set(origin.index, name);
-      // A changed sparse initialiser comes back as a dense one.
       const isSparse = origin.index >= model.file.denseCount;
       if (isSparse && now !== undefined && now !== constant) {
-        referenced.add(name);
+        nowDense.add(name);
         continue;
       }
     } else if (origin.kind === "constant-node") constantNodeAt.set(origin.node, name);
     else continue;
     if (now !== undefined) resident.add(name);
   }
-  const newConstants = [...graph.constants.values()].filter(
-    ({ name }) => referenced.has(name) && !resident.has(name),
-  );
-  return {
-    model,
-    graph,
-    before,
-    after,
-    lowered,
-    newBefore,
-    initializerAt,
-    constantNodeAt,
-    resident,
-    newConstants,
-    defined: valuesOf(graph),
-    oldDefined: valuesOf(old),
-  };
+  return { initializerAt, constantNodeAt, resident, nowDense };
 }
 
 /** Every value that a graph defines. */

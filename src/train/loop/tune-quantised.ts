@@ -52,12 +52,7 @@ export async function tuneQuantised(
   training: TrainOptions,
 ): Promise<TunedQuantised> {
   requireTunable(options);
-  const codes = codesOf(model, options);
-  const steps = new Map<string, number>();
-  const codebooks = new Map<string, Codebook>();
-  for (const [name, content] of codes)
-    if (content.kind === "steps") steps.set(name, content.step);
-    else codebooks.set(name, content);
+  const { steps, codebooks } = quantisationOf(model, options);
   const form = withCodebooks(model.graph, codebooks);
   const source = codebooks.size === 0 ? model : form.graph;
   const packOptions = { ...options, steps };
@@ -106,6 +101,16 @@ export async function tuneQuantised(
       warnings: isWorse ? [...warnings, worseWarning] : warnings,
     },
   };
+}
+
+/** What a pack rounds weights by, by their names: a step, or a codebook whose places stay. */
+function quantisationOf(model: Model, options: PackOptions) {
+  const steps = new Map<string, number>();
+  const codebooks = new Map<string, Codebook>();
+  for (const [name, content] of codesOf(model, options))
+    if (content.kind === "steps") steps.set(name, content.step);
+    else codebooks.set(name, content);
+  return { steps, codebooks };
 }
 
 /** Fails with `USAGE` where options leave nothing to be tuned under. */

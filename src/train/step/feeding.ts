@@ -5,7 +5,7 @@ import type { Graph } from "../../ir/graph.ts";
 import { labelSizeOf } from "../../measure/evaluation/label-size.ts";
 import { fitInput } from "../../measure/inputs/fit-input.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
-import type { TargetType } from "./step.ts";
+import type { TargetType } from "./step-options.ts";
 
 /** How batches of one size reach a step. */
 export interface Feeding {

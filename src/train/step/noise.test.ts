@@ -19,7 +19,8 @@ import type { TrainOptions } from "../loop/options.ts";
 import { train } from "../loop/train.ts";
 import type { Objective } from "./objectives.ts";
 import { sgd } from "./optimizers.ts";
-import { buildStep, type StepOptions } from "./step.ts";
+import { buildStep } from "./step.ts";
+import type { StepOptions } from "./step-options.ts";
 
 /** y = x w + (μ + σ ε), with one ε for each element of x w; `twice` adds another draw. */
 function noisyGraph(twice = false): Graph {

@@ -4,7 +4,8 @@ import { denseGraph, runSteps } from "../../../test/support/training.ts";
 import { l2Penalty } from "../../grad/losses.ts";
 import type { Objective } from "./objectives.ts";
 import { adam, adamW, type Optimizer, sgd } from "./optimizers.ts";
-import { buildStep, type StepOptions } from "./step.ts";
+import { buildStep } from "./step.ts";
+import type { StepOptions } from "./step-options.ts";
 
 /** ½ Σ p² over all parameters: the gradient of each is its own value. */
 const bowl: Objective = ({ emit, parameters }) =>

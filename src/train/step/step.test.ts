@@ -11,7 +11,8 @@ import { tensorOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { labels, sumOf } from "./objectives.ts";
 import { sgd } from "./optimizers.ts";
-import { buildStep, type StepOptions } from "./step.ts";
+import { buildStep } from "./step.ts";
+import type { StepOptions } from "./step-options.ts";
 
 const plain = { optimizer: sgd({ momentum: 0 }), objective: labels() };
 const dense: StepOptions = {
