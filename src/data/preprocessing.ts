@@ -204,6 +204,6 @@ function perChannel(name: string, values: readonly number[], channels: number): 
 function mismatch(file: string, what: string, hint?: string): EspalierError {
   return new EspalierError("DATA_MISMATCH", `${file} ${what}`, {
     data: { file },
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }

@@ -92,7 +92,7 @@ export function labelKindOf(table: SampleTable): LabelKind {
 export function invalid(file: string, what: string, hint?: string, cause?: unknown): EspalierError {
   return new EspalierError("DATA_INVALID", `${file}: ${what}`, {
     data: { file },
-    ...(hint === undefined ? {} : { hint }),
-    ...(cause === undefined ? {} : { cause }),
+    hint,
+    cause,
   });
 }

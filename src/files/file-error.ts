@@ -55,9 +55,8 @@ export function fileError(
   const code = systemCode(cause);
   const known = code === undefined ? undefined : reasons[code];
   const why = known?.why ?? code ?? (cause instanceof Error ? cause.message : String(cause));
-  const advice = known?.hint ?? hint;
   return new EspalierError("FILE_UNREADABLE", `Cannot ${doing}: ${why}.`, {
-    ...(advice !== undefined && { hint: advice }),
+    hint: known?.hint ?? hint,
     data: { path, code },
     cause,
   });

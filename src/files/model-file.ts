@@ -30,7 +30,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const bytes = await readWhole(path, limits.maxBytes);
   return readModel(bytes, {
     limits,
-    ...(options.externalData ? { externalData: externalFiles(path) } : {}),
+    externalData: options.externalData ? externalFiles(path) : undefined,
   });
 }
 

@@ -34,7 +34,7 @@ describe("magnitude", () => {
 
   it("scores weights by LAMP: w² over the squares that are no smaller", () => {
     const scores = [...(scoresOf({ level: "weights" }) ?? [])];
-    // Of equal weights each counts the other: 9 + 9, + 4, + 1 + 1.
+    // Equal weights count each other: 9 + 9, + 4, + 1 + 1.
     const expected = [9 / 18, 1 / 24, 0, 1 / 24, 4 / 22, 9 / 18];
     for (const [i, score] of scores.entries()) expect(score).toBeCloseTo(expected[i], 12);
   });

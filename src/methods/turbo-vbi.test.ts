@@ -220,7 +220,7 @@ describe("turbo-vbi", () => {
         toNumbers(constants.get("w")?.read() ?? tensorOf("float32", [0], []));
       const [means, deviations] = [valuesOf(), valuesOf(memory)];
       expect(deviations.every((deviation) => deviation > 0)).toBe(true);
-      // Of an active weight the prior says next to nothing: the precision of its best normal is N/λ times the
+      // The prior says next to nothing of an active weight: the precision of its best normal is N/λ times the
       // curvature of the mean loss.
       const curvature = curvatureOf(means, deviations);
       const planted = [0, 1, 2, 3].flatMap((c) => clusterOf(c).map((i) => 4 * i + c));

@@ -19,7 +19,7 @@ export interface Damage {
   /** Where the inputs are from, and how many there were. */
   readonly inputs: "random" | "given";
   readonly samples: number;
-  /** Of random inputs, what their pixels are. */
+  /** The range of the pixels, where the inputs are random. */
   readonly range?: PixelRange;
   /** Outputs that depend on the input in the original. */
   readonly outputs: readonly OutputDamage[];
@@ -45,7 +45,10 @@ export interface DamageOfPrunedOptions extends Pick<DamageOptions, "threads" | "
 const randomInputs = { least: 8, most: 32, macs: 16e9 } as const;
 /** Inputs of each range that tell which one it is. */
 const fewestTries = 4;
-/** How many times as much answers must depend on inputs from 0 to 255. Of networks that take such ones it is over 10. */
+/**
+ * How many times as much answers must depend on inputs from 0 to 255. The factor stands between networks that take
+ * normalised inputs, where it is at most about 1, and those that take bytes: over 10 for the two that were measured.
+ */
 const convincing = 2;
 
 /**

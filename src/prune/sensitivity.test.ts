@@ -97,7 +97,7 @@ describe("sensitivity", () => {
       value: 1,
     });
     // A quarter of the classes goes with each unit. `a*` is a name, and not a pattern that `ab` fits.
-    // Of 16 + 16 + 20 products, a unit of the first layer takes 4 + 4, one of the second 4 + 5.
+    // There are 16 + 16 + 20 products; a unit of the first layer takes 4 + 4 of them, one of the second 4 + 5.
     const point = (share: number, units: number, cost: number) => ({
       share,
       units,

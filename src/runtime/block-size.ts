@@ -30,7 +30,7 @@ export async function findBlockSize(options: SessionOptions = {}): Promise<Block
     }),
   );
   const run = (model: ModelSource) =>
-    withSession(model, { threads: 1, ...(signal && { signal }) }, (session) => session.run(feeds));
+    withSession(model, { threads: 1, signal }, (session) => session.run(feeds));
   const expected = await run(emitModel(graph).chunks);
   for (const block of blockSizes) {
     const blocked = withBlockedConvolutions(graph, block, () => true);

@@ -19,19 +19,14 @@ export interface SessionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What options that hold more, or hold it as undefined, say of sessions. */
+/** What options that hold more say of sessions. */
 export function sessionOptionsOf({
   providers,
   threads,
   optimization,
   signal,
-}: { readonly [Key in keyof SessionOptions]: SessionOptions[Key] | undefined }): SessionOptions {
-  return {
-    ...(providers && { providers }),
-    ...(threads !== undefined && { threads }),
-    ...(optimization && { optimization }),
-    ...(signal && { signal }),
-  };
+}: SessionOptions): SessionOptions {
+  return { providers, threads, optimization, signal };
 }
 
 /** What `run` may do with its feeds. */

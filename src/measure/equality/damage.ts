@@ -18,13 +18,13 @@ import { withSource } from "./comparison.ts";
 /** How one output of a smaller network follows that of its original. */
 export interface OutputDamage {
   readonly output: string;
-  /** Of what both do around their means over the inputs, in [-1, 1]; 1 is the same but for a factor. */
+  /** Correlation of both outputs around their means over the inputs, in [-1, 1]; 1 is the same but for a factor. */
   readonly correlation: number;
   /** Variance over the inputs, as a share of the original's: 0 where the output no longer depends on the input. */
   readonly variation: number;
   /** How far the mean over inputs has moved, in deviations of the original's answers around theirs; 0 is not at all. */
   readonly offset: number;
-  /** Of outputs that hold classes along axis 1: how often both choose the same. */
+  /** How often both choose the same class, where the output holds classes along axis 1. */
   readonly agreement?: Agreement;
   /** Whether little is left of what the original said. */
   readonly isDestroyed: boolean;
@@ -57,7 +57,7 @@ export interface DamageOptions {
  */
 const leastCorrelation = 0.5;
 const leastVariation = 0.05;
-/** Of the way from chance to full agreement, below which choices are near chance. */
+/** The share of the way from chance to full agreement below which choices are near chance. */
 const leastAgreement = 0.2;
 /**
  * Where the mean has moved by more deviations than this, the move decides which class is the largest. It stands in for

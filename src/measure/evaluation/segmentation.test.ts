@@ -66,7 +66,7 @@ describe("evaluate with label maps", () => {
     expect(result.outputKind).toBe("probabilities");
     expect(result.loss).toBeCloseTo((2 * 126 * Math.log(2)) / 7, 9);
     expect([...result.predictions.confusions.subarray(0, 9)]).toEqual([1, 0, 0, 1, 2, 0, 0, 0, 0]);
-    // Of two images, a resample holds one twice or both.
+    // A resample of two images holds one twice, or both.
     expect(result.ci95[0]).toBeLessThanOrEqual(result.value);
     expect(result.ci95[1]).toBeGreaterThanOrEqual(result.value);
   });

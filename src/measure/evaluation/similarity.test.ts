@@ -51,7 +51,7 @@ const variance = (() => {
   };
   return (of(rows.map(([a]) => a)) + of(rows.map(([, b]) => b))) / 2;
 })();
-/** Of a network whose y1 is 1.5 x + 10: the relative error of each sample. */
+/** The relative error of each sample for a network whose y1 is 1.5 x + 10. */
 const errors = rows.map(([a, b]) => (0.25 * (a ** 2 + b ** 2)) / 2 / variance);
 
 describe("similarity", () => {

@@ -35,7 +35,7 @@ describe("accuracy against coverage", () => {
 
   it("counts a sample as often as it is drawn", () => {
     const twice = selectiveAccuracy([0.9, 0.2], [1, 0])(Int32Array.of(0, 0, 1, 0));
-    // Of four samples 90 % are four, to the nearest.
+    // 90 % of four samples are four, to the nearest.
     expect([...twice]).toEqual([0.75, 0.75, 1, 1, 1, 1 / 16]);
   });
 });

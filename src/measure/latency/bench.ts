@@ -94,7 +94,7 @@ export async function bench(
   const sessions: Session[] = [];
   try {
     for (const { model } of models)
-      sessions.push(await openSession(model, { providers, threads, ...(signal && { signal }) }));
+      sessions.push(await openSession(model, { providers, threads, signal }));
     const racers = sessions.map((session) => ({
       session,
       feeds: randomFeeds(session.inputs, options),

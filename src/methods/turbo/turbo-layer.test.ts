@@ -97,7 +97,7 @@ describe("hyper-parameters", () => {
     const values = [...new Array(5).fill(0.1), ...new Array(5).fill(2), 1, 1, 1, 1, 7];
     const neurons = { ...prior, structure: "neuron" } as const;
     const [layer] = turboLayers(layerStructure("Gemm", values), neurons);
-    // Of three neurons the last has the largest squares: 4 of 1, and 49.
+    // The last of the three neurons has the largest squares: 4 of 1, and 49.
     expect(layer.precisions.active.rate).toBeCloseTo(53 / 5, 6);
   });
 

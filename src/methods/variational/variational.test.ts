@@ -184,7 +184,7 @@ describe.each(layers)("noise in %s", (_, graph, x) => {
       const rows = await draws(moved, x, 1, 12);
       const [plain] = await draws(sparse, x, 1, 1);
       const size = plain.length / w.shape[filterAxis];
-      // Of images a filter makes a channel, of vectors every so many elements.
+      // A filter makes a channel of images, and every so many elements of vectors.
       const ofFirst = (i: number) =>
         x.shape.length === 4 ? i < size : i % w.shape[filterAxis] === 0;
       for (const [i, expected] of plain.entries()) {

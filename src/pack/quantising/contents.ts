@@ -174,7 +174,7 @@ function requireOptions(options: PackOptions, kinds: ReadonlyMap<string, Paramet
                 : undefined;
   if (problem === undefined) return;
   throw new EspalierError("USAGE", problem, {
-    ...(unknown.length > 0 && { hint: "`inspect` lists the constants and their names." }),
+    hint: unknown.length > 0 ? "`inspect` lists the constants and their names." : undefined,
     data: { unknown },
   });
 }

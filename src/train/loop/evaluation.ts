@@ -36,13 +36,10 @@ export function evaluatorOf(dataset: Dataset, options: EvaluationOptions): Evalu
   if (dataset.labelKind === "none")
     return (network, role, limit) => scoreObjective(network, dataset, role, limit, options);
   return async (network, split, limit) => {
-    const chosen = {
-      ...session,
-      ...(output === undefined ? {} : { output }),
-      ...(limit === undefined ? {} : { limit }),
-    };
     const outcomes = await measureOutcomes(modelFor(network, session), dataset, {
-      ...chosen,
+      ...session,
+      output,
+      limit,
       split,
       batchSize,
     });

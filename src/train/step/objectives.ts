@@ -52,8 +52,8 @@ export function labels(options: Omit<CrossEntropyOptions, "form"> = {}): Objecti
     if (prediction.shape[1] === 1)
       return binaryCrossEntropy(emit, prediction, target, {
         form,
-        ...(smoothing !== undefined && { smoothing }),
-        ...(ignoreIndex !== undefined && { ignoreIndex }),
+        smoothing,
+        ignoreIndex,
       });
     return crossEntropy(emit, prediction, target, { ...options, form });
   };

@@ -1,3 +1,7 @@
+/**
+ * @file A training step as an ONNX graph: the network in training form, loss, gradients, the update
+ * of the parameters, and what is measured on the way. The size of the batch is part of the graph.
+ */
 import type { GraphEmitter } from "../../grad/emitter.ts";
 import { headOf } from "../../grad/head.ts";
 import { emitGradients } from "../../grad/reverse.ts";
