@@ -13,7 +13,7 @@ function isBatch(name: string): boolean {
   return /\.bin$/i.test(name) && (/^data_batch/i.test(name) || splitOf(name) !== "none");
 }
 
-/** Which of the two data sets. */
+/** The two data sets of this format. */
 export type CifarKind = "cifar10" | "cifar100";
 
 /** True where the folder holds batches under the names of the original files. */

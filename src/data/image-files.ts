@@ -12,7 +12,7 @@ type Sharp = typeof import("sharp")["default"];
 /** File names that are taken for images. */
 export const imageName = /\.(jpe?g|png|webp)$/i;
 
-/** Refused beyond: a decompression bomb, or nothing that a network reads at once. */
+/** Images of more pixels are refused: they are decompression bombs, or nothing that a network reads at once. */
 const maxPixels = 2 ** 26;
 
 /** A store over image files, all as RGB or all grey, as the first one is. */

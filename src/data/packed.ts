@@ -13,7 +13,7 @@ export interface Packing {
   readonly order: ChannelOrder;
   /** Where the first sample begins. */
   readonly offset: number;
-  /** From the beginning of one sample to that of the next. */
+  /** Elements from the beginning of one sample to that of the next. */
   readonly stride: number;
   readonly isVector: boolean;
 }

@@ -39,7 +39,7 @@ const fileReaders: ReadonlyMap<string, Reader> = new Map([
   ["npz", readers.npz],
 ]);
 
-/** Looked for in this order, where no data files lie. */
+/** Folder formats, looked for in this order where no data files lie. */
 const folderReaders = [readers["images-masks"], readers["class-folders"], readers.images];
 
 /** Reads what lies at `path`, in the format that is asked for or else recognised. */

@@ -32,7 +32,7 @@ export interface Batch {
 /** Which batches to serve. */
 export interface BatchOptions {
   readonly batchSize: number;
-  /** Only the first so many samples of the role. */
+  /** How many samples of the role are served, the first ones. Default: all. */
   readonly limit?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Batches that are loaded before they are asked for. Default 2. */
@@ -66,7 +66,7 @@ export interface Source {
   readonly channels: number;
   readonly normalizer: Normalizer;
   readonly ignoreLabel: number;
-  /** Labels of maps must lie below; 0 where nobody said how many classes there are. */
+  /** Number of classes, below which labels of maps must lie; 0 where nobody said it. */
   readonly classes: number;
 }
 

@@ -56,7 +56,7 @@ export type DataFormat = (typeof dataFormats)[number];
 export interface RawData {
   readonly format: DataFormat;
   readonly tables: readonly SampleTable[];
-  /** In the order of the class indices; `undefined` where the files name none. */
+  /** Names in the order of the class indices; `undefined` where the files name none. */
   readonly classNames: readonly string[] | undefined;
   /** Number of classes where the format fixes it. */
   readonly classes: number | undefined;

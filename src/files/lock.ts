@@ -17,7 +17,7 @@ function releaseAll(): void {
   for (const path of held) rmSync(path, { force: true });
 }
 
-/** No lock says more. */
+/** Bytes of the largest lock file that is read. */
 const largestLock = 4096;
 
 /**

@@ -8,7 +8,7 @@ import { type FileHandle, lstat, open, stat } from "node:fs/promises";
 import { EspalierError } from "../errors.ts";
 import { fileError, systemCode } from "./file-error.ts";
 
-// Windows has neither.
+// Windows has neither flag.
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants;
 
 /** What makes a file a plain one. */
@@ -96,7 +96,7 @@ export function appendLine(path: string, line: string): void {
   }
 }
 
-/** No line is longer. */
+/** Bytes of the longest line. */
 const longestLine = 2 ** 20;
 
 /**

@@ -37,7 +37,7 @@ const metadata = z.strictObject({
   sha256: z.string().optional(),
 });
 
-/** No header is larger. */
+/** Bytes of the largest header that is read. */
 const largestHeader = 2 ** 27;
 /** No file of tensors is larger: more cannot be read at once. */
 const largestFile = 2 ** 31 - 1;

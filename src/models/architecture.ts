@@ -49,7 +49,7 @@ export interface Architecture {
   readonly classes: number;
   /** Default width; `undefined` where the width is fixed. */
   readonly width: number | undefined;
-  /** `undefined`: the settings that hold for every network. */
+  /** `undefined` where the settings that hold for every network are taken. */
   readonly recipe: Recipe | undefined;
   /** The least height and width. */
   readonly minSize: number;

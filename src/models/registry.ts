@@ -73,7 +73,7 @@ function networkPlanOf(architecture: Architecture, options: NetworkOptions): Net
 
 /** Classes, channels and widths beyond it are slips of the keyboard. */
 const maxCount = 65_536;
-/** So are sides of an input. */
+/** Sides of an input beyond it are slips of the keyboard. */
 const maxSide = 65_536;
 
 function sizeHint(minSize: number, sizeMultiple: number): string {

@@ -21,9 +21,9 @@ export interface Model {
 
 /** The file behind a model. */
 export interface ModelFile {
-  /** With functions and choices written out; the original where it has none. */
+  /** The file with functions and choices written out; the original where it has none. */
   readonly bytes: Uint8Array;
-  /** As it was read. */
+  /** The file as it was read. */
   readonly original: Uint8Array;
   readonly lifts: ReadonlyMap<number, Lift>;
   /** Constants whose elements lie in other files. */
@@ -42,7 +42,7 @@ export interface ModelBytes {
 
 /** The second file of a model whose weights do not fit into one. */
 export interface ExternalBytes {
-  /** Its name, as the model states it. */
+  /** The name of the file, as the model states it. */
   readonly location: string;
   readonly chunks: readonly Uint8Array<ArrayBuffer>[];
   readonly byteLength: number;

@@ -36,7 +36,7 @@ export interface PackedTensor {
   readonly bytesBefore: number;
   /** Bytes in the pack, as a share of its section: not always whole. */
   readonly bytesAfter: number;
-  /** What these are for. */
+  /** The bytes by what they are for. */
   readonly parts: Pick<PackedParts, "supports" | "codes" | "tables">;
 }
 

@@ -38,14 +38,14 @@ export async function findBlockSize(options: SessionOptions = {}): Promise<Block
       const { chunks } = emitModel(blocked, { isForThisMachine: true });
       if (areClose(expected, await run(chunks))) return block;
     } catch (error) {
-      // No such operators here: that is what was asked.
+      // An error says that this build has no such operators, which is what was to be found out.
       if (!(error instanceof EspalierError) || error.code !== "RUNTIME_FAILED") throw error;
     }
   }
   return undefined;
 }
 
-/** From 20 to 13 to 18 channels, with a bias: all that the blocked form does to fill its blocks. */
+/** Convolutions from 20 to 13 to 18 channels, with a bias: all that the blocked form does to fill its blocks. */
 function trial(): Graph {
   const b = new GraphBuilder("trial");
   const input = (name: string, shape: readonly number[]) => b.input(name, "float32", shape);

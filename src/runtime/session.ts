@@ -65,7 +65,7 @@ export async function openSession(
   return openSessionOn(sharedHost(), model, options);
 }
 
-/** As {@link openSession}, in a worker of the caller's. */
+/** Does as {@link openSession}, in a worker of the caller's. */
 export async function openSessionOn(
   host: RuntimeHost,
   model: ModelSource,

@@ -13,7 +13,7 @@ import { fromWire, toWireFeeds, toWireModel } from "./wire.ts";
 
 /** How a session with state is opened. */
 export interface TrainerOptions extends SessionOptions {
-  /** For each state input, the output that computes its next value. Types and shapes are equal. */
+  /** The output that computes the next value of each state input, by input. Types and shapes are equal. */
   readonly state: ReadonlyMap<string, string>;
   /** The first value of every state input. */
   readonly initial: ReadonlyMap<string, HostTensor>;
@@ -26,7 +26,7 @@ export interface TrainerOptions extends SessionOptions {
 
 /** What became of a step. */
 export interface StepResult {
-  /** `refused`: the guard was false. `skipped`: it was false in a step before. */
+  /** `refused` where the guard was false, `skipped` where it was false in a step before. */
   readonly status: "done" | "refused" | "skipped";
   /** The outputs asked for; none of a skipped step. */
   readonly results: Feeds;

@@ -25,7 +25,7 @@ export function version(): string {
   return versionIn(new URL("../../package.json", import.meta.url));
 }
 
-/** All of them. */
+/** All versions. */
 export function versions(): Versions {
   const { resolve } = createRequire(import.meta.url);
   return {

@@ -38,7 +38,7 @@ export interface Analysis {
   /** Whether selections of what layers read were asked for, and where they stand. */
   readonly selectsInputs: boolean;
   readonly selections: ReadonlyMap<Node, Selection>;
-  /** For each node, the tensors its facets see; absent for nodes that are barriers as a whole. */
+  /** The tensors that the facets of a node see, by node; absent for nodes that are barriers as a whole. */
   readonly operands: ReadonlyMap<Node, Operands>;
   /** Nodes that are barriers as a whole, and why: the reason of what they fix. */
   readonly barriers: ReadonlyMap<Node, string>;

@@ -51,7 +51,7 @@ export function withSizes(graph: Graph, dims: ReadonlyMap<string, number>): Grap
 }
 
 /**
- * For values that shape arithmetic computes: which elements change with the symbolic dims. Found by
+ * Tells which elements of values that shape arithmetic computes change with the symbolic dims. They are found by
  * inferring with other sizes; an element that stays the same under all of them is static.
  */
 export function dynamicElements(

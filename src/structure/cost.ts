@@ -19,7 +19,7 @@ export interface LayerCost {
   readonly outputShape: readonly number[] | undefined;
 }
 
-/** A layer that multiplies, nobody knows how often. */
+/** A layer that multiplies an unknown number of times. */
 export interface UncountedLayer {
   readonly name: string;
   /** Its type, with its domain where that is not the standard one. */

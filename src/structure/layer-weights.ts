@@ -23,7 +23,7 @@ export function layerWeights({ nodes, constants }: Graph): readonly LayerWeight[
   });
 }
 
-/** The same, each constant once, by its name. */
+/** The weights of all linear layers, each constant once, by its name. */
 export function weightConstants(graph: Graph): ReadonlyMap<string, Constant> {
   return new Map(layerWeights(graph).map(({ constant }) => [constant.name, constant]));
 }

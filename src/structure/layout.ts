@@ -28,7 +28,7 @@ export interface Block {
   readonly baseAxes: readonly number[];
   /** Row-major position over `axes` → row-major position over `baseAxes`. */
   readonly source: Int32Array;
-  /** For several axes: the one along which the block is cut to a rectangle; `undefined` if uncut. */
+  /** The axis along which a block of several axes is cut to a rectangle; `undefined` if uncut. */
   cut: number | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface Block {
 export interface Layout {
   readonly shape: readonly number[];
   readonly base: Base;
-  /** Partition the axes. */
+  /** The blocks partition the axes. */
   readonly blocks: readonly Block[];
   /** The view that this one was made from, when not the base itself. */
   readonly parent: Layout | undefined;

@@ -5,7 +5,7 @@
  * Nothing here leans on what surgery assumes of sums and counts. All widths and all nodes stay, and a
  * zero stands only where a number was that goes: in the weights that read a removed channel (in front of
  * them where they are computed), and, where no weights read it but a node adds channels up as they are (a
- * mean over channels, say), in the parameters that make it. What such a channel then holds, the network itself computes.
+ * mean over channels, say), in the parameters that make it. The network itself computes what such a channel then holds.
  */
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
@@ -132,7 +132,7 @@ class Masking {
     // Masks along two axes of one input stand one on the other.
     const source = change.inputs[input];
     const flags = Array.from(units, (unit) => (isZero(unit) ? 0 : 1));
-    // What a layer selects is its own, and so is what a vector is to each node that it is given to.
+    // The base tells apart what each layer selects, and what a shared vector is to each of its readers.
     const key = `${source}\u0000${axis}\u0000${layout.base.name}\u0000${flags.join("")}`;
     let masked = this.#masked.get(key);
     if (masked === undefined) {

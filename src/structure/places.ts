@@ -15,13 +15,13 @@ export interface Place {
   readonly dtype: DType;
   /** Number of elements in the larger network, at the sizes that its structure was bound to. */
   readonly size: number;
-  /** For each axis the indices that the smaller network has; `undefined` where it has all. */
+  /** The indices that the smaller network has, axis by axis; `undefined` for an axis where it has all. */
   readonly kept: readonly (readonly number[] | undefined)[];
 }
 
 /** All places of a network. */
 export interface Places {
-  /** For each output, what comes before nodes that may hide a difference. None where nothing hides. */
+  /** What comes before nodes that may hide a difference, by output; nothing where no node hides any. */
   readonly ends: ReadonlyMap<string, readonly Place[]>;
   /** What layers compute, in graph order. */
   readonly layers: readonly Place[];

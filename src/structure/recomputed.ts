@@ -41,7 +41,7 @@ function recomputedValues(structure: Structure, removed: Removed): ReadonlyMap<s
         types.set(name, type);
       }
     } catch (error) {
-      // Sizes that don't fit together without what surgery will put in place: not known, then.
+      // Sizes may not fit together without what surgery will put in place; the values are not known then.
       if (!(error instanceof EspalierError)) throw error;
     }
   }
@@ -110,7 +110,7 @@ export class ComputedSizes {
     if (varies.every((v, i) => !v || after.data[i] === before.data[i]))
       return this.#merged(name, name, before, varies);
     if (node.inputs.some((input) => input !== "" && !values.has(input))) {
-      // Counted off a narrower tensor: as many times more elements as there were.
+      // The count is of a narrower tensor now: it is scaled by what the original counted over what is left.
       const times = this.#binary("Mul", name, this.#emit.constant(`${name}_before`, before));
       return this.#binary("Div", times, this.#emit.constant(`${name}_after`, after));
     }

@@ -16,7 +16,7 @@ import { blockOf, type Layout } from "./layout.ts";
 /** Axes of a tensor that are revived. */
 export type Revived = ReadonlySet<number>;
 
-/** None. */
+/** No axis is revived. */
 export const nothingRevived: Revived = new Set();
 
 /** A tensor beside what is known about its axes. */

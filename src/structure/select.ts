@@ -11,7 +11,7 @@ import type { Zeros } from "./zeros.ts";
 
 /** One limit that a removal must respect. */
 export interface Budget {
-  /** For messages: `macs`, `params`, `bytes`, `density`, `latency`. */
+  /** The name in messages: `macs`, `params`, `bytes`, `density`, `latency`. */
   readonly name: string;
   /** Share of the original that may remain, in (0, 1]. */
   readonly fraction: number;

@@ -5,7 +5,7 @@ export interface PrefixOrder<Taken> {
   /** How many are taken already, and how many may be taken at most. */
   readonly least: number;
   readonly count: number;
-  /** The share of those that stay to which the length of the prefix is found; 0 for exactly. */
+  /** How closely the length of the prefix is found, as a share of those that stay; 0 finds it exactly. */
   readonly precision: number;
   /** What is taken with the first `count`, as far as the rules allow. */
   readonly choose: (count: number) => Taken;

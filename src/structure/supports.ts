@@ -87,7 +87,7 @@ export function layerSupports(graph: Graph): ReadonlyMap<string, SupportFigures>
   );
 }
 
-/** The share of weights that are not 0, by the name of the layer; of weights that layers share, too. */
+/** The share of weights that are not 0, by the name of the layer; layers that share a weight have one each. */
 export function layerDensities(graph: Graph): ReadonlyMap<string, number> {
   return new Map(
     layerWeights(graph).map(({ node, constant }) => [

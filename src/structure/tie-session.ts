@@ -52,7 +52,7 @@ export class TieSession implements Ties<unknown> {
   readonly #defined = new Map<TiedTensor, (Ids | undefined)[]>();
   /** Inputs that were only moved: their joint blocks may stay joint. */
   readonly #moved = new Set<TiedTensor>();
-  /** Asked for by `sizesFrom`; answered when the layouts of all outputs are known. */
+  /** What `sizesFrom` asked for; it is answered when the layouts of all outputs are known. */
   readonly #sizes: {
     readonly sizes: TiedTensor;
     readonly output: TiedTensor;
@@ -139,7 +139,7 @@ export class TieSession implements Ties<unknown> {
 
   reads(tensor: TiedTensor, axis: number): void {
     if (tensor.isParameter) {
-      // Beside an activation, its zeros are enough. A sum over constants alone nobody masks.
+      // Zeros of an activation beside the parameter are enough. Nobody masks a sum over constants alone.
       const isComputed = this.inputs.every((input) => input === undefined || input.isParameter);
       if (isComputed) this.fix(this.ids(tensor, axis), "summed up in a weight that is computed");
       return;
@@ -184,7 +184,7 @@ export class TieSession implements Ties<unknown> {
     this.#view(output, input, positions, () => selected(layout, axis, indices));
   }
 
-  // On an axis of its own the index must stay; of a split channel axis it is one of several runs.
+  // The index of an axis of its own must stay; that of a split channel axis stands for one of several runs.
   pick(output: TiedTensor, input: TiedTensor, axis: number, index: number): void {
     const layout = this.layoutOf(input);
     if (blockOf(layout, axis).axes.length > 1) {

@@ -12,7 +12,7 @@ export interface Unit {
   readonly group: number;
   /** Why it must stay; `undefined` where it may be removed. */
   readonly reason: string | undefined;
-  /** Its filters: entries of `Structure.filterAxes`, with the index there. */
+  /** The filters of the unit: entries of `Structure.filterAxes`, with the index there. */
   readonly filters: readonly { readonly axis: number; readonly index: number }[];
   /** Units without which it can't be: the channel of a feature that a layer selects. */
   readonly needs: readonly number[];
@@ -203,7 +203,7 @@ function fixNeeded(needs: readonly (readonly number[])[], reasons: (string | und
   }
 }
 
-/** For each unit the units of the channels that its features are positions of. */
+/** The units of the channels that a unit's features are positions of, for each unit. */
 function needsOf(
   { selections, layouts }: Analysis,
   unitsAlong: Structure["unitsAlong"],
@@ -235,7 +235,7 @@ function readUnits(
   return read;
 }
 
-/** For each axis, the smallest axis that it is connected to by shared units. */
+/** The smallest axis that an axis is connected to by shared units, for each axis. */
 function connect(axes: readonly FilterAxis[], unitCount: number): number[] {
   const first = new Int32Array(unitCount).fill(-1);
   const parent = axes.map((_, i) => i);

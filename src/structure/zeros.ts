@@ -6,7 +6,7 @@ import { layerWeights, weightConstants } from "./layer-weights.ts";
 import { keptAlong, type Removed } from "./removal.ts";
 import type { Structure } from "./units.ts";
 
-/** For constants by name, one flag per element: 1 where it becomes 0. */
+/** One flag for each element of a constant, by the constant's name: 1 where the element becomes 0. */
 export type Zeros = ReadonlyMap<string, Uint8Array>;
 
 /** Nothing becomes 0. */

@@ -208,7 +208,7 @@ export function pow(base: number, exponent: number): number {
 export function hypot(a: number, b: number): number {
   const largest = Math.max(Math.abs(a), Math.abs(b));
   if (largest === 0 || !Number.isFinite(largest)) return largest;
-  // By powers of two, so that no square overflows or vanishes.
+  // Scaling by powers of two keeps squares from overflowing or vanishing.
   const exponent = exponentOf(largest);
   const [x, y] = [timesPowerOfTwo(a, -exponent), timesPowerOfTwo(b, -exponent)];
   return timesPowerOfTwo(squareRoot(add(productOf(x, x), productOf(y, y))).high, exponent);

@@ -16,9 +16,9 @@ export type RandomKey = string | number;
 export interface Random {
   /** A whole number in [0, 2^32). */
   uint32(): number;
-  /** In [0, 1), a multiple of 2^-53. */
+  /** A number in [0, 1), a multiple of 2^-53. */
   uniform(): number;
-  /** Standard normal. */
+  /** A standard normal number. */
   normal(): number;
   /** A whole number in [0, bound), without bias; bound is in [1, 2^32]. */
   integer(bound: number): number;

@@ -6,7 +6,7 @@ import { EspalierError } from "../errors.ts";
 
 /** Which step of a computation begins. */
 export interface StepProgress {
-  /** What is done in it, in a few words. */
+  /** What the step does, in a few words. */
   readonly step: string;
   /** Steps that are done, and all that there are. */
   readonly done: number;
@@ -18,7 +18,7 @@ export type Steps<Result> = Generator<StepProgress, Result, void>;
 
 /** How to take steps in turns. */
 export interface StepOptions {
-  /** Heard before every step: what has begun is finished first. */
+  /** The signal is heard before every step: what has begun is finished first. */
   readonly signal?: AbortSignal | undefined;
   /** Called before every step. */
   readonly onProgress?: ((progress: StepProgress) => void) | undefined;

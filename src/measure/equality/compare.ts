@@ -161,7 +161,7 @@ function check(
 
 /**
  * What layers compute, from the end of the network back until something depends on the inputs. As many
- * at a time as memory is for.
+ * are fetched at a time as memory allows.
  */
 async function judgedLayers(
   comparison: Comparison,

@@ -41,7 +41,7 @@ export interface Agreement {
 
 /** How to run the networks. */
 export interface DamageOptions {
-  /** Outputs that are probabilities: of these the log-odds are compared, since a saturated one hardly moves. */
+  /** Outputs that are probabilities: their log-odds are compared, since a saturated one hardly moves. */
   readonly probabilities?: ReadonlySet<string> | undefined;
   /** Whether the inputs are like those that the network was trained on. Default: random. */
   readonly inputs?: "given" | "random" | undefined;

@@ -136,8 +136,8 @@ function spanOf(values: Float32Array | Float64Array): { readonly range: number }
 }
 
 /**
- * Whether the values differ between inputs by more than rounding does: between those that give as many, if
- * there are such. Of one input, whether they differ from place to place.
+ * Whether the values differ between inputs by more than rounding does: between inputs that give as many
+ * values, if there are such. The values of a single input must differ from place to place.
  */
 function dependsOnInput(
   tensors: readonly (HostTensor | undefined)[],

@@ -35,7 +35,7 @@ export function kindOf(graph: Graph, output: string): OutputKind {
       const constant = graph.constants.get(name);
       return name !== "" && (constant === undefined || isFloat(constant.dtype));
     });
-    // What the others of Resize hold are scales.
+    // The other inputs of Resize hold scales.
     if (hasWeights && rearrangementOf(node) === undefined) break;
   }
   return "logits";
@@ -54,7 +54,7 @@ async function modelOf(source: ModelSource): Promise<Model | undefined> {
     }
     return readModel(bytes);
   } catch (error) {
-    // What we cannot read, onnxruntime may: it has loaded the network already.
+    // onnxruntime may read what we cannot: it has loaded the network already.
     if (error instanceof EspalierError) return undefined;
     throw error;
   }

@@ -66,7 +66,7 @@ export async function meanOfDraws(
   });
 }
 
-/** Over the second axis of [N, channels, ...]. */
+/** Softmax over the second axis of [N, channels, ...]. */
 function softmax(values: Float64Array, shape: readonly number[]): Float64Array {
   const [examples, channels] = shape;
   const inner = sizeOf(shape.slice(2));

@@ -35,7 +35,7 @@ export type LabelledEvaluation = ClassificationEvaluation | SegmentationEvaluati
 
 /** What to measure, and on what. */
 export interface EvaluateOptions extends OutcomeOptions {
-  /** Keeps every sample's outputs in `predictions.outputs`; of classifiers only. Default false. */
+  /** Keeps every sample's outputs in `predictions.outputs`; for classifiers only. Default false. */
   readonly keepOutputs?: boolean | undefined;
   /** Seed of the bootstrap. Default 0. */
   readonly seed?: number | undefined;

@@ -6,7 +6,7 @@ import type { SessionOptions } from "../../runtime/session.ts";
 export interface OutcomeOptions extends SessionOptions {
   /** The samples to take. Default `test`. */
   readonly split?: Role | undefined;
-  /** Only the first so many samples of the split. */
+  /** How many samples of the split are taken, the first ones. Default: all. */
   readonly limit?: number | undefined;
   /** Samples per run, where the network's shape leaves it open. Default 128; 16 with label maps or outputs. */
   readonly batchSize?: number | undefined;

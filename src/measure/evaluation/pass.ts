@@ -15,7 +15,7 @@ export interface Pass {
   readonly limit: number | undefined;
   /** Samples per run where the network leaves it open. */
   readonly batchSize: number;
-  /** Their names. */
+  /** Names of the outputs that are read. */
   readonly outputs: readonly string[];
   readonly signal: AbortSignal | undefined;
   /** How often each batch of a random network is run, and what its outputs are. */

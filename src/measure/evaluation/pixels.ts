@@ -35,7 +35,7 @@ export interface Scorer {
 
 /** What is scored. */
 export interface ScorerOptions {
-  /** A single one tells class 1 from class 0: a logit (above 0), or a probability (above 0.5). */
+  /** A single channel tells class 1 from class 0: a logit (above 0), or a probability (above 0.5). */
   readonly channels: number;
   readonly pixels: number;
   readonly kind: OutputKind;

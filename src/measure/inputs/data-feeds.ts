@@ -6,7 +6,7 @@ import type { Feeds } from "../../runtime/values.ts";
 import { declaredInputs } from "./feeds.ts";
 import { fitInput } from "./fit-input.ts";
 
-/** Which samples. */
+/** Which samples are fed. */
 export interface DataFeedOptions {
   /** Samples at most. */
   readonly count: number;

@@ -24,7 +24,7 @@ const pixelOf = {
   bytes: (brightness: number) => 255 * brightness,
 } as const satisfies Record<PixelRange, (brightness: number) => number>;
 
-/** Which inputs. */
+/** Which inputs are made. */
 export interface ImageLikeOptions {
   readonly count: number;
   readonly range: PixelRange;

@@ -16,7 +16,7 @@ import { type InputForm, knownForms, withForm } from "./input-forms.ts";
 
 /** How to look. */
 export interface InputCheckOptions extends SessionOptions {
-  /** Whose samples. Default: the first role that has any. */
+  /** The role whose samples are looked at. Default: the first that has any. */
   readonly role?: Role | undefined;
 }
 
@@ -35,10 +35,10 @@ export interface InputCheck {
 
 /** Images that are looked at. */
 const samples = 48;
-/** See {@link inputWarning}. */
+/** Inputs that are off by more are wrong where a known form fits far better, see {@link inputWarning}. */
 const suspicious = 0.5;
 const convincing = 1 / 3;
-/** Off by so much, inputs are wrong in some way that is not known. */
+/** Inputs that are off by more are wrong in some way that is not known. */
 const impossible = 4;
 
 /**
@@ -118,7 +118,7 @@ function firstNormalization(graph: Graph): First | undefined {
     const isFirst = before.every((other) => roleOf(other).kind !== "batch-norm");
     if (!mean || !variance || !isFirst || !readsInput || before.length === 0) continue;
     const own = { mean: toNumbers(mean.read()), variance: toNumbers(variance.read()) };
-    // As it begins, before any training: it expects nothing yet.
+    // The statistics that a normalization begins with, before any training, expect nothing yet.
     const isNew = own.mean.every((value) => value === 0) && own.variance.every((v) => v === 1);
     if (!isNew) return { node, value, ...own };
   }

@@ -40,7 +40,7 @@ export interface BenchOptions extends FeedOptions, Pick<SessionOptions, "provide
   readonly warmup?: number | undefined;
   /** Threads inside an operator; default all processors that this process may use. */
   readonly threads?: number | undefined;
-  /** Told after every block; `fraction` in [0, 1] is the share of the work that is done. */
+  /** Called after every block; `fraction` in [0, 1] is the share of the work that is done. */
   readonly onProgress?:
     | ((progress: { readonly fraction: number; readonly blocks: number }) => void)
     | undefined;
@@ -185,7 +185,7 @@ async function warmUp({ session, feeds }: Racer, options: BenchOptions): Promise
   return { runs: Math.max(1, Math.min(wanted, share)), leadIn: ms < 2 * turnMs ? 1 : 0 };
 }
 
-/** Which run of which node, and how long, for a latency model of single layers. */
+/** How to time the nodes of a network, for a latency model of single layers. */
 export interface ProfileOptions extends FeedOptions, SessionOptions {
   /** Runs that the mean is over; default 10. */
   readonly runs?: number | undefined;

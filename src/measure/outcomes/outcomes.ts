@@ -54,7 +54,7 @@ export interface ValueOutcomes {
   readonly indices: Int32Array;
 }
 
-/** How far its outputs are from another network's on every sample; the metric is `similarity`. */
+/** How far a network's outputs are from another's on every sample; the metric is `similarity`. */
 export interface OutputOutcomes extends OutputErrors {
   readonly kind: "outputs";
 }

@@ -10,13 +10,13 @@ export type Interval = readonly [lower: number, upper: number];
 export interface BootstrapOptions {
   /** Probability that the interval holds the true value; default 0.95. */
   readonly confidence?: number | undefined;
-  /** Default 2000. */
+  /** Number of resamples. Default 2000. */
   readonly resamples?: number | undefined;
-  /** Default 0. The same seed gives the same interval. */
+  /** Seed of the resamples. Default 0. The same seed gives the same interval. */
   readonly seed?: RandomKey | undefined;
 }
 
-/** The middle value; the mean of the middle two for an even count. Of at least one value. */
+/** The middle value; the mean of the middle two for an even count. There must be at least one. */
 export function median(values: ArrayLike<number>): number {
   return quantile(values, 0.5);
 }
@@ -106,7 +106,10 @@ export function percentileInterval(series: ArrayLike<number>, confidence = 0.95)
   return [quantile(series, tail), quantile(series, 1 - tail)];
 }
 
-/** 1000, fewer beyond 5,000 samples, so that drawing never takes longer than a second or two. */
+/**
+ * How often to resample: 1000 times, fewer beyond 5,000 samples, so that drawing never takes longer than a second or
+ * two.
+ */
 export function resamplesFor(samples: number): number {
   return Math.round(Math.min(1000, Math.max(200, 5e6 / samples)));
 }

@@ -16,9 +16,9 @@ export type WithError = readonly [value: number, error: number];
 
 /** How to resample. */
 export interface StudentizedOptions {
-  /** Default 2000. */
+  /** Number of resamples. Default 2000. */
   readonly resamples?: number | undefined;
-  /** Default 0. */
+  /** Seed of the resamples. Default 0. */
   readonly seed?: RandomKey | undefined;
   /** What the statistic can be; the interval ends there. */
   readonly limits: Interval;

@@ -17,7 +17,7 @@ export interface LabellingOptions extends Omit<AnswerOptions, "wantsLabels"> {
   readonly labelSize?: MapSize | undefined;
 }
 
-/** No network predicts it. */
+/** A label that no network predicts. */
 const notIgnored = -1;
 
 /**

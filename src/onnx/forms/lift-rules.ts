@@ -186,5 +186,5 @@ const rules: Readonly<Record<string, LiftRule>> = {
   Scatter: () => ({ opType: "ScatterElements" }),
 };
 
-/** By operator type; operators that are not here are canonical in every opset from 7 on. */
+/** The rules by operator type; operators that are not here are canonical in every opset from 7 on. */
 export const liftRules: ReadonlyMap<string, LiftRule> = new Map(Object.entries(rules));

@@ -1,7 +1,7 @@
 /** @file ONNX's numbers for element types, and ours. */
 import type { DType } from "../../tensor/dtype.ts";
 
-/** By the value of `TensorProto.DataType`; index 0 is UNDEFINED. */
+/** Element types by the value of `TensorProto.DataType`; index 0 is UNDEFINED. */
 const byNumber: readonly (DType | undefined)[] = [
   undefined,
   "float32",

@@ -95,7 +95,7 @@ export function encodeAttribute(name: string, value: Attribute, original?: Uint8
   return rope.int(20, attributeTypes.indexOf(value.kind));
 }
 
-/** Infinities and NaN included, which the wire writer refuses for some. */
+/** The bytes of float32 values, infinities and NaN included, some of which the wire writer refuses. */
 function float32Bytes(values: readonly number[]): Uint8Array {
   return bytesOf(new Float32Array(values));
 }

@@ -17,7 +17,7 @@ export interface ExternalDataSource {
 export interface ExternalSpan {
   readonly location: string;
   readonly offset: number;
-  /** `undefined`: to the end of what the tensor needs. */
+  /** `undefined` stands for as many bytes as the tensor needs. */
   readonly length: number | undefined;
 }
 

@@ -32,7 +32,7 @@ export interface GraphRead {
 type NodeMessage = MessageOf<typeof nodeProto.fields>;
 type GraphMessage = MessageOf<typeof graphProto.fields>;
 
-/** What a model says of itself, and its graph is to be read by. */
+/** The versions that a model declares; they decide how its graph is read. */
 export interface Versions {
   /** The version of the standard operator set. */
   readonly opset: number;

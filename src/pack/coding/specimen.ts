@@ -21,7 +21,7 @@ const text =
   "-)<#B6conv1.weightJ*b-H<#B4conv1.biasJPZ 4)inputDL4I-#D=4&D#N4$-#4$-U4$-UbQ4+outputD" +
   ";48-#D34&D#N4$-4B$<=-4D-espalierB$<I:";
 
-/** The bytes. */
+/** The bytes of the specimen. */
 export const specimen = Uint8Array.from(text, (char) => {
   const byte = key.indexOf(char);
   return byte < 0 ? char.charCodeAt(0) : byte < 32 ? byte : 160;

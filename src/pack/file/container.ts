@@ -3,7 +3,7 @@
 /** 0x89, then "ESP": the first byte tells a pack from text, and shows when a transfer stripped bits. */
 export const magic = [0x89, 0x45, 0x53, 0x50] as const;
 
-/** The only version there is. */
+/** The version of the format; there is no other yet. */
 export const version = 1;
 
 /** A structure above this is stored as it is: coding it takes about a second per megabyte. */

@@ -16,7 +16,7 @@ export type ValueForm = (typeof valueForms)[number];
 export interface Coding {
   readonly support: SupportForm;
   readonly values: ValueForm;
-  /** With steps: whether each row has one, a power of two times `step`. */
+  /** Whether each row has a step of its own, a power of two times `step`; tensors with steps alone may. */
   readonly hasShifts: boolean;
   readonly step: number;
   /** Whether elements of planes, or of a table, are floats, turned by one bit. */

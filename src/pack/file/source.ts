@@ -18,7 +18,7 @@ export type PackSource = Uint8Array | ByteStream | AsyncIterable<Uint8Array>;
 export class PackReader {
   /** Bytes handed out so far. */
   taken = 0;
-  /** CRC-32 of them. */
+  /** CRC-32 of the bytes handed out so far. */
   crc = 0;
   #piece: Uint8Array = new Uint8Array(0);
   readonly #pieces: Pieces;

@@ -7,7 +7,10 @@ import { Chooser, type Content, sumOf } from "./choose.ts";
 /** A tensor's contents, and whether keeping every bit costs about as much. */
 export interface Worth {
   readonly content: Content;
-  /** Then only whole packs can be compared: what was learnt from one tensor helps with the next. */
+  /**
+   * Whether keeping every bit costs about as much. Only whole packs can be compared then, because what was learnt
+   * from one tensor helps with the next.
+   */
   readonly isClose: boolean;
 }
 

@@ -33,7 +33,7 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly seed?: number | undefined;
   /** Trains on the first so many samples of `fit`. */
   readonly limit?: number | undefined;
-  /** So many samples make an epoch, drawn anew each time. Default: all of them. */
+  /** Number of samples in an epoch, drawn anew each time. Default: all of them. */
   readonly epochSamples?: number | undefined;
   /** Evaluates on the first so many samples of `select`. */
   readonly selectLimit?: number | undefined;
@@ -78,7 +78,7 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
 export interface CheckpointOptions {
   /** The file; it is written after every epoch. */
   readonly path: string;
-  /** Also after every so many steps. */
+  /** The file is also written after every so many steps. */
   readonly everySteps?: number | undefined;
   /** Goes on from the file where there is one. Default false: such a file is overwritten. */
   readonly resumes?: boolean | undefined;
@@ -130,7 +130,7 @@ export interface TrainPlan extends TrainOptions {
   readonly optimizer: Optimizer;
   readonly objective: Objective;
   readonly seed: number;
-  /** To train on, whether an epoch takes all of them or not. */
+  /** Number of samples to train on, whether an epoch takes all of them or not. */
   readonly samples: number;
   readonly stepsPerEpoch: number;
   readonly steps: number;

@@ -37,7 +37,7 @@ interface Measured {
   readonly statistics: Statistics;
   readonly mean: Value;
   readonly variance: Value;
-  /** From biased to unbiased variance. */
+  /** The factor from biased to unbiased variance. */
   readonly correction: number;
 }
 
@@ -106,7 +106,7 @@ function emitMeasuring(
 ): { readonly graph: Graph; readonly measured: readonly Measured[] } {
   const { emit, values, ...fed } = feedNetwork("statistics", network, inputShapes);
   const all = statisticsOf(network, fed.nodes);
-  // Only what statistics depend on: what comes after the last of them need not be understood.
+  // Nodes behind the last statistics are left out, so they need not be understood.
   const nodes = nodesBehind(
     fed.nodes,
     all.map(({ node }) => node.outputs[0]),

@@ -9,7 +9,7 @@ import { rebatch } from "./rebatch.ts";
 /** The inputs of a network in a graph that is otherwise empty, and what it takes to embed the rest. */
 export interface FedNetwork {
   readonly emit: GraphEmitter;
-  /** In the order of the shapes. */
+  /** The inputs, in the order of the shapes. */
   readonly inputs: readonly Value[];
   /** What names of the network stand for; `embedNodes` adds what it emits. */
   readonly values: Map<string, Value>;

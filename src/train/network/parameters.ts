@@ -27,7 +27,7 @@ export function frozen(matches: readonly string[]): readonly ParameterGroup[] {
 /** A constant that training changes. */
 export interface Parameter {
   readonly constant: Constant;
-  /** `undefined`: that of the optimizer. */
+  /** Weight decay; `undefined` for that of the optimizer. */
   readonly decay: number | undefined;
   readonly rateFactor: number;
 }

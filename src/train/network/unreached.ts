@@ -37,7 +37,7 @@ function isMatrix({ dtype, shape }: Constant): boolean {
   return isFloat(dtype) && shape.filter((size) => size > 1).length >= 2;
 }
 
-/** That weights stay as they are, in a sentence; `undefined` where all are trained. */
+/** A sentence that says which weights stay as they are; `undefined` where all are trained. */
 export function untrainedWarning(names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;
   const rest = names.length - namesShown;

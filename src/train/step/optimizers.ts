@@ -11,9 +11,9 @@ export interface UpdateContext {
   readonly emit: Emitter;
   readonly parameter: Value;
   readonly gradient: Value;
-  /** In the order of {@link Optimizer.slots}; zeros at the first step. */
+  /** What is kept for the parameters, in the order of {@link Optimizer.slots}; zeros at the first step. */
   readonly slots: readonly Value[];
-  /** In the order of {@link Optimizer.scalars}. */
+  /** The scalars of this step, in the order of {@link Optimizer.scalars}. */
   readonly scalars: readonly Value[];
   /** Weight decay of these parameters. */
   readonly decay: number;
@@ -36,7 +36,7 @@ export interface Optimizer {
   readonly slots: readonly string[];
   /** Names of the scalars that are fed at each step. */
   readonly scalars: readonly string[];
-  /** Their values at step 0, 1, ... with this learning rate. */
+  /** The values of the scalars at step 0, 1, ... with this learning rate. */
   readonly scalarsAt: (step: number, rate: number) => readonly number[];
   readonly update: (context: UpdateContext) => Update;
 }

@@ -13,7 +13,7 @@ function progress(step: number, total: number): number {
   return total <= 1 ? 0 : Math.min(1, step / (total - 1));
 }
 
-/** From 1 at share 0 to 0 at share 1, along half a cosine. */
+/** Falls from 1 at share 0 to 0 at share 1, along half a cosine. */
 function cosineFall(share: number): number {
   return (1 + Math.cos(Math.PI * share)) / 2;
 }
@@ -31,12 +31,12 @@ export function steps(milestones: readonly number[], factor = 0.1): Schedule {
   return (step, total) => factor ** milestones.filter((share) => step >= share * total).length;
 }
 
-/** From 1 along half a cosine to `final` at the last step. Loshchilov and Hutter, "SGDR", 2017, eq. 5. */
+/** Falls from 1 along half a cosine to `final` at the last step. Loshchilov and Hutter, "SGDR", 2017, eq. 5. */
 export function cosine(final = 0): Schedule {
   return (step, total) => final + (1 - final) * cosineFall(progress(step, total));
 }
 
-/** From 1 straight to `final` at the last step. */
+/** Falls from 1 straight to `final` at the last step. */
 export function linear(final = 0): Schedule {
   return (step, total) => 1 + (final - 1) * progress(step, total);
 }
@@ -52,7 +52,7 @@ export interface OneCycleOptions {
 }
 
 /**
- * Up to 1 at the peak and down to almost nothing, both along half a cosine: Smith and Topin,
+ * Rises to 1 at the peak and falls to almost nothing, both along half a cosine: Smith and Topin,
  * "Super-Convergence", 2018, in the two-phase form and with the defaults of PyTorch's OneCycleLR.
  */
 export function oneCycle(options: OneCycleOptions = {}): Schedule {

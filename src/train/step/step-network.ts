@@ -40,15 +40,15 @@ export interface TrainedBundle extends BundleInput {
 
 /** What a step is built of: the network as it is fed, and what of it is trained. */
 export interface Subject {
-  /** With statistics of its own for each normalization. */
+  /** The network, with statistics of its own for each normalization. */
   readonly network: Graph;
   readonly outputName: string;
-  /** On which the output depends, as they run with the batch of the step. */
+  /** The nodes on which the output depends, as they run with the batch of the step. */
   readonly nodes: readonly Node[];
-  /** Shapes that they read, by the name of a constant: see `rebatch`. */
+  /** Shapes that the nodes read, by the name of a constant: see `rebatch`. */
   readonly sizes: ReadonlyMap<string, readonly number[]>;
   readonly trained: readonly Parameter[];
-  /** Those that follow the batch; none where they are frozen. */
+  /** The running statistics that follow the batch; none where they are frozen. */
   readonly statistics: readonly Statistics[];
 }
 

@@ -30,7 +30,7 @@ import {
 
 /** A step that is ready to run. */
 export interface TrainingStep {
-  /** Its inputs are those of the network, `target`, scalars and state. */
+  /** The graph that computes the step. Its inputs are those of the network, `target`, scalars and state. */
   readonly graph: Graph;
   /** The name of the input for targets. */
   readonly target: string | undefined;
