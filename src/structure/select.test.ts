@@ -1,7 +1,7 @@
 /** @file Selection: budgets, rounding, minimum widths, patterns. */
 import { expect, test } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
-import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
+import { int64Vector, sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import { costModel, costOf } from "./cost.ts";
 import type { Removed } from "./removal.ts";
@@ -150,6 +150,36 @@ test("what rounding leaves under a target comes back, the highest scores first",
     const shortest = Array.from({ length: count + 1 }, (_, i) => choose(i)).find(isMet);
     expect(budget.remaining(removed)).toBeGreaterThanOrEqual(budget.remaining(shortest ?? removed));
   }
+});
+
+test("a wide stage of a stream gets back what fits, also where a channel of all stages does not", () => {
+  const b = new GraphBuilder("net");
+  const conv = (name: string, x: string, inputs: number, filters: number): string => {
+    const shape = [filters, inputs, 1, 1];
+    const weight = b.constant(
+      `${name}.weight`,
+      tensorOf("float32", shape, new Float32Array(sizeOf(shape))),
+    );
+    return b.node("Conv", [x, weight], {}, { name })[0];
+  };
+  // The first stage has most of the cost: 64 positions and two layers.
+  const narrow = conv("narrow", b.input("x", "float32", ["N", 3, 8, 8]), 3, 16);
+  const [stream] = b.node("Add", [conv("branch", narrow, 16, 16), narrow]);
+  const [small] = b.node("MaxPool", [stream], { kernel_shape: [4, 4], strides: [4, 4] });
+  const pads = b.constant("pads", int64Vector([0, 0, 0, 0, 0, 16, 0, 0]));
+  const [padded] = b.node("Pad", [small, pads]);
+  const [wide] = b.node("Add", [conv("wide", padded, 32, 32), padded]);
+  b.output(conv("out", wide, 32, 2), { dtype: "float32", shape: undefined });
+  const structure = structureOf(b.build());
+  // Channels of the second stage alone go first.
+  const ofBoth = new Set(structure.filterAxes.find(({ node }) => node.name === "narrow")?.units);
+  const scores = ascending(structure).map((score, unit) =>
+    ofBoth.has(unit) ? score + 100 : score,
+  );
+  const budget = macsBudget(structure, 0.7);
+  const { removed } = selectUnits(structure, scores, [budget], { roundTo: 4 });
+  expect(widths(structure, removed)).toMatchObject({ narrow: 12, wide: 28 });
+  expect(budget.remaining(removed)).toBeLessThanOrEqual(0.7);
 });
 
 test("widths come out as multiples of roundTo", () => {

@@ -46,6 +46,16 @@ export function widthKeeper(
   const unroundedIn = (draft: WidthDraft): number =>
     rounded.filter(({ axis }) => draft.besides(axis) !== undefined).length;
 
+  const narrowest = new Map<number, number>();
+  for (const { axis, units } of rounded.toReversed())
+    for (const unit of units) narrowest.set(unit, axis);
+  /**
+   * What units have in common whose return costs alike: their group, and the narrowest axis that holds them. A channel
+   * of a stream's first stage returns to all its stages, one of its last stage to that stage alone.
+   */
+  const growsWith = (unit: number): string =>
+    `${structure.units[unit].group}/${narrowest.get(unit)}`;
+
   return {
     choose(count) {
       const draft = new WidthDraft(draftRules, removeNothing(structure));
@@ -61,11 +71,11 @@ export function widthKeeper(
       if (roundTo === 1) return removed;
       let best = removed;
       let unrounded = unroundedIn(new WidthDraft(draftRules, removed.slice()));
-      // There is less and less room: a group that once did not fit never will.
-      const full = new Set<number>();
+      // There is less and less room: units that once did not fit never will.
+      const full = new Set<string>();
       for (const unit of [...candidates].reverse()) {
-        const { group } = structure.units[unit];
-        if (best[unit] === 0 || full.has(group)) continue;
+        const alike = growsWith(unit);
+        if (best[unit] === 0 || full.has(alike)) continue;
         const draft = new WidthDraft(draftRules, best.slice());
         draft.restore(unit);
         settle(draft, wider);
@@ -73,7 +83,7 @@ export function widthKeeper(
         if (left <= unrounded && isAllowed(draft.removed)) {
           best = draft.removed;
           unrounded = left;
-        } else full.add(group);
+        } else full.add(alike);
       }
       return best;
     },
