@@ -31,7 +31,7 @@ export interface PreprocessingOptions {
   readonly color?: "rgb" | "bgr" | "gray" | undefined;
   /** A size, or the length of the shorter side (the other follows). Bilinear, as Pillow does. */
   readonly resize?: ImageSize | number | undefined;
-  /** The middle of the image, after resizing. */
+  /** The size of the window that is cut out of the middle, after resizing. */
   readonly crop?: ImageSize | undefined;
   /** Black pixels added on every side before anything else. Default 0. */
   readonly pad?: number | undefined;
@@ -75,7 +75,7 @@ export interface Preprocessing {
   readonly pad: number;
 }
 
-/** Fills in the defaults. `isWhole`: the samples are stored as whole numbers. */
+/** Fills in the defaults. `isWhole` says whether the samples are stored as whole numbers. */
 export function preprocessingOf(options: PreprocessingOptions, isWhole: boolean): Preprocessing {
   return {
     scale: options.scale ?? (isWhole ? 1 / 255 : 1),

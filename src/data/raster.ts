@@ -71,13 +71,13 @@ export function cropAt(
   return { ...raster, height, width, offset };
 }
 
-/** Left and right exchanged. */
+/** The image with left and right exchanged. */
 export function flipColumns(raster: Raster): Raster {
   const offset = raster.offset + (raster.width - 1) * raster.columnStride;
   return { ...raster, offset, columnStride: -raster.columnStride };
 }
 
-/** Channels in reverse order: RGB ↔ BGR. */
+/** The image with its channels in reverse order: RGB ↔ BGR. */
 export function reverseChannels(raster: Raster): Raster {
   const offset = raster.offset + (raster.channels - 1) * raster.channelStride;
   return { ...raster, offset, channelStride: -raster.channelStride };
@@ -108,7 +108,7 @@ export function toGrey(raster: Raster): Raster {
   return rasterOf(out, { height, width, channels: 1 }, "hwc");
 }
 
-/** `pad` more pixels of `value` on every side. */
+/** The image with `pad` more pixels of `value` on every side. */
 export function padWith(raster: Raster, pad: number, value: number): Raster {
   if (pad === 0) return raster;
   const height = raster.height + 2 * pad;

@@ -30,7 +30,7 @@ export class GraphEmitter implements Emitter {
   readonly #types: Map<string, TensorType>;
   readonly #known: Map<string, HostTensor>;
   readonly #fresh: (stem: string) => string;
-  /** Outputs by what computes them. */
+  /** The outputs of nodes by what computes them (`keyOf`). */
   readonly #memo = new Map<string, readonly string[]>();
 
   /** Starts from a graph whose types are `inference`'s; sizes must all be known where rules look. */

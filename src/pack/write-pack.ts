@@ -98,7 +98,7 @@ function fillingFor(sections: readonly Section[]): number {
   return filling;
 }
 
-/** Coded, or as it is where that is shorter or would take too long. */
+/** The structure, coded; as it is where that is shorter, or where coding would take too long. */
 function codedStructure(plain: Uint8Array): Uint8Array {
   if (plain.length > largestCodedStructure) return plain;
   const encoder = new RangeEncoder();

@@ -51,7 +51,7 @@ export interface Calls {
     readonly ask: {
       readonly session: number;
       readonly feeds: ReadonlyMap<string, WireTensor>;
-      /** All outputs when `undefined`. */
+      /** Names of the outputs to give; all when `undefined`. */
       readonly fetches: readonly string[] | undefined;
     };
     readonly answer: ReadonlyMap<string, WireTensor>;
@@ -66,7 +66,7 @@ export interface Calls {
     readonly ask: {
       readonly session: number;
       readonly runs: number;
-      /** Runs before them that are not timed. */
+      /** Runs before the timed ones, which are not timed. */
       readonly warmup: number;
     };
     readonly answer: Float64Array;
@@ -94,7 +94,7 @@ export interface Calls {
     };
     readonly answer: { readonly session: number };
   };
-  /** Runs such a session once. */
+  /** Runs a session with state once. */
   readonly step: {
     readonly ask: {
       readonly session: number;

@@ -10,8 +10,8 @@ import type { WritePlan } from "./write-plan.ts";
 const noLimit = { fields: Number.POSITIVE_INFINITY };
 
 /**
- * Decides over each TensorAnnotation of the file. One goes when a tensor that it speaks of is gone, and
- * when of a tensor and the vector of its scales or zero points one was cut and the other was not.
+ * Decides over each TensorAnnotation of the file. An annotation goes when a tensor that it names is gone. It also goes
+ * when only one was cut of a tensor and the vector that holds its scales or zero points.
  */
 export function annotationEditor(plan: WritePlan): (bytes: Uint8Array) => FieldEdit {
   const { oldDefined, defined } = plan;

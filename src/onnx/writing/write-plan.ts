@@ -153,7 +153,7 @@ function readsOtherConstants(node: Node, model: Model, graph: Graph): boolean {
   return node.inputs.some((name) => model.graph.constants.get(name) !== graph.constants.get(name));
 }
 
-/** NodeProto number `index`, with the new nodes that come before it. */
+/** What becomes of NodeProto number `index`, with the new nodes that come before it. */
 export function editNode(plan: WritePlan, index: number, bytes: Uint8Array): FieldEdit {
   const constant = plan.constantNodeAt.get(index);
   if (constant !== undefined) return editConstantNode(plan, constant, bytes);
@@ -197,7 +197,7 @@ function editConstantNode(plan: WritePlan, name: string, bytes: Uint8Array): Fie
   return fieldOf(1, patched);
 }
 
-/** Initialiser number `index`. */
+/** What becomes of initialiser number `index`. */
 export function editInitializer(
   plan: WritePlan,
   index: number,
@@ -215,7 +215,7 @@ export function editInitializer(
   return fieldOf(5, encodeTensor(tensor, constant.name, bytes, external));
 }
 
-/** An entry of input (11), output (12) or value_info (13). */
+/** What becomes of an entry of input (11), output (12) or value_info (13). */
 export function editValueInfo(plan: WritePlan, field: number, bytes: Uint8Array): FieldEdit {
   const { name } = decode(valueInfoProto, bytes, noLimit);
   const { model, graph } = plan;

@@ -19,7 +19,7 @@ import { editInitializer, editNode, editValueInfo, writePlanOf } from "./write-p
 
 const noLimit = { fields: Number.POSITIVE_INFINITY };
 
-/** One chunk. A model with external data does not fit into one; write its two files. */
+/** The chunks as one array. A model with external data does not fit into one; write its two files. */
 export function concatBytes(bytes: ModelBytes | readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const chunks = "chunks" in bytes ? bytes.chunks : bytes;
   assert(!("chunks" in bytes) || bytes.external === undefined, "a model in two files has no bytes");

@@ -179,7 +179,7 @@ function clampCode(code: number): number {
   return Math.max(-largestNumber, Math.min(largestNumber, code));
 }
 
-/** All set in what is not finite. */
+/** The bits of the exponent, which are all set in what is not finite. */
 const exponentBits = 0x7f800000;
 
 /**
