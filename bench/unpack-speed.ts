@@ -10,7 +10,7 @@ import { median } from "../src/measure/statistics/statistics.ts";
 import { architectures, buildNetwork } from "../src/models/registry.ts";
 import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { pack } from "../src/pack/pack.ts";
 import { unpack } from "../src/unpack.ts";
@@ -38,7 +38,7 @@ async function main(models: readonly string[]): Promise<void> {
 
 async function modelOf(name: string): Promise<Model> {
   if (!architectures.some((architecture) => architecture.name === name)) return loadModel(name);
-  return readModel(concatBytes(emitModel(buildNetwork(name))));
+  return readModel(concatBytes(encodeGraph(buildNetwork(name))));
 }
 
 async function medianSeconds(bytes: Uint8Array): Promise<number> {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { EspalierError } from "../src/errors.ts";
 import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { operatorOf } from "../src/ops/index.ts";
 import { withSession } from "../src/runtime/session.ts";
@@ -49,7 +49,7 @@ async function checkLifted(
   const { graph } = model;
   const isLifted = graph.nodes.every((node) => operatorOf(node) && node.captures.length === 0);
   if (!isLifted) return undefined;
-  const emitted = concatBytes(emitModel(graph));
+  const emitted = concatBytes(encodeGraph(graph));
   const result = await runRecorded(emitted, feeds, recording);
   if (result.kind !== "ran")
     return { category: `lifted to the canonical opset: ${result.kind}`, why: result.why };

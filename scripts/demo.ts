@@ -11,7 +11,7 @@ import { processIo } from "../src/cli/terminal/io.ts";
 import { newProgress } from "../src/cli/terminal/progress.ts";
 import { drawTable } from "../src/cli/terminal/table.ts";
 import { concatBytes, readModel } from "../src/core.ts";
-import { emitModel, type Graph } from "../src/graph.ts";
+import { encodeGraph, type Graph } from "../src/graph.ts";
 import {
   bench,
   type Dataset,
@@ -87,7 +87,7 @@ async function trained(
 }
 
 progress.phase(`training on ${formatInteger(images.training)} images`);
-const untrained = readModel(concatBytes(emitModel(network())));
+const untrained = readModel(concatBytes(encodeGraph(network())));
 const original = await trained(untrained, dataset, images.training, 0.1);
 const originalPath = join(folder, "mnist.onnx");
 await saveModel(originalPath, original.bytes);

@@ -74,7 +74,7 @@ export type { Lift, Slot } from "./onnx/forms/lift.ts";
 export type { ExternalBytes, Model, ModelBytes, ModelFile } from "./onnx/model.ts";
 export type { ExternalDataSource } from "./onnx/parts/external.ts";
 export type { Limits } from "./onnx/protobuf/limits.ts";
-export { type EmitOptions, emitModel } from "./onnx/writing/emit.ts";
+export { type EncodeOptions, encodeGraph } from "./onnx/writing/encode-graph.ts";
 export type { AttributeInit, Emitter, Value } from "./ops/operator/gradient.ts";
 export type { TiedTensor } from "./ops/operator/operator.ts";
 export type { Inference } from "./ops/passes/infer.ts";

@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildNetwork } from "../src/models/registry.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { emptyFolder, espalier } from "./cli-io.ts";
 import { folderOf, idxFile } from "./data-files.ts";
@@ -49,7 +49,7 @@ describe("espalier pack and unpack", () => {
   it("search the fewest bits within a tolerance, and report the drop on test", async () => {
     const path = await folderWithNetwork();
     const network = buildNetwork("lenet-300-100", {});
-    await writeFile(path("lenet.onnx"), concatBytes(emitModel(network)));
+    await writeFile(path("lenet.onnx"), concatBytes(encodeGraph(network)));
     const images = 200;
     const data = await folderOf({
       "train-images-idx3-ubyte": idxFile([images, 28, 28]),
@@ -72,7 +72,7 @@ describe("espalier pack and unpack", () => {
     const path = await folderWithNetwork();
     const data = path("data");
     await writeQuadrants(data);
-    await writeFile(path("q.onnx"), concatBytes(emitModel(quadrantNetwork())));
+    await writeFile(path("q.onnx"), concatBytes(encodeGraph(quadrantNetwork())));
     const argv = ["pack", path("q.onnx"), "-o", path("q.esp"), "--data", data, "--threads", "1"];
     const tuning = ["--tune-epochs", "1", "--optimizer", "adam", "--lr", "0.01", "--batch", "40"];
     const fixed = await espalier([...argv, ...tuning, "--bits", "3", "--json"]);

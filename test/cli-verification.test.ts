@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { loadModel, saveModel } from "../src/files/model-file.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { int64Vector, sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
@@ -36,7 +36,7 @@ async function detector(folder: string): Promise<string> {
     shape: ["boxes", 3],
   });
   const path = join(folder, "detector.onnx");
-  await writeFile(path, concatBytes(emitModel(b.build())));
+  await writeFile(path, concatBytes(encodeGraph(b.build())));
   return path;
 }
 

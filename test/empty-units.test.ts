@@ -8,7 +8,7 @@ import type { Graph } from "../src/ir/graph.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import { constantsOf, emptyUnits } from "../src/methods/compensation/empty-units.ts";
 import { buildNetwork } from "../src/models/registry.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { applyEdits } from "../src/structure/edits.ts";
 import { weightConstants } from "../src/structure/layer-weights.ts";
@@ -51,8 +51,10 @@ function emptied(graph: Graph, rules: SelectionRules = {}) {
 }
 
 async function outputsOf(graph: Graph, feeds: ReadonlyMap<string, HostTensor>) {
-  return withSession(emitModel(graph).chunks, { optimization: "disabled", threads: 1 }, (session) =>
-    session.run(feeds),
+  return withSession(
+    encodeGraph(graph).chunks,
+    { optimization: "disabled", threads: 1 },
+    (session) => session.run(feeds),
   );
 }
 

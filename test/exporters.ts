@@ -11,7 +11,7 @@ import { compareModels } from "../src/measure/equality/compare.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { finishPruning, referenceFor } from "../src/prune/prune.ts";
 import { costModel } from "../src/structure/cost.ts";
@@ -200,7 +200,7 @@ export class Net {
   bytes(...outputs: readonly string[]): Uint8Array {
     for (const name of outputs) this.b.output(name, { dtype: "float32", shape: undefined });
     const { opset } = this;
-    return concatBytes(emitModel(this.b.build(), { opset, irVersion: opset < 9 ? 3 : 8 }));
+    return concatBytes(encodeGraph(this.b.build(), { opset, irVersion: opset < 9 ? 3 : 8 }));
   }
 }
 

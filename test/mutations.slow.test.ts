@@ -11,7 +11,7 @@ import { EspalierError } from "../src/errors.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import { verifyGraph } from "../src/ir/verify.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { inferTypes } from "../src/ops/passes/infer.ts";
 import { randomOf } from "../src/tensor/random.ts";
@@ -38,7 +38,7 @@ function builtModel(opset: number): Uint8Array {
   else [x] = b.node("Flatten", [x]);
   b.node("Softmax", [x], { axis: 1 }, { outputs: ["y"] });
   b.output("y", { dtype: "float32", shape: ["N", width] });
-  return concatBytes(emitModel(b.build(), { opset }));
+  return concatBytes(encodeGraph(b.build(), { opset }));
 }
 
 function modelFor(name: string, opset: number): Uint8Array {

@@ -6,7 +6,7 @@ import { GraphBuilder } from "../src/ir/builder.ts";
 import type { Shape } from "../src/ir/graph.ts";
 import { nameOpenSizes } from "../src/ir/names.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { int64Vector, tensorOf } from "../src/tensor/host-tensor.ts";
@@ -30,7 +30,7 @@ function images(shape: Shape = ["?", 3, "?", "?"]): Uint8Array {
   const dense = [...b.node("Flatten", [mean]), b.constant("v", weights([8, 4], 2))];
   const [y] = b.node("Gemm", dense, {}, { name: "dense", outputs: ["y"] });
   b.output(y, { dtype: "float32", shape: ["?", 4] });
-  return concatBytes(emitModel(b.build()));
+  return concatBytes(encodeGraph(b.build()));
 }
 
 /** A matrix of frames beside a state of another open size, as detectors of speech have them. */
@@ -47,7 +47,7 @@ function frames(): Uint8Array {
   const [next] = b.node("MatMul", [mean, v], {}, { name: "dense" });
   const [y] = b.node("Add", [next, state], {}, { outputs: ["y"] });
   b.output(y, { dtype: "float32", shape: [2, "?", 6] });
-  return concatBytes(emitModel(b.build()));
+  return concatBytes(encodeGraph(b.build()));
 }
 
 const axisOf = (axis: number) => int64Vector([axis]);

@@ -5,7 +5,7 @@
 import { expect, test } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { maskReads } from "../src/structure/masks.ts";
@@ -461,7 +461,9 @@ function image(): HostTensor {
 }
 
 function run(graph: Graph, feeds: ReadonlyMap<string, HostTensor>) {
-  return withSession(emitModel(graph).chunks, { threads: 1, optimization: "disabled" }, (session) =>
-    session.run(feeds),
+  return withSession(
+    encodeGraph(graph).chunks,
+    { threads: 1, optimization: "disabled" },
+    (session) => session.run(feeds),
   );
 }

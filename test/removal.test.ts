@@ -7,7 +7,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Graph } from "../src/ir/graph.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { maskReads } from "../src/structure/masks.ts";
@@ -74,5 +74,5 @@ async function removalError(program: Program) {
 }
 
 function run(graph: Graph, feeds: ReadonlyMap<string, HostTensor>) {
-  return withSession(emitModel(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
+  return withSession(encodeGraph(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
 }

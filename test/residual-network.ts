@@ -1,6 +1,6 @@
 /** @file A small residual network with batch normalization, the same bytes every time. */
 import { GraphBuilder } from "../src/ir/builder.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
@@ -85,5 +85,5 @@ export function residualNetwork(sizes: ResidualSizes = {}): Uint8Array<ArrayBuff
     { name: `${prefix}dense`, outputs: ["logits"] },
   );
   b.output("logits", { dtype: "float32", shape: ["N", classes] });
-  return concatBytes(emitModel(b.build(), { opset: 17 }));
+  return concatBytes(encodeGraph(b.build(), { opset: 17 }));
 }

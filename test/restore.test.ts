@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { constantOf, type Graph } from "../src/ir/graph.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel } from "../src/structure/cost.ts";
 import { restoreUnits } from "../src/structure/restore.ts";
@@ -56,7 +56,7 @@ test("a smaller network that has learnt is the whole that it is put into, made s
       });
       const [expected, actual] = await Promise.all(
         [small, again].map((own) =>
-          withSession(emitModel(own).chunks, { threads: 1 }, (session) => session.run(feeds)),
+          withSession(encodeGraph(own).chunks, { threads: 1 }, (session) => session.run(feeds)),
         ),
       );
       for (const [name, tensor] of expected) {

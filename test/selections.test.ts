@@ -9,7 +9,7 @@ import type { Graph } from "../src/ir/graph.ts";
 import { randomFeeds } from "../src/measure/inputs/feeds.ts";
 import { buildNetwork } from "../src/models/registry.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { costModel, costOf } from "../src/structure/cost.ts";
@@ -37,7 +37,7 @@ function randomRemoval(structure: Structure, seed: number, rules: SelectionRules
 }
 
 function run(graph: Graph, feeds: ReadonlyMap<string, HostTensor>) {
-  return withSession(emitModel(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
+  return withSession(encodeGraph(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
 }
 
 /** The largest difference of what two networks compute, over max |output|. */
@@ -57,7 +57,7 @@ async function differenceBetween(expected: Graph, actual: Graph, seed = 0): Prom
   return Math.max(...errors);
 }
 
-const reread = (graph: Graph): Graph => readModel(concatBytes(emitModel(graph))).graph;
+const reread = (graph: Graph): Graph => readModel(concatBytes(encodeGraph(graph))).graph;
 
 describe("removing what layers select", () => {
   it("equals zeroing what they read, on random networks, and costs what is counted", async () => {

@@ -1,6 +1,6 @@
 /** @file A network of all smooth activations behind batch normalization, the same bytes every time. */
 import { GraphBuilder } from "../src/ir/builder.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
@@ -68,5 +68,5 @@ export function smoothNetwork(width = 12): Uint8Array<ArrayBuffer> {
   const [sum] = b.node("Add", [b.node("Add", [sine, logarithm])[0], power]);
   const [y] = b.node("Conv", [x, sum], {}, { name: "last", outputs: ["y"] });
   b.output(y, { dtype: "float32", shape: undefined });
-  return concatBytes(emitModel(b.build()));
+  return concatBytes(encodeGraph(b.build()));
 }

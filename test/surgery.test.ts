@@ -7,7 +7,7 @@ import { GraphBuilder } from "../src/ir/builder.ts";
 import { compareModels } from "../src/measure/equality/compare.ts";
 import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { finishPruning, referenceFor } from "../src/prune/prune.ts";
 import { verifyPruned } from "../src/prune/verify.ts";
@@ -52,7 +52,7 @@ class Net {
 
   model(...outputs: readonly string[]): Model {
     for (const name of outputs) this.b.output(name, { dtype: this.dtype, shape: undefined });
-    return readModel(concatBytes(emitModel(this.b.build())));
+    return readModel(concatBytes(encodeGraph(this.b.build())));
   }
 }
 

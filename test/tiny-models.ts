@@ -1,7 +1,7 @@
 /** @file Tiny networks for tests, as the pieces of an ONNX file. */
 import { GraphBuilder } from "../src/ir/builder.ts";
 import type { TensorType } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import type { DType } from "../src/tensor/dtype.ts";
 import { tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
@@ -13,7 +13,7 @@ export type ModelPieces = readonly Uint8Array[];
 export function modelOf(define: (b: GraphBuilder) => void): ModelPieces {
   const builder = new GraphBuilder("tiny");
   define(builder);
-  return emitModel(builder.build()).chunks;
+  return encodeGraph(builder.build()).chunks;
 }
 
 /** Each output is one operator's result for the input x; all have the type of x. */

@@ -6,7 +6,7 @@ import { outcomeOf } from "../src/compress/record/outcome-record.ts";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { prune } from "../src/prune/prune.ts";
 import { costOf } from "../src/structure/cost.ts";
@@ -43,7 +43,7 @@ function network(between: Between, declares = false): Graph {
   return { ...graph, types: new Map(graph.types).set(middle, type) };
 }
 
-const modelOf = (graph: Graph) => readModel(concatBytes(emitModel(graph)));
+const modelOf = (graph: Graph) => readModel(concatBytes(encodeGraph(graph)));
 const onPlanes = 36 * 9;
 /** The multiply-accumulates of the first two convolutions, and of all four. */
 const [ofTwo, ofFour] = [onPlanes * (3 + 8) * 8, onPlanes * ((3 + 8 + 8) * 8 + 8 * 4)];
@@ -101,7 +101,7 @@ describe("layers behind what has no shape", () => {
   it("are told of by every command, with exit code 3 where they leave a target open", async () => {
     const folder = await emptyFolder();
     const [net, small] = ["net.onnx", "small.onnx"].map((name) => join(folder, name));
-    await writeFile(net, concatBytes(emitModel(network(reshaped))));
+    await writeFile(net, concatBytes(encodeGraph(network(reshaped))));
     const shown = await espalier(["inspect", net]);
     expect(shown.out.replace(/\s+/g, " ")).toContain("without Conv c, Conv d: not known");
     const argv = ["prune", net, "-o", small, "--macs", "0.7", "--method", "magnitude"];

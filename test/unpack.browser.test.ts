@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { buildNetwork } from "../src/models/registry.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { pack } from "../src/pack/pack.ts";
 import { withSession } from "../src/runtime/session.ts";
@@ -20,7 +20,7 @@ describe.skipIf(chromiumPath === undefined)(
       annotate,
     }) => {
       const network = buildNetwork("resnet56");
-      const packed = pack(readModel(concatBytes(emitModel(network))));
+      const packed = pack(readModel(concatBytes(encodeGraph(network))));
       const shape = [4, 3, 32, 32];
       const values = new Float32Array(randomOf(1, "images").normals(4 * 3 * 32 * 32));
       const inPage = await runInPage(packed.bytes, values, shape);

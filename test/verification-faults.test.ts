@@ -7,7 +7,7 @@ import { GraphBuilder } from "../src/ir/builder.ts";
 import type { Constant, Graph } from "../src/ir/graph.ts";
 import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { finishPruning } from "../src/prune/prune.ts";
 import { verifyByPlan, verifyPruned } from "../src/prune/verify.ts";
@@ -54,7 +54,7 @@ class Net {
 
   model(output: string, dtype: "float32" | "int64" = "float32"): Model {
     this.b.output(output, { dtype, shape: undefined });
-    return readModel(concatBytes(emitModel(this.b.build())));
+    return readModel(concatBytes(encodeGraph(this.b.build())));
   }
 }
 

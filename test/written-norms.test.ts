@@ -6,7 +6,7 @@
 import { describe, expect, test } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { maskReads } from "../src/structure/masks.ts";
 import { removeUnits } from "../src/structure/surgery.ts";
@@ -316,7 +316,7 @@ async function outputOf(graph: Graph): Promise<Float64Array> {
   const random = randomOf(3, "image");
   const values = Float64Array.from({ length: 2 * 3 * 16 }, () => random.normal());
   const feeds = new Map([["x", tensorOf("float32", [2, 3, 4, 4], values)]]);
-  const { chunks } = emitModel(graph);
+  const { chunks } = encodeGraph(graph);
   const options = { threads: 1, optimization: "disabled" } as const;
   return withSession(chunks, options, async (session) => {
     const [[, result]] = await session.run(feeds);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { emitModel } from "../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { inferTypes } from "../src/ops/passes/infer.ts";
 import { prune } from "../src/prune/prune.ts";
@@ -34,7 +34,7 @@ function normalised(): Uint8Array {
     [x] = i === 2 ? [conv] : b.node("Relu", [conv]);
   }
   b.output(x, { dtype: "float32", shape: [1, 4, 6, 6] });
-  return concatBytes(emitModel(b.build()));
+  return concatBytes(encodeGraph(b.build()));
 }
 
 const floats = (name: string, shape: readonly number[]) =>

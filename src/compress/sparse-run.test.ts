@@ -10,7 +10,7 @@ import { loadPlan, savePlan } from "../files/plan-file.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { buildNetwork } from "../models/registry.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../onnx/writing/write.ts";
 import { prune } from "../prune/prune.ts";
 import { verifyPruned, verifyZeros } from "../prune/verify.ts";
@@ -36,7 +36,7 @@ const common = {
 } satisfies CompressSettingsInput;
 
 describe("prune by weights", () => {
-  const model = readModel(concatBytes(emitModel(buildNetwork("lenet-300-100", {}))));
+  const model = readModel(concatBytes(encodeGraph(buildNetwork("lenet-300-100", {}))));
 
   it.each([
     [0.5, "rms"],
@@ -122,7 +122,7 @@ describe("prune by weights", () => {
     expect(plan.zeros?.map(({ tensor }) => tensor)).toHaveLength(3);
     expect((await espalier(["verify", net, out])).exitCode).toBe(0);
     // Another network with the same plan is none of this one.
-    const other = readModel(concatBytes(emitModel(buildNetwork("lenet-300-100", { seed: 1 }))));
+    const other = readModel(concatBytes(encodeGraph(buildNetwork("lenet-300-100", { seed: 1 }))));
     await saveModel(net, writeModel(other));
     expect((await espalier(["verify", net, out])).exitCode).toBe(4);
     const data = ["--refit", folder];
@@ -183,7 +183,7 @@ async function oneLayer() {
   const weight = tensorOf("float32", [64, 4], randomOf(1, "layer").normals(256));
   b.node("Gemm", [flat, b.constant("w", weight)], {}, { name: "fc", outputs: ["logits"] });
   b.output("logits", { dtype: "float32", shape: ["N", 4] });
-  await saveModel(network, emitModel(b.build()));
+  await saveModel(network, encodeGraph(b.build()));
   return { folder, network, data };
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Layer, op, plainNetwork, silu } from "../../test/support/partly-normalized.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
 import { type PruneOptions, prune } from "../prune/prune.ts";
 import { verifyPruned } from "../prune/verify.ts";
@@ -122,7 +122,7 @@ function computedWeight() {
   const [active] = b.node("Relu", [a]);
   const [c] = b.node("Conv", [active, filled("wb", [8, 8, 1, 1])], {}, { name: "b" });
   b.output(b.node("Conv", [c, filled("wc", [4, 8, 1, 1])], {}, { name: "c" })[0]);
-  return readModel(concatBytes(emitModel(b.build())));
+  return readModel(concatBytes(encodeGraph(b.build())));
 }
 
 it.each(["magnitude", "fpgm"])("%s scores weights that two constants make", (method) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { expectGraphGradient, normals, uniforms } from "../../test/support/gradient.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { inferTypes } from "../ops/passes/infer.ts";
 import { withSession } from "../runtime/session.ts";
 import { type HostTensor, int64Vector, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
@@ -40,7 +40,7 @@ function lossGraph(loss: ReadyLoss, z: HostTensor, target: HostTensor): LossGrap
 }
 
 async function lossOf({ graph, at }: LossGraph): Promise<number> {
-  const results = await withSession(emitModel(graph).chunks, {}, (session) => session.run(at));
+  const results = await withSession(encodeGraph(graph).chunks, {}, (session) => session.run(at));
   const [result] = results.values();
   return toNumbers(result)[0];
 }

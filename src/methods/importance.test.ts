@@ -16,7 +16,7 @@ import { quadrantNetwork } from "../../test/support/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { constantOf, type Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
 import { costModel } from "../structure/cost.ts";
 import { structureOf } from "../structure/units.ts";
@@ -207,7 +207,7 @@ describe("the scores", () => {
           );
           const feeds = feedingOf(graph, dataset, images).feeds(batch.value, undefined);
           const results = await withSession(
-            emitModel(gated.graph).chunks,
+            encodeGraph(gated.graph).chunks,
             { threads: 1 },
             (session) => session.run(feeds),
           );
@@ -303,7 +303,7 @@ describe("the factors at the start", () => {
         const gated = insertGates(started.graph, own, (gate) => started.factors.get(gate) ?? []);
         const feeds = new Map([["input", normals([3, 1, 8, 8], "x")]]);
         const run = async (of: Graph) => {
-          const results = await withSession(emitModel(of).chunks, { threads: 1 }, (session) =>
+          const results = await withSession(encodeGraph(of).chunks, { threads: 1 }, (session) =>
             session.run(structuredClone(feeds)),
           );
           return toNumbers([...results.values()][0]);

@@ -6,7 +6,7 @@ import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withSeeds } from "../measure/evaluation/draws.ts";
 import { evaluateClasses } from "../measure/evaluation/evaluate.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
@@ -35,7 +35,7 @@ function memoryOf(graph: Graph, deviations: Readonly<Record<string, readonly num
 
 /** y of many runs of a network: [runs][elements]. */
 async function runsOf(graph: Graph, x: HostTensor, runs: number): Promise<Float64Array[]> {
-  return withSession(emitModel(withSeeds(graph, 1)).chunks, { threads: 1 }, async (session) => {
+  return withSession(encodeGraph(withSeeds(graph, 1)).chunks, { threads: 1 }, async (session) => {
     const results: Float64Array[] = [];
     for (let run = 0; run < runs; run++) {
       const [y] = (await session.run(new Map([["x", x]]))).values();
@@ -91,7 +91,7 @@ describe("a network with random weights", () => {
     ];
     const dataset = await openDataset(await folderOf({ "test.npz": zipFile(parts) }));
     const evaluate = async (seed: number) => {
-      const model = emitModel(withSeeds(random, seed)).chunks;
+      const model = encodeGraph(withSeeds(random, seed)).chunks;
       const options = { draws: 4000, keepOutputs: true, threads: 1 };
       return evaluateClasses(model, dataset, options);
     };

@@ -18,7 +18,7 @@ import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { withSeeds } from "../measure/evaluation/draws.ts";
 import { quantile } from "../measure/statistics/statistics.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
@@ -239,7 +239,7 @@ describe("turbo-vbi", () => {
         Float64Array.from({ length: 64 }, (_, i) => (i === pixel ? 1 : 0)),
       );
       const logits = await withSession(
-        emitModel(withSeeds(random, 1)).chunks,
+        encodeGraph(withSeeds(random, 1)).chunks,
         { threads: 1 },
         async (session) => {
           const draws: number[][] = [];

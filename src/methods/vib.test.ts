@@ -17,7 +17,7 @@ import { quadrantNetwork } from "../../test/support/training.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
 import { removeUnits } from "../structure/surgery.ts";
 import { structureOf } from "../structure/units.ts";
@@ -121,7 +121,7 @@ describe.each(cases)("%s on a %s network", (_, kind, method, graph) => {
 });
 
 async function outputOf(graph: Graph, x: HostTensor): Promise<Float64Array> {
-  const results = await withSession(emitModel(graph).chunks, { threads: 1 }, (session) =>
+  const results = await withSession(encodeGraph(graph).chunks, { threads: 1 }, (session) =>
     session.run(new Map([["input", x]])),
   );
   return toNumbers([...results.values()][0]);

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { EspalierError } from "../errors.ts";
 import type { Graph, Node } from "../ir/graph.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
 import { inferTypes } from "../ops/passes/infer.ts";
 import { withSession } from "../runtime/session.ts";
@@ -136,7 +136,7 @@ async function run(graph: Graph, batch: number): Promise<ReadonlyMap<string, Hos
     shape,
     data: randomOf(7, "images").normals(sizeOf(shape)),
   };
-  const model = concatBytes(emitModel(graph));
+  const model = concatBytes(encodeGraph(graph));
   return withSession(model, { threads: 1 }, (session) => session.run(new Map([["input", input]])));
 }
 
@@ -207,7 +207,7 @@ describe("starting weights", () => {
 
   it("depend on the seed and the parameter's name alone", () => {
     const digest = (options: NetworkOptions) => {
-      const bytes = concatBytes(emitModel(buildNetwork("resnet20", options)));
+      const bytes = concatBytes(encodeGraph(buildNetwork("resnet20", options)));
       return createHash("sha256").update(bytes).digest("hex");
     };
     expect(digest({ seed: 3 })).toBe(digest({ seed: 3 }));
@@ -223,7 +223,7 @@ describe("buildNetwork", () => {
   it("gives models that are read back as they were", () => {
     for (const { name } of architectures) {
       const graph = builtWith(name, small[name]);
-      const { graph: back } = readModel(concatBytes(emitModel(graph)));
+      const { graph: back } = readModel(concatBytes(encodeGraph(graph)));
       const plain = ({ name: node, opType, inputs, outputs }: Node) => [
         node,
         opType,

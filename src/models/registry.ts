@@ -39,7 +39,7 @@ export function architectureNamed(name: string): Architecture {
  * Errors: `ARCHITECTURE_UNKNOWN`, `ARCHITECTURE_OPTION`.
  *
  * @example
- * const bytes = emitModel(buildNetwork("lenet5", { seed: 1 }));
+ * const bytes = encodeGraph(buildNetwork("lenet5", { seed: 1 }));
  */
 export function buildNetwork(name: string, options: NetworkOptions = {}): Graph {
   const architecture = architectureNamed(name);

@@ -7,7 +7,7 @@ import { int64Vector, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.
 import { randomOf } from "../tensor/random.ts";
 import type { Model } from "./model.ts";
 import { readModel } from "./reading/read.ts";
-import { emitModel } from "./writing/emit.ts";
+import { encodeGraph } from "./writing/encode-graph.ts";
 import { concatBytes, writeModel } from "./writing/write.ts";
 
 const x = tensorOf("float32", [1, 2], [0.5, -3]);
@@ -378,7 +378,7 @@ describe("weights that a network computes from its parameters", () => {
     const input = b.input("x", "float32", [1, 3, 5, 5]);
     b.node("Conv", [input, weight(b)], {}, { outputs: ["y"] });
     b.output("y", { dtype: "float32", shape: [1, 4, 3, 3] });
-    return concatBytes(emitModel(b.build()));
+    return concatBytes(encodeGraph(b.build()));
   }
   const image = new Map([["x", tensorOf("float32", [1, 3, 5, 5], random.normals(75))]]);
   const axes = (b: GraphBuilder) => b.constant(undefined, int64Vector([1, 2, 3]));

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
 import { maskReads } from "../structure/masks.ts";
 import { removeNothing } from "../structure/removal.ts";
@@ -48,7 +48,7 @@ function network(build: Build, reader: "conv" | "nothing"): Graph {
 
 async function run(graph: Graph): Promise<HostTensor> {
   const feeds = new Map([["x", noise([2, 3, 5, 5], 9)]]);
-  const { chunks } = emitModel(graph);
+  const { chunks } = encodeGraph(graph);
   const results = await withSession(chunks, { optimization: "disabled" }, (s) => s.run(feeds));
   return results.get("out") ?? noise([0]);
 }

@@ -8,7 +8,7 @@ import { residualNetwork } from "../../test/residual-network.ts";
 import { modelWith, randomTensor } from "../../test/support/packs.ts";
 import { modelOf } from "../../test/tiny-models.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
 import { bitsOf, type DType } from "../tensor/dtype.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
@@ -25,7 +25,7 @@ describe("a lossless pack", () => {
   it("gives back random networks byte for byte", async () => {
     await fc.assert(
       fc.asyncProperty(programs(12), async (program) => {
-        const bytes = concatBytes(emitModel(buildProgram(program)));
+        const bytes = concatBytes(encodeGraph(buildProgram(program)));
         const packed = pack(readModel(bytes), { isLossless: true });
         expect(same(packed.unpacked, bytes)).toBe(true);
         expect(same(await unpack(packed.bytes), bytes)).toBe(true);
@@ -71,7 +71,7 @@ describe("a lossy pack", () => {
     });
     await fc.assert(
       fc.asyncProperty(programs(10), options, async (program, chosen) => {
-        const model = readModel(concatBytes(emitModel(buildProgram(program))));
+        const model = readModel(concatBytes(encodeGraph(buildProgram(program))));
         const packed = pack(model, chosen);
         expect(same(await unpack(packed.bytes), packed.unpacked)).toBe(true);
       }),

@@ -5,7 +5,7 @@ import { normals } from "../../test/support/bn-network.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Model } from "../onnx/model.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
 import { structureOf } from "../structure/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
@@ -43,7 +43,7 @@ function network({ head, stem = (_, x) => x }: Net): Model {
     if (i < 3) [x] = b.node("Relu", [x]);
   }
   head(b, x);
-  return readModel(concatBytes(emitModel(b.build())));
+  return readModel(concatBytes(encodeGraph(b.build())));
 }
 
 /** Removes these channels of a convolution, and makes up for nothing. */

@@ -16,7 +16,7 @@ import { uncertaintyChange } from "../measure/outcomes/outcome-uncertainty.ts";
 import type { Outcomes } from "../measure/outcomes/outcomes.ts";
 import { allMethods } from "../methods/learned-registry.ts";
 import { learnsPosterior } from "../methods/method/learned-method.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { type RunConfig, readConfig, runPaths } from "./folder/run-folder.ts";
 
@@ -68,7 +68,7 @@ export async function evaluateRun(
   const note = labelSizeNote(model.graph, dataset, options.output);
   if (note !== undefined) onNote?.(note);
   const mean = await evaluateLabelled(writeModel(model).chunks, dataset, own);
-  const { chunks } = emitModel(withSeeds(posterior.graph, seed));
+  const { chunks } = encodeGraph(withSeeds(posterior.graph, seed));
   const drawn = await evaluateLabelled(chunks, dataset, { ...own, draws });
   const change = uncertaintyChange(outcomesOf(mean), outcomesOf(drawn), seed);
   assert(change !== undefined, "an evaluation tells how sure the network was");

@@ -2,7 +2,7 @@
 import { EspalierError } from "../errors.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { type BlockSize, blockSizes, withBlockedConvolutions } from "../ops/passes/blocked.ts";
 import { sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
@@ -31,11 +31,11 @@ export async function findBlockSize(options: SessionOptions = {}): Promise<Block
   );
   const run = (model: ModelSource) =>
     withSession(model, { threads: 1, signal }, (session) => session.run(feeds));
-  const expected = await run(emitModel(graph).chunks);
+  const expected = await run(encodeGraph(graph).chunks);
   for (const block of blockSizes) {
     const blocked = withBlockedConvolutions(graph, block, () => true);
     try {
-      const { chunks } = emitModel(blocked, { isForThisMachine: true });
+      const { chunks } = encodeGraph(blocked, { isForThisMachine: true });
       if (areClose(expected, await run(chunks))) return block;
     } catch (error) {
       // An error says that this build has no such operators, which is what was to be found out.

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { scratchFolder } from "../../test/support/scratch.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { emitModel } from "../onnx/writing/emit.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
@@ -29,7 +29,7 @@ function oneNode(
   const x = b.input("x", from, shape);
   b.node(opType, [x], attributes, { outputs: ["y"] });
   b.output("y", { dtype: to, shape });
-  return emitModel(b.build(), { opset: 21 }).chunks;
+  return encodeGraph(b.build(), { opset: 21 }).chunks;
 }
 
 interface Border {
@@ -45,7 +45,7 @@ function squareOf(): readonly Uint8Array[] {
   const size = b.input("x", "int64", [2]);
   b.node("ConstantOfShape", [size], {}, { outputs: ["y"] });
   b.output("y", { dtype: "float32", shape: ["A", "B"] });
-  return emitModel(b.build()).chunks;
+  return encodeGraph(b.build()).chunks;
 }
 
 const digestOf = (values: ArrayLike<number>) =>
@@ -93,7 +93,7 @@ describe("a process of its own", () => {
     const [s, x] = [b.input("s", "float32", [1]), b.input("x", "float32", [1])];
     b.node("Add", [s, x], {}, { outputs: ["t"] });
     b.output("t", { dtype: "float32", shape: [1] });
-    const model = emitModel(b.build()).chunks;
+    const model = encodeGraph(b.build()).chunks;
     const sum = await isolated(async () => {
       const initial = new Map([["s", vector(1)]]);
       const trainer = await openTrainer(model, { state: new Map([["s", "t"]]), initial });

@@ -1,7 +1,7 @@
 /** @file Small networks with batch normalization whose statistics a test chooses. */
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
@@ -80,7 +80,7 @@ export function chain(options: Chain): Graph {
 /** The first output of a graph for one input. */
 export async function runGraph(graph: Graph, x: HostTensor): Promise<Float64Array> {
   const [name] = graph.inputs;
-  const out = await withSession(concatBytes(emitModel(graph)), {}, (session) =>
+  const out = await withSession(concatBytes(encodeGraph(graph)), {}, (session) =>
     session.run(new Map([[name, x]])),
   );
   return toNumbers([...out.values()][0]);

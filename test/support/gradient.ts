@@ -11,7 +11,7 @@ import { GraphEmitter } from "../../src/grad/emitter.ts";
 import { emitGradients } from "../../src/grad/reverse.ts";
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
 import { canonicalOpset, type Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import type { Value } from "../../src/ops/operator/gradient.ts";
 import { inferTypes } from "../../src/ops/passes/infer.ts";
 import { type Session, withSession } from "../../src/runtime/session.ts";
@@ -139,7 +139,7 @@ export async function gradientErrors(
   const point = new Map([...feeds, ...at]);
   const { opset = canonicalOpset } = options;
   const gradients = await runGradients(all, point, opset);
-  return withSession(emitModel(forward, { opset }).chunks, { threads: 1 }, async (session) => {
+  return withSession(encodeGraph(forward, { opset }).chunks, { threads: 1 }, async (session) => {
     const errors = new Map<string, GradientError>();
     for (const [name, tensor] of at) {
       const gradient = gradients.get(name);
@@ -198,7 +198,7 @@ async function runGradients(
   feeds: Tensors,
   opset: number = canonicalOpset,
 ): Promise<Tensors> {
-  const { chunks } = emitModel(graph, { opset });
+  const { chunks } = encodeGraph(graph, { opset });
   const results = await withSession(chunks, { threads: 1 }, (session) => session.run(feeds));
   const found = new Map<string, HostTensor>();
   for (const [name, value] of gradients) {

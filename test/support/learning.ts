@@ -11,7 +11,7 @@ import type {
 } from "../../src/methods/method/learned-method.ts";
 import type { GivenOptions } from "../../src/methods/method/options.ts";
 import { readModel } from "../../src/onnx/reading/read.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../../src/onnx/writing/write.ts";
 import { costModel } from "../../src/structure/cost.ts";
 import { applyEdits, type Edit } from "../../src/structure/edits.ts";
@@ -33,7 +33,7 @@ export function contextOf(
   options: GivenOptions = {},
   more: Partial<LearningContext> = {},
 ): LearningContext {
-  const model = readModel(concatBytes(emitModel(graph)));
+  const model = readModel(concatBytes(encodeGraph(graph)));
   return {
     structure: structureOf(model.graph),
     model,

@@ -2,7 +2,7 @@
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
 import type { Model } from "../../src/onnx/model.ts";
 import { readModel } from "../../src/onnx/reading/read.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import type { DType } from "../../src/tensor/dtype.ts";
@@ -38,7 +38,7 @@ export function modelOf(form: OldForm): Model {
   const results = builder.node(op, ["x", ...names], attributes, { outputs: outputs.length });
   for (const [i, name] of results.entries())
     builder.output(name, { dtype: outputs[i], shape: undefined });
-  return readModel(concatBytes(emitModel(builder.build(), { opset, irVersion: 4 })));
+  return readModel(concatBytes(encodeGraph(builder.build(), { opset, irVersion: 4 })));
 }
 
 /** What onnxruntime computes for `x`, in the order of the outputs. */

@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../../src/ir/builder.ts";
 import { canonicalOpset, type Graph, type TensorType } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { type Inference, inferTypes } from "../../src/ops/passes/infer.ts";
 import { withSession } from "../../src/runtime/session.ts";
 import { isFloat } from "../../src/tensor/dtype.ts";
@@ -47,7 +47,10 @@ export async function runOneNode(node: OneNode): Promise<readonly HostTensor[]> 
   const typed = new Map(graph.types);
   for (const name of graph.outputs)
     typed.set(name, { dtype: types.get(name)?.dtype ?? "float32", shape: undefined });
-  const { chunks } = emitModel({ ...graph, types: typed }, { opset: node.opset ?? canonicalOpset });
+  const { chunks } = encodeGraph(
+    { ...graph, types: typed },
+    { opset: node.opset ?? canonicalOpset },
+  );
   return withSession(chunks, { optimization: "disabled", threads: 1 }, async (session) => {
     const results = await session.run(feeds);
     return graph.outputs.flatMap((name) => results.get(name) ?? []);

@@ -2,7 +2,7 @@
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import type { Model } from "../../src/onnx/model.ts";
 import { readModel } from "../../src/onnx/reading/read.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { tensorOf } from "../../src/tensor/host-tensor.ts";
 import { normals } from "./bn-network.ts";
@@ -53,5 +53,5 @@ export function plainNetwork(layers: readonly Layer[]): Model {
     channels = filters;
   }
   b.output(x);
-  return readModel(concatBytes(emitModel(b.build())));
+  return readModel(concatBytes(encodeGraph(b.build())));
 }

@@ -3,7 +3,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GraphBuilder } from "../../src/ir/builder.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../src/onnx/writing/write.ts";
 import { sizeOf, tensorOf } from "../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../src/tensor/random.ts";
@@ -41,7 +41,7 @@ export function smallCnn(width = 8): Uint8Array {
   const dense = [...flat, normal("fc.weight", [4 * width, 4], 0.2), filled("fc.bias", 4, 0)];
   b.node("Gemm", dense, {}, { name: "fc", outputs: ["logits"] });
   b.output("logits", { dtype: "float32", shape: ["N", 4] });
-  return concatBytes(emitModel(b.build()));
+  return concatBytes(encodeGraph(b.build()));
 }
 
 /** A folder with data and a network that was trained on them. */

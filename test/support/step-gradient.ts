@@ -1,7 +1,7 @@
 /** @file The gradients that a training step follows, against finite differences with its noise held. */
 import { expect } from "vitest";
 import { constantOf, type Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
 import type { Feeds } from "../../src/runtime/values.ts";
 import { tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
@@ -16,7 +16,12 @@ export async function lossesOf(
   count = 1,
 ): Promise<readonly number[]> {
   const { state, initial, guard, graph } = step;
-  const trainer = await openTrainer(emitModel(graph).chunks, { state, initial, guard, threads: 1 });
+  const trainer = await openTrainer(encodeGraph(graph).chunks, {
+    state,
+    initial,
+    guard,
+    threads: 1,
+  });
   try {
     const losses: number[] = [];
     for (let at = 0; at < count; at++) {

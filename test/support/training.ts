@@ -1,7 +1,7 @@
 /** @file Tiny networks to train, and steps run one by one. */
 import { GraphBuilder } from "../../src/ir/builder.ts";
 import type { Graph } from "../../src/ir/graph.ts";
-import { emitModel } from "../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../src/onnx/writing/encode-graph.ts";
 import { openTrainer } from "../../src/runtime/trainer.ts";
 import type { Feeds } from "../../src/runtime/values.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
@@ -36,7 +36,12 @@ export async function runSteps(
   feeds: (at: number) => Feeds = () => new Map(),
 ): Promise<Map<string, number[]>[]> {
   const { state, initial, guard, graph } = step;
-  const trainer = await openTrainer(emitModel(graph).chunks, { state, initial, guard, threads: 1 });
+  const trainer = await openTrainer(encodeGraph(graph).chunks, {
+    state,
+    initial,
+    guard,
+    threads: 1,
+  });
   try {
     const after: Map<string, number[]>[] = [];
     for (const [at, rate] of rates.entries()) {

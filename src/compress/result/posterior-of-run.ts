@@ -9,7 +9,7 @@ import { measureOutcomes, type Outcomes } from "../../measure/outcomes/outcomes.
 import { saveOutcomes } from "../../measure/outcomes/outcomes-file.ts";
 import { type AnyMethod, learnsPosterior } from "../../methods/method/learned-method.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { makeFolder, roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
 import { structureOf } from "../../structure/units.ts";
 import type { CompressContext } from "../context/context.ts";
@@ -31,7 +31,7 @@ export async function posteriorOfRun(
   const memory = await lastMemory(run, taken);
   if (memory === undefined) return undefined;
   const random = method.posterior(structureOf(model.graph), memory);
-  return emitModel(random, { metadata: model.metadata });
+  return encodeGraph(random, { metadata: model.metadata });
 }
 
 /** What the method remembered last in the rounds that led to the result, cut as the result was. */
@@ -67,7 +67,7 @@ export async function samplePosterior(
   if (await isTimeSpent(context, "time before the posterior")) return undefined;
   hooks.onPhase?.("drawing from the posterior");
   const { graph } = await loadModel(paths.posterior);
-  const { chunks } = emitModel(withSeeds(graph, settings.tuning.seed));
+  const { chunks } = encodeGraph(withSeeds(graph, settings.tuning.seed));
   const { outputName: output } = settings.tuning;
   const outcomes = await measureOutcomes(chunks, dataset, {
     ...session,

@@ -5,7 +5,7 @@ import { expect, it } from "vitest";
 import { type Workplace, workplace } from "../../../test/support/small-cnn.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import type { RunHooks } from "../../runs/folder/run-hooks.ts";
 import type { CompressSettingsInput } from "../../runs/settings/compress-settings.ts";
@@ -216,7 +216,7 @@ it("adds up where layers without a bias are given one by compensation", async ()
   const flat = b.node("Flatten", b.node("Relu", next, {}, { name: "relu2" }), { axis: 1 });
   b.node("Gemm", [...flat, normal("w3", [512, 4])], {}, { name: "fc", outputs: ["logits"] });
   b.output("logits", { dtype: "float32", shape: ["N", 4] });
-  await writeFile(place.net, concatBytes(emitModel(b.build())));
+  await writeFile(place.net, concatBytes(encodeGraph(b.build())));
   await compress(place, { method: "bn", targets: { macs: 0.4 }, rounds: 2, epochs: 1 });
   const { graph } = await loadModel(join(place.run, "model.onnx"));
   expect(graph.nodes.find(({ name }) => name === "conv2")?.inputs).toHaveLength(3);

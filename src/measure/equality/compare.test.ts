@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
 import { compareModels } from "./compare.ts";
@@ -17,7 +17,7 @@ function network(factor: number) {
   const weight = tensorOf("float32", [width, 2], values);
   const [y] = b.node("MatMul", [x, b.constant("w", weight)], {}, { outputs: ["y"] });
   b.output(y, { dtype: "float32", shape: ["N", 2] });
-  return readModel(concatBytes(emitModel(b.build())));
+  return readModel(concatBytes(encodeGraph(b.build())));
 }
 
 const dims = new Map([["N", 2]]);
@@ -57,7 +57,7 @@ test("a batch size that was free and is not any more is found", async () => {
       dtype: "float32",
       shape: undefined,
     });
-    return readModel(concatBytes(emitModel(b.build())));
+    return readModel(concatBytes(encodeGraph(b.build())));
   };
   const sizes = new Map([["N", 1]]);
   const original = free([-1, 3]);

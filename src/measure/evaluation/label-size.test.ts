@@ -5,7 +5,7 @@ import { modelOf } from "../../../test/tiny-models.ts";
 import { type Dataset, openDataset } from "../../data/dataset.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withSession } from "../../runtime/session.ts";
 import { int64Vector, tensorOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
@@ -144,7 +144,7 @@ describe.each<End>(["logits", "Softmax", "Sigmoid"])("a network with half-size %
   it("is measured as if it ended in a Resize", async () => {
     const dataset = await blocks(end === "Sigmoid" ? 2 : 3);
     const measure = (graph: Graph) =>
-      evaluateMaps(emitModel(graph).chunks, dataset, { split: "fit", threads: 1 });
+      evaluateMaps(encodeGraph(graph).chunks, dataset, { split: "fit", threads: 1 });
     const half = await measure(network(end, picture));
     const whole = await measure(network(end, picture, true));
     expect(half.outputKind).toBe(end === "logits" ? "logits" : "probabilities");
@@ -185,7 +185,7 @@ describe.each<End>(["logits", "Softmax", "Sigmoid"])("a network with half-size %
       learningRate: 1e-12,
       threads: 1,
     });
-    const chunks = emitModel(network(end, picture)).chunks;
+    const chunks = encodeGraph(network(end, picture)).chunks;
     const { predictions } = await evaluateMaps(chunks, dataset, { split: "fit" });
     const counts = pixelsOf(predictions.confusions, predictions.losses.length);
     const sum = predictions.losses.reduce((total, loss, i) => total + loss * counts[i], 0);
@@ -212,7 +212,7 @@ it("a note tells both sizes, and nothing where they are the same", async () => {
 
 it("agreement with an original is counted at the size of its own maps", async () => {
   const dataset = await blocks(3);
-  const chunks = emitModel(network("logits", picture)).chunks;
+  const chunks = encodeGraph(network("logits", picture)).chunks;
   const labelled = await withLabelsFrom(dataset, chunks);
   const { value, predictions } = await evaluateMaps(chunks, labelled, { split: "fit" });
   expect(value).toBe(1);

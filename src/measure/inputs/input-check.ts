@@ -7,7 +7,7 @@ import type { Batch } from "../../data/serve.ts";
 import { type Role, roles } from "../../data/splits.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
 import { nodesBehind } from "../../ir/live.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
 import { type Session, type SessionOptions, withSession } from "../../runtime/session.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -61,7 +61,7 @@ export async function checkInputs(
   const batches: Batch[] = [];
   for await (const batch of dataset.batches(role, { batchSize: 16, limit: samples }))
     batches.push(batch);
-  return withSession(emitModel(part).chunks, session, async (opened) => {
+  return withSession(encodeGraph(part).chunks, session, async (opened) => {
     const distanceFor = async (form: InputForm | undefined) =>
       distanceOf(first, await momentsOf(opened, dataset, batches, first.value, form));
     const own = await distanceFor(undefined);

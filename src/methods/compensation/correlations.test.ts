@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { normals } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import { structureOf } from "../../structure/units.ts";
@@ -73,7 +73,7 @@ describe("correlations", () => {
 
   it("are near those that onnxruntime shows on white noise", async () => {
     const x = normals([64, 3, 8, 8], "noise");
-    const out = await withSession(concatBytes(emitModel(graph)), {}, (session) =>
+    const out = await withSession(concatBytes(encodeGraph(graph)), {}, (session) =>
       session.run(new Map([["x", x]]), ["h"]),
     );
     const h = toNumbers(out.get("h") ?? x);

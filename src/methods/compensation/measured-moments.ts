@@ -2,7 +2,7 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
 import { sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { embedNodes } from "../../train/network/embed.ts";
@@ -47,7 +47,7 @@ export async function measureMoments(
   const feeding = feedingOf(graph, dataset, batchSize);
   const { emitted, outputs } = emitMeans(graph, values, feeding.inputShapes);
   const sums = new Map<string, Float64Array>();
-  await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
+  await withSession(encodeGraph(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
     for await (const batch of batches()) {
       const results = await run(feeding.feeds(batch, undefined), undefined, { handOver: true });
       for (const [name, tensor] of results) {

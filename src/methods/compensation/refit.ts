@@ -15,7 +15,7 @@
 
 import { EspalierError } from "../../errors.ts";
 import { consumersOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { storedWeight, weightOf } from "../../ops/operator/linear-layer.ts";
 import { type SessionOptions, withSession } from "../../runtime/session.ts";
@@ -140,7 +140,7 @@ async function patchSums(
   const perAxis = Math.ceil(mostPositions ** (1 / Math.max(1, axes.length)));
   const positionStep = Math.ceil(widest / perAxis);
   const site: PatchSite = { source, target: result, axes, positionStep };
-  const model = concatBytes(emitModel(patchGraph(repaired, original, site)));
+  const model = concatBytes(encodeGraph(patchGraph(repaired, original, site)));
   const perImage = sizeOf(axes.map(({ output }) => Math.ceil(output / positionStep)));
   return withSession(model, options, async (session) => {
     const totals = new Map<string, Float64Array>();

@@ -8,7 +8,7 @@ import { constantOf, type Graph } from "../../ir/graph.ts";
 import { randomFeeds } from "../../measure/inputs/feeds.ts";
 import { buildNetwork } from "../../models/registry.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import type { Feeds } from "../../runtime/values.ts";
@@ -30,7 +30,7 @@ function factorsOf(gate: Gate): Float64Array {
 const ones = (gate: Gate) => gate.units.map(() => 1);
 
 function run(graph: Graph, feeds: Feeds) {
-  return withSession(emitModel(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
+  return withSession(encodeGraph(graph).chunks, { threads: 1 }, (session) => session.run(feeds));
 }
 
 /** The largest difference of the outputs of two graphs, over the largest output. */
@@ -297,7 +297,7 @@ describe("folding", () => {
   });
 
   it("patches a file, and undoes itself", async () => {
-    const model = readModel(concatBytes(emitModel(stirred(buildNetwork("resnet20")))));
+    const model = readModel(concatBytes(encodeGraph(stirred(buildNetwork("resnet20")))));
     const gates = gatesOf(structureOf(model.graph));
     const scaled = scaleFilters(model.graph, gates, factorsOf);
     const back = scaleFilters(scaled, gates, (gate) => factorsOf(gate).map((f) => 1 / f));

@@ -9,7 +9,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import { costModel } from "../../structure/cost.ts";
@@ -42,7 +42,7 @@ function hiddenNetwork(classes = 4, scale = 0.7): Graph {
 }
 
 function contextOf(graph: Graph, more: Partial<LearningContext> = {}): LearningContext {
-  const model = readModel(concatBytes(emitModel(graph)));
+  const model = readModel(concatBytes(encodeGraph(graph)));
   return {
     structure: structureOf(model.graph),
     model,
@@ -66,7 +66,7 @@ describe("the evidence for a gate", () => {
     const batch = await dataset.batches("fit", order)[Symbol.asyncIterator]().next();
     const graph = hiddenNetwork();
     const types = new Map(graph.types).set("hidden", { dtype: "float32", shape: ["N", 8] });
-    const { chunks } = emitModel({ ...graph, types, outputs: ["hidden", "logits"] });
+    const { chunks } = encodeGraph({ ...graph, types, outputs: ["hidden", "logits"] });
     const feeds = feedingOf(graph, dataset, 400).feeds(batch.value, undefined);
     const results = await withSession(chunks, { threads: 1 }, (session) => session.run(feeds));
     const [hidden, logits] = ["hidden", "logits"].map((name) =>

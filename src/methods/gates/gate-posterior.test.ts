@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { GraphEmitter } from "../../grad/emitter.ts";
 import { emitGradients } from "../../grad/reverse.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { inferTypes } from "../../ops/passes/infer.ts";
 import { withSession } from "../../runtime/session.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -57,7 +57,7 @@ async function emitted(form: GateForm, mean: readonly number[], spread: readonly
       tensorOf("float32", [values.length], values),
     ]),
   );
-  const results = await withSession(emitModel(graph).chunks, { threads: 1 }, (session) =>
+  const results = await withSession(encodeGraph(graph).chunks, { threads: 1 }, (session) =>
     session.run(feeds),
   );
   return graph.outputs.map((name) => [

@@ -10,7 +10,7 @@ import { headOf } from "../../grad/head.ts";
 import { emitGradients } from "../../grad/reverse.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { sessionOptionsOf, withSession } from "../../runtime/session.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { batchFor } from "../../train/loop/batch.ts";
@@ -59,7 +59,7 @@ export async function taylorScores(
     : options.training;
   const { emitted, target, products } = emitProducts(graph, gates, feeding, dataset, training);
   const sums = new Map(gates.map((gate) => [gate, new Float64Array(gate.units.length)]));
-  await withSession(emitModel(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
+  await withSession(encodeGraph(emitted).chunks, sessionOptionsOf(training), async ({ run }) => {
     for await (const batch of batches()) {
       const feeds = feeding.feeds(batch, target);
       const results = await run(feeds, undefined, { handOver: true });

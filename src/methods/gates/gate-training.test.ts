@@ -5,7 +5,7 @@ import { expectHeldGradients, lossesOf } from "../../../test/support/step-gradie
 import { runSteps } from "../../../test/support/training.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { constantOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withSession } from "../../runtime/session.ts";
 import { structureOf } from "../../structure/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -62,7 +62,7 @@ function withValues(graph: Graph, name: string, own: ArrayLike<number>): Graph {
 async function valuesOf(graph: Graph, outputs: readonly string[], examples: number) {
   const types = new Map(graph.types);
   for (const name of outputs) types.set(name, { dtype: "float32", shape: undefined });
-  const { chunks } = emitModel({ ...graph, types, outputs });
+  const { chunks } = encodeGraph({ ...graph, types, outputs });
   const x = values([examples, 2, 4, 4], "input");
   const results = await withSession(chunks, { threads: 1 }, (session) =>
     session.run(new Map([["x", x]])),

@@ -9,7 +9,7 @@
 
 import { assert } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { algebraOf } from "../../ops/operator/algebra.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -176,7 +176,7 @@ function ofMeans(
   });
   return async (network, role, limit) => {
     const folded = foldGates(graph, network.graph, gates, noisy.names);
-    const score = await evaluator({ graph: folded, bytes: emitModel(folded) }, role, limit);
+    const score = await evaluator({ graph: folded, bytes: encodeGraph(folded) }, role, limit);
     const posteriors = posteriorsOf(network.graph, gates, noisy, form);
     return { ...score, facts: epochFacts(gateFacts(structure, posteriors, threshold)) };
   };

@@ -6,7 +6,7 @@ import { runSteps } from "../../../test/support/training.ts";
 import { GraphEmitter } from "../../grad/emitter.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { constantOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { inferTypes } from "../../ops/passes/infer.ts";
 import { withSession } from "../../runtime/session.ts";
 import { openTrainer } from "../../runtime/trainer.ts";
@@ -40,7 +40,7 @@ describe("the KL as a graph", () => {
       [log.name, logs],
     ]);
     const results = await withSession(
-      emitModel(emit.build([kl.name])).chunks,
+      encodeGraph(emit.build([kl.name])).chunks,
       { threads: 1 },
       (session) => session.run(structuredClone(feeds)),
     );
@@ -162,7 +162,7 @@ describe("the loss of random weights", () => {
           scalars,
         } = at({ ...noisy.graph, constants });
         const options = { state, initial, guard, threads: 1 };
-        const trainer = await openTrainer(emitModel(changed).chunks, options);
+        const trainer = await openTrainer(encodeGraph(changed).chunks, options);
         const feeds = new Map([["x", structuredClone(x)], ...scalars(0, 0)]);
         const { results } = await trainer.step(feeds, [loss]);
         await trainer.close();
@@ -273,7 +273,12 @@ describe("variational inference", () => {
       [step.target ?? "", tensorOf("float32", [count, 1], target)],
     ]);
     const { state, initial, guard, graph: own } = step;
-    const trainer = await openTrainer(emitModel(own).chunks, { state, initial, guard, threads: 1 });
+    const trainer = await openTrainer(encodeGraph(own).chunks, {
+      state,
+      initial,
+      guard,
+      threads: 1,
+    });
     for (const [at, rate] of rates.entries())
       await trainer.step(new Map([...structuredClone(feeds), ...step.scalars(at, rate)]), []);
     const after = step.weightsOf(await trainer.readState());

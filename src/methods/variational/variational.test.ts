@@ -4,7 +4,7 @@ import { normals } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { type Graph, newNode } from "../../ir/graph.ts";
 import { verifyGraph } from "../../ir/verify.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
 import { trainingForm } from "../../ops/passes/training.ts";
 import { withSession } from "../../runtime/session.ts";
@@ -86,7 +86,7 @@ function seeded(graph: Graph): Graph {
 async function draws(graph: Graph, x: HostTensor, copies: number, runs: number) {
   const data = Array.from({ length: copies }, () => [...toNumbers(x)]).flat();
   const all = tensorOf("float32", [copies, ...x.shape.slice(1)], data);
-  return withSession(emitModel(seeded(graph)).chunks, { threads: 1 }, async (session) => {
+  return withSession(encodeGraph(seeded(graph)).chunks, { threads: 1 }, async (session) => {
     const rows: Float64Array[] = [];
     for (let i = 0; i < runs; i++) {
       const results = await session.run(new Map([["x", structuredClone(all)]]));
@@ -113,7 +113,7 @@ async function exactCovariance(graph: Graph, x: HostTensor) {
   const yOf = async (values: ArrayLike<number>) => {
     const own = { ...weight, read: () => tensorOf("float32", weight.shape, values) };
     const changed = { ...graph, constants: new Map(graph.constants).set("w", own) };
-    const results = await withSession(emitModel(changed).chunks, { threads: 1 }, (session) =>
+    const results = await withSession(encodeGraph(changed).chunks, { threads: 1 }, (session) =>
       session.run(new Map([["x", structuredClone(x)]])),
     );
     return toNumbers(results.get("y") ?? x);

@@ -13,7 +13,7 @@ import { expectSameElements } from "../../../test/support/one-node.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { int64Vector } from "../../tensor/host-tensor.ts";
 import { readModel } from "../reading/read.ts";
-import { emitModel } from "../writing/emit.ts";
+import { encodeGraph } from "../writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../writing/write.ts";
 
 const reductions = [
@@ -140,7 +140,7 @@ describe("the canonical form computes what the old form computes", () => {
     const model = modelOf(form);
     const x = inputFor(form.x);
     const old = await run([model.file.bytes], x);
-    const lifted = await run(emitModel(model.graph).chunks, x);
+    const lifted = await run(encodeGraph(model.graph).chunks, x);
     expect(lifted).toHaveLength(old.length);
     for (const [i, tensor] of lifted.entries()) expectSameElements(tensor, old[i]);
     expect(concatBytes(writeModel(model))).toEqual(model.file.bytes);
@@ -168,7 +168,7 @@ describe("lifting", () => {
     const [b] = builder.node("Relu", [a]);
     const [y] = builder.node("Clip", [b], { max: float(6) });
     builder.output(y);
-    const { graph } = readModel(concatBytes(emitModel(builder.build(), { opset: 9 })));
+    const { graph } = readModel(concatBytes(encodeGraph(builder.build(), { opset: 9 })));
     const constant = [...graph.constants.values()][0];
     expect(constant.dtype).toBe("float16");
     expect(constant.read().data).toEqual(Uint16Array.of(0x4600));
@@ -180,7 +180,7 @@ describe("lifting", () => {
     builder.input("c.max", "float32", [2]);
     builder.node("Clip", ["c.max"], { max: float(6) }, { name: "c", outputs: ["c.max'"] });
     builder.output("c.max'");
-    const { graph } = readModel(concatBytes(emitModel(builder.build(), { opset: 9 })));
+    const { graph } = readModel(concatBytes(encodeGraph(builder.build(), { opset: 9 })));
     expect([...graph.constants.keys()]).toEqual(["c.max''"]);
   });
 

@@ -33,8 +33,9 @@ export function concatBytes(bytes: ModelBytes | readonly Uint8Array[]): Uint8Arr
 }
 
 /**
- * Writes `graph`, which a pass made from `model.graph`. The result is canonical only as far as the
- * original was: same opset, IR version, names, metadata and unknown fields.
+ * Writes the file of a model with `graph`, which a pass made from `model.graph`, patched in. The result is canonical
+ * only as far as the original was: same opset, IR version, names, metadata and unknown fields. A graph without a file of
+ * its own is encoded by `encodeGraph`.
  */
 export function writeModel(
   model: Model,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { momentsOf } from "../../methods/compensation/statistics.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withSession } from "../../runtime/session.ts";
 import { analyze } from "../../structure/analysis.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -102,7 +102,7 @@ describe("mean and variance of", () => {
       channels.flatMap(() => zs),
     );
     const got = momentsOf(analyze(graph)).get(y);
-    const values = await withSession(emitModel(graph).chunks, {}, async ({ run }) => {
+    const values = await withSession(encodeGraph(graph).chunks, {}, async ({ run }) => {
       const result = (await run(new Map([["in", grid]]))).get(y);
       return result ? toNumbers(result) : new Float64Array();
     });

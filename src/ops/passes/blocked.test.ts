@@ -5,7 +5,7 @@ import { type AttributeValue, GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { verifyGraph } from "../../ir/verify.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { findBlockSize } from "../../runtime/block-size.ts";
 import { type SessionOptions, withSession } from "../../runtime/session.ts";
@@ -37,7 +37,7 @@ function convolution(
 
 const always = () => true;
 const run = (graph: Graph, feeds: Feeds, options: SessionOptions = {}) =>
-  withSession(emitModel(graph, { isForThisMachine: true }).chunks, options, (session) =>
+  withSession(encodeGraph(graph, { isForThisMachine: true }).chunks, options, (session) =>
     session.run(feeds),
   );
 
@@ -183,8 +183,8 @@ describe("the pass", () => {
       [16, 16, 3, 3],
     ]);
     const blocked = withBlockedConvolutions(graph, 16, always);
-    expect(() => emitModel(blocked)).toThrow("stays on its machine");
-    const model = readModel(concatBytes(emitModel(graph)));
+    expect(() => encodeGraph(blocked)).toThrow("stays on its machine");
+    const model = readModel(concatBytes(encodeGraph(graph)));
     expect(() => writeModel(model, blocked)).toThrow("stays on its machine");
   });
 });

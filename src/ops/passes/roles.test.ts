@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
@@ -117,7 +117,7 @@ function graphOf({ op, data, attributes }: Case, weight: HostTensor): Graph {
 }
 
 async function run(graph: Graph, x: HostTensor): Promise<HostTensor> {
-  const out = await withSession(concatBytes(emitModel(graph)), {}, (session) =>
+  const out = await withSession(concatBytes(encodeGraph(graph)), {}, (session) =>
     session.run(new Map([["x", x]])),
   );
   return [...out.values()][0];

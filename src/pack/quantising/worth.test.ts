@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { type DType, isFloat } from "../../tensor/dtype.ts";
 import { int64Vector, tensorOf } from "../../tensor/host-tensor.ts";
@@ -24,7 +24,7 @@ function networkOf(
     [x] = b.node("MatMul", [x, b.constant(undefined, tensorOf(dtype, shape, values))]);
   }
   b.output(x, { dtype, shape: [1, matrices[matrices.length - 1].shape[1]] });
-  return readModel(concatBytes(emitModel(b.build())));
+  return readModel(concatBytes(encodeGraph(b.build())));
 }
 
 const random = randomOf(5, "weights");
@@ -76,7 +76,7 @@ describe("a pack of any bits", () => {
     const [norm] = b.node("ReduceL2", [v, b.constant("axes", int64Vector([0]))]);
     const [w] = b.node("Div", [v, norm]);
     b.output(b.node("MatMul", [x, w])[0], { dtype: "float32", shape: [1, 60] });
-    const bytes = concatBytes(emitModel(b.build()));
+    const bytes = concatBytes(encodeGraph(b.build()));
     const net = readModel(bytes);
     expect(pack(net, { isLossless: true }).unpacked).toEqual(bytes);
     const { bytesAfter, unpacked } = pack(net, { bits: 6 });

@@ -8,7 +8,7 @@ import { outputNamed, outputsOf, trainedOutput } from "../../measure/evaluation/
 import type { NetworkOptions } from "../../models/architecture.ts";
 import { architectureNamed, buildNetwork } from "../../models/registry.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 
 /** Which network, for which data. */
@@ -56,7 +56,7 @@ export async function networkFor(
     const dataOptions = { ...taught, ...request.dataOptions };
     const dataset = await openDataset(data, dataOptions);
     const graph = buildNetwork(network, await networkOptions(request, dataset, teacher, seed));
-    return { original: emitModel(graph), dataset, dataOptions };
+    return { original: encodeGraph(graph), dataset, dataOptions };
   }
   for (const [name, value] of Object.entries({ classes: request.classes, width: request.width }))
     if (value !== undefined)

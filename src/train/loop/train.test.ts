@@ -195,8 +195,8 @@ describe("a training run", () => {
 
 /** The network as a file, untrained. */
 async function trainNothing() {
-  const { emitModel } = await import("../../onnx/writing/emit.ts");
-  return emitModel(graph);
+  const { encodeGraph } = await import("../../onnx/writing/encode-graph.ts");
+  return encodeGraph(graph);
 }
 
 describe("the end of a run", () => {

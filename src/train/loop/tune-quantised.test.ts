@@ -9,7 +9,7 @@ import type { Graph } from "../../ir/graph.ts";
 import { measureOutcomes, metricOf } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { inferTypes } from "../../ops/passes/infer.ts";
 import { codesOf, pack, quantised } from "../../pack/pack.ts";
@@ -153,7 +153,7 @@ describe("straight through", () => {
       const read = emitRounded(emit, emit.input("x", "float32", [values.length]), step);
       const feeds = new Map([["x", floats([values.length], values)]]);
       const computed = await withSession(
-        emitModel(emit.build([read.name])).chunks,
+        encodeGraph(emit.build([read.name])).chunks,
         {},
         async (session) => (await session.run(feeds, [read.name])).get(read.name),
       );
@@ -239,7 +239,7 @@ function sparseModel(): Model {
     const values = toNumbers(constant.read()).map((value, i) => (i % 3 === 0 ? 0 : value));
     return [name, floats(constant.shape, values)] as const;
   });
-  return readModel(concatBytes(emitModel(withWeights(graph, new Map(thinned)))));
+  return readModel(concatBytes(encodeGraph(withWeights(graph, new Map(thinned)))));
 }
 
 describe.each<readonly [string, PackOptions]>([

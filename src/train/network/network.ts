@@ -3,7 +3,7 @@ import type { Preprocessing } from "../../data/preprocessing.ts";
 import { preprocessingMetadata } from "../../data/stored-preprocessing.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import { withWeights } from "./parameters.ts";
@@ -37,6 +37,6 @@ export function trainedNetwork(
   const bytes =
     "graph" in source
       ? writeModel(source, trained, { metadata })
-      : emitModel(trained, { metadata });
+      : encodeGraph(trained, { metadata });
   return { graph: trained, bytes };
 }

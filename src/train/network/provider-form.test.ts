@@ -2,7 +2,7 @@
 import { expect, it } from "vitest";
 import { type AttributeValue, GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withComposedStatistics } from "../../ops/passes/batch-statistics.ts";
 import { withPaddedConvolutions } from "../../ops/passes/padded-convolutions.ts";
 import { withSession } from "../../runtime/session.ts";
@@ -74,7 +74,7 @@ it("leaves the graph alone for other providers, and where nothing takes batch st
   const training = normalized([4, 3, 2, 2], 0);
   const bytesOf = (chunks: readonly Uint8Array[]) => Buffer.concat(chunks);
   expect(bytesOf(emitFor(training, { providers: ["cuda"] }))).toEqual(
-    bytesOf(emitModel(training).chunks),
+    bytesOf(encodeGraph(training).chunks),
   );
   expect(withComposedStatistics(training).nodes.map(({ opType }) => opType)).toEqual([
     ...["ReduceMean", "Squeeze", "Sub", "Mul", "ReduceMean", "Squeeze"],
@@ -114,7 +114,7 @@ it("adds channels of zeros to convolutions, which changes no result", async () =
       return (await run).get("y")?.data;
     };
     const padded = await run(emitFor(graph, { providers: ["webgpu"] }));
-    const expected = await run(emitModel(graph).chunks);
+    const expected = await run(encodeGraph(graph).chunks);
     expect(padded).toHaveLength(216);
     for (const [i, value] of [...(expected ?? [])].entries())
       expect(padded?.[i]).toBeCloseTo(Number(value), 4);

@@ -1,6 +1,6 @@
 /** @file The form of a graph that an execution provider computes rightly. */
 import type { Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withComposedStatistics } from "../../ops/passes/batch-statistics.ts";
 import { type BlockSize, withBlockedConvolutions } from "../../ops/passes/blocked.ts";
 import { withPaddedConvolutions } from "../../ops/passes/padded-convolutions.ts";
@@ -16,7 +16,7 @@ const forms: Readonly<Record<string, (graph: Graph) => Graph>> = {
 
 /** A graph as the bytes of a model that the first of the providers (default `cpu`) runs. */
 export function emitFor(graph: Graph, options: Providers): readonly Uint8Array[] {
-  return emitModel(formOf(options)?.(graph) ?? graph).chunks;
+  return encodeGraph(formOf(options)?.(graph) ?? graph).chunks;
 }
 
 /**
@@ -29,7 +29,7 @@ export function emitStep(
   block: BlockSize | undefined,
 ): readonly Uint8Array[] {
   if (block === undefined) return emitFor(graph, options);
-  return emitModel(withBlockedConvolutions(graph, block), { isForThisMachine: true }).chunks;
+  return encodeGraph(withBlockedConvolutions(graph, block), { isForThisMachine: true }).chunks;
 }
 
 /** What `emitFor` gives, of a network that was trained; its own file where the provider asks for nothing else. */

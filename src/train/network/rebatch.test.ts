@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { loadModel } from "../../files/model-file.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import { constantOf, type Graph } from "../../ir/graph.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withSession } from "../../runtime/session.ts";
 import { int64Vector, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
@@ -20,7 +20,7 @@ async function run(graph: Graph, shape: readonly number[], x: Float32Array): Pro
   const type = { dtype: "float32", shape } as const;
   const typed = { ...graph, outputs: [output], types: new Map([[input, type]]) };
   const feeds = new Map([[input, { ...type, data: x.slice() }]]);
-  const results = await withSession(emitModel(typed).chunks, { threads: 1 }, (session) =>
+  const results = await withSession(encodeGraph(typed).chunks, { threads: 1 }, (session) =>
     session.run(feeds, [output]),
   );
   const tensor = results.get(output);

@@ -10,7 +10,7 @@ import { loadTensors, saveTensors } from "../../files/tensor-file.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { readModel } from "../../onnx/reading/read.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import {
   type BlockSize,
@@ -140,7 +140,7 @@ describe.runIf(hasKernels)("a step with blocked convolutions", () => {
 it("stays as it is where there are no such kernels", () => {
   const { graph } = stepOf(smoothNetwork([16, 16, 32]));
   const bytes = (chunks: readonly Uint8Array[]) => Buffer.from(concatBytes(chunks));
-  expect(bytes(emitStep(graph, {}, undefined))).toEqual(bytes(emitModel(graph).chunks));
+  expect(bytes(emitStep(graph, {}, undefined))).toEqual(bytes(encodeGraph(graph).chunks));
 });
 
 describe("a run", () => {

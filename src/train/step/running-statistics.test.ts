@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../ir/graph.ts";
 import { Layers } from "../../models/layers.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withSession } from "../../runtime/session.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
@@ -55,7 +55,7 @@ async function stepOf(graph: Graph): Promise<Result> {
     optimizer: gradients,
   });
   const feeds = new Map([...step.initial, ["input", input], [step.target ?? "", target]]);
-  const results = await withSession(emitModel(step.graph).chunks, {}, (session) =>
+  const results = await withSession(encodeGraph(step.graph).chunks, {}, (session) =>
     session.run(feeds),
   );
   const next = [...step.state].flatMap(([name, output]) => {

@@ -4,7 +4,7 @@ import { denseGraph, quadrantNetwork, runSteps } from "../../../test/support/tra
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { verifyGraph } from "../../ir/verify.ts";
-import { emitModel } from "../../onnx/writing/emit.ts";
+import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { openTrainer } from "../../runtime/trainer.ts";
 import type { Feeds } from "../../runtime/values.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
@@ -169,7 +169,7 @@ describe("a step", () => {
       expect(after.get("w0")?.[i]).toBeCloseTo(value - 0.5 * gradient.w[i], 5);
     for (const [i, value] of b.entries())
       expect(after.get("b0")?.[i]).toBeCloseTo(value - 0.5 * gradient.b[i], 5);
-    const trainer = await openTrainer(emitModel(step.graph).chunks, step);
+    const trainer = await openTrainer(encodeGraph(step.graph).chunks, step);
     const { results } = await trainer.step(
       new Map([...structuredClone(feeds), ...step.scalars(0, 0.5)]),
       [step.loss, step.accuracy ?? "", step.norm],

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { type AttributeValue, GraphBuilder } from "../../../src/ir/builder.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
-import { emitModel } from "../../../src/onnx/writing/emit.ts";
+import { encodeGraph } from "../../../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../../src/onnx/writing/write.ts";
 import { type HostTensor, int64Vector, sizeOf, tensorOf } from "../../../src/tensor/host-tensor.ts";
 import { randomOf } from "../../../src/tensor/random.ts";
@@ -160,7 +160,7 @@ const drawn = fc.sample(programs(8), { seed: 1, numRuns: programCount });
 
 /** A network to start from, as the bytes of a valid file. */
 export function networkFor(pick: Pick): Uint8Array {
-  return concatBytes(emitModel(graphFor(pick), { opset: pick.from([19, 20, 21]) }));
+  return concatBytes(encodeGraph(graphFor(pick), { opset: pick.from([19, 20, 21]) }));
 }
 
 function graphFor(pick: Pick): Graph {

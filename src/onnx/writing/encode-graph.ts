@@ -1,4 +1,4 @@
-/** @file `emitModel`: a graph that was built from nothing, as a model file. */
+/** @file `encodeGraph`: a graph, as a new model file. `writeModel` keeps the bytes of the file that a model was read from. */
 import { assert } from "../../errors.ts";
 import { canonicalOpset, type Graph } from "../../ir/graph.ts";
 import { staysHere } from "../../ops/passes/blocked.ts";
@@ -8,8 +8,8 @@ import { encodeNode, encodeTensor, encodeValueInfo } from "../parts/encode.ts";
 import { Rope } from "../protobuf/rope.ts";
 import { externalSink, modelBytes } from "./external-sink.ts";
 
-/** How to emit. */
-export interface EmitOptions extends WriteOptions {
+/** How to encode. */
+export interface EncodeOptions extends WriteOptions {
   /** Version of the standard operator set; the graph's nodes must be valid in it. */
   readonly opset?: number | undefined;
   readonly irVersion?: number | undefined;
@@ -18,8 +18,11 @@ export interface EmitOptions extends WriteOptions {
   readonly isForThisMachine?: boolean | undefined;
 }
 
-/** Writes a graph from nothing. Its nodes are of the canonical opset unless `opset` says otherwise. */
-export function emitModel(graph: Graph, options: EmitOptions = {}): ModelBytes {
+/**
+ * Encodes a graph as a new file. Its nodes are of the canonical opset unless `opset` says otherwise. A model that was
+ * read from a file is written by `writeModel`, which keeps what the file holds besides the graph.
+ */
+export function encodeGraph(graph: Graph, options: EncodeOptions = {}): ModelBytes {
   const { opset = canonicalOpset, irVersion = 10, producer = "espalier" } = options;
   assert(
     options.isForThisMachine === true || !graph.nodes.some(staysHere),
