@@ -68,6 +68,7 @@ export type { PixelRange } from "./measure/inputs/image-like-feeds.ts";
 export { uncertaintyChange, uncertaintyOf } from "./measure/outcomes/outcome-uncertainty.ts";
 export {
   type ClassOutcomes,
+  type DropAsyncOptions,
   type DropOptions,
   type MapOutcomes,
   type MeasuredMetric,
@@ -77,6 +78,7 @@ export {
   type OutputOutcomes,
   type PairedDrop,
   pairedDrop,
+  pairedDropAsync,
   type ValueOutcomes,
 } from "./measure/outcomes/outcomes.ts";
 export { loadOutcomes, saveOutcomes } from "./measure/outcomes/outcomes-file.ts";

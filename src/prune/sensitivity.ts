@@ -11,7 +11,7 @@ import {
   measureOutcomes,
   metricOf,
   type Outcomes,
-  pairedDrop,
+  pairedDropAsync,
   samplesOf,
 } from "../measure/outcomes/outcomes.ts";
 import type { Interval } from "../measure/statistics/statistics.ts";
@@ -135,7 +135,7 @@ export async function sensitivity(
   dataset: Dataset,
   options: SensitivityOptions = {},
 ): Promise<Sensitivity> {
-  const { split = "select", points = defaultPoints, onProgress } = options;
+  const { split = "select", points = defaultPoints, signal, onProgress } = options;
   const { seed = 0, rules = {} } = options;
   if (!(Number.isInteger(points) && points >= 1))
     throw new EspalierError("USAGE", `points is ${points}; expected a whole number of at least 1`);
@@ -179,7 +179,7 @@ export async function sensitivity(
           edits: proposal.edits(removed),
         });
         const outcomes = await measureOutcomesOn(pruned.bytes.chunks);
-        const { drop, ci95 } = pairedDrop(original, outcomes, { level: 0.025 });
+        const { drop, ci95 } = await pairedDropAsync(original, outcomes, { level: 0.025, signal });
         curve.push({
           share,
           units: count,

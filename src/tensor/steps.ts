@@ -37,16 +37,23 @@ export function atOnce<Result>(steps: Steps<Result>): Result {
   }
 }
 
-/** The result of all steps, with a turn of the event loop before each. Fails with `ABORTED`. */
+/**
+ * The result of all steps, with a turn of the event loop before each; where steps are short, before the first that begins
+ * `everyMs` or more after the last turn, and only those are told of. Fails with `ABORTED`.
+ */
 export async function inTurns<Result>(
   steps: Steps<Result>,
   { signal, onProgress }: StepOptions,
+  everyMs = 0,
 ): Promise<Result> {
+  let lastTurn = performance.now();
   for (;;) {
     requireGoOn(signal);
     const { done, value } = steps.next();
     if (done) return value;
+    if (performance.now() - lastTurn < everyMs) continue;
     onProgress?.(value);
     await new Promise((resolve) => setTimeout(resolve, 0));
+    lastTurn = performance.now();
   }
 }

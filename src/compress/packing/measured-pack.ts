@@ -6,7 +6,7 @@ import {
   measureOutcomes,
   metricOf,
   type PairedDrop,
-  pairedDrop,
+  pairedDropAsync,
 } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
@@ -35,6 +35,6 @@ export async function measuredPack(
     packed,
     baseline: metricOf(before),
     result: metricOf(after),
-    drop: pairedDrop(before, after, { level: 0.025 }),
+    drop: await pairedDropAsync(before, after, { level: 0.025, signal: options.signal }),
   };
 }

@@ -1,7 +1,7 @@
 /** @file The coarsest pack whose loss stays within a tolerance: searched on `select`, measured on `test`. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { OutcomeOptions } from "../../measure/evaluation/options.ts";
-import { measureOutcomes, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import { measureOutcomes, pairedDropAsync } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { pack, quantised } from "../../pack/pack.ts";
@@ -69,7 +69,8 @@ export async function packWithin(
   const select = await run(concatBytes(writeModel(model)));
   const candidates: PackCandidate[] = [];
   const judge = async (bits: number, unpacked: Uint8Array, isTuned: boolean): Promise<boolean> => {
-    const { drop } = pairedDrop(select, await run(unpacked), { level: 0.025 });
+    const { signal } = outcomeOptions;
+    const { drop } = await pairedDropAsync(select, await run(unpacked), { level: 0.025, signal });
     const candidate = { bits, isTuned, drop, isWithin: drop <= maxDrop };
     candidates.push(candidate);
     onCandidate?.(candidate);

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { loadModel } from "../../files/model-file.ts";
 import { climb } from "../../guard/guard.ts";
 import { type Drop, declareLadder, type State } from "../../guard/ladder.ts";
-import { type Outcomes, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import { type Outcomes, pairedDropAsync } from "../../measure/outcomes/outcomes.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import { logEvent } from "../../runs/folder/events.ts";
 import { roundPaths } from "../../runs/folder/run-folder.ts";
@@ -109,7 +109,8 @@ export function looksOf(context: CompressContext): ChoiceOptions["look"] {
         "certify",
       );
       const { chunks } = writeModel(await loadModel(roundPaths(run, round).tuned));
-      return pairedDrop(original, await context.measureOutcomes(chunks, "certify"), { level });
+      const outcomes = await context.measureOutcomes(chunks, "certify");
+      return pairedDropAsync(original, outcomes, { level, signal: hooks.signal });
     });
 }
 

@@ -7,7 +7,7 @@ import { EspalierError } from "../../errors.ts";
 import { saveModel } from "../../files/model-file.ts";
 import { savePlan } from "../../files/plan-file.ts";
 import { levelOf } from "../../guard/ladder.ts";
-import { metricOf, type Outcomes, pairedDrop } from "../../measure/outcomes/outcomes.ts";
+import { metricOf, type Outcomes, pairedDropAsync } from "../../measure/outcomes/outcomes.ts";
 import type { ModelBytes } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import type { Pruned } from "../../prune/prune.ts";
@@ -70,9 +70,10 @@ export async function tryOut(
     removed: measuredOf(removed),
     verification,
   };
-  const dropOf = (outcomes: Outcomes) => {
-    const { drop, upper } = pairedDrop(original.select, outcomes, {
+  const dropOf = async (outcomes: Outcomes) => {
+    const { drop, upper } = await pairedDropAsync(original.select, outcomes, {
       level: levelOf(settings.confidence),
+      signal: hooks.signal,
     });
     return { drop, upper };
   };
@@ -81,7 +82,7 @@ export async function tryOut(
   if (tuned instanceof EspalierError)
     return {
       ...common,
-      ...dropOf(removed),
+      ...(await dropOf(removed)),
       tuned: null,
       tuning: [],
       isAccepted: false,
@@ -90,7 +91,7 @@ export async function tryOut(
     };
   const { bytes, history, judged } = tuned;
   await saveTry(context, round, candidate, pruned, bytes);
-  const { drop, upper } = dropOf(judged);
+  const { drop, upper } = await dropOf(judged);
   const isAccepted = drop <= largestDrop;
   return {
     ...common,

@@ -1,6 +1,7 @@
 /** @file Metrics and paired drops of outcomes, against closed forms and brute force. */
 import { describe, expect, it } from "vitest";
 import { randomOf } from "../../tensor/random.ts";
+import type { StepProgress } from "../../tensor/steps.ts";
 import { pairedDifferenceInterval } from "../evaluation/classification.ts";
 import { wilsonInterval } from "../statistics/statistics.ts";
 import {
@@ -9,6 +10,7 @@ import {
   metricOf,
   type Outcomes,
   pairedDrop,
+  pairedDropAsync,
   type ValueOutcomes,
 } from "./outcomes.ts";
 
@@ -105,6 +107,49 @@ describe("metricOf", () => {
 
   it("refuses no samples at all", () => {
     expect(() => metricOf(valuesOf([]))).toThrow(/no samples/);
+  });
+});
+
+describe("pairedDropAsync", () => {
+  // Enough for several turns: 500 resamples of 4,000 values take some tenths of a second or more.
+  const many = (name: string) => {
+    const random = randomOf(name);
+    return valuesOf(Array.from({ length: 4000 }, () => random.normal()));
+  };
+
+  it("gives the figures of pairedDrop bit for bit, and tells how far it is", async () => {
+    const [original, other] = [many("first"), many("second")];
+    const options = { level: 0.025, seed: 3, resamples: 500 };
+    const told: StepProgress[] = [];
+    const drop = await pairedDropAsync(original, other, {
+      ...options,
+      onProgress: (step) => told.push(step),
+    });
+    expect(drop).toEqual(pairedDrop(original, other, options));
+    expect(told.length).toBeGreaterThan(0);
+    expect(told.every(({ total }) => total === 500)).toBe(true);
+    const done = told.map((step) => step.done);
+    expect(done).toEqual([...new Set(done)].sort((a, b) => a - b));
+  });
+
+  it("hears a signal that comes from elsewhere while it resamples", async () => {
+    const stop = new AbortController();
+    const turns: number[] = [];
+    const stopped = pairedDropAsync(many("first"), many("second"), {
+      level: 0.025,
+      signal: stop.signal,
+      onProgress: ({ done }) => {
+        turns.push(done);
+        setTimeout(() => stop.abort(), 0);
+      },
+    });
+    await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
+    expect(Math.max(...turns)).toBeLessThan(1999);
+  });
+
+  it("fails as pairedDrop", async () => {
+    const refused = pairedDropAsync(valuesOf([1]), valuesOf([1, 2]), { level: 0.025 });
+    await expect(refused).rejects.toMatchObject({ code: "DATA_MISMATCH" });
   });
 });
 

@@ -2,6 +2,7 @@
 import { assert } from "../../errors.ts";
 import { normalQuantile } from "../../tensor/normal-quantile.ts";
 import { type RandomKey, randomOf } from "../../tensor/random.ts";
+import { atOnce, type Steps } from "../../tensor/steps.ts";
 
 /** Lower and upper end. */
 export type Interval = readonly [lower: number, upper: number];
@@ -86,13 +87,24 @@ export function bootstrapSeries(
   count: number,
   width: number,
   figures: (indices: Int32Array) => ArrayLike<number>,
-  { resamples = 2000, seed = 0 }: BootstrapOptions = {},
+  options: BootstrapOptions = {},
 ): readonly Float64Array[] {
+  return atOnce(bootstrapSteps(count, width, figures, options));
+}
+
+/** As {@link bootstrapSeries}, a step for each resample. */
+export function* bootstrapSteps(
+  count: number,
+  width: number,
+  figures: (indices: Int32Array) => ArrayLike<number>,
+  { resamples = 2000, seed = 0 }: BootstrapOptions = {},
+): Steps<readonly Float64Array[]> {
   assert(count > 0, "a bootstrap needs a sample");
   const random = randomOf(seed, "bootstrap");
   const indices = new Int32Array(count);
   const series = Array.from({ length: width }, () => new Float64Array(resamples));
   for (let r = 0; r < resamples; r++) {
+    yield { step: "resampling", done: r, total: resamples };
     for (let i = 0; i < count; i++) indices[i] = random.integer(count);
     const values = figures(indices);
     for (let k = 0; k < width; k++) series[k][r] = values[k];

@@ -9,7 +9,8 @@
  */
 
 import type { RandomKey } from "../../tensor/random.ts";
-import { bootstrapSeries, type Interval, quantile } from "./statistics.ts";
+import { atOnce, type Steps } from "../../tensor/steps.ts";
+import { bootstrapSteps, type Interval, quantile } from "./statistics.ts";
 
 /** A statistic and its standard error, from the same samples. */
 export type WithError = readonly [value: number, error: number];
@@ -43,9 +44,18 @@ export function studentized(
   statistic: (indices: Int32Array) => WithError,
   options: StudentizedOptions,
 ): Studentized {
+  return atOnce(studentizedSteps(count, statistic, options));
+}
+
+/** As {@link studentized}, a step for each resample. */
+export function* studentizedSteps(
+  count: number,
+  statistic: (indices: Int32Array) => WithError,
+  options: StudentizedOptions,
+): Steps<Studentized> {
   const [lowest, highest] = options.limits;
   const [value, error] = statistic(Int32Array.from({ length: count }, (_, i) => i));
-  const [values, errors] = bootstrapSeries(count, 2, statistic, options);
+  const [values, errors] = yield* bootstrapSteps(count, 2, statistic, options);
   // Resamples that are all alike count as infinitely sure, but the arithmetic stays finite.
   const floor = 1e-9 * error;
   const scores = values.map((drawn, r) =>
