@@ -5,7 +5,7 @@
  *
  * @example
  * const model = readModel(new Uint8Array(await (await fetch("net.onnx")).arrayBuffer()));
- * const pruned = prune(model, { method: "bn", targets: { macs: 0.6 } });
+ * const pruned = prune(model, { method: methods.bn(), targets: { macs: 0.6 } });
  * const file = new Blob([...pruned.bytes.chunks]);
  */
 

@@ -6,7 +6,7 @@
  *
  * @example
  * const model = await loadModel("net.onnx");
- * const pruned = prune(model, { method: "bn", targets: { macs: 0.6 } });
+ * const pruned = prune(model, { method: methods.bn(), targets: { macs: 0.6 } });
  * const { passed } = await verifyPruned(model, pruned);
  * if (passed) await savePruned("small.onnx", pruned.bytes, pruned.plan);
  *
