@@ -7,6 +7,7 @@ import { type OptionTable, textOf, writtenName } from "../src/methods/method/opt
 import { operators } from "../src/ops/index.ts";
 import { noMacs, type Operator } from "../src/ops/operator/operator.ts";
 import { noWeights } from "../src/ops/operator/training.ts";
+import { errorFields } from "./error-fields.ts";
 import { exampleOf, refitting, whichMethodWhen } from "./methods-guide.ts";
 
 const notice =
@@ -125,11 +126,27 @@ function errorsPage(): string {
     `Everything that a user's input, data or machine can cause is an \`EspalierError\` with one of these
 codes in \`code\`, the facts in \`data\`, and often advice in \`hint\`. On the command line they end with
 exit code 2; \`VERIFY_FAILED\` with 4, \`ABORTED\` with 130.`,
-    table(
+    `${table(
       ["code", "meaning"],
       Object.entries(errorCodes).map(([code, meaning]) => [`\`${code}\``, meaning]),
-    ),
+    )}
+## What \`data\` holds
+
+Every error may name the file that it is about, \`path: string\`. The table has the other fields of each code. A field is there
+where the fact is known: the same code may be about a node in one place and about a whole file in another.
+
+${table(["code", "fields of `data`"], fieldRows())}`,
   );
+}
+
+function fieldRows(): readonly (readonly string[])[] {
+  return [...errorFields()].map(([code, fields]) => [
+    `\`${code}\``,
+    fields
+      .filter(({ name }) => name !== "path")
+      .map(({ name, type }) => `\`${name}: ${type}\``)
+      .join(", ") || "none",
+  ]);
 }
 
 function page(title: string, introduction: string, body: string): string {

@@ -3,7 +3,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { generatedDocs } from "../scripts/docs.ts";
+import { errorFields } from "../scripts/error-fields.ts";
 import { main } from "../src/cli/program.ts";
+import type { ErrorData } from "../src/errors.ts";
 import { plainIo } from "./cli-io.ts";
 
 const root = resolve(import.meta.dirname, "..");
@@ -16,6 +18,33 @@ const written = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.m
 describe("generated pages", () => {
   it.each([...generatedDocs()])("%s is up to date (else: npm run docs)", (path, text) => {
     expect(readFileSync(join(root, path), "utf8")).toBe(text);
+  });
+});
+
+it("the fields of an error's data are those of its type, in bodies of one line and of several", () => {
+  // Each object compiles only with all fields of the type, and no others.
+  const busy: Required<ErrorData["RUN_BUSY"]> = { path: "", run: "", pid: 0, host: "" };
+  const external: Record<keyof ErrorData["EXTERNAL_DATA_BAD"], string> = {
+    path: "string",
+    node: "string",
+    opType: "string",
+    nodes: "string[]",
+    tensor: "string",
+    shape: "(number | string)[]",
+    location: "string",
+    expected: "number",
+    length: "number",
+    offset: "number",
+    size: "number",
+  };
+  const fields = errorFields();
+  expect(fields.get("RUN_BUSY")?.map(({ name }) => name)).toEqual(Object.keys(busy));
+  expect(fields.get("EXTERNAL_DATA_BAD")).toEqual(
+    Object.entries(external).map(([name, type]) => ({ name, type })),
+  );
+  expect(fields.get("MODEL_BAD_GRAPH")?.at(-1)).toEqual({
+    name: "offences",
+    type: "{ name: string; problem: string }[]",
   });
 });
 
