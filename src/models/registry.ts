@@ -64,7 +64,7 @@ function networkPlanOf(architecture: Architecture, options: NetworkOptions): Net
     if (!Number.isInteger(value) || value < 1 || value > maxCount)
       refuse(`${what} is ${value}`, `Give a whole number from 1 to ${maxCount}.`);
   if (options.width !== undefined && architecture.width === undefined)
-    refuse("its width is fixed", "Leave the width away.");
+    refuse("its width is fixed", "Leave out `width`.");
   for (const side of [height, across])
     if (!Number.isInteger(side) || side < minSize || side > maxSide || side % sizeMultiple > 0)
       refuse(`an input of ${height} x ${across} does not fit`, sizeHint(minSize, sizeMultiple));

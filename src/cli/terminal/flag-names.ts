@@ -30,6 +30,7 @@ const flagOf: Readonly<Record<string, string>> = {
   scale: "--scale",
   std: "--std",
   temperature: "--temperature",
+  width: "--base-width",
 };
 
 /** A message of the library with the flags of the command line in place of its options. */
