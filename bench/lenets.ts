@@ -8,9 +8,9 @@
 import { join } from "node:path";
 import { loadModel } from "../src/files/model-file.ts";
 import { pack } from "../src/pack/pack.ts";
-import { costOf } from "../src/structure/cost.ts";
-import { paperFlops } from "../src/structure/paper-flops.ts";
-import { structureOf } from "../src/structure/units.ts";
+import { costOf } from "../src/structure/cost/cost.ts";
+import { paperFlops } from "../src/structure/cost/paper-flops.ts";
+import { structureOf } from "../src/structure/units/units.ts";
 import { casesNamed, compressCase } from "./compress-case.ts";
 import { trainedBase } from "./lenet-bases.ts";
 import { type Case, cases } from "./lenet-cases.ts";

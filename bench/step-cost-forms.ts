@@ -24,7 +24,7 @@ import {
 import { emitTotalKl, type Prior } from "../src/methods/variational/variational-loss.ts";
 import { weightStartOf } from "../src/methods/variational/variational-start.ts";
 import { spreadRate } from "../src/methods/variational/variational-training.ts";
-import { type Structure, structureOf } from "../src/structure/units.ts";
+import { type Structure, structureOf } from "../src/structure/units/units.ts";
 import { sizeOf, tensorOf } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 import { labels } from "../src/train/step/objectives.ts";

@@ -14,7 +14,7 @@ import { median, ratioOfMedians } from "../src/measure/statistics/statistics.ts"
 import { buildNetwork } from "../src/models/registry.ts";
 import { findBlockSize } from "../src/runtime/block-size.ts";
 import { openTrainer, type Trainer } from "../src/runtime/trainer.ts";
-import { structureOf } from "../src/structure/units.ts";
+import { structureOf } from "../src/structure/units/units.ts";
 import type { HostTensor } from "../src/tensor/host-tensor.ts";
 import { emitStep } from "../src/train/network/provider-form.ts";
 import { peakBytes } from "./peers/machine.ts";

@@ -10,7 +10,7 @@ import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
 import { inferTypes } from "../src/ops/passes/infer.ts";
 import type { Feeds } from "../src/runtime/values.ts";
-import { analyze } from "../src/structure/analysis.ts";
+import { analyze } from "../src/structure/analysis/analysis.ts";
 import { isFloat } from "../src/tensor/dtype.ts";
 import { type HostTensor, sizeOf } from "../src/tensor/host-tensor.ts";
 import {

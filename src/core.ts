@@ -38,8 +38,8 @@ export {
   type SelectedInputs,
   type Targets,
 } from "./prune/prune.ts";
-export type { AnalyzeOptions } from "./structure/analysis.ts";
-export type { LayerCost, UncountedLayer } from "./structure/cost.ts";
+export type { AnalyzeOptions } from "./structure/analysis/analysis.ts";
+export type { LayerCost, UncountedLayer } from "./structure/cost/cost.ts";
 export {
   type GroupSummary,
   type InspectedLayer,
@@ -48,6 +48,6 @@ export {
   inspect,
   type Port,
 } from "./structure/inspect.ts";
-export type { NotUnderstood } from "./structure/not-understood.ts";
 export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
+export type { NotUnderstood } from "./structure/units/not-understood.ts";
 export type { StepOptions, StepProgress } from "./tensor/steps.ts";

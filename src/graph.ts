@@ -79,24 +79,24 @@ export type { AttributeInit, Emitter, Value } from "./ops/operator/gradient.ts";
 export type { TiedTensor } from "./ops/operator/operator.ts";
 export type { Inference } from "./ops/passes/infer.ts";
 export { type Pruned, referenceFor } from "./prune/prune.ts";
-export type { Analysis, AnalyzeOptions, Operands } from "./structure/analysis.ts";
-export { type Cost, costModel, costOf, type Totals } from "./structure/cost.ts";
-export type { Edit } from "./structure/edits.ts";
-export type { IdPool } from "./structure/id-pool.ts";
-export type { Base, Block, Layout } from "./structure/layout.ts";
+export type { Analysis, AnalyzeOptions, Operands } from "./structure/analysis/analysis.ts";
+export type { IdPool } from "./structure/analysis/id-pool.ts";
+export type { Base, Block, Layout } from "./structure/analysis/layout.ts";
+export type { Selection } from "./structure/analysis/selections.ts";
+export type { Producer, Read } from "./structure/analysis/sums.ts";
+export type { Budget } from "./structure/choice/select.ts";
+export type { Rounding, SelectionRules } from "./structure/choice/selection-rules.ts";
+export { type Cost, costModel, costOf, type Totals } from "./structure/cost/cost.ts";
 export { type Plan, removalOf } from "./structure/plan.ts";
-export type { Removed } from "./structure/removal.ts";
-export type { Budget } from "./structure/select.ts";
-export type { Rounding, SelectionRules } from "./structure/selection-rules.ts";
-export type { Selection } from "./structure/selections.ts";
-export type { Producer, Read } from "./structure/sums.ts";
+export type { Removed } from "./structure/units/removal.ts";
 export {
   type FilterAxis,
   type Group,
   type Structure,
   structureOf,
   type Unit,
-} from "./structure/units.ts";
-export type { Zeros } from "./structure/zeros.ts";
+} from "./structure/units/units.ts";
+export type { Edit } from "./structure/weights/edits.ts";
+export type { Zeros } from "./structure/weights/zeros.ts";
 export type { DType } from "./tensor/dtype.ts";
 export { type HostTensor, type TensorData, tensorOf } from "./tensor/host-tensor.ts";

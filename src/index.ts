@@ -108,8 +108,8 @@ export { verifyByPlan, verifyPruned } from "./prune/verify.ts";
 export type { RunHooks } from "./runs/folder/run-hooks.ts";
 export { isolated } from "./runtime/shared-host.ts";
 export type { ModelSource } from "./runtime/values.ts";
-export type { AnalyzeOptions } from "./structure/analysis.ts";
-export type { LayerCost, UncountedLayer } from "./structure/cost.ts";
+export type { AnalyzeOptions } from "./structure/analysis/analysis.ts";
+export type { LayerCost, UncountedLayer } from "./structure/cost/cost.ts";
 export {
   type GroupSummary,
   type InspectedLayer,
@@ -118,8 +118,8 @@ export {
   inspect,
   type Port,
 } from "./structure/inspect.ts";
-export type { NotUnderstood } from "./structure/not-understood.ts";
 export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
+export type { NotUnderstood } from "./structure/units/not-understood.ts";
 export type { RandomKey } from "./tensor/random.ts";
 export type { StepOptions, StepProgress } from "./tensor/steps.ts";
 export type { TrainOptions, TrainProgress, TrainResult } from "./train/loop/options.ts";

@@ -10,12 +10,12 @@ import { constantsOf, emptyUnits } from "../src/methods/compensation/empty-units
 import { buildNetwork } from "../src/models/registry.ts";
 import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
-import { applyEdits } from "../src/structure/edits.ts";
-import { weightConstants } from "../src/structure/layer-weights.ts";
-import type { SelectionRules } from "../src/structure/selection-rules.ts";
-import { removeUnits } from "../src/structure/surgery.ts";
-import { structureOf } from "../src/structure/units.ts";
-import { withZeros } from "../src/structure/zeros.ts";
+import { removeUnits } from "../src/structure/change/surgery.ts";
+import type { SelectionRules } from "../src/structure/choice/selection-rules.ts";
+import { structureOf } from "../src/structure/units/units.ts";
+import { applyEdits } from "../src/structure/weights/edits.ts";
+import { weightConstants } from "../src/structure/weights/layer-weights.ts";
+import { withZeros } from "../src/structure/weights/zeros.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../src/tensor/random.ts";
 import { buildProgram, programs } from "./random-graphs.ts";

@@ -1,6 +1,6 @@
 /** @file Normalisations, gates and attention as exporters write them, node by node. */
 import { describe, expect, test } from "vitest";
-import { structureOf } from "../src/structure/units.ts";
+import { structureOf } from "../src/structure/units/units.ts";
 import { checkReplica, float, Net, type Replica } from "./exporters.ts";
 
 const fixedSize = { others: [{ N: 3 }, { N: 2 }] };

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Model } from "../src/onnx/model.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
-import { type Structure, structureOf } from "../src/structure/units.ts";
+import { type Structure, structureOf } from "../src/structure/units/units.ts";
 import { checkReplica, Net } from "./exporters.ts";
 import * as pb from "./support/protobuf.ts";
 

@@ -7,11 +7,11 @@ import { type AttributeValue, GraphBuilder } from "../src/ir/builder.ts";
 import type { Graph } from "../src/ir/graph.ts";
 import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { withSession } from "../src/runtime/session.ts";
-import { costModel } from "../src/structure/cost.ts";
-import { maskReads } from "../src/structure/masks.ts";
-import { selectUnits } from "../src/structure/select.ts";
-import { removeUnits } from "../src/structure/surgery.ts";
-import { structureOf } from "../src/structure/units.ts";
+import { maskReads } from "../src/structure/change/masks.ts";
+import { removeUnits } from "../src/structure/change/surgery.ts";
+import { selectUnits } from "../src/structure/choice/select.ts";
+import { costModel } from "../src/structure/cost/cost.ts";
+import { structureOf } from "../src/structure/units/units.ts";
 import {
   type HostTensor,
   int64Vector,

@@ -11,7 +11,7 @@ import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../src/onnx/writing/write.ts";
 import { finishPruning } from "../src/prune/prune.ts";
 import { verifyByPlan, verifyPruned } from "../src/prune/verify.ts";
-import { structureOf } from "../src/structure/units.ts";
+import { structureOf } from "../src/structure/units/units.ts";
 import { int64Vector, sizeOf, tensorOf, toNumbers } from "../src/tensor/host-tensor.ts";
 import { randomOf } from "../src/tensor/random.ts";
 

@@ -35,7 +35,7 @@ import {
   compressSettingsOf,
 } from "../runs/settings/compress-settings.ts";
 import { versions } from "../runtime/versions.ts";
-import { structureOf } from "../structure/units.ts";
+import { structureOf } from "../structure/units/units.ts";
 import { baselineWarnings } from "./baseline-warnings.ts";
 import { type CompressContext, judgedBy } from "./context/context.ts";
 import { type CustomParts, customConfig, requireSameParts } from "./context/custom.ts";

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { chain, distance, normals, runGraph } from "../../test/support/bn-network.ts";
 import { GraphBuilder } from "../ir/builder.ts";
-import { applyEdits } from "../structure/edits.ts";
-import { removeNothing } from "../structure/removal.ts";
-import { removeUnits } from "../structure/surgery.ts";
-import { type Structure, structureOf } from "../structure/units.ts";
+import { removeUnits } from "../structure/change/surgery.ts";
+import { removeNothing } from "../structure/units/removal.ts";
+import { type Structure, structureOf } from "../structure/units/units.ts";
+import { applyEdits } from "../structure/weights/edits.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { bn } from "./bn.ts";
 import type { Proposal } from "./method/method.ts";

@@ -17,11 +17,11 @@
 import { EspalierError } from "../errors.ts";
 import type { Moments } from "../ops/operator/operator.ts";
 import { roleOf } from "../ops/passes/roles.ts";
-import { costModel } from "../structure/cost.ts";
-import { savingOfKind } from "../structure/per-saving.ts";
-import { candidateUnits, isScored } from "../structure/select.ts";
-import type { SelectionRules } from "../structure/selection-rules.ts";
-import type { Structure } from "../structure/units.ts";
+import { savingOfKind } from "../structure/choice/per-saving.ts";
+import { candidateUnits, isScored } from "../structure/choice/select.ts";
+import type { SelectionRules } from "../structure/choice/selection-rules.ts";
+import { costModel } from "../structure/cost/cost.ts";
+import type { Structure } from "../structure/units/units.ts";
 import { hypot } from "../tensor/elementary.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";

@@ -1,7 +1,7 @@
 /** @file Scores of single weights, against their formulas. */
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
-import { structureOf } from "../structure/units.ts";
+import { structureOf } from "../structure/units/units.ts";
 import { tensorOf } from "../tensor/host-tensor.ts";
 import { magnitude } from "./magnitude.ts";
 

@@ -6,7 +6,7 @@
  * tuning the former keeps far more of the accuracy.
  */
 import type { Graph } from "../ir/graph.ts";
-import { weightConstants } from "../structure/layer-weights.ts";
+import { weightConstants } from "../structure/weights/layer-weights.ts";
 import { square } from "../tensor/elementary.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
 import { layerNormalizedScores, unknownFilterNotes } from "./method/filters.ts";

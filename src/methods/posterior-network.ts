@@ -14,7 +14,7 @@
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../ir/graph.ts";
 import { freshNames } from "../ir/names.ts";
 import { weightOf } from "../ops/operator/linear-layer.ts";
-import { type Structure, structureOf } from "../structure/units.ts";
+import { type Structure, structureOf } from "../structure/units/units.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { insertGates, scaleFilters } from "./gates/filter-gates.ts";
 import { type Gate, type GateSite, gatesOf } from "./gates/filter-gates-sites.ts";

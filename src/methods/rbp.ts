@@ -7,9 +7,10 @@
  * at their means, without the channels whose gates have closed, and with no gates behind it. Which prior
  * makes noise Dirac-like, `gate-posterior.ts` says.
  */
-import { type Removed, removeNothing, withDependants } from "../structure/removal.ts";
-import { removalsInOrder } from "../structure/select.ts";
-import { structureOf } from "../structure/units.ts";
+
+import { removalsInOrder } from "../structure/choice/select.ts";
+import { type Removed, removeNothing, withDependants } from "../structure/units/removal.ts";
+import { structureOf } from "../structure/units/units.ts";
 import type { EpochRecord } from "../train/loop/checkpoint.ts";
 import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { scaleFilters } from "./gates/filter-gates.ts";

@@ -20,7 +20,7 @@ import { withSeeds } from "../measure/evaluation/draws.ts";
 import { quantile } from "../measure/statistics/statistics.ts";
 import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
-import { structureOf } from "../structure/units.ts";
+import { structureOf } from "../structure/units/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { randomOf } from "../tensor/random.ts";
 import type { LearningOptions } from "./method/learned-method.ts";

@@ -4,10 +4,10 @@ import { type AttributeValue, GraphBuilder } from "../ir/builder.ts";
 import type { Graph } from "../ir/graph.ts";
 import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { withSession } from "../runtime/session.ts";
-import { maskReads } from "../structure/masks.ts";
-import { removeNothing } from "../structure/removal.ts";
-import { removeUnits } from "../structure/surgery.ts";
-import { type Structure, structureOf } from "../structure/units.ts";
+import { maskReads } from "../structure/change/masks.ts";
+import { removeUnits } from "../structure/change/surgery.ts";
+import { removeNothing } from "../structure/units/removal.ts";
+import { type Structure, structureOf } from "../structure/units/units.ts";
 import {
   type HostTensor,
   int64Vector,

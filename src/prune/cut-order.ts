@@ -5,14 +5,14 @@
 import { assert } from "../errors.ts";
 import { emptyUnits } from "../methods/compensation/empty-units.ts";
 import type { Proposal } from "../methods/method/method.ts";
-import type { Edit } from "../structure/edits.ts";
-import { weightConstants } from "../structure/layer-weights.ts";
-import type { Removed } from "../structure/removal.ts";
-import { type Budget, groupsToPrune, removalsInOrder } from "../structure/select.ts";
-import type { SelectionRules } from "../structure/selection-rules.ts";
-import type { PrefixOrder } from "../structure/shortest-prefix.ts";
-import { type Structure, structureOf } from "../structure/units.ts";
-import { noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+import { type Budget, groupsToPrune, removalsInOrder } from "../structure/choice/select.ts";
+import type { SelectionRules } from "../structure/choice/selection-rules.ts";
+import type { PrefixOrder } from "../structure/choice/shortest-prefix.ts";
+import type { Removed } from "../structure/units/removal.ts";
+import { type Structure, structureOf } from "../structure/units/units.ts";
+import type { Edit } from "../structure/weights/edits.ts";
+import { weightConstants } from "../structure/weights/layer-weights.ts";
+import { noZeros, withZeros, type Zeros } from "../structure/weights/zeros.ts";
 import { pow } from "../tensor/elementary.ts";
 import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
 

@@ -7,7 +7,7 @@ import type { Model } from "../onnx/model.ts";
 import { readModel } from "../onnx/reading/read.ts";
 import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
-import { structureOf } from "../structure/units.ts";
+import { structureOf } from "../structure/units/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { damageOfPruned } from "./damage.ts";
 import { finishPruning, type Pruned, prune } from "./prune.ts";

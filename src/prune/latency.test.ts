@@ -2,8 +2,8 @@
 import { expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { removeNothing } from "../structure/removal.ts";
-import { structureOf } from "../structure/units.ts";
+import { removeNothing } from "../structure/units/removal.ts";
+import { structureOf } from "../structure/units/units.ts";
 import { latencyModel, pruneToLatency } from "./latency.ts";
 
 const model = readModel(residualNetwork());

@@ -14,24 +14,24 @@ import type { GivenOptions } from "../methods/method/options.ts";
 import { methodNamed } from "../methods/registry.ts";
 import type { Model, ModelBytes } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
-import { costModel, costOf } from "../structure/cost.ts";
-import { applyEdits, type Edit } from "../structure/edits.ts";
-import { weightTotal } from "../structure/layer-weights.ts";
-import { maskReads } from "../structure/masks.ts";
-import { editsOf, type Plan, planOf, removalOf, zerosOf } from "../structure/plan.ts";
-import type { Removed } from "../structure/removal.ts";
+import { maskReads } from "../structure/change/masks.ts";
+import { removeUnits } from "../structure/change/surgery.ts";
 import {
   type Budget,
   groupsToPrune,
   isScored,
   requireShares,
   unscoredUnits,
-} from "../structure/select.ts";
-import type { SelectionRules } from "../structure/selection-rules.ts";
-import { leastEnough } from "../structure/shortest-prefix.ts";
-import { removeUnits } from "../structure/surgery.ts";
-import { type Structure, structureOf } from "../structure/units.ts";
-import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/zeros.ts";
+} from "../structure/choice/select.ts";
+import type { SelectionRules } from "../structure/choice/selection-rules.ts";
+import { leastEnough } from "../structure/choice/shortest-prefix.ts";
+import { costModel, costOf } from "../structure/cost/cost.ts";
+import { editsOf, type Plan, planOf, removalOf, zerosOf } from "../structure/plan.ts";
+import type { Removed } from "../structure/units/removal.ts";
+import { type Structure, structureOf } from "../structure/units/units.ts";
+import { applyEdits, type Edit } from "../structure/weights/edits.ts";
+import { weightTotal } from "../structure/weights/layer-weights.ts";
+import { nonZeroModel, noZeros, withZeros, type Zeros } from "../structure/weights/zeros.ts";
 import {
   atOnce,
   inTurns,

@@ -1,9 +1,9 @@
 /** @file What is said where the cost of layers is not known, or operators are not understood. */
 
 import { EspalierError } from "../errors.ts";
-import { type Cost, costOf, type UncountedLayer } from "../structure/cost.ts";
-import { type NotUnderstood, notUnderstood } from "../structure/not-understood.ts";
-import type { Structure } from "../structure/units.ts";
+import { type Cost, costOf, type UncountedLayer } from "../structure/cost/cost.ts";
+import { type NotUnderstood, notUnderstood } from "../structure/units/not-understood.ts";
+import type { Structure } from "../structure/units/units.ts";
 import { counted } from "../words/numbers.ts";
 
 /** Targets that speak of what can be counted. */

@@ -7,10 +7,10 @@ import {
 } from "../measure/equality/compare.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
-import { placesOf } from "../structure/places.ts";
+import { placesOf } from "../structure/change/places.ts";
 import { editsOf, type Plan, removalOf, zerosOf } from "../structure/plan.ts";
-import { structureOf } from "../structure/units.ts";
-import { withZeros } from "../structure/zeros.ts";
+import { structureOf } from "../structure/units/units.ts";
+import { withZeros } from "../structure/weights/zeros.ts";
 import { type Pruned, referenceFor } from "./prune.ts";
 
 /**

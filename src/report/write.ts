@@ -11,7 +11,7 @@ import {
   magnitudeSupportOf,
   supportedWeights,
   supportOf,
-} from "../structure/supports.ts";
+} from "../structure/weights/supports.ts";
 import { commandAgain } from "./again.ts";
 import { drawReport, type Extras } from "./draw.ts";
 import { drawTrainReport } from "./draw-training.ts";

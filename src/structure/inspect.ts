@@ -1,12 +1,12 @@
 /** @file What a model is: cost per layer, groups of channels, and why some must stay. */
 import { type Graph, operatorName, type Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
-import type { AnalyzeOptions } from "./analysis.ts";
-import { costOf, type LayerCost, type UncountedLayer } from "./cost.ts";
-import { countWeights } from "./layer-weights.ts";
-import { type NotUnderstood, notUnderstood } from "./not-understood.ts";
-import { layerDensities } from "./supports.ts";
-import { type Structure, structureOf } from "./units.ts";
+import type { AnalyzeOptions } from "./analysis/analysis.ts";
+import { costOf, type LayerCost, type UncountedLayer } from "./cost/cost.ts";
+import { type NotUnderstood, notUnderstood } from "./units/not-understood.ts";
+import { type Structure, structureOf } from "./units/units.ts";
+import { countWeights } from "./weights/layer-weights.ts";
+import { layerDensities } from "./weights/supports.ts";
 
 /** An input or output of the network. */
 export interface Port {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { GraphBuilder } from "../ir/builder.ts";
 import { sizeOf, tensorOf } from "../tensor/host-tensor.ts";
 import { editsOf, type Plan, planOf, removalOf, zerosOf } from "./plan.ts";
-import { type Structure, structureOf } from "./units.ts";
+import { type Structure, structureOf } from "./units/units.ts";
 
 function network(): Structure {
   const b = new GraphBuilder("net");

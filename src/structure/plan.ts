@@ -2,10 +2,10 @@
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { allocate, bytesOf, isStrings, sizeOf } from "../tensor/host-tensor.ts";
-import type { Edit } from "./edits.ts";
-import { type Removed, removeNothing, withDependants } from "./removal.ts";
-import type { Structure } from "./units.ts";
-import { noZeros, type Zeros } from "./zeros.ts";
+import { type Removed, removeNothing, withDependants } from "./units/removal.ts";
+import type { Structure } from "./units/units.ts";
+import type { Edit } from "./weights/edits.ts";
+import { noZeros, type Zeros } from "./weights/zeros.ts";
 
 /** One filter axis of a plan. */
 export interface PlanAxis {

@@ -5,8 +5,8 @@
  */
 import type { Constant, Graph } from "../../src/ir/graph.ts";
 import { trainedInputs } from "../../src/ops/passes/training.ts";
-import { keptAlong, type Removed } from "../../src/structure/removal.ts";
-import type { Structure } from "../../src/structure/units.ts";
+import { keptAlong, type Removed } from "../../src/structure/units/removal.ts";
+import type { Structure } from "../../src/structure/units/units.ts";
 import { isFloat } from "../../src/tensor/dtype.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../src/tensor/host-tensor.ts";
 

@@ -146,7 +146,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
     const { model, dataset, against } = await readBoth(path, flags, how);
     const { evaluate } = await import("../../measure/evaluation/evaluate.ts");
     const { writeModel } = await import("../../onnx/writing/write.ts");
-    const { withSizes } = await import("../../structure/bound-sizes.ts");
+    const { withSizes } = await import("../../structure/analysis/bound-sizes.ts");
     io.signal.throwIfAborted();
     progress.phase("evaluating");
     const { signal } = io;

@@ -1,7 +1,7 @@
 /** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
 import { Command } from "commander";
 import type { GroupSummary, Inspection, Port } from "../../structure/inspect.ts";
-import { isSparse } from "../../structure/supports.ts";
+import { isSparse } from "../../structure/weights/supports.ts";
 import {
   counted,
   formatBytes,

@@ -8,7 +8,7 @@ import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
 import type { Pruned, PruneOptions } from "../../prune/prune.ts";
-import { countWeights } from "../../structure/layer-weights.ts";
+import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import {
   dataFlags,

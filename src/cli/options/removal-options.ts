@@ -1,5 +1,5 @@
 /** @file What commands that remove have in common: what ranks channels, what may remain, what may go. */
-import type { Rounding } from "../../structure/selection-rules.ts";
+import type { Rounding } from "../../structure/choice/selection-rules.ts";
 import { advanced, asText, list, pairs, toggle, value } from "./flag.ts";
 import { integerFrom, patternValue, shareValue } from "./values.ts";
 

@@ -4,7 +4,7 @@ import type { Graph } from "../../ir/graph.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
 import type { Pruned } from "../../prune/prune.ts";
-import { countWeights } from "../../structure/layer-weights.ts";
+import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { counted, formatBytes, formatInteger, formatMs, inPercent } from "../../words/numbers.ts";
 import { speedOf } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";

@@ -15,9 +15,9 @@ import { type CompressSettings, rulesOf } from "../../runs/settings/compress-set
 import { trainOptionsOf } from "../../runs/settings/train-settings.ts";
 import { type SessionOptions, sessionOptionsOf } from "../../runtime/session.ts";
 import type { ModelSource } from "../../runtime/values.ts";
-import type { Cost } from "../../structure/cost.ts";
-import { countWeights } from "../../structure/layer-weights.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Cost } from "../../structure/cost/cost.ts";
+import type { Structure } from "../../structure/units/units.ts";
+import { countWeights } from "../../structure/weights/layer-weights.ts";
 import type { TrainOptions } from "../../train/loop/options.ts";
 import type { CustomParts } from "./custom.ts";
 

@@ -10,7 +10,7 @@ import { defaultLimit, defaultPoints } from "../../prune/sensitivity.ts";
 import type { RunHooks } from "../../runs/folder/run-hooks.ts";
 import { type CompressSettings, hasTargets } from "../../runs/settings/compress-settings.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { type TrainOptions, trainPlanOf } from "../../train/loop/options.ts";
 import { train } from "../../train/loop/train.ts";
 import { methodContextOf } from "../context/context.ts";

@@ -16,9 +16,9 @@ import {
   roundDropOf,
   rulesOf,
 } from "../../runs/settings/compress-settings.ts";
-import { costModel } from "../../structure/cost.ts";
-import { candidateUnits, removalsInOrder, unscoredUnits } from "../../structure/select.ts";
-import { type Structure, structureOf } from "../../structure/units.ts";
+import { candidateUnits, removalsInOrder, unscoredUnits } from "../../structure/choice/select.ts";
+import { costModel } from "../../structure/cost/cost.ts";
+import { type Structure, structureOf } from "../../structure/units/units.ts";
 import { type CompressRunRequest, readRequest } from "../compress-run.ts";
 import { judgedBy, tuningOf } from "../context/context.ts";
 import { requireFeasible } from "../feasible.ts";

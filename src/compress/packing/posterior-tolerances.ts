@@ -16,7 +16,7 @@ import {
   type LearnedMethod,
 } from "../../methods/method/learned-method.ts";
 import { readConfig, runPaths } from "../../runs/folder/run-folder.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { type HostTensor, toNumbers } from "../../tensor/host-tensor.ts";
 import { roundsTaken } from "../record/round-figures.ts";
 import { lastMemory } from "../result/posterior-of-run.ts";

@@ -1,16 +1,16 @@
 /** @file The figures of a report that follow from the two networks: what they cost, and what was removed. */
 import type { Graph } from "../../ir/graph.ts";
 import type { Model } from "../../onnx/model.ts";
-import type { Cost } from "../../structure/cost.ts";
-import type { Removed } from "../../structure/removal.ts";
+import type { Cost } from "../../structure/cost/cost.ts";
+import type { Removed } from "../../structure/units/removal.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import {
   figuresOf,
   isSparse,
   layerSupports,
   magnitudeSupportOf,
   supportedWeights,
-} from "../../structure/supports.ts";
-import type { Structure } from "../../structure/units.ts";
+} from "../../structure/weights/supports.ts";
 import type { CompressReport } from "./compress-report.ts";
 
 /** What one side costs. */

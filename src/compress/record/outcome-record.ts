@@ -2,7 +2,7 @@
 
 import { unclaimable } from "../../prune/unknown-costs.ts";
 import { type CompressSettings, hasTargets } from "../../runs/settings/compress-settings.ts";
-import type { Cost } from "../../structure/cost.ts";
+import type { Cost } from "../../structure/cost/cost.ts";
 import { inPercent } from "../../words/numbers.ts";
 import type { CompressReport, RoundRecord } from "./compress-report.ts";
 

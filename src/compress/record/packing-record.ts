@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Model } from "../../onnx/model.ts";
 import { pack } from "../../pack/pack.ts";
-import { layerWeights } from "../../structure/layer-weights.ts";
+import { layerWeights } from "../../structure/weights/layer-weights.ts";
 
 const tensorParts = { supports: z.number(), codes: z.number(), tables: z.number() };
 

@@ -1,7 +1,7 @@
 /** @file What a round learnt of its units, as histograms that fit into a report. */
 import { z } from "zod";
 import type { PosteriorFacts } from "../../methods/method/learned-method.ts";
-import type { Removed } from "../../structure/removal.ts";
+import type { Removed } from "../../structure/units/removal.ts";
 
 const counts = z.object({ kept: z.array(z.number()), removed: z.array(z.number()) });
 /** Ends of a logarithmic scale, as powers of 10; bins are equally wide on it. */

@@ -15,8 +15,8 @@ import {
   runPaths,
 } from "../../runs/folder/run-folder.ts";
 import { planOf } from "../../structure/plan.ts";
-import type { Removed } from "../../structure/removal.ts";
-import type { Zeros } from "../../structure/zeros.ts";
+import type { Removed } from "../../structure/units/removal.ts";
+import type { Zeros } from "../../structure/weights/zeros.ts";
 import type { CompressContext } from "../context/context.ts";
 import type { CompressReport, RoundRecord } from "../record/compress-report.ts";
 import type { ChosenRound } from "../record/outcome-record.ts";

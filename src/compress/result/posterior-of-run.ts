@@ -11,7 +11,7 @@ import { type AnyMethod, learnsPosterior } from "../../methods/method/learned-me
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { makeFolder, roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import type { CompressContext } from "../context/context.ts";
 import { isTimeSpent } from "../context/time-budget.ts";
 import type { RoundRecord } from "../record/compress-report.ts";

@@ -13,12 +13,12 @@ import {
   hasTargets,
   rulesOf,
 } from "../../runs/settings/compress-settings.ts";
-import { perSaving } from "../../structure/per-saving.ts";
-import { removeNothing } from "../../structure/removal.ts";
-import { type Budget, removalsInOrder } from "../../structure/select.ts";
-import type { SelectionRules } from "../../structure/selection-rules.ts";
-import { type Structure, structureOf } from "../../structure/units.ts";
-import { noZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
+import { perSaving } from "../../structure/choice/per-saving.ts";
+import { type Budget, removalsInOrder } from "../../structure/choice/select.ts";
+import type { SelectionRules } from "../../structure/choice/selection-rules.ts";
+import { removeNothing } from "../../structure/units/removal.ts";
+import { type Structure, structureOf } from "../../structure/units/units.ts";
+import { noZeros, type Zeros, zerosIn } from "../../structure/weights/zeros.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import { type CompressContext, methodContextOf, reread } from "../context/context.ts";
 import { secondsLeft } from "../context/time-budget.ts";

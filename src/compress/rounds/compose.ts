@@ -1,13 +1,18 @@
 /** @file Several rounds of removal as one, in the indices of the original. */
 import { EspalierError } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { useKey } from "../../structure/analysis.ts";
-import { type LayerWeight, layerWeights } from "../../structure/layer-weights.ts";
+import { useKey } from "../../structure/analysis/analysis.ts";
+import { removeUnits } from "../../structure/change/surgery.ts";
 import { type Plan, type PlanAxis, zerosOf } from "../../structure/plan.ts";
-import { keptAlong, type Removed, removeNothing, withDependants } from "../../structure/removal.ts";
-import { removeUnits } from "../../structure/surgery.ts";
-import type { FilterAxis, Structure } from "../../structure/units.ts";
-import type { Zeros } from "../../structure/zeros.ts";
+import {
+  keptAlong,
+  type Removed,
+  removeNothing,
+  withDependants,
+} from "../../structure/units/removal.ts";
+import type { FilterAxis, Structure } from "../../structure/units/units.ts";
+import { type LayerWeight, layerWeights } from "../../structure/weights/layer-weights.ts";
+import type { Zeros } from "../../structure/weights/zeros.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 
 /**

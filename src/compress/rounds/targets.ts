@@ -5,10 +5,10 @@ import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import { latencyModel } from "../../prune/latency.ts";
 import { budgetsOf } from "../../prune/prune.ts";
-import { costOf } from "../../structure/cost.ts";
-import { countWeights } from "../../structure/layer-weights.ts";
-import type { Budget } from "../../structure/select.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Budget } from "../../structure/choice/select.ts";
+import { costOf } from "../../structure/cost/cost.ts";
+import type { Structure } from "../../structure/units/units.ts";
+import { countWeights } from "../../structure/weights/layer-weights.ts";
 import type { CompressContext } from "../context/context.ts";
 
 /**

@@ -9,7 +9,7 @@ import { Journal } from "../../runs/folder/journal.ts";
 import { type CompressConfig, runPaths } from "../../runs/folder/run-folder.ts";
 import { version } from "../../runtime/versions.ts";
 import { removalOf } from "../../structure/plan.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { type CompressReport, roundRecord } from "../record/compress-report.ts";
 import type { ChosenRound } from "../record/outcome-record.ts";
 import { type Evidence, latencyRecord, type TestEvidence } from "../record/report-of.ts";

@@ -6,10 +6,10 @@ import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import { verifyZeros } from "../../prune/verify.ts";
 import { type CompressConfig, roundPaths, runPaths } from "../../runs/folder/run-folder.ts";
+import { removeUnits } from "../../structure/change/surgery.ts";
 import { removalOf, zerosOf } from "../../structure/plan.ts";
-import { removeUnits } from "../../structure/surgery.ts";
-import { structureOf } from "../../structure/units.ts";
-import { countZeros, withZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
+import { structureOf } from "../../structure/units/units.ts";
+import { countZeros, withZeros, type Zeros, zerosIn } from "../../structure/weights/zeros.ts";
 import type { Found } from "./verify-run-figures.ts";
 
 /**

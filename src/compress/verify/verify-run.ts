@@ -17,11 +17,11 @@ import {
   roundPaths,
   runPaths,
 } from "../../runs/folder/run-folder.ts";
-import { costOf } from "../../structure/cost.ts";
-import { countWeights, weightTotal } from "../../structure/layer-weights.ts";
+import { costOf } from "../../structure/cost/cost.ts";
 import { planOf, removalOf } from "../../structure/plan.ts";
-import { countRemoved } from "../../structure/removal.ts";
-import { structureOf } from "../../structure/units.ts";
+import { countRemoved } from "../../structure/units/removal.ts";
+import { structureOf } from "../../structure/units/units.ts";
+import { countWeights, weightTotal } from "../../structure/weights/layer-weights.ts";
 import { requireGoOn } from "../../tensor/steps.ts";
 import type { CompressReport, RoundRecord } from "../record/compress-report.ts";
 import { roundsTaken } from "../record/round-figures.ts";

@@ -5,7 +5,7 @@
 import type { Graph } from "../../ir/graph.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import { isQuantised } from "../../ops/passes/ends.ts";
-import type { Place, Places } from "../../structure/places.ts";
+import type { Place, Places } from "../../structure/change/places.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { declaredInputs, randomFeeds } from "../inputs/feeds.ts";

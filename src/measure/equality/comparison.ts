@@ -10,7 +10,7 @@ import { withOutputs } from "../../onnx/writing/with-outputs.ts";
 import type { Optimization } from "../../runtime/protocol.ts";
 import { type SessionOptions, withSession } from "../../runtime/session.ts";
 import type { ModelSource } from "../../runtime/values.ts";
-import type { Place } from "../../structure/places.ts";
+import type { Place } from "../../structure/change/places.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { type HostTensor, takeGrid, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { requireGoOn } from "../../tensor/steps.ts";

@@ -2,7 +2,7 @@
 import { EspalierError } from "../../errors.ts";
 import type { Graph, Shape } from "../../ir/graph.ts";
 import { numericShape } from "../../ops/operator/known.ts";
-import { bindDims } from "../../structure/bound-sizes.ts";
+import { bindDims } from "../../structure/analysis/bound-sizes.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 
 /** Elements of an input that is made up: half a GiB of float32. */

@@ -4,7 +4,7 @@
  */
 import type { Graph } from "../../ir/graph.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
-import { type Structure, structureOf } from "../../structure/units.ts";
+import { type Structure, structureOf } from "../../structure/units/units.ts";
 import type { Proposal } from "../method/method.ts";
 import { sourcesOf } from "./channel-model.ts";
 import { compensate } from "./compensation.ts";

@@ -9,8 +9,8 @@
 import { type Constant, consumersOf, type Graph, type Node } from "../../ir/graph.ts";
 import { channelOf, storedWeight } from "../../ops/operator/linear-layer.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
-import type { Edit } from "../../structure/edits.ts";
-import type { Removed } from "../../structure/removal.ts";
+import type { Removed } from "../../structure/units/removal.ts";
+import type { Edit } from "../../structure/weights/edits.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { pow } from "../../tensor/elementary.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";

@@ -5,7 +5,7 @@ import { GraphBuilder } from "../../ir/builder.ts";
 import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { correlationsOf } from "./correlations.ts";
 import { readersOf } from "./readers.ts";

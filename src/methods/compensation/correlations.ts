@@ -12,7 +12,7 @@ import { momentsFrom } from "../../ops/elementwise/applied.ts";
 import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { cholesky, gramMatrix, identity, productWithLower } from "../../tensor/linear-algebra.ts";

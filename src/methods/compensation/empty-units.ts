@@ -10,12 +10,12 @@ import { consumersOf } from "../../ir/graph.ts";
 import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { ConstantChannels } from "../../ops/operator/operator.ts";
 import { constantChannels } from "../../ops/passes/constant-channels.ts";
-import type { Analysis } from "../../structure/analysis.ts";
-import type { Edit } from "../../structure/edits.ts";
-import { type Removed, removeNothing } from "../../structure/removal.ts";
-import { candidateUnits, removalsInOrder } from "../../structure/select.ts";
-import type { SelectionRules } from "../../structure/selection-rules.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Analysis } from "../../structure/analysis/analysis.ts";
+import { candidateUnits, removalsInOrder } from "../../structure/choice/select.ts";
+import type { SelectionRules } from "../../structure/choice/selection-rules.ts";
+import { type Removed, removeNothing } from "../../structure/units/removal.ts";
+import type { Structure } from "../../structure/units/units.ts";
+import type { Edit } from "../../structure/weights/edits.ts";
 import { lowerMean } from "./compensation.ts";
 import { otherReadsOf, type Reader, readersOf } from "./readers.ts";
 

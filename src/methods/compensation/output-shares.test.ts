@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { normals } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
 import { outputShares } from "./output-shares.ts";
 import { readersOf } from "./readers.ts";

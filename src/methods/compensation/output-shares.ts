@@ -15,9 +15,9 @@
 import type { Node } from "../../ir/graph.ts";
 import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
-import { axisIds } from "../../structure/cuts.ts";
-import { blockOf, type Layout } from "../../structure/layout.ts";
-import type { Structure } from "../../structure/units.ts";
+import { axisIds } from "../../structure/analysis/cuts.ts";
+import { blockOf, type Layout } from "../../structure/analysis/layout.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import type { Reader } from "./readers.ts";
 

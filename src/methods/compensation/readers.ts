@@ -10,7 +10,7 @@ import {
 import type { TiedTensor } from "../../ops/operator/operator.ts";
 import type { BatchNormRole, LinearRole } from "../../ops/operator/role.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 

@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { chain, distance, normals, runGraph } from "../../../test/support/bn-network.ts";
 import type { Graph } from "../../ir/graph.ts";
-import { applyEdits, type Edit } from "../../structure/edits.ts";
-import { removeNothing } from "../../structure/removal.ts";
-import { removeUnits } from "../../structure/surgery.ts";
-import { type Structure, structureOf } from "../../structure/units.ts";
+import { removeUnits } from "../../structure/change/surgery.ts";
+import { removeNothing } from "../../structure/units/removal.ts";
+import { type Structure, structureOf } from "../../structure/units/units.ts";
+import { applyEdits, type Edit } from "../../structure/weights/edits.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { refit } from "./refit.ts";
 

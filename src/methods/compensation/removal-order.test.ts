@@ -1,7 +1,7 @@
 /** @file Expected damage against its definition: Schur complements of the whole covariance. */
 import { describe, expect, it } from "vitest";
 import { chain } from "../../../test/support/bn-network.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import {
   cholesky,
   inverse,

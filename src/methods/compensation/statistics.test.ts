@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { chain } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { analyze } from "../../structure/analysis.ts";
+import { analyze } from "../../structure/analysis/analysis.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
 import { momentsOf } from "./statistics.ts";
 

@@ -2,7 +2,7 @@
 import type { Node } from "../../ir/graph.ts";
 import { operatorOf } from "../../ops/index.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
-import type { Analysis } from "../../structure/analysis.ts";
+import type { Analysis } from "../../structure/analysis/analysis.ts";
 import { isStrings, toNumbers } from "../../tensor/host-tensor.ts";
 
 /**

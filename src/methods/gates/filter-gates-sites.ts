@@ -11,7 +11,7 @@
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
 import type { BatchNormRole, LinearRole } from "../../ops/operator/role.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { type DType, isFloat } from "../../tensor/dtype.ts";
 
 /** A vector of factors, one for each unit of a group. */

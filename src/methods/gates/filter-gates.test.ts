@@ -12,7 +12,7 @@ import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { withSession } from "../../runtime/session.ts";
 import type { Feeds } from "../../runtime/values.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { foldGates, insertGates, scaleFilters } from "./filter-gates.ts";

@@ -1,6 +1,6 @@
 /** @file How much of what a filter reads is still alive. */
 import { channelOf, weightOf } from "../../ops/operator/linear-layer.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 
 /**

@@ -7,10 +7,10 @@
  * factor has to differ from 0.
  */
 import { algebraOf } from "../../ops/operator/algebra.ts";
-import { costModel } from "../../structure/cost.ts";
-import { savingOfKind } from "../../structure/per-saving.ts";
-import { candidateUnits, selectUnits } from "../../structure/select.ts";
-import type { Structure } from "../../structure/units.ts";
+import { savingOfKind } from "../../structure/choice/per-saving.ts";
+import { candidateUnits, selectUnits } from "../../structure/choice/select.ts";
+import { costModel } from "../../structure/cost/cost.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { outputsRead, trainPlanOf } from "../../train/loop/options.ts";

@@ -1,7 +1,7 @@
 /** @file What closing a gate costs, against the quadratic loss that it is derived from. */
 import { expect, it } from "vitest";
 import { quadrantNetwork } from "../../../test/support/training.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { gatesOf } from "./filter-gates-sites.ts";
 import { gateLosses } from "./gate-scores.ts";
 

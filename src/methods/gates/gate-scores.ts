@@ -1,5 +1,5 @@
 /** @file What the posteriors of gates say of units: scores, and sentences. */
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import type { PosteriorFacts } from "../method/learned-method.ts";
 import { type MethodContext, unscoredNotes } from "../method/method.ts";
 import type { Gate } from "./filter-gates-sites.ts";

@@ -1,7 +1,7 @@
 /** @file The options that methods with random gates share, and where their gates stand. */
 import { EspalierError } from "../../errors.ts";
 import { nodesBehind } from "../../ir/live.ts";
-import { candidateUnits } from "../../structure/select.ts";
+import { candidateUnits } from "../../structure/choice/select.ts";
 import type { LearningContext } from "../method/learned-method.ts";
 import type { MethodContext } from "../method/method.ts";
 import {

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../errors.ts";
 import { type Graph, type Node, newNode } from "../../ir/graph.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
 import { type Maker, makerOf } from "../variational/variational-noise.ts";
 import { type GatedGraph, insertGates } from "./filter-gates.ts";

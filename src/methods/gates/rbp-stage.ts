@@ -1,9 +1,9 @@
 /** @file The network of one stage of `rbp`: without what has died, with random gates on one layer. */
 import type { Graph } from "../../ir/graph.ts";
-import type { Removed } from "../../structure/removal.ts";
-import { restoreUnits } from "../../structure/restore.ts";
-import { removeUnits } from "../../structure/surgery.ts";
-import { type Structure, structureOf } from "../../structure/units.ts";
+import { restoreUnits } from "../../structure/change/restore.ts";
+import { removeUnits } from "../../structure/change/surgery.ts";
+import type { Removed } from "../../structure/units/removal.ts";
+import { type Structure, structureOf } from "../../structure/units/units.ts";
 import { type Gate, type GateSite, gatesOf } from "./filter-gates-sites.ts";
 import { firstSpread, type GatePosterior } from "./gate-posterior.ts";
 import { randomizable } from "./noisy-gates.ts";

@@ -11,7 +11,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { buildNetwork } from "../../models/registry.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { bn } from "../bn.ts";

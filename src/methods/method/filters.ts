@@ -1,6 +1,6 @@
 /** @file The filters of a unit as numbers, wherever the file keeps them. */
 import { producersOf } from "../../ir/graph.ts";
-import type { FilterAxis, Structure } from "../../structure/units.ts";
+import type { FilterAxis, Structure } from "../../structure/units/units.ts";
 import { elementReader, type HostTensor, sizeOf } from "../../tensor/host-tensor.ts";
 import { type MethodContext, unscoredNotes } from "./method.ts";
 

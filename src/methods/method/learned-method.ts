@@ -5,8 +5,8 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { Model } from "../../onnx/model.ts";
-import type { Budget } from "../../structure/select.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Budget } from "../../structure/choice/select.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import { outputsRead, type TrainOptions } from "../../train/loop/options.ts";

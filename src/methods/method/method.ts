@@ -1,11 +1,11 @@
 /** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
 
 import { EspalierError } from "../../errors.ts";
-import type { Edit } from "../../structure/edits.ts";
-import type { Removed } from "../../structure/removal.ts";
-import { unscoredUnits } from "../../structure/select.ts";
-import type { SelectionRules } from "../../structure/selection-rules.ts";
-import type { Structure } from "../../structure/units.ts";
+import { unscoredUnits } from "../../structure/choice/select.ts";
+import type { SelectionRules } from "../../structure/choice/selection-rules.ts";
+import type { Removed } from "../../structure/units/removal.ts";
+import type { Structure } from "../../structure/units/units.ts";
+import type { Edit } from "../../structure/weights/edits.ts";
 import { counted } from "../../words/numbers.ts";
 import {
   type GivenOptions,

@@ -1,6 +1,6 @@
 /** @file Scores, and what is to be told of supports. */
 import type { Graph } from "../../ir/graph.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
 import { inPercent } from "../../words/numbers.ts";
 import { fromMatrix, type LayerBeliefs, perWeight, type TurboLayer } from "./turbo-layer.ts";

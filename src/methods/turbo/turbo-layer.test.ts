@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { normals } from "../../../test/support/bn-network.ts";
 import { GraphBuilder } from "../../ir/builder.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { supportFacts, supportNotes, unitScores, weightScores } from "./turbo-clusters.ts";
 import {

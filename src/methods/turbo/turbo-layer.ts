@@ -6,7 +6,7 @@
  */
 import { EspalierError } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import {
   type NoiseForm,

@@ -1,7 +1,7 @@
 /** @file What is to be told of a posterior, group by group. */
 
 import { quantile } from "../../measure/statistics/statistics.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import type { PosteriorFacts } from "../method/learned-method.ts";
 import { deadKl, type ScoredAxis, scoreUnits } from "./snr-scores.ts";
 

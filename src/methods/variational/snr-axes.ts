@@ -5,7 +5,7 @@
 
 import { assert } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import {
   type Channelled,

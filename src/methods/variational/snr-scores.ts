@@ -5,7 +5,7 @@
  * and log evidences add up; ratios of signal to noise do not, and are averaged with the number of weights.
  * Where a random scale stands behind a filter, ratios are those of their product.
  */
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { type FilterSums, productRatio } from "../posterior/posterior.ts";
 
 /** The scores, by name. */

@@ -16,7 +16,7 @@
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
 import type { BatchNormRole, LinearRole } from "../../ops/operator/role.ts";
 import { roleOf, squashingOf } from "../../ops/passes/roles.ts";
-import type { Structure } from "../../structure/units.ts";
+import type { Structure } from "../../structure/units/units.ts";
 import { type DType, isFloat } from "../../tensor/dtype.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 

@@ -10,7 +10,7 @@ import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { inferTypes } from "../../ops/passes/infer.ts";
 import { withSession } from "../../runtime/session.ts";
 import { openTrainer } from "../../runtime/trainer.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { inverse, product } from "../../tensor/linear-algebra.ts";
 import { randomOf } from "../../tensor/random.ts";

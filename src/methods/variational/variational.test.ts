@@ -8,7 +8,7 @@ import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
 import { trainingForm } from "../../ops/passes/training.ts";
 import { withSession } from "../../runtime/session.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { insertNoise, meanNetwork, momentsOfWeight } from "./variational.ts";
 import { type NoiseForm, noiseForms, variationalWeights } from "./variational-layers.ts";

@@ -7,7 +7,7 @@
  */
 import { assert } from "../../errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
-import { noZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
+import { noZeros, type Zeros, zerosIn } from "../../structure/weights/zeros.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import {

@@ -4,7 +4,7 @@ import { GraphBuilder } from "../../ir/builder.ts";
 import { momentsOf } from "../../methods/compensation/statistics.ts";
 import { encodeGraph } from "../../onnx/writing/encode-graph.ts";
 import { withSession } from "../../runtime/session.ts";
-import { analyze } from "../../structure/analysis.ts";
+import { analyze } from "../../structure/analysis/analysis.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 
 /** Mean and standard deviation of each channel: kinks in the middle, in the tails and far away. */

@@ -2,7 +2,7 @@
 import { inflateSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { certifiedReport, someExtras, withoutOwnScript } from "../../../test/reports.ts";
-import type { Support } from "../../structure/supports.ts";
+import type { Support } from "../../structure/weights/supports.ts";
 import { drawReport } from "../draw.ts";
 import type { Supports } from "./sparsity.ts";
 

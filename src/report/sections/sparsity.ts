@@ -1,6 +1,6 @@
 /** @file Which weights are left: density and clusters of each layer, and pictures of their supports. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { isSparse, type Support } from "../../structure/supports.ts";
+import { isSparse, type Support } from "../../structure/weights/supports.ts";
 import { formatInteger } from "../../words/numbers.ts";
 import { countedOnPage, formatShare } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part, plainName } from "../page/html.ts";

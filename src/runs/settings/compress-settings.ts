@@ -6,7 +6,7 @@ import { allMethods } from "../../methods/learned-registry.ts";
 import type { AnyChosenMethod } from "../../methods/method/learned-method.ts";
 import { requireNoneBeside } from "../../methods/method/method.ts";
 import { textOf, textsOf } from "../../methods/method/options.ts";
-import type { SelectionRules } from "../../structure/selection-rules.ts";
+import type { SelectionRules } from "../../structure/choice/selection-rules.ts";
 import { requireObjectiveFits, requireOptimizerFits, trainSettings } from "./train-settings.ts";
 
 const share = z.number().gt(0).max(1);

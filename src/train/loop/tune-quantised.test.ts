@@ -18,7 +18,7 @@ import { quantise } from "../../pack/quantising/quantise.ts";
 import { findBlockSize } from "../../runtime/block-size.ts";
 import { withSession } from "../../runtime/session.ts";
 import { openTrainer } from "../../runtime/trainer.ts";
-import { weightConstants } from "../../structure/layer-weights.ts";
+import { weightConstants } from "../../structure/weights/layer-weights.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { emptyGraph } from "../network/embed.ts";

@@ -13,7 +13,7 @@ import { GraphBuilder } from "../../ir/builder.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { findBlockSize } from "../../runtime/block-size.ts";
 import { openTrainer } from "../../runtime/trainer.ts";
-import { weightConstants } from "../../structure/layer-weights.ts";
+import { weightConstants } from "../../structure/weights/layer-weights.ts";
 import { tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { train } from "../loop/train.ts";

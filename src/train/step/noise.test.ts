@@ -12,7 +12,7 @@ import type { Graph } from "../../ir/graph.ts";
 import { concatBytes } from "../../onnx/writing/write.ts";
 import type { Value } from "../../ops/operator/gradient.ts";
 import type { Feeds } from "../../runtime/values.ts";
-import { structureOf } from "../../structure/units.ts";
+import { structureOf } from "../../structure/units/units.ts";
 import { tensorOf } from "../../tensor/host-tensor.ts";
 import { randomOf } from "../../tensor/random.ts";
 import type { TrainOptions } from "../loop/options.ts";

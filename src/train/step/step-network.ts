@@ -7,7 +7,7 @@ import { freshNames } from "../../ir/names.ts";
 import type { Value } from "../../ops/operator/gradient.ts";
 import { inferTypes } from "../../ops/passes/infer.ts";
 import { trainingForm } from "../../ops/passes/training.ts";
-import { noZeros, type Zeros, zerosIn } from "../../structure/zeros.ts";
+import { noZeros, type Zeros, zerosIn } from "../../structure/weights/zeros.ts";
 import { randomOf } from "../../tensor/random.ts";
 import { bundlesOf } from "../network/bundles.ts";
 import { embedNodes, emptyGraph, requireUnderstood } from "../network/embed.ts";

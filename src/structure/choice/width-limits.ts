@@ -1,0 +1,60 @@
+/** @file The axes whose widths rules concern, and the widths that each may have. */
+
+import type { FilterAxis, Structure } from "../units/units.ts";
+import type { Rounding } from "./selection-rules.ts";
+
+/**
+ * The multiples that `auto` rounds convolutions to, by the least width that each is for. ONNX Runtime computes
+ * convolutions in blocks of 8 channels with AVX2 and of 16 with AVX-512, pads what is left of a block, and leaves its
+ * blocked layout where channels are no multiple of 4 (`docs/decisions/0020-widths-that-pay.md`).
+ */
+const multiples: readonly { readonly from: number; readonly multiple: number }[] = [
+  { from: 128, multiple: 16 },
+  { from: 32, multiple: 8 },
+  { from: 4, multiple: 4 },
+  { from: 0, multiple: 1 },
+];
+
+/** The widths next to one that a rounding allows: at or below it, and at or above it. */
+export function allowedWidths(width: number, rounding: Rounding): readonly [number, number] {
+  const multiple =
+    rounding === "auto"
+      ? (multiples.find(({ from }) => width >= from)?.multiple ?? 1)
+      : Math.max(1, rounding);
+  return [Math.floor(width / multiple) * multiple, Math.ceil(width / multiple) * multiple];
+}
+
+/** The positions of one tensor axis, as units; axes with the same list are the same constraint. */
+export interface WidthLimit {
+  readonly width: number;
+  /** Positions per unit. */
+  readonly counts: ReadonlyMap<number, number>;
+  /** What the width is rounded to; 1 for axes that no filters lie along. */
+  readonly rounding: Rounding;
+}
+
+/** The constraints on widths of a structure, each once. */
+export function widthLimits(structure: Structure, roundTo: Rounding): readonly WidthLimit[] {
+  const limits = new Map<string, WidthLimit>();
+  const add = (units: Int32Array, rounding: Rounding): void => {
+    const counts = new Map<number, number>();
+    for (const unit of units) if (unit >= 0) counts.set(unit, (counts.get(unit) ?? 0) + 1);
+    if (counts.size === 0) return;
+    const key = units.join(",");
+    const known = limits.get(key);
+    if (known === undefined || (rounding !== 1 && known.rounding === 1))
+      limits.set(key, { width: units.length, counts, rounding });
+  };
+  for (const axis of structure.filterAxes) add(axis.units, roundingOf(structure, axis, roundTo));
+  const { layouts, parameters } = structure.analysis;
+  for (const layout of [...layouts.values(), ...parameters.values()])
+    for (let axis = 0; axis < layout.shape.length; axis++)
+      add(structure.unitsAlong(layout, axis), 1);
+  return [...limits.values()];
+}
+
+/** `auto` concerns the filters of convolutions over images: others are computed as fast at any width. */
+function roundingOf(structure: Structure, { tensor }: FilterAxis, roundTo: Rounding): Rounding {
+  if (roundTo !== "auto") return roundTo;
+  return structure.analysis.parameters.get(tensor)?.shape.length === 4 ? "auto" : 1;
+}
