@@ -56,47 +56,62 @@ const silence: Progress = {
   end: () => {},
 };
 
+/** The live line of a terminal, or the plain lines in its place. */
+interface StatusLine {
+  /** Writes a text where the live line is, of which nothing is left then. */
+  readonly replace: (text: string) => void;
+  /** Shows a phase that has gone on for so long. */
+  readonly draw: (name: string, step: Step | undefined, elapsedMs: number) => void;
+}
+
+function statusLine(io: Io): StatusLine {
+  return {
+    replace(text) {
+      const write = () => io.err(io.isLive ? `${clearLine}${text}` : text);
+      if (io.isLive && io.spinner !== undefined) io.spinner.draw(write);
+      else if (io.isLive || text !== "") write();
+    },
+    draw(name, step, elapsedMs) {
+      const seconds = elapsedMs / 1000;
+      if (!io.isLive) {
+        io.err(`${plainLine(name, step, seconds)}\n`);
+        return;
+      }
+      const columns = io.columns - 1 - (io.spinner === undefined ? 0 : spinnerColumns);
+      const text = liveLine(name, step, seconds, columns);
+      const write = () => io.err(`${clearLine}${text}`);
+      if (io.spinner === undefined) write();
+      else io.spinner.draw(write, { text, elapsedMs });
+    },
+  };
+}
+
 function shown(io: Io): Progress {
   const isVerbose = io.verbosity === "verbose";
   const begunAt = io.now();
+  const line = statusLine(io);
   let phases = 0;
   let name: string | undefined;
   let startedAt = 0;
   let shownAt = 0;
   let last: Step | undefined;
 
-  /** Writes where the live line is, of which nothing is left then. */
-  const replace = (text: string): void => {
-    const write = () => io.err(io.isLive ? `${clearLine}${text}` : text);
-    if (io.isLive && io.spinner !== undefined) io.spinner.draw(write);
-    else if (io.isLive || text !== "") write();
-  };
   const draw = (): void => {
     if (name === undefined) return;
     shownAt = io.now();
-    const elapsedMs = shownAt - startedAt;
-    const seconds = elapsedMs / 1000;
-    if (!io.isLive) {
-      io.err(`${plainLine(name, last, seconds)}\n`);
-      return;
-    }
-    const columns = io.columns - 1 - (io.spinner === undefined ? 0 : spinnerColumns);
-    const text = liveLine(name, last, seconds, columns);
-    const write = () => io.err(`${clearLine}${text}`);
-    if (io.spinner === undefined) write();
-    else io.spinner.draw(write, { text, elapsedMs });
+    line.draw(name, last, shownAt - startedAt);
   };
   const finish = (): void => {
     if (name === undefined) return;
     const seconds = (io.now() - startedAt) / 1000;
     // Quick phases are no news.
     const isNews = isVerbose || seconds >= 1;
-    replace(isNews ? `${name}: ${seconds.toFixed(isVerbose ? 2 : 1)} s\n` : "");
+    line.replace(isNews ? `${name}: ${seconds.toFixed(isVerbose ? 2 : 1)} s\n` : "");
     name = undefined;
     phases++;
   };
   const above = (write: () => void): void => {
-    replace("");
+    line.replace("");
     write();
     if (io.isLive) draw();
   };

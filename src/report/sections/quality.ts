@@ -1,4 +1,5 @@
 /** @file Quality in detail: class by class, and whether the network knows how sure it may be. */
+import type { LineSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { formatInteger, inPercent } from "../../words/numbers.ts";
 import { drawChart, ink, planeOf, still } from "../page/chart.ts";
@@ -87,10 +88,6 @@ const ece = (value: number) => spaced(inPercent(value, 2));
 function calibrationFigure({ calibration }: CompressReport): Html | undefined {
   if (calibration === null) return undefined;
   const { before, after } = calibration;
-  const pointsOf = ({ bins }: Calibration["before"]): [number, number][] =>
-    bins
-      .filter(({ samples }) => samples >= fewestSamples)
-      .map(({ confidence, accuracy }) => [100 * confidence, 100 * accuracy]);
   const percent = (value: number) => `${value} %`;
   const chart = drawChart({
     id: "calibration-chart",
@@ -114,24 +111,8 @@ function calibrationFigure({ calibration }: CompressReport): Html | undefined {
           ],
           lineStyle: { color: ink("muted"), type: [4, 4], width: 1 },
         },
-        {
-          type: "line",
-          ...still,
-          symbol: "rect",
-          symbolSize: 6,
-          data: pointsOf(before),
-          lineStyle: { color: ink("before"), width: 2 },
-          itemStyle: { color: ink("before") },
-        },
-        {
-          type: "line",
-          ...still,
-          symbol: "circle",
-          symbolSize: 7,
-          data: pointsOf(after),
-          lineStyle: { color: ink("after"), width: 2 },
-          itemStyle: { color: ink("after") },
-        },
+        calibrationCurve(before, "before", "rect", 6),
+        calibrationCurve(after, "after", "circle", 7),
       ],
     }),
   });
@@ -145,6 +126,26 @@ ${chart}
 <figcaption>Calibration: below the dashed line a network is surer than it should be; off it by ${ece(before.ece)} before,
 ${ece(after.ece)} after.</figcaption>
 </figure>`;
+}
+
+/** The accuracy of each bin of confidence that holds enough samples, in percent. */
+function calibrationCurve(
+  { bins }: Calibration["before"],
+  color: string,
+  symbol: string,
+  symbolSize: number,
+): LineSeriesOption {
+  return {
+    type: "line",
+    ...still,
+    symbol,
+    symbolSize,
+    data: bins
+      .filter(({ samples }) => samples >= fewestSamples)
+      .map(({ confidence, accuracy }) => [100 * confidence, 100 * accuracy]),
+    lineStyle: { color: ink(color), width: 2 },
+    itemStyle: { color: ink(color) },
+  };
 }
 
 function calibrationTable({ calibration }: CompressReport): Part {

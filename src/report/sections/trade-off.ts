@@ -1,5 +1,5 @@
 /** @file The way from the original to the result: what each round gave up, and what it got for it. */
-import type { EChartsOption, ScatterSeriesOption } from "echarts";
+import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { formatInteger } from "../../words/numbers.ts";
 import {
@@ -184,27 +184,7 @@ function optionOf(
   words: PageWords,
   maxDrop: number | undefined,
 ): EChartsOption {
-  const scatter = (
-    data: readonly Point[],
-    symbol: string,
-    size: number,
-    style: object,
-  ): ScatterSeriesOption => ({
-    type: "scatter",
-    ...still,
-    itemStyle: style,
-    data: data.map(([x, y]) =>
-      y < scale.min
-        ? {
-            value: [x, scale.min],
-            symbol: "triangle",
-            symbolRotate: 180,
-            symbolSize: 7,
-            symbolOffset: [0, -4],
-          }
-        : { value: [x, y], symbol, symbolSize: size },
-    ),
-  });
+  const least = scale.min;
   return {
     ...planeOf(
       {
@@ -218,54 +198,99 @@ function optionOf(
       canvas,
     ),
     series: [
-      scatter(points.searched, "circle", 4, { color: ink("muted"), opacity: 0.55 }),
-      scatter(points.removed, "circle", 7, {
+      scattered(points.searched, least, "circle", 4, { color: ink("muted"), opacity: 0.55 }),
+      scattered(points.removed, least, "circle", 7, {
         color: "none",
         borderColor: ink("muted"),
         borderWidth: 1.5,
       }),
-      {
-        type: "line",
-        ...still,
-        showSymbol: false,
-        data: points.bounds.map(([x, y]) => [x, y === null ? null : Math.max(scale.min, y)]),
-        lineStyle: { color: ink("after"), width: 5, opacity: 0.3 },
-      },
-      {
-        type: "line",
-        ...still,
-        symbol: "circle",
-        symbolSize: 10,
-        data: points.accepted.map((point) => [...point]),
-        lineStyle: { color: ink("after"), width: 2.5 },
-        itemStyle: { color: ink("after") },
-        ...(maxDrop !== undefined && {
-          markLine: levelLine(
-            points.accepted[0][1] - maxDrop,
-            `tolerance: ${words.difference(maxDrop)} lower`,
-            "insideEndBottom",
-          ),
-        }),
-      },
-      {
-        ...scatter([points.chosen], "circle", 17, {
-          color: "none",
-          borderColor: ink("after"),
-          borderWidth: 1.5,
-        }),
-        label: {
-          // Above the original stands the title of the axis.
-          show: true,
-          formatter: "result",
-          color: ink("ink"),
-          fontSize: 12,
-          position: points.chosen[0] > 95 ? "right" : "top",
-          textBorderWidth: 3,
-          textBorderColor: ink("page"),
-        },
-      },
-      scatter(points.rejected, cross, 11, { color: ink("bad") }),
+      boundsOfDrops(points, least),
+      lineOfAccepted(points, words, maxDrop),
+      ringOfResult(points, least),
+      scattered(points.rejected, least, cross, 11, { color: ink("bad") }),
     ],
+  };
+}
+
+/** Points as symbols; those below the scale are triangles at its lower end. */
+function scattered(
+  points: readonly Point[],
+  least: number,
+  symbol: string,
+  size: number,
+  style: object,
+): ScatterSeriesOption {
+  return {
+    type: "scatter",
+    ...still,
+    itemStyle: style,
+    data: points.map(([x, y]) =>
+      y < least
+        ? {
+            value: [x, least],
+            symbol: "triangle",
+            symbolRotate: 180,
+            symbolSize: 7,
+            symbolOffset: [0, -4],
+          }
+        : { value: [x, y], symbol, symbolSize: size },
+    ),
+  };
+}
+
+/** A bar below each accepted point, down to the bound of its drop. */
+function boundsOfDrops({ bounds }: Points, least: number): LineSeriesOption {
+  return {
+    type: "line",
+    ...still,
+    showSymbol: false,
+    data: bounds.map(([x, y]) => [x, y === null ? null : Math.max(least, y)]),
+    lineStyle: { color: ink("after"), width: 5, opacity: 0.3 },
+  };
+}
+
+/** The way that was taken, and the tolerance as a level line. */
+function lineOfAccepted(
+  { accepted }: Points,
+  words: PageWords,
+  maxDrop: number | undefined,
+): LineSeriesOption {
+  return {
+    type: "line",
+    ...still,
+    symbol: "circle",
+    symbolSize: 10,
+    data: accepted.map((point) => [...point]),
+    lineStyle: { color: ink("after"), width: 2.5 },
+    itemStyle: { color: ink("after") },
+    ...(maxDrop !== undefined && {
+      markLine: levelLine(
+        accepted[0][1] - maxDrop,
+        `tolerance: ${words.difference(maxDrop)} lower`,
+        "insideEndBottom",
+      ),
+    }),
+  };
+}
+
+/** A ring around the network that was chosen, with its label. */
+function ringOfResult({ chosen }: Points, least: number): ScatterSeriesOption {
+  return {
+    ...scattered([chosen], least, "circle", 17, {
+      color: "none",
+      borderColor: ink("after"),
+      borderWidth: 1.5,
+    }),
+    label: {
+      // Above the original stands the title of the axis.
+      show: true,
+      formatter: "result",
+      color: ink("ink"),
+      fontSize: 12,
+      position: chosen[0] > 95 ? "right" : "top",
+      textBorderWidth: 3,
+      textBorderColor: ink("page"),
+    },
   };
 }
 

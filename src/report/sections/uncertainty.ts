@@ -33,75 +33,88 @@ ${tableOf(report, uncertainty)}`;
 }
 
 function tableOf(
-  { task, metric, drop }: Pick<CompressReport, "task" | "metric" | "drop">,
-  { before, after, change, posterior }: Uncertainty,
+  report: Pick<CompressReport, "task" | "metric" | "drop">,
+  uncertainty: Uncertainty,
 ): Html {
+  const number = (title: string): Column => ({ title, kind: "number" });
+  const drawn = uncertainty.posterior ? ["drawn", "its change"] : [];
+  const columns = ["before", "after", "change", ...drawn];
+  const rows = rowsOf(report, uncertainty).map((row) => cellsOf(row, uncertainty));
+  return dataTable("Uncertainty", [{ title: "figure" }, ...columns.map(number)], rows);
+}
+
+/** A figure of the table: where it is found, and how it is written. */
+interface Row {
+  readonly name: Part;
+  readonly pick: (side: Side) => Estimate | undefined;
+  readonly pickChange: (change: Change) => Estimate | undefined;
+  readonly write: (value: number) => string;
+  /** How a change is written, and how without its unit; default as the figure. */
+  readonly writeChange?: (value: number) => string;
+  readonly writeBare?: (value: number) => string;
+}
+
+function rowsOf(
+  { task, metric, drop }: Pick<CompressReport, "task" | "metric" | "drop">,
+  { after, change }: Uncertainty,
+): readonly Row[] {
   const words = metricOnPage(
     metric === "agreement" ? metric : task === "segmentation" ? "miou" : "top1",
   );
   const percent = (value: number) => spaced(inPercent(value, 2));
   const plain = (value: number) => minus(value.toFixed(4));
-  const row = (
-    name: Part,
-    write: (value: number) => string,
-    pick: (side: Side) => Estimate | undefined,
-    pickChange: (change: Change) => Estimate | undefined,
-    writeChange = write,
-    bare = writeChange,
-  ): readonly Part[] => {
-    const cell = (estimate: Estimate | undefined) => (estimate ? write(estimate.value) : "—");
-    const changeCell = (estimate: Estimate | undefined) =>
-      estimate
-        ? html`${signed(estimate.value, writeChange)} <small>(${signedInterval(estimate.ci95, bare)})</small>`
-        : "—";
-    const drawn = posterior
-      ? [cell(pick(posterior.figures)), changeCell(pickChange(posterior.change))]
-      : [];
-    return [name, cell(pick(before)), cell(pick(after)), changeCell(pickChange(change)), ...drawn];
-  };
-  const rows = [
-    row(
-      words.name,
-      percent,
-      ({ value }) => value,
-      (own) => (own === change ? (changeIn(drop) ?? own.value) : own.value),
-      words.difference,
-      words.amount,
-    ),
-    row(
-      "negative log-likelihood, nats",
-      plain,
-      ({ nll }) => nll,
-      ({ nll }) => nll,
-    ),
-    row(
-      "Brier score",
-      plain,
-      ({ brier }) => brier,
-      ({ brier }) => brier,
-    ),
-    row(
-      "calibration error",
-      percent,
-      ({ ece }) => ece,
-      ({ ece }) => ece,
-      words.difference,
-      words.amount,
-    ),
+  const asShare = { write: percent, writeChange: words.difference, writeBare: words.amount };
+  return [
+    {
+      name: words.name,
+      ...asShare,
+      pick: ({ value }) => value,
+      pickChange: (own) => (own === change ? (changeIn(drop) ?? own.value) : own.value),
+    },
+    {
+      name: "negative log-likelihood, nats",
+      write: plain,
+      pick: ({ nll }) => nll,
+      pickChange: ({ nll }) => nll,
+    },
+    {
+      name: "Brier score",
+      write: plain,
+      pick: ({ brier }) => brier,
+      pickChange: ({ brier }) => brier,
+    },
+    {
+      name: "calibration error",
+      ...asShare,
+      pick: ({ ece }) => ece,
+      pickChange: ({ ece }) => ece,
+    },
     ...(after.selective === undefined
       ? []
       : [
-          row(
-            "area under risk-coverage",
-            plain,
-            ({ selective }) => selective?.riskArea,
-            ({ riskArea }) => riskArea,
-          ),
+          {
+            name: "area under risk-coverage",
+            write: plain,
+            pick: ({ selective }: Side) => selective?.riskArea,
+            pickChange: ({ riskArea }: Change) => riskArea,
+          },
         ]),
   ];
-  const number = (title: string): Column => ({ title, kind: "number" });
-  const columns = ["before", "after", "change", ...(posterior ? ["drawn", "its change"] : [])];
-  return dataTable("Uncertainty", [{ title: "figure" }, ...columns.map(number)], rows);
+}
+
+function cellsOf(
+  { name, pick, pickChange, write, writeChange = write, writeBare = writeChange }: Row,
+  { before, after, change, posterior }: Uncertainty,
+): readonly Part[] {
+  const cell = (estimate: Estimate | undefined) => (estimate ? write(estimate.value) : "—");
+  const changeCell = (estimate: Estimate | undefined) =>
+    estimate
+      ? html`${signed(estimate.value, writeChange)} <small>(${signedInterval(estimate.ci95, writeBare)})</small>`
+      : "—";
+  const drawn = posterior
+    ? [cell(pick(posterior.figures)), changeCell(pickChange(posterior.change))]
+    : [];
+  return [name, cell(pick(before)), cell(pick(after)), changeCell(pickChange(change)), ...drawn];
 }
 
 /** The change of the metric is its drop, as it stands everywhere on the page. */
