@@ -4,8 +4,8 @@ import { version } from "../../runtime/versions.ts";
 import type { CompressReport } from "../record/compress-report.ts";
 import { type Evidence, reportOf } from "../record/report-of.ts";
 import { uncertaintyRecord } from "../record/uncertainty-record.ts";
-import { agreementOf } from "./agreement.ts";
 import { type Echoed, evidenceOfRun, type FiledEvidence, type Source } from "./evidence-of-run.ts";
+import { compareJson } from "./json-comparison.ts";
 
 /** What a check found. */
 export interface Found {
@@ -25,7 +25,7 @@ const mostTold = 5;
 
 /** What is written against what it is. */
 export function findings(written: unknown, recomputed: unknown): Found {
-  const { compared, largestDifference, differences } = agreementOf(written, recomputed);
+  const { compared, largestDifference, differences } = compareJson(written, recomputed);
   const more = differences.length - mostTold;
   const problems = [
     ...differences.slice(0, mostTold),

@@ -1,11 +1,11 @@
 /** @file Written against recomputed values. */
 import { expect, it } from "vitest";
-import { agreementOf } from "./agreement.ts";
+import { compareJson } from "./json-comparison.ts";
 
 it("finds equal what differs by rounding, and what is left out", () => {
   const written = { a: [1, 0.1 + 0.2], b: { c: "x", d: null }, big: 1e9 };
   const recomputed = { a: [1, 0.3], b: { c: "x", d: null, e: undefined }, big: 1e9 + 1e-4 };
-  expect(agreementOf(written, recomputed)).toEqual({
+  expect(compareJson(written, recomputed)).toEqual({
     compared: 6,
     differences: [],
     largestDifference: expect.closeTo(1e-4, 6),
@@ -26,5 +26,5 @@ it.each([
   [{ a: "1" }, { a: 1 }, 'a is written as "1", but is 1'],
   [{ a: 1 }, { a: Number.NaN }, "a is written as 1, but is null"],
 ])("tells %j from %j", (written, recomputed, words) => {
-  expect(agreementOf(written, recomputed).differences).toEqual([words]);
+  expect(compareJson(written, recomputed).differences).toEqual([words]);
 });

@@ -1,7 +1,7 @@
 /** @file Two values out of JSON, compared part by part: what a report says against what its files say. */
 
-/** How far two values agree. */
-export interface Agreement {
+/** How far two values out of JSON agree. */
+export interface JsonComparison {
   /** Numbers, texts and the like that were compared. */
   readonly compared: number;
   /** The largest absolute difference of two numbers in the same place; 0 where there are none. */
@@ -17,7 +17,7 @@ const tolerance = 1e-12;
  * Compares what was written with what was recomputed. Numbers agree to 1e-12, all else exactly; a part
  * that is undefined is one that is missing.
  */
-export function agreementOf(written: unknown, recomputed: unknown): Agreement {
+export function compareJson(written: unknown, recomputed: unknown): JsonComparison {
   let compared = 0;
   let largestDifference = 0;
   const differences: string[] = [];
