@@ -1,5 +1,6 @@
 /** @file A compression that is only planned: what it would do with what it is given, and what that costs. */
 
+import type { Dataset } from "../../data/dataset.ts";
 import { preprocessingKey } from "../../data/stored-preprocessing.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
 import { isLearned } from "../../methods/method/learned-method.ts";
@@ -56,25 +57,11 @@ export async function planCompression(
   const cost = costOfRun(settings, method, labelled, tuning, { structure, prunableUnits, groups });
   const time = await timeOf(model, labelled, tuning, cost, hooks);
   const { maxDrop, confidence } = settings;
-  const samples = {
-    fit: dataset.size("fit"),
-    select: dataset.size("select"),
-    certify: dataset.size("certify"),
-    test: dataset.size("test"),
-  };
-  const { path, format, labelKind, classes, sampleShape } = dataset;
+  const data = plannedData(dataset, options.heldOut ?? false);
   const { name, summary, source, needs } = method;
   const plan = {
     network,
-    data: {
-      path,
-      format,
-      labelKind,
-      classes,
-      sampleShape,
-      samples,
-      isHeldOut: options.heldOut ?? false,
-    },
+    data,
     method: { name, summary, source, needs, trains: isLearned(method) },
     rounds: roundsOf(settings),
     cost,
@@ -83,7 +70,11 @@ export async function planCompression(
     guard:
       maxDrop === undefined
         ? null
-        : guardOutlook({ maxDrop, confidence }, samples.certify, labelled.labelKind === "classes"),
+        : guardOutlook(
+            { maxDrop, confidence },
+            data.samples.certify,
+            labelled.labelKind === "classes",
+          ),
   };
   const facts = {
     isOurs: model.metadata.has(preprocessingKey),
@@ -95,6 +86,17 @@ export async function planCompression(
     judgedBy: labelled.labelKind,
   };
   return { ...plan, warnings: warningsFor(plan, facts) };
+}
+
+function plannedData(dataset: Dataset, isHeldOut: boolean): CompressionPlan["data"] {
+  const samples = {
+    fit: dataset.size("fit"),
+    select: dataset.size("select"),
+    certify: dataset.size("certify"),
+    test: dataset.size("test"),
+  };
+  const { path, format, labelKind, classes, sampleShape } = dataset;
+  return { path, format, labelKind, classes, sampleShape, samples, isHeldOut };
 }
 
 /** Why units stay of which the method knows nothing. */

@@ -176,20 +176,16 @@ function throughFunction(
     return undefined;
   const width = units.length;
   const covariance = new Float64Array(width * width);
-  for (const { name, own, meansOf } of moving) {
+  for (const term of moving) {
+    const { name, own } = term;
     const source = channelsByUnit(units, unitsOf(structure, name));
-    const meansAt = (shift: number): Float64Array | undefined => {
-      const mean = own.mean.map((x, c) => x + shift * Math.sqrt(own.variance[c]));
-      return meansOf({ mean, variance: own.variance });
-    };
-    const [below, here, above] = [-step, 0, step].map(meansAt);
-    if (!source || !below || !here || !above) return undefined;
-    const first = here.map((_, c) => (above[c] - below[c]) / (2 * step));
-    const second = here.map((x, c) => (above[c] + below[c] - 2 * x) / (step * step));
-    const rest = here.map((_, c) =>
+    const slopes = slopesOf(term);
+    if (!source || !slopes) return undefined;
+    const { first, second } = slopes;
+    const rest = first.map((slope, c) =>
       moving.length > 1
         ? 0
-        : Math.sqrt(Math.max(0, result.variance[c] - square(first[c]) - square(second[c]) / 2)),
+        : Math.sqrt(Math.max(0, result.variance[c] - square(slope) - square(second[c]) / 2)),
     );
     const between = known.get(name) ?? identity(own.mean.length);
     for (let a = 0; a < width; a++) {
@@ -209,6 +205,23 @@ function throughFunction(
 
 /** Finite difference, in standard deviations. */
 const step = 0.05;
+
+/** The first two Hermite coefficients of each channel: derivatives of E f(x) by the mean, in deviations. */
+function slopesOf({
+  own,
+  meansOf,
+}: Term): { readonly first: Float64Array; readonly second: Float64Array } | undefined {
+  const meansAt = (shift: number): Float64Array | undefined => {
+    const mean = own.mean.map((x, c) => x + shift * Math.sqrt(own.variance[c]));
+    return meansOf({ mean, variance: own.variance });
+  };
+  const [below, here, above] = [-step, 0, step].map(meansAt);
+  if (!below || !here || !above) return undefined;
+  return {
+    first: here.map((_, c) => (above[c] - below[c]) / (2 * step)),
+    second: here.map((x, c) => (above[c] + below[c] - 2 * x) / (step * step)),
+  };
+}
 
 function unitsOf({ analysis, unitsAlong }: Structure, name: string): Int32Array | undefined {
   const layout = analysis.layouts.get(name);

@@ -181,10 +181,59 @@ function fit(
   const stored = node && edited.constants.get(node.inputs[role.weightInput]);
   if (!node || !stored || sums.count === 0) return [];
   const now = weightOf(role, stored.read());
-  const { outputs, inputs, taps } = now;
   const kept = [...sourceUnits.keys()].filter(
     (c) => !(sourceUnits[c] >= 0 && removed[sourceUnits[c]]),
   );
+  const fitted = regress(now, kept, sums, ridge);
+  if (fitted === undefined) return [];
+  const { values, mean, targetMean } = fitted;
+  const edits: Edit[] = [
+    { node: node.name, input: role.weightInput, tensor: storedWeight(role, stored, values) },
+  ];
+  // T was taken with the original's bias, which stays where a normalization follows.
+  const bias = biasOf(reader, edited, node.inputs[role.biasInput ?? -1], now.outputs);
+  if (batchNorm === undefined) {
+    const loss = targetMean.map((t, o) => t - mean[o] - bias[o]);
+    const edit = raiseBias(edited, consumersOf(edited), { ...reader, node }, loss);
+    return edit ? [...edits, edit] : [];
+  }
+  const set = (input: number, numbers: Float64Array): void => {
+    const old = edited.constants.get(batchNorm.node.inputs[input]);
+    if (old)
+      edits.push({
+        node: batchNorm.node.name,
+        input,
+        tensor: tensorOf(old.dtype, old.shape, numbers),
+      });
+  };
+  set(
+    batchNorm.role.meanInput,
+    batchNorm.mean.map((m, o) => m + mean[o] + bias[o] - targetMean[o]),
+  );
+  // A least-squares fit varies less than its target by what it cannot tell; scaled up again, that
+  // part would only add noise. So the original's variance stands, whatever was corrected before.
+  set(batchNorm.role.varianceInput, batchNorm.variance);
+  return edits;
+}
+
+/** What the regression of one layer comes to. */
+interface Fitted {
+  /** The weights: new ones for what is kept, and those so far for the rest. [O, I, K] */
+  readonly values: Float64Array;
+  /** The mean of the results with these weights, without a bias. [O] */
+  readonly mean: Float64Array;
+  /** The mean of what the original computed. [O] */
+  readonly targetMean: Float64Array;
+}
+
+/** Solves the ridge regression over the `kept` channels; `undefined` where they do not vary, so that nothing can be learnt. */
+function regress(
+  now: ReturnType<typeof weightOf>,
+  kept: readonly number[],
+  sums: PatchSums,
+  ridge: number,
+): Fitted | undefined {
+  const { outputs, inputs, taps } = now;
   const size = kept.length * taps;
   /** Where weight (o, kept channel j, tap k) lies in [O, I, K]. */
   const at = (o: number, column: number) =>
@@ -198,7 +247,7 @@ function fit(
   let trace = 0;
   for (let i = 0; i < size; i++) trace += covariance[i * size + i];
   const pull = (ridge * trace) / size;
-  if (!(pull > 0)) return []; // no variance: nothing can be learnt
+  if (!(pull > 0)) return undefined;
   const regularized = covariance.slice();
   for (let i = 0; i < size; i++) regularized[i * size + i] += pull;
   const right = new Float64Array(size * outputs);
@@ -217,33 +266,7 @@ function fit(
       values[at(o, i)] = solution[i * outputs + o];
       fittedMean[o] += solution[i * outputs + o] * mean[i];
     }
-  const edits: Edit[] = [
-    { node: node.name, input: role.weightInput, tensor: storedWeight(role, stored, values) },
-  ];
-  // T was taken with the original's bias, which stays where a normalization follows.
-  const bias = biasOf(reader, edited, node.inputs[role.biasInput ?? -1], outputs);
-  if (batchNorm === undefined) {
-    const loss = targetMean.map((t, o) => t - fittedMean[o] - bias[o]);
-    const edit = raiseBias(edited, consumersOf(edited), { ...reader, node }, loss);
-    return edit ? [...edits, edit] : [];
-  }
-  const set = (input: number, numbers: Float64Array): void => {
-    const old = edited.constants.get(batchNorm.node.inputs[input]);
-    if (old)
-      edits.push({
-        node: batchNorm.node.name,
-        input,
-        tensor: tensorOf(old.dtype, old.shape, numbers),
-      });
-  };
-  set(
-    batchNorm.role.meanInput,
-    batchNorm.mean.map((m, o) => m + fittedMean[o] + bias[o] - targetMean[o]),
-  );
-  // A least-squares fit varies less than its target by what it cannot tell; scaled up again, that
-  // part would only add noise. So the original's variance stands, whatever was corrected before.
-  set(batchNorm.role.varianceInput, batchNorm.variance);
-  return edits;
+  return { values, mean: fittedMean, targetMean };
 }
 
 /** The layer's own bias as it stands, times its factor. [O] */

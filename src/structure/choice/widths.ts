@@ -45,16 +45,7 @@ export function widthKeeper(
   const wider: WidthChoice = (_width, _below, above) => above;
   const unroundedIn = (draft: WidthDraft): number =>
     rounded.filter(({ axis }) => draft.besides(axis) !== undefined).length;
-
-  const narrowest = new Map<number, number>();
-  for (const { axis, units } of rounded.toReversed())
-    for (const unit of units) narrowest.set(unit, axis);
-  /**
-   * What units have in common whose return costs alike: their group, and the narrowest axis that holds them. A channel
-   * of a stream's first stage returns to all its stages, one of its last stage to that stage alone.
-   */
-  const growsWith = (unit: number): string =>
-    `${structure.units[unit].group}/${narrowest.get(unit)}`;
+  const growsWith = growthOf(structure, rounded);
 
   return {
     choose(count) {
@@ -88,6 +79,20 @@ export function widthKeeper(
       return best;
     },
   };
+}
+
+/**
+ * What units have in common whose return costs alike: their group, and the narrowest axis that holds them. A channel
+ * of a stream's first stage returns to all its stages, one of its last stage to that stage alone.
+ */
+function growthOf(
+  { units: all }: Structure,
+  rounded: readonly RoundedAxis[],
+): (unit: number) => string {
+  const narrowest = new Map<number, number>();
+  for (const { axis, units } of rounded.toReversed())
+    for (const unit of units) narrowest.set(unit, axis);
+  return (unit) => `${all[unit].group}/${narrowest.get(unit)}`;
 }
 
 /** The places in `limits` of the axes that hold a unit, by unit. */
