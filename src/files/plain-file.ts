@@ -18,7 +18,7 @@ interface Kind {
 }
 
 /** Fails with `FILE_UNREADABLE` unless what was found at `path` is a plain file. */
-export function requirePlain(path: string, found: Kind): void {
+function requirePlain(path: string, found: Kind): void {
   const what = !found.isFile()
     ? "is no regular file"
     : found.nlink > 1

@@ -5,7 +5,7 @@ import type { Shape } from "./graph.ts";
 /** Axes of one tensor. */
 export const maxRank = 64;
 /** Positions along one axis. ONNX Runtime's kernels count in 32 bits. */
-export const maxAxis = 2 ** 31 - 1;
+const maxAxis = 2 ** 31 - 1;
 /** Elements of one tensor; no machine holds them, but counts of them stay exact. */
 export const maxElements = 2 ** 40;
 

@@ -47,7 +47,7 @@ export function erfc(x: number): number {
 }
 
 /** Density φ of the standard normal. */
-export function normalPdf(z: number): number {
+function normalPdf(z: number): number {
   return exp((-z * z) / 2) / Math.sqrt(2 * Math.PI);
 }
 

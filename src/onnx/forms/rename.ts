@@ -50,7 +50,7 @@ function renamedAttribute(bytes: Uint8Array, names: Renaming): Rope | undefined 
 }
 
 /** A GraphProto, renamed. Its quantisation annotations go. */
-export function renamedGraph(bytes: Uint8Array, names: Renaming): Rope {
+function renamedGraph(bytes: Uint8Array, names: Renaming): Rope {
   return patchMessage(bytes, (field) => {
     if (field.holds(1)) return fieldOf(1, renamedNode(field.value(), names));
     if (field.holds(5)) return fieldOf(5, renamedTensor(field.value(), names));

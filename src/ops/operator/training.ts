@@ -52,7 +52,7 @@ export interface Training<A> {
 export type TrainingFacet<A> = Training<A> | NotApplicable;
 
 /** The `form` of operators that compute the same in training. */
-export const sameInTraining: NotApplicable = { none: "it computes the same in training" };
+const sameInTraining: NotApplicable = { none: "it computes the same in training" };
 
 /** The `statistics` of operators that keep none. */
 export const noStatistics: NotApplicable = { none: "it keeps no statistics" };

@@ -25,7 +25,7 @@ const slowest = 255;
  * A state is p · 2^10 + n: p of 21 bits, the chance of a 1, and n, how often the state was used.
  * States start at one half, never used.
  */
-export const freshState = 1 << 30;
+const freshState = 1 << 30;
 
 /** `count` states that know nothing. */
 export function freshStates(count: number): Int32Array<ArrayBuffer> {

@@ -16,7 +16,7 @@ const perLevel = 16 + 16 * 3;
 const perModel = levels * perLevel;
 
 /** Where the states of each kind of numbers begin: they learn apart. */
-export const numberKinds = { dense: 0, sparse: perModel, shifts: 2 * perModel } as const;
+const numberKinds = { dense: 0, sparse: perModel, shifts: 2 * perModel } as const;
 export type NumberKind = keyof typeof numberKinds;
 
 /** States for all kinds of numbers. */

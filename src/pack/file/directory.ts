@@ -9,7 +9,7 @@ import { leastTensor } from "./container.ts";
  * How the values of a tensor are coded: bit for bit; as float32 codes times a step; or as places in a
  * table, relative to the place of zero. The index is the number in the file.
  */
-export const valueForms = ["planes", "steps", "table"] as const;
+const valueForms = ["planes", "steps", "table"] as const;
 export type ValueForm = (typeof valueForms)[number];
 
 /** How a tensor is coded. */
@@ -39,7 +39,7 @@ export interface Entry extends Geometry, Coding {
 }
 
 /** Entries of the largest table. */
-export const largestTable = 2 ** 14;
+const largestTable = 2 ** 14;
 
 /** The directory as bytes: a count, then the entries. */
 export function writeDirectory(entries: readonly Entry[]): number[] {
