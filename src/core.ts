@@ -30,6 +30,7 @@ export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export {
   type Figures,
+  type MissedTarget,
   type PruneAsyncOptions,
   type Pruned,
   type PruneOptions,

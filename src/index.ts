@@ -95,6 +95,7 @@ export {
 } from "./prune/latency.ts";
 export {
   type Figures,
+  type MissedTarget,
   type PruneAsyncOptions,
   type Pruned,
   type PruneOptions,

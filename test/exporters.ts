@@ -256,7 +256,7 @@ export async function checkReplica({ build, units, dims, others = unlike }: Repl
       { name: "params", fraction, remaining: (r) => totals(r).params / before },
     ]);
     if (!removed.includes(1)) continue;
-    const choice = { method: "random", removed, edits: [], isReached: true, notes: [] };
+    const choice = { method: "random", removed, edits: [], isReached: true, missed: [], notes: [] };
     const pruned = finishPruning(model, structure, choice);
     readModel(concatBytes(pruned.bytes));
     const verification = await compareModels(

@@ -66,7 +66,7 @@ async function halve(model: Model, fraction = 0.5) {
   const { removed } = selectUnits(structure, scores, [
     { name: "params", fraction, remaining: (r) => totals(r).params / before },
   ]);
-  const choice = { method: "random", removed, edits: [], isReached: true, notes: [] };
+  const choice = { method: "random", removed, edits: [], isReached: true, missed: [], notes: [] };
   const pruned = finishPruning(model, structure, choice);
   const verification = await verifyPruned(model, pruned, { samples: 2 });
   const reread = readModel(concatBytes(pruned.bytes));

@@ -131,7 +131,7 @@ function pruned(model: Model, seed: number) {
   const removed = Uint8Array.from(structure.units, ({ reason }) =>
     Number(reason === undefined && random.uniform() < 0.33),
   );
-  const choice = { method: "random", removed, edits: [], isReached: true, notes: [] };
+  const choice = { method: "random", removed, edits: [], isReached: true, missed: [], notes: [] };
   return finishPruning(model, structure, choice);
 }
 
@@ -228,7 +228,7 @@ describe.each(networks)("%s", (_, build) => {
     );
     removed[gone?.index ?? 0] = 0;
     removed[other?.index ?? 0] = 1;
-    const choice = { method: "random", removed, edits: [], isReached: true, notes: [] };
+    const choice = { method: "random", removed, edits: [], isReached: true, missed: [], notes: [] };
     const small = readModel(concatBytes(finishPruning(model, right.structure, choice).bytes));
     const { passed } = await verifyByPlan(model, small, right.plan, { threads: 1 });
     expect(gone).toBeDefined();

@@ -33,7 +33,7 @@ async function labelWarnings(
     ...warnings,
     `The network reaches ${inPercent(a.value)} on the ${samplesOf(select)} images for selection but ` +
       `${inPercent(b.value)} on the ${samplesOf(certify)} for certification: it may have been trained ` +
-      "on the former. Give held-out data (--held-out).",
+      "on the former. Give held-out data (`heldOut`).",
   ];
 }
 

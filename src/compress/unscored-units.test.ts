@@ -61,6 +61,10 @@ describe("bn leaves alone what it knows nothing about", () => {
     const pruned = prune(model, { method: "bn", targets: { macs: 0.1 }, ...options });
     expect(widths(pruned)).toEqual(want);
     expect(pruned.isReached).toBe(false);
+    const reached = pruned.after.macs / pruned.before.macs;
+    expect(pruned.missed).toEqual([
+      { target: "macs", asked: 0.1, reached: expect.closeTo(reached, 12) },
+    ]);
     expect(pruned.notes).toEqual([
       expect.stringContaining("stay because batch normalization tells nothing about them (conv1"),
       expect.stringContaining("out of reach"),

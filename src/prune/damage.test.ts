@@ -52,7 +52,7 @@ function without(model: Model, cuts: Readonly<Record<string, readonly number[]>>
   const removed = new Uint8Array(structure.units.length);
   for (const { node, units } of structure.filterAxes)
     for (const channel of cuts[node.name] ?? []) removed[units[channel]] = 1;
-  const choice = { method: "own", removed, edits: [], isReached: true, notes: [] };
+  const choice = { method: "own", removed, edits: [], isReached: true, missed: [], notes: [] };
   return finishPruning(model, structure, choice);
 }
 
@@ -133,7 +133,14 @@ it("answers that are infinite or no numbers are destroyed", async () => {
     { node: "conv3", input: 1, tensor: zeros },
     { node: "conv3", input: 2, tensor: tensorOf("float32", [6], new Float32Array(6)) },
   ];
-  const choice = { method: "own", removed: pruned.removed, edits, isReached: true, notes: [] };
+  const choice = {
+    method: "own",
+    removed: pruned.removed,
+    edits,
+    isReached: true,
+    missed: [],
+    notes: [],
+  };
   const damage = await damageOfPruned(model, finishPruning(model, structure, choice));
   expect(damage.isDestroyed).toBe(true);
 });
@@ -144,7 +151,7 @@ it("a classifier whose mean answer has moved far is destroyed, though it follows
   moved[0] = 50;
   const edits = [{ node: "conv3", input: 2, tensor: tensorOf("float32", [6], moved) }];
   const { removed } = without(model, {});
-  const choice = { method: "own", removed, edits, isReached: true, notes: [] };
+  const choice = { method: "own", removed, edits, isReached: true, missed: [], notes: [] };
   const { isDestroyed, outputs } = await damageOfPruned(
     model,
     finishPruning(model, structureOf(model.graph), choice),

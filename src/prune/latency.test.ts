@@ -62,7 +62,11 @@ it("measures what it reached, and says so when that is not enough", async () => 
     { fraction: 0.01, seconds: 0.2, threads: 1, onRound: ({ round }) => rounds.push(round) },
   );
   expect(pruned.isReached).toBe(false);
-  expect(pruned.latency.ratio).toBeGreaterThan(0.01);
+  const { ratio } = pruned.latency;
+  expect(ratio).toBeGreaterThan(0.01);
+  expect(pruned.missed).toEqual([{ target: "latency", asked: 0.01, reached: ratio }]);
+  // The estimate is no longer spoken of.
+  expect(pruned.notes).toEqual([]);
   expect(pruned.latency.ci95[0]).toBeLessThanOrEqual(pruned.latency.ratio);
   expect(rounds).toEqual([0, 1]);
   expect(pruned.after.macs).toBeLessThan(pruned.before.macs);

@@ -17,7 +17,15 @@ import { type Removed, removeNothing, shapeAfter } from "../structure/units/remo
 import { type Structure, structureOf } from "../structure/units/units.ts";
 import { sizeOf } from "../tensor/host-tensor.ts";
 import { requireGoOn } from "../tensor/steps.ts";
-import { budgetsOf, chooseUnits, finishPruning, type Pruned, type PruneOptions } from "./prune.ts";
+import {
+  budgetsOf,
+  chooseUnits,
+  describeMissed,
+  finishPruning,
+  missedTargets,
+  type Pruned,
+  type PruneOptions,
+} from "./prune.ts";
 import { structureCost, unclaimable } from "./unknown-costs.ts";
 
 /** What latency to reach, and how to measure it. */
@@ -114,7 +122,7 @@ export async function pruneToLatency(
     };
     const { ratio } = latency;
     const isMet = ratio <= fraction;
-    const candidate = withLatency(pruned, options, latency, isMet);
+    const candidate = withLatency(pruned, options, latency, fraction);
     best = better(best, candidate, fraction);
     if (isMet && ratio >= fraction - slack) break;
     if (isMet) passing = Math.max(passing, aim);
@@ -171,17 +179,22 @@ function withLatency(
   pruned: Pruned,
   options: PruneOptions,
   latency: MeasuredLatency,
-  isMet: boolean,
+  asked: number,
 ): PrunedToLatency {
   const { structure, removed } = pruned;
+  const isMet = latency.ratio <= asked;
   const others = [
     ...budgetsOf(structure, options.targets ?? {}),
     ...(options.budgets?.(structure) ?? []),
   ];
   const isClear = unclaimable(structureCost(structure), options.targets ?? {}).length === 0;
-  const isReached = isMet && isClear && others.every((b) => b.remaining(removed) <= b.fraction);
-  const notes = pruned.notes.filter((note) => !note.includes(`--${budgetName} `));
-  return { ...pruned, notes, isReached, latency };
+  const missed = missedTargets(others, removed);
+  const isReached = isMet && isClear && missed.length === 0;
+  // What the estimate said of the latency is no longer true: it was measured.
+  const estimated = pruned.missed.filter(({ target }) => target === budgetName).map(describeMissed);
+  const notes = pruned.notes.filter((note) => !estimated.includes(note));
+  const slow = isMet ? [] : [{ target: budgetName, asked, reached: latency.ratio }];
+  return { ...pruned, notes, isReached, missed: [...missed, ...slow], latency };
 }
 
 /** The mildest that meets the target, else the fastest. */

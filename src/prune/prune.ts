@@ -89,6 +89,16 @@ export interface SelectedInputs {
   readonly after: number;
 }
 
+/** A target that lies below what the rules and the method allow. */
+export interface MissedTarget {
+  /** `macs`, `params`, `bytes`, `density` or `latency`. */
+  readonly target: string;
+  /** The share that was asked for. */
+  readonly asked: number;
+  /** The share that is left. */
+  readonly reached: number;
+}
+
 /** The result of `prune`. */
 export interface Pruned {
   readonly method: string;
@@ -110,6 +120,9 @@ export interface Pruned {
   readonly selected: readonly SelectedInputs[];
   /** False when the targets lie below what may be removed; the most that may was removed then. */
   readonly isReached: boolean;
+  /** The targets that what was removed does not meet. */
+  readonly missed: readonly MissedTarget[];
+  /** What a user should know, one sentence each; options stand in backticks. */
   readonly notes: readonly string[];
   readonly structure: Structure;
   readonly removed: Removed;
@@ -169,6 +182,7 @@ export interface PruningChoice {
   readonly zeros?: Zeros;
   readonly edits: readonly Edit[];
   readonly isReached: boolean;
+  readonly missed: readonly MissedTarget[];
   readonly notes: readonly string[];
 }
 
@@ -196,12 +210,8 @@ function* choiceSteps(structure: Structure, options: PruneOptions): Steps<Prunin
   yield stepOf("choosing");
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastEnough(order, meeting(budgets));
-  const missed = budgets.flatMap(({ name, fraction, remaining }) => {
-    const share = remaining(removed, zeros);
-    if (share <= fraction) return [];
-    return `the target --${name} ${fraction} is out of reach: ${share.toFixed(3)} is the least that the rules and the method allow`;
-  });
-  const isMissed = missed.some((note) => note.includes("--macs "));
+  const missed = missedTargets(budgets, removed, zeros);
+  const isMissed = missed.some(({ target }) => target === "macs");
   const unclear = isMissed ? [] : unclaimable(structureCost(structure), targets);
   const alternatives = missed.length === 0 ? [] : methodsThatScoreMore(structure, proposal, rules);
   return {
@@ -211,15 +221,36 @@ function* choiceSteps(structure: Structure, options: PruneOptions): Steps<Prunin
     zeros,
     edits: edits(),
     isReached: missed.length === 0 && unclear.length === 0,
+    missed,
     notes: [
       ...(proposal.warnings ?? []),
       ...proposal.notes,
-      ...missed,
+      ...missed.map(describeMissed),
       ...unclear,
       ...alternatives,
       ...unknownsOf(structure),
     ],
   };
+}
+
+/** The budgets that a removal does not meet. */
+export function missedTargets(
+  budgets: readonly Budget[],
+  removed: Removed,
+  zeros?: Zeros,
+): readonly MissedTarget[] {
+  return budgets.flatMap(({ name, fraction, remaining }) => {
+    const reached = remaining(removed, zeros);
+    return reached <= fraction ? [] : [{ target: name, asked: fraction, reached }];
+  });
+}
+
+/** A missed target as a note. */
+export function describeMissed({ target, asked, reached }: MissedTarget): string {
+  return (
+    `the target \`${target}\` ${asked} is out of reach: ${reached.toFixed(3)} is the least that the rules ` +
+    "and the method allow"
+  );
 }
 
 /**
@@ -307,6 +338,7 @@ function fromPlan(structure: Structure, plan: Plan): PruningChoice {
     zeros: zerosOf(structure.analysis.graph, plan),
     edits: editsOf(plan),
     isReached: true,
+    missed: [],
     notes: unknownsOf(structure),
   };
 }

@@ -175,6 +175,7 @@ export async function sensitivity(
           method: method.name,
           removed,
           isReached: true,
+          missed: [],
           notes: [],
           edits: proposal.edits(removed),
         });

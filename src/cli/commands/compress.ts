@@ -1,4 +1,5 @@
 /** @file `espalier compress`: as small as targets ask, or as a tolerance allows. */
+
 import { Command } from "commander";
 import type { CompressRunRequest } from "../../compress/compress-run.ts";
 import type { PlanRequest } from "../../compress/dry-run/dry-run.ts";
@@ -25,6 +26,7 @@ import {
 } from "../options/removal-options.ts";
 import { trainingFlags, trainingSettingsOf } from "../options/training-options.ts";
 import { fractionBelowOne, integerFrom, numberBetween, positiveValue } from "../options/values.ts";
+import { warningsInFlags } from "../terminal/flag-names.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { describePlan } from "../texts/compress-plan.ts";
@@ -169,7 +171,7 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     );
     await writeReportHtml(run);
     end(exitCodeOf(report));
-    if (given.json) writeJson(io, report);
+    if (given.json) writeJson(io, warningsInFlags(report));
     else io.out(describeCompression(run, report, io));
   });
 }
@@ -186,7 +188,7 @@ async function plan(network: string, flags: Flags, io: Io): Promise<void> {
     for (const warning of found.warnings) hooks.onWarning?.(warning);
     return found;
   });
-  if (flags.json) writeJson(io, planned);
+  if (flags.json) writeJson(io, warningsInFlags(planned));
   else io.out(describePlan(planned, io));
 }
 

@@ -7,6 +7,7 @@ import { describeMetric } from "../../words/metrics.ts";
 import { formatCount, inPercent } from "../../words/numbers.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import { type IsolationFlags, inHost } from "../options/isolation.ts";
+import { inFlags } from "../terminal/flag-names.ts";
 import type { Io } from "../terminal/io.ts";
 import { newProgress, type Step } from "../terminal/progress.ts";
 
@@ -34,7 +35,7 @@ export async function follow<Report>(
       },
       onEpoch: (record, isBest) => progress.note(describeEpoch(record, epochs, isBest)),
       onTest: ({ done, total, unit = "samples" }) => progress.step({ done, total, unit }),
-      onNote: (note) => progress.note(escapeForTerminal(note)),
+      onNote: (note) => progress.note(escapeForTerminal(inFlags(note))),
       onWarning: (warning) => progress.warn(escapeForTerminal(warning)),
     };
     // A run that is stopped keeps its state, so its host must outlive the stop.

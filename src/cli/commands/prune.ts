@@ -1,4 +1,5 @@
 /** @file `espalier prune`: one shot, no training; verified before anything is written. */
+
 import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
 import type { Verification } from "../../measure/equality/compare.ts";
@@ -37,6 +38,7 @@ import {
 } from "../options/removal-options.ts";
 import { integerFrom } from "../options/values.ts";
 import { exitCodes } from "../terminal/failure.ts";
+import { inFlags } from "../terminal/flag-names.ts";
 import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
@@ -386,7 +388,7 @@ function report(
   io: Io,
 ): void {
   const isWritten = verification?.passed === true && flags.output !== undefined;
-  const { method, methodReason, before, after, groups, selected, isReached, notes } = pruned;
+  const { method, methodReason, before, after, groups, selected, isReached, missed } = pruned;
   const files = isWritten ? { output: flags.output, plan: `${flags.output}.plan.json` } : {};
   if (flags.json) {
     writeJson(io, {
@@ -397,7 +399,8 @@ function report(
       groups,
       selected,
       isReached,
-      notes,
+      missed,
+      notes: pruned.notes.map(inFlags),
       ...(pruned.zeros.size > 0 && { density: densityOf(pruned) }),
       ...(latency && { latency }),
       ...(verification && { verification }),

@@ -1,8 +1,10 @@
 /** @file `espalier resume`: goes on with a run that was stopped. */
+
 import { Command } from "commander";
 import { addFlags, asText, type FlagsOf, value } from "../options/flag.ts";
 import { isolateFlags } from "../options/isolation.ts";
 import { jsonFlags } from "../options/model-options.ts";
+import { warningsInFlags } from "../terminal/flag-names.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { describeCompression, exitCodeOf } from "../texts/compress-report.ts";
@@ -48,7 +50,7 @@ export function resumeCommand(io: Io, end: (exitCode: number) => void): Command 
       await writeReportHtml(run);
       end(exitCodeOf(report));
     }
-    if (json) writeJson(io, report);
+    if (json) writeJson(io, warningsInFlags(report));
     else if (report.command === "train") io.out(describeTraining(run, report, io.columns));
     else io.out(describeCompression(run, report, io));
   });

@@ -1,4 +1,5 @@
 /** @file `espalier train`: trains a built-in network from nothing, or fine-tunes a file. */
+
 import { Command } from "commander";
 import type { TrainSettingsInput } from "../../runs/settings/train-settings.ts";
 import type { TrainRunRequest } from "../../runs/training/train-run.ts";
@@ -8,6 +9,7 @@ import { isolateFlags } from "../options/isolation.ts";
 import { externalDataFlags, jsonFlags, threadsFlags } from "../options/model-options.ts";
 import { trainingFlags, trainingSettingsOf } from "../options/training-options.ts";
 import { integerFrom, positiveValue } from "../options/values.ts";
+import { warningsInFlags } from "../terminal/flag-names.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { describeTraining } from "../texts/train-report.ts";
@@ -107,7 +109,7 @@ export function trainCommand(io: Io): Command {
   return addFlags(command, flags).action(async (network: string, given: Flags) => {
     const { trainRun } = await import("../../runs/training/train-run.ts");
     const report = await follow(io, given, (hooks) => trainRun(requestOf(network, given), hooks));
-    if (given.json) writeJson(io, report);
+    if (given.json) writeJson(io, warningsInFlags(report));
     else io.out(describeTraining(given.output, report, io.columns));
   });
 }

@@ -1,5 +1,5 @@
 /**
- * @file Flags by the options of the library that they set. The library's errors speak of options, as
+ * @file Flags by the options of the library that they set. The library's errors, warnings and notes speak of options, as
  * `` `maxDrop` ``; whoever types commands is told the flag instead.
  */
 
@@ -26,12 +26,18 @@ const flagOf: Readonly<Record<string, string>> = {
   momentum: "--momentum",
   output: "--output-name",
   params: "--params",
+  rate: "--option rate=...",
   resize: "--resize",
   scale: "--scale",
   std: "--std",
   temperature: "--temperature",
   width: "--base-width",
 };
+
+/** What the library found out, its warnings with the flags of the command line in place of its options. */
+export function warningsInFlags<T extends { readonly warnings: readonly string[] }>(found: T): T {
+  return { ...found, warnings: found.warnings.map(inFlags) };
+}
 
 /** A message of the library with the flags of the command line in place of its options. */
 export function inFlags(message: string): string {

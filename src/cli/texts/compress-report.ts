@@ -1,4 +1,5 @@
 /** @file What `compress` tells a person at the end. */
+
 import { join } from "node:path";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { metricWords } from "../../words/metrics.ts";
@@ -13,6 +14,7 @@ import {
 import { speedOf } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { exitCodes } from "../terminal/failure.ts";
+import { inFlags } from "../terminal/flag-names.ts";
 import { drawFacts, drawTable, type Fact, type TableOptions } from "../terminal/table.ts";
 
 /** 0, or 3 where a target or the tolerance was not reached though there was time. */
@@ -85,7 +87,7 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
 /** What went wrong, or must be acted on, as lines of text. */
 function warningsOf({ warnings }: CompressReport, { columns }: TableOptions): string {
   return warnings
-    .map((warning) => `${wrap(`warning: ${escapeForTerminal(warning)}`, columns, "  ")}\n`)
+    .map((warning) => `${wrap(`warning: ${escapeForTerminal(inFlags(warning))}`, columns, "  ")}\n`)
     .join("");
 }
 

@@ -41,7 +41,7 @@ function ofNetwork(
     const share = least.get(name);
     if (target === undefined || share === undefined || share <= target) return [];
     return [
-      `The target --${name} ${target} is out of reach: ${share.toFixed(3)} is the least that may remain.`,
+      `The target \`${name}\` ${target} is out of reach: ${share.toFixed(3)} is the least that may remain.`,
     ];
   });
 }
@@ -60,7 +60,7 @@ function ofData(
     ...(isHeldOut || isOurs || labelKind === "none"
       ? []
       : [
-          "If the network was trained on these train files elsewhere, give --held-out: a tolerance " +
+          "If the network was trained on these train files elsewhere, give `heldOut`: a tolerance " +
             "says nothing on images that the network has seen.",
         ]),
   ];

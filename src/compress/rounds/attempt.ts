@@ -188,7 +188,7 @@ async function tune(
 
 /** That a round loses more than its share of the tolerance, in words for a difference of the metric. */
 function tooMuch(inWords: (drop: number) => string, most: number, maxDrop = most): string {
-  const share = most < maxDrop ? ` of the ${inWords(maxDrop)} of --max-drop` : "";
+  const share = most < maxDrop ? ` of the ${inWords(maxDrop)} of \`maxDrop\`` : "";
   return `the drop on select is more than ${inWords(most)}, which is what this round may lose${share}`;
 }
 

@@ -163,6 +163,7 @@ export function removeFirst({ network, structure, order }: Candidate, count: num
     zeros,
     edits: edits(),
     isReached: true,
+    missed: [],
     notes: [],
   });
 }

@@ -168,7 +168,7 @@ async function judgeLearning(
   if (before - value <= Math.min(roundDropOf(settings), acceptedDropOf(settings, round))) return [];
   const words = metricWords(metric);
   const [was, is] = [before, value].map(words.value);
-  const mild = "rate" in method.options ? ": a lower rate (--option rate=...) is milder" : "";
+  const mild = "rate" in method.options ? ": a lower rate (`rate`) is milder" : "";
   return [
     `learning alone took ${words.name} on select from ${was} to ${is}, before anything was removed${mild}`,
   ];

@@ -170,7 +170,7 @@ it("warns where learning alone did the damage", async () => {
     onWarning: (warning) => heard.push(warning),
   });
   const damage =
-    /learning alone took accuracy on select from \d+\.\d\d % to \d+\.\d\d %, before .*--option rate=/;
+    /learning alone took accuracy on select from \d+\.\d\d % to \d+\.\d\d %, before .*\(`rate`\)/;
   expect(wrecked.rounds[0].warnings).toEqual([expect.stringMatching(damage)]);
   expect(wrecked.warnings).toContain(wrecked.rounds[0].warnings?.[0]);
   expect(heard).toContainEqual(expect.stringMatching(damage));

@@ -79,26 +79,26 @@ function normalized(mean: Float64Array, variance: Float64Array): Graph {
 const imageNet = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const byte = { scale: 1 / 255, mean: [0], std: [1] };
 const forms = [
-  { what: "pixels from 0 to 1", form: byte, flags: "--mean 0 --std 1" },
+  { what: "pixels from 0 to 1", form: byte, options: "`mean` 0 `std` 1" },
   {
     what: "pixels from 0 to 255",
     form: { ...byte, scale: 1 },
-    flags: "--scale 1 --mean 0 --std 1",
+    options: "`scale` 1 `mean` 0 `std` 1",
   },
   {
     what: "pixels from -1 to 1",
     form: { ...byte, mean: [0.5], std: [0.5] },
-    flags: "--mean 0.5 --std 0.5",
+    options: "`mean` 0.5 `std` 0.5",
   },
   {
     what: "ImageNet's mean and deviation",
     form: { ...byte, ...imageNet },
-    flags: "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+    options: "`mean` 0.485,0.456,0.406 `std` 0.229,0.224,0.225",
   },
 ];
 
 describe("a network that was trained on", () => {
-  it.each(forms)("$what says so where it gets something else", async ({ form, flags }) => {
+  it.each(forms)("$what says so where it gets something else", async ({ form, options }) => {
     const graph = trainedOn(form.scale, form.mean, form.std);
     const right = await checkInputs(graph, await images(form));
     expect(right?.distance).toBeLessThan(0.3);
@@ -107,7 +107,7 @@ describe("a network that was trained on", () => {
       const warning = inputWarning(await checkInputs(graph, await images(other)));
       // -1 to 1 and a mean and deviation of colours are near each other.
       const isNear = [form, other].every(({ mean }) => mean[0] > 0);
-      if (!isNear) expect(warning).toContain(`would fit: ${flags}`);
+      if (!isNear) expect(warning).toContain(`would fit: ${options}`);
     }
   });
 });

@@ -89,9 +89,9 @@ export function inputWarning(check: InputCheck | undefined): string | undefined 
     `Inputs look unlike those that this network was trained on: the first normalization (${node}) gets means that ` +
     `are ${shift.toFixed(1)} deviations off, and deviations ${ratio.toPrecision(2)} times those that it expects.`;
   if (nearest !== undefined && nearest.distance < convincing * distance)
-    return `${looks} ${nearest.form.words} would fit: ${nearest.form.flags}.`;
+    return `${looks} ${nearest.form.words} would fit: ${nearest.form.options}.`;
   return distance > impossible
-    ? `${looks} Check --scale, --mean, --std and --color: no known form of inputs fits.`
+    ? `${looks} Check \`scale\`, \`mean\`, \`std\` and \`color\`: no known form of inputs fits.`
     : undefined;
 }
 

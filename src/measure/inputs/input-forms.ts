@@ -7,8 +7,8 @@ import type { Batch } from "../../data/serve.ts";
 export interface InputForm {
   /** What it is, as the subject of a sentence. */
   readonly words: string;
-  /** The flags that ask for it. */
-  readonly flags: string;
+  /** The options that ask for it, with their values. */
+  readonly options: string;
   readonly scale: number;
   readonly mean: readonly number[];
   readonly std: readonly number[];
@@ -17,21 +17,21 @@ export interface InputForm {
 const common: readonly InputForm[] = [
   {
     words: "Pixels from 0 to 1",
-    flags: "--mean 0 --std 1",
+    options: "`mean` 0 `std` 1",
     scale: 1 / 255,
     mean: [0],
     std: [1],
   },
   {
     words: "Pixels from 0 to 255",
-    flags: "--scale 1 --mean 0 --std 1",
+    options: "`scale` 1 `mean` 0 `std` 1",
     scale: 1,
     mean: [0],
     std: [1],
   },
   {
     words: "Pixels from -1 to 1",
-    flags: "--mean 0.5 --std 0.5",
+    options: "`mean` 0.5 `std` 0.5",
     scale: 1 / 255,
     mean: [0.5],
     std: [0.5],
@@ -41,21 +41,21 @@ const common: readonly InputForm[] = [
 const colored: readonly InputForm[] = [
   {
     words: "ImageNet's mean and deviation",
-    flags: "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225",
+    options: "`mean` 0.485,0.456,0.406 `std` 0.229,0.224,0.225",
     scale: 1 / 255,
     mean: [0.485, 0.456, 0.406],
     std: [0.229, 0.224, 0.225],
   },
   {
     words: "CIFAR-10's mean and deviation",
-    flags: "--mean 0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616",
+    options: "`mean` 0.4914,0.4822,0.4465 `std` 0.247,0.2435,0.2616",
     scale: 1 / 255,
     mean: [0.4914, 0.4822, 0.4465],
     std: [0.247, 0.2435, 0.2616],
   },
   {
     words: "Pixels from 0 to 255 less ImageNet's mean, as Caffe has them",
-    flags: "--scale 1 --mean 123.68,116.779,103.939 --std 1",
+    options: "`scale` 1 `mean` 123.68,116.779,103.939 `std` 1",
     scale: 1,
     mean: [123.68, 116.779, 103.939],
     std: [1],
@@ -65,7 +65,7 @@ const colored: readonly InputForm[] = [
 const grey: readonly InputForm[] = [
   {
     words: "MNIST's mean and deviation",
-    flags: "--mean 0.1307 --std 0.3081",
+    options: "`mean` 0.1307 `std` 0.3081",
     scale: 1 / 255,
     mean: [0.1307],
     std: [0.3081],
