@@ -15,11 +15,11 @@ import { flags as verify, verifyCommand } from "./commands/verify.ts";
 import { flags as version, versionCommand } from "./commands/version.ts";
 
 /**
- * The commands in the order of the help: what makes them, their flags, and what a configuration may say of them.
+ * The commands in the order of the help: how each is built, its flags, and which of its flags a configuration may set.
  *
- * - `code`: flags that a file with code may give, which works on the user's own files;
- * - `data`: flags of a file without code, as the command looks at what may come from anybody;
- * - `none`: nothing, as `--json` is its only flag.
+ * - `code`: a file with code may give flags, because the command works on the user's own files;
+ * - `data`: only a file without code may give flags, because the command reads files that may come from anybody;
+ * - `none`: no file gives flags, because `--json` is the only flag.
  */
 export const commands = {
   inspect: { define: inspectCommand, flags: inspect, config: "data" },

@@ -17,11 +17,15 @@ import { drawTable } from "../terminal/table.ts";
 /** The flags of `espalier bench`. */
 export const flags = {
   "Options:": {
-    runs: value("n", integerFrom(1), "Timed runs of each network. Default: as --seconds allow."),
+    runs: value(
+      "n",
+      integerFrom(1),
+      "Timed runs of each network. Default: as many as fit into --seconds.",
+    ),
     seconds: value(
       "s",
       positiveValue,
-      "Time for all runs together; more narrows intervals. Default: 5.",
+      "Time for all runs together; more time narrows the intervals. Default: 5.",
     ),
     batch: value("n", integerFrom(1), "Samples per run. Default: 1."),
     provider: value("name", asText, "Execution provider of ONNX Runtime. Default: cpu."),
@@ -36,9 +40,9 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-With two models their runs alternate, so that whatever slows the machine hits
-both; the ratio is OTHER / MODEL: below 1, OTHER is faster. Where its interval
-holds 1, no difference is shown: more --seconds narrow it. Without --runs and
+With two models the runs alternate, so that whatever slows the machine slows
+both. The ratio is OTHER / MODEL: below 1, OTHER is faster. Where its interval
+contains 1, no difference is shown; more --seconds narrow it. Without --runs and
 --seconds it takes 5 seconds. Close other programs first.
 
 Examples:
@@ -92,7 +96,7 @@ async function run(paths: readonly string[], flags: Flags, io: Io): Promise<void
   }
 }
 
-/** `ci95` is the ratio's interval where there are two networks, else that of the median. */
+/** `ci95` is the interval of the ratio for two networks, and of the median for one. */
 function summary({ models, ratios, threads, provider, blocks }: BenchResult) {
   const [first] = models;
   const [ratio] = ratios;
@@ -137,7 +141,7 @@ function describe({ models, ratios, threads, provider }: BenchResult, io: Io): s
   return `${table}${ratio.join("")}input ${inputs}, ${counted(threads, "thread")}, ${provider}\n`;
 }
 
-/** The shortest endings of paths that tell them apart: `model.onnx` of two runs with the run's name. */
+/** The shortest endings of the paths that differ: `model.onnx` of two runs gets the name of its run. */
 export function endingsOf(paths: readonly string[]): readonly string[] {
   const parts = paths.map((path) => path.split(/[/\\]+/).filter((part) => part !== ""));
   const deepest = Math.max(...parts.map((own) => own.length));

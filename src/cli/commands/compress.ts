@@ -1,4 +1,4 @@
-/** @file `espalier compress`: as small as targets ask, or as a tolerance allows. */
+/** @file `espalier compress`: makes a network as small as targets ask, or as a tolerance allows. */
 
 import { Command } from "commander";
 import type { CompressRunRequest } from "../../compress/compress-run.ts";
@@ -44,7 +44,7 @@ export const flags = {
     method: value(
       "name",
       asText,
-      "How channels are ranked; `espalier methods` lists the ways. Default: importance.",
+      "The method that ranks channels; `espalier methods` lists the methods. Default: importance.",
     ),
     ...methodOptionFlags,
     ...externalDataFlags,
@@ -56,7 +56,7 @@ export const flags = {
     maxDrop: value(
       "share",
       fractionBelowOne,
-      "Largest drop of the metric: 0.01 is one point. Default: no limit.",
+      "Largest drop of the metric that is allowed: 0.01 is one point. Default: no limit.",
     ),
     confidence: advanced(
       value(
@@ -72,7 +72,7 @@ export const flags = {
     ...widthFlags,
     selectInputs: advanced(
       toggle(
-        "Lets layers leave out pixels and flattened features that they read; a Gather in the file picks the rest.",
+        "Lets layers leave out pixels and flattened features of their inputs; a Gather in the file picks the rest. Default: layers read all of them.",
       ),
     ),
   },
@@ -84,29 +84,33 @@ export const flags = {
     ),
     epochs: value("n", integerFrom(0), "Epochs of tuning in each round. Default: 2."),
     finalEpochs: value("n", integerFrom(0), "Epochs of tuning after the last round. Default: 0."),
-    distill: toggle("The original teaches in place of labels."),
+    distill: toggle("The outputs of the original are learnt in place of labels."),
     timeBudget: value(
       "seconds",
       positiveValue,
-      "Time after which the best so far is the result. Default: no limit.",
+      "Time after which the best network so far is the result. Default: no limit.",
     ),
-    sensitivity: toggle("Measures what each group is worth, for the report."),
+    sensitivity: toggle("Measures the drop that thinning each group causes, for the report."),
     roundDrop: advanced(
       value(
         "share",
         numberBetween(0, 1),
-        "Drop on select that the removal of a round may cause before tuning, where no target says how far to go. Default: 4 x --max-drop, 0.02 at least.",
+        "Drop on select that the removal of a round may cause before tuning, where no target is given. Default: 4 x --max-drop, at least 0.02.",
       ),
     ),
     attempts: advanced(
-      value("n", integerFrom(1), "Smaller and smaller removals that a round may try. Default: 3."),
+      value(
+        "n",
+        integerFrom(1),
+        "Number of removals, each smaller than the one before, that a round may try. Default: 3.",
+      ),
     ),
     benchSeconds: advanced(value("s", positiveValue, "Time for comparing latencies. Default: 5.")),
     posteriorSamples: advanced(
       value(
         "n",
         integerFrom(0, 10_000),
-        "Draws from the posterior, on test, where the method learns one. Default: 20.",
+        "Draws from the posterior for the figures on test, where the method learns one. Default: 20.",
       ),
     ),
     ...trainingFlags,
@@ -118,8 +122,8 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-Rounds of scoring, removal and fine-tuning. With --max-drop alone, each round
-removes as much as costs at most --round-drop on select before tuning, and the
+A network is compressed in rounds of scoring, removal and fine-tuning. With --max-drop alone, each round
+removes as many channels as cost at most --round-drop on select before tuning, and the
 result is the smallest network whose drop is certified. With targets, each round
 goes its share of the way. With both, a round that loses more is taken back,
 and so is one whose tuning diverges; a smaller one is tried then. A round may not
@@ -128,12 +132,12 @@ they may lose 0.5, 1, 1.5, 2 and 2 points on select after tuning; with targets 1
 1.4, 1.6, 1.8 and 2. Methods that
 judge single weights (level=weights) set them to 0, where tuning leaves them.
 
-Samples are used by role: fit trains, select chooses, certify guards, test is
+Samples are used by role: fit trains, select chooses, certify guards, and test is
 read once, at the end. The tolerance is a claim about images that the network
-has not seen: for a network that was trained on the train files of DIR
-elsewhere, give --held-out, which cuts select, certify and test from the test
-file. Images without labels will do: the original then says what is right, and
-teaches.
+has not seen: for a network that was trained elsewhere on the train files of
+DIR, give --held-out, which cuts select, certify and test from the test file.
+Images without labels are enough: the answers of the original then stand in for
+labels.
 
 RUN will hold model.onnx, plan.json, report.json, report.html, original.onnx,
 every round, the predictions on test, events.jsonl and config.json. Stop with
@@ -143,8 +147,8 @@ images enough.
 
 Exit code 3: done, but a target was missed or the drop could not be certified;
 the best allowed result is written all the same. A time budget that is spent
-ends with 0, in the middle of a round if need be: of what was accepted, the best
-is verified and written, and what it missed stands in the report.
+ends with 0, in the middle of a round if need be: the best accepted network is
+verified and written, and the report says which targets it missed.
 
 Examples:
   espalier compress net.onnx --data cifar10 --max-drop 0.01 --dry-run
@@ -199,7 +203,7 @@ function requireOutput(run: string | undefined): string {
   });
 }
 
-/** What the flags ask for. */
+/** The run that the flags ask for. */
 export function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run"> {
   return {
     network,

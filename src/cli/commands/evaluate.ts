@@ -43,12 +43,16 @@ export const flags = {
       integerFrom(1),
       "Measures on the first n samples of the split. Default: all.",
     ),
-    against: value("MODEL", asText, "Measures agreement with this network; needs no labels."),
+    against: value(
+      "MODEL",
+      asText,
+      "Measures agreement with this network instead of accuracy; needs no labels.",
+    ),
     perClass: toggle("Shows the accuracy of each class, too."),
     posteriorSamples: value(
       "n",
       integerFrom(1),
-      "Draws from the posterior of a run, over which answers are averaged. Default: none.",
+      "Draws from the posterior of a run, over whose answers the mean is taken. Default: none.",
     ),
     ...modelFlags,
     batch: advanced(value("n", integerFrom(1), "Samples per run. Default: 128.")),
@@ -65,31 +69,33 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-Of a classifier: accuracy, loss and calibration. With label maps: mean IoU over
-the classes that occur, Dice and pixel accuracy, with intervals over images, and
-IoU and Dice of each class. A network with a single output channel tells two
-classes apart. Maps of another size than the labels, but of the same aspect, are
-resized to them before classes are read off: scores, linear, half pixels.
+For a classifier it measures accuracy, loss and calibration. With label maps it
+measures mean IoU over the classes that occur, Dice and pixel accuracy, with
+intervals over images, and IoU and Dice of each class. A network with a single
+output channel distinguishes two classes. Maps of another size than the labels,
+but of the same aspect ratio, are resized to the size of the labels before the
+classes are read off: the scores, linearly, with half-pixel centres.
 
-With --against, another network stands in for labels. A classifier is measured
-by how often it gives the same answer, a network that segments by mean IoU with
-the other's maps, and every other one, such as a detector, by the similarity of
-each output: 1 - squared error / variance of the other's output over images, at
-least 0 for each image. 100 % is the same, 0 % no better than one answer for all.
+With --against, the answers of another network stand in for labels. A classifier
+is measured by how often it gives the same answer, a segmentation network by mean
+IoU with the other's maps, and every other network, such as a detector, by the
+similarity of each output: 1 - squared error / variance of the other's output
+over images, at least 0 for each image. 100 % means equal outputs, 0 % means
+outputs no better than one constant answer for all images.
 
-What lies in DIR is recognised: IDX files (MNIST and kin, and images with label
+The format of DIR is recognised: IDX files (MNIST and kin, and images with label
 maps), CIFAR binary batches, class folders of images, images/ beside masks/, npz
 files with x and y. A file dataset.json beside the data may hold the data flags.
-A model that \`train\` wrote knows how samples become its inputs, which wins over
-dataset.json; flags win over both.
+A model that \`train\` wrote holds the preprocessing of its inputs, which wins
+over dataset.json; flags win over both.
 
-MODEL may be the folder of a run that is over, for its result. The data are
-those of the run unless --data names others, and are read as the run read them.
-Without labels it is measured against the original of the run.
+MODEL may be the folder of a finished run; its result is then measured. The data
+are those of the run unless --data names others, and are read as the run read
+them. Without labels the result is measured against the original of the run.
 
 With --posterior-samples, MODEL is the folder of a finished run of compress by a
-method that learns a posterior: its result at the means of the weights, beside
-the mean of the probabilities of that many draws of them, and what changes.
+method that learns a posterior. The result with the means of the weights is
+compared with the mean of the probabilities over that many draws of the weights.
 
 Examples:
   espalier evaluate net.onnx --data mnist
@@ -105,8 +111,8 @@ Examples:
 /** The command. */
 export function evaluateCommand(io: Io): Command {
   const command = new Command("evaluate")
-    .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
-    .description("Measures a network on a data set, each figure with its interval.")
+    .argument("<MODEL>", "ONNX file, or the folder of a finished run")
+    .description("Measures a network on a data set, each figure with its confidence interval.")
     .addHelpText("after", explained(explanation, io));
   return addFlags(command, flags).action((path: string, given: Flags) =>
     inHost(given, () => run(path, given, io), io.signal),
@@ -170,7 +176,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   }
 }
 
-/** The metric where answers of a network stand in for labels, and whose they are. */
+/** The metric where answers of a network stand in for labels, and the name of that network. */
 function agreement(
   { metric }: Pick<Evaluation, "metric">,
   against: string,
@@ -178,7 +184,7 @@ function agreement(
   return { metric: metric === "similarity" ? metric : "agreement", against };
 }
 
-/** What is evaluated, on what. */
+/** The network that is evaluated, and the data. */
 interface Subject {
   readonly model: Model;
   readonly dataset: Dataset;
@@ -186,14 +192,14 @@ interface Subject {
   readonly against: string | undefined;
 }
 
-/** How networks are run, and what is said on the way. */
+/** How networks are run, and how progress is shown. */
 interface Reading {
   readonly options: EvaluateOptions;
   readonly progress: Progress;
   readonly onNote: (note: string) => void;
 }
 
-/** The network and its data: of a file, or of a run, which knows its own. */
+/** The network and its data: a file with the data of the flags, or a run with its own data. */
 async function readBoth(path: string, flags: Flags, how: Reading): Promise<Subject> {
   const { data, against } = flags;
   if (await isFolder(path)) {
@@ -213,7 +219,7 @@ async function readBoth(path: string, flags: Flags, how: Reading): Promise<Subje
   return measuredAgainst(against, { model, dataset }, flags, how);
 }
 
-/** With the answers of another network in the place of labels, where one was named. */
+/** The evaluation with the answers of another network in place of labels, where one was named. */
 async function measuredAgainst(
   against: string | undefined,
   { model, dataset }: Pick<Subject, "model" | "dataset">,

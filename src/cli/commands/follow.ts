@@ -1,4 +1,4 @@
-/** @file Commands that work in a run folder: they show how far the work is, and can be stopped. */
+/** @file Commands that work in a run folder: they show how much is done, and can be stopped. */
 
 import type { RunHooks } from "../../runs/folder/run-hooks.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
@@ -11,7 +11,7 @@ import { inFlags } from "../terminal/flag-names.ts";
 import type { Io } from "../terminal/io.ts";
 import { newProgress, type Step } from "../terminal/progress.ts";
 
-/** Runs `work` where its flags say, and shows how far it is. */
+/** Runs `work` in the process that its flags ask for, and shows how much is done. */
 export async function follow<Report>(
   io: Io,
   flags: IsolationFlags,
@@ -45,7 +45,7 @@ export async function follow<Report>(
   }
 }
 
-/** How far training is, for a progress line. */
+/** How much of the training is done, for a progress line. */
 export function stepOf(progress: TrainProgress): Step {
   const { phase, epoch, epochs, step, steps, loss, accuracy, imagesPerSecond } = progress;
   const notes = [

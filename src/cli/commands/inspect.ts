@@ -1,4 +1,4 @@
-/** @file `espalier inspect`: what a model is, what it costs, and what can be pruned. */
+/** @file `espalier inspect`: shows the layers of a model, their cost, and the channels that can be pruned. */
 import { Command } from "commander";
 import type { GroupSummary, Inspection, Port } from "../../structure/inspect.ts";
 import { isSparse } from "../../structure/weights/supports.ts";
@@ -22,7 +22,7 @@ import { drawFacts, drawTable, type TableOptions } from "../terminal/table.ts";
 export const flags = {
   "Options:": {
     layers: toggle("Shows all layers. Default: the costliest."),
-    selectInputs: toggle("Shows pixels and flattened features that layers may leave out as well."),
+    selectInputs: toggle("Shows also the pixels and flattened features that layers may leave out."),
     ...modelFlags,
     ...jsonFlags,
   },
@@ -32,10 +32,10 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-A unit is a set of channels that live and die together; a group is all units of
-one layer and of the layers tied to it. A residual stream is one group. Units
-that cannot be removed say why. Where weights are 0 beyond chance, the share
-that is not stands beside each layer.
+A unit is a set of channels that can only be removed together; a group holds all
+units of one layer and of the layers tied to it. A residual stream is one group.
+For units that cannot be removed the reason is shown. Where more weights are 0
+than chance explains, the share of nonzero weights stands beside each layer.
 
 Examples:
   espalier inspect net.onnx
@@ -45,7 +45,7 @@ Examples:
 
 /** The layers that are shown without --layers. */
 const shownLayers = 10;
-/** Layers that are named before the rest is counted. */
+/** The number of layers that are named; the rest are counted. */
 const shownNames = 4;
 /** Columns of a name inside a sentence. */
 const longestName = 40;
@@ -54,7 +54,7 @@ const longestName = 40;
 export function inspectCommand(io: Io): Command {
   const command = new Command("inspect")
     .argument("<MODEL>", "ONNX file")
-    .description("Shows what a model is, what each layer costs, and what can be pruned.")
+    .description("Shows the layers of a model, what each costs, and which channels can be pruned.")
     .addHelpText("after", explained(explanation, io));
   return addFlags(command, flags).action(async (path: string, given: Flags) => {
     const inspection = await inspected(path, given, io);
@@ -113,7 +113,7 @@ function facts(inspection: Inspection, { columns }: TableOptions): string {
   return drawFacts(rows, columns);
 }
 
-/** The layers that no figure holds. */
+/** The layers that the figures leave out, because their cost is not known. */
 function uncountedRows({ uncounted }: Inspection): readonly [string, string][] {
   if (uncounted.length === 0) return [];
   const names = uncounted.slice(0, shownNames).map(({ name, operator }) => `${operator} ${name}`);
@@ -122,7 +122,7 @@ function uncountedRows({ uncounted }: Inspection): readonly [string, string][] {
   return [["", `without ${names.join(", ")}${more}: not known`]];
 }
 
-/** The operators without a rule: their nodes, what stays because of them, what their bodies hold. */
+/** The operators without a rule: their nodes, the units that stay because of them, and the layers in their bodies. */
 function unknowns({ notUnderstood }: Inspection, { columns }: TableOptions): string {
   if (notUnderstood.length === 0) return "";
   const lines = notUnderstood.map(({ operator, nodes, units, contents }) => {
@@ -218,7 +218,7 @@ function groups(groups: readonly GroupSummary[], io: TableOptions): string {
   return `${table}${fixedUnits(groups, io)}`;
 }
 
-/** Why units must stay: a line for each reason, with the groups that it holds. */
+/** Why units must stay: a line for each reason, with the groups that it concerns. */
 function fixedUnits(groups: readonly GroupSummary[], { columns }: TableOptions): string {
   const byReason = new Map<string, GroupSummary[]>();
   for (const group of groups)

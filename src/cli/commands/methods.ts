@@ -1,4 +1,4 @@
-/** @file `espalier methods`: what there is, what each needs, and what it can be told. */
+/** @file `espalier methods`: lists the pruning methods, what each needs, and its options. */
 import { Command } from "commander";
 import type { AnyMethod } from "../../methods/method/learned-method.ts";
 import { wrap } from "../../words/text.ts";
@@ -11,7 +11,7 @@ import { describeMethod, methodJson } from "../texts/methods-text.ts";
 /** The flags of `espalier methods`. */
 export const flags = {
   "Options:": {
-    all: toggle("Shows all options of all methods, the advanced ones, too."),
+    all: toggle("Shows all options of all methods, including the advanced ones."),
     ...jsonFlags,
   },
 };
@@ -34,7 +34,7 @@ const closing =
 export function methodsCommand(io: Io): Command {
   const command = new Command("methods")
     .argument("[NAME]", "one method, with all of its options")
-    .description("Lists the pruning methods: what each does, needs and can be told.")
+    .description("Lists the pruning methods: what each does, what it needs, and its options.")
     .addHelpText("after", explained(examples, io));
   return addFlags(command, flags).action(async (name: string | undefined, { all, json }: Flags) => {
     const { allMethods, anyMethodNamed } = await import("../../methods/learned-registry.ts");

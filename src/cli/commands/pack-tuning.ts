@@ -21,12 +21,12 @@ import type { Io } from "../terminal/io.ts";
 import type { Progress } from "../terminal/progress.ts";
 import { stepOf } from "./follow.ts";
 
-/** The tolerance, and what is measured on. */
+/** The tolerance, and the data on which the loss is measured. */
 export const toleranceFlags = {
   maxDrop: value(
     "d",
     fractionBelowOne,
-    "The loss that is allowed on `select`, for which the fewest bits are searched: 0.005 is half a point. Default: no search.",
+    "Largest drop on `select` that is allowed, for which the fewest bits are searched: 0.005 is half a point. Default: no search.",
   ),
   data: value("DIR", asText, "The data set, for --max-drop and --tune-epochs."),
 };
@@ -36,9 +36,9 @@ export const tuningFlags = {
   tuneEpochs: value(
     "n",
     integerFrom(1),
-    "Epochs in which each network that is tried is trained under its own rounding. Default: none.",
+    "Epochs for which each network that is tried is trained with its weights rounded. Default: 0.",
   ),
-  distill: toggle("The network as it was teaches in place of labels."),
+  distill: toggle("The outputs of the network before rounding are learnt in place of labels."),
   ...epochFlags,
   seed: runFlags.seed,
   ...learningFlags,
@@ -53,10 +53,10 @@ export type TuningFlags = ValuesOf<typeof toleranceFlags> &
     readonly threads: number | undefined;
   };
 
-/** What tuning has in common with measuring. */
+/** The options that tuning shares with measuring. */
 const shared = new Set(["batchSize", "limit", "threads", "provider", "outputName"]);
 
-/** Whether flags were given that only tuning reads. */
+/** Whether any flag was given that only tuning reads. */
 export function isTuningGiven(flags: TuningFlags): boolean {
   const given = Object.entries(trainingSettingsOf(flags)).some(
     ([name, value]) => !shared.has(name) && !(Array.isArray(value) && value.length === 0),
@@ -129,8 +129,8 @@ export async function measured(
 }
 
 /**
- * The settings of tuning; `undefined` without it. Fails with `USAGE` where they contradict each other, which
- * needs neither the network nor data.
+ * The settings of tuning; `undefined` without it. Fails with `USAGE` where they contradict each other; this check needs
+ * neither the network nor data.
  */
 export async function tuningSettingsOf(flags: TuningFlags): Promise<TrainSettings | undefined> {
   const { tuneEpochs: epochs, distill = false } = flags;

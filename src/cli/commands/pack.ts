@@ -1,4 +1,4 @@
-/** @file `espalier pack`: a model as a file many times smaller. */
+/** @file `espalier pack`: writes a model as a file many times smaller. */
 import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
 import type { Packed } from "../../pack/pack.ts";
@@ -42,11 +42,11 @@ export const flags = {
     bits: value(
       "n",
       positiveValue,
-      "Bits of a weight before entropy coding, from 1 to 14: fewer make smaller packs. Default: 8.",
+      "Bits of a weight before entropy coding, from 1 to 14: fewer bits make a smaller pack. Default: 8.",
     ),
     ...toleranceFlags,
     ...modelFlags,
-    limit: value("n", integerFrom(1), "Reads the first n samples of a split alone. Default: all."),
+    limit: value("n", integerFrom(1), "Reads only the first n samples of a split. Default: all."),
     batch: advanced(
       value("n", integerFrom(1), "Samples per run, and per step. Default: 128, and 64."),
     ),
@@ -54,22 +54,26 @@ export const flags = {
       value(
         "n",
         integerFrom(1),
-        "Values of a table found by k-means, besides 0, that weights are rounded to. Default: uniform steps.",
+        "Rounds weights to 0 or one of n values that k-means finds, instead of to uniform steps. Default: uniform steps.",
       ),
     ),
     lambda: advanced(
       value(
         "x",
         nonNegativeValue,
-        "Squared steps that a bit is worth: more of it rounds to what costs fewer bits. Default: 0.",
+        "Rounding error, in squared steps, that is accepted to save one bit: a larger value makes a smaller pack. Default: 0.",
       ),
     ),
-    rowSteps: advanced(toggle("Gives each filter a step of its own, powers of two apart.")),
+    rowSteps: advanced(
+      toggle(
+        "Gives each filter its own step, the step of its layer times a power of two. Default: one step for each layer.",
+      ),
+    ),
     stepsBy: advanced(
       choice(
         "what",
         ["size", "posterior"],
-        "What the steps of layers are chosen by: the size of their weights, or a posterior. Default: size.",
+        "Chooses the step of each layer by the size of its weights, or by how much error its posterior tolerates. Default: size.",
       ),
     ),
     ...threadsFlags,
@@ -84,25 +88,25 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-A pack holds the whole network: the graph, where weights are not zero, and their
-values as entropy-coded codes. By default weights are rounded to uniform steps of
-about 8 bits, found without data; biases, scales and statistics keep 4 bits more.
+A pack holds the whole network: the graph, the positions of the nonzero weights,
+and their values, entropy-coded. By default weights are rounded to uniform steps of
+about 8 bits, chosen without data; biases, scales and statistics keep 4 bits more.
 \`espalier unpack\`, or \`espalier/unpack\` in a browser, gives back an ONNX file: with
 --lossless the very same one. Every pack is unpacked once before it is written.
 
-With --max-drop and --data the fewest bits are searched that lose no more than that
-on \`select\`; the loss on \`test\` is reported with its interval.
+With --max-drop and --data the pack uses the fewest bits whose drop on \`select\` is
+within the tolerance; the drop on \`test\` is reported with its confidence interval.
 
 With --tune-epochs the network is trained with its weights rounded as the pack will
-hold them: the steps stay, or with --codebook the places, whose values are trained. The
-best epoch on \`select\` is packed. Weights that are 0 stay 0.
-Without --max-drop that is done at --bits or --codebook. With it, the bits that rounding
-alone allows are searched first; then fewer are tuned for so many epochs each, every
-network going on from the last one within the tolerance.
+hold them. The steps stay fixed; with --codebook each weight keeps its entry of the
+table, and the values of the table are trained. The best epoch on \`select\` is packed.
+Weights that are 0 stay 0. Without --max-drop, tuning uses --bits or --codebook. With
+it, the fewest bits that rounding alone allows are searched first; then fewer bits are
+tuned for that many epochs each, starting from the last network within the tolerance.
 
-MODEL may be the folder of a run, for its result. Where its method has learnt how sure
-each weight is (snr, turbo-vbi), --steps-by posterior makes the steps of each layer as
-wide as its weights tolerate.
+MODEL may be the folder of a run; its result is then packed. Where its method has learnt
+a posterior of each weight (snr, turbo-vbi), --steps-by posterior makes the steps of each
+layer as wide as the deviations of its weights allow.
 
 Examples:
   espalier pack net.onnx -o net.esp
@@ -117,7 +121,7 @@ Examples:
 /** The command. */
 export function packCommand(io: Io): Command {
   const command = new Command("pack")
-    .argument("<MODEL>", "ONNX file, or the folder of a run that is over")
+    .argument("<MODEL>", "ONNX file, or the folder of a finished run")
     .description("Packs a network into a file many times smaller, for download.")
     .addHelpText("after", explained(explanation, io));
   return addFlags(command, flags).action((path: string, given: Flags) =>
@@ -154,7 +158,7 @@ async function run(path: string, flags: Flags, io: Io): Promise<void> {
   }
 }
 
-/** With --steps-by posterior: what the weights of the run's result tolerate. */
+/** With --steps-by posterior: the rounding error that the weights of the run's result tolerate. */
 async function tolerancesFor(
   run: string,
   { stepsBy }: Flags,
@@ -174,7 +178,7 @@ function optionsOf({ lossless, bits, codebook, lambda, rowSteps }: Flags): PackO
   };
 }
 
-/** What contradicts itself is refused before any work is done. */
+/** Refuses contradicting flags before any work is done. */
 function requireConsistent(path: string, flags: Flags): void {
   const { output, lossless, bits, codebook, lambda, rowSteps, stepsBy, maxDrop, data } = flags;
   const { tuneEpochs, limit, batch } = flags;
@@ -213,7 +217,7 @@ function requireConsistent(path: string, flags: Flags): void {
     usage(`${given} speaks of data, but no data was given`, "Add --data DIR and --max-drop.");
 }
 
-/** A pack that does not give back what it announces is not written. */
+/** Refuses to write a pack that does not unpack to the network that was packed. */
 async function requireSame({ bytes, unpacked }: Packed): Promise<void> {
   const { unpack } = await import("../../pack/unpack.ts");
   const found = await unpack(bytes, { maxBytes: unpacked.length });

@@ -1,4 +1,4 @@
-/** @file `espalier prune`: one shot, no training; verified before anything is written. */
+/** @file `espalier prune`: prunes in one shot without training, and verifies the result before it is written. */
 
 import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
@@ -52,8 +52,8 @@ export const flags = {
     output: value("OUT", asText, "The smaller model to write; its plan lies beside it.", {
       short: "-o",
     }),
-    dryRun: toggle("Shows what would go, and writes nothing."),
-    plan: value("FILE", asText, "A plan that is applied instead of choosing what goes.", {
+    dryRun: toggle("Shows what would be removed, and writes nothing."),
+    plan: value("FILE", asText, "A plan that is applied instead of ranking channels.", {
       conflicts: [
         ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
         ...["roundTo", "minWidth", "seed"],
@@ -73,19 +73,19 @@ export const flags = {
     method: value(
       "name",
       asText,
-      "How channels are ranked; `espalier methods` lists the ways. Default: auto, which is bn where batch normalization was kept in most layers, else magnitude.",
+      "The method that ranks channels; `espalier methods` lists the methods. Default: auto, which is bn where most layers still have their batch normalization, else magnitude.",
     ),
     ...methodOptionFlags,
     refit: value(
       "DIR",
       asText,
-      "A data set on whose images layers are refitted that read what went; needs no labels. Default: none.",
+      "A data set on whose images the layers that read removed channels are refitted; needs no labels. Default: none.",
     ),
     refitImages: advanced(
       value("n", integerFrom(1), "Images on which layers are refitted. Default: 256."),
     ),
     mode: advanced(value("value", asText, "Short for --option mode=VALUE.")),
-    seed: advanced(value("n", integerFrom(0), "Seed of a method that is random. Default: 0.")),
+    seed: advanced(value("n", integerFrom(0), "Seed of the method random. Default: 0.")),
   },
   "What may go:": { ...groupFlags, ...widthFlags, ...selectionFlags },
   [dataHeading]: dataFlags,
@@ -95,15 +95,15 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-Targets are shares of the original that may remain; several hold together. The
-channels that matter least by the method's score go first, or single weights
-with --option level=weights: of channels those go then that zeros have left
-superfluous. The result is run against the original with zeros in place of what
-was removed, and written only if both compute the same. Then both answer the same
-few inputs (of --verify-data or --refit, else random ones that resemble
-photographs), and a warning says when little is left of what the original answers.
-The plan (what stayed, and which parameters compensate) lies beside OUT as
-OUT.plan.json: edit it and apply it again with --plan.
+A target is the share of the original that may remain; with several targets all
+are met. The channels with the lowest scores are removed first. With --option
+level=weights single weights are set to 0 instead, and channels that this leaves
+without effect are removed. The result is compared with the original whose removed
+channels are set to 0, and is written only if both compute the same. Then the result
+and the original answer a few inputs (of --verify-data or --refit, else random ones
+that resemble photographs), and a warning is shown if their answers hardly agree.
+The plan (the channels that stayed, and the parameters that compensate) lies beside
+OUT as OUT.plan.json: edit it and apply it again with --plan.
 
 Examples:
   espalier prune net.onnx -o small.onnx --macs 0.6
@@ -118,7 +118,7 @@ Examples:
 
 \`espalier methods\` lists the methods and their options.`;
 
-/** Images that verification takes from --verify-data. */
+/** The number of images that verification takes from --verify-data. */
 const verifyImages = 8;
 /** Images of --verify-data or --refit on which the result is compared with the original. */
 const damageImages = 32;
@@ -127,7 +127,7 @@ const damageImages = 32;
 export function pruneCommand(io: Io, end: (exitCode: number) => void): Command {
   const command = new Command("prune")
     .argument("<MODEL>", "ONNX file")
-    .description("Removes the channels that matter least, verifies the result, writes it.")
+    .description("Removes the channels with the lowest scores, verifies the result and writes it.")
     .addHelpText("after", explained(explanation, io));
   return addFlags(command, flags).action(async (path: string, given: Flags) =>
     end(await run(path, given, io)),
@@ -185,7 +185,7 @@ async function pruneAndWrite(
   return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
 }
 
-/** What contradicts itself is refused before any work is done. */
+/** Refuses contradicting flags before any work is done. */
 function requireConsistent(path: string, flags: Flags): void {
   const usage = (message: string, hint: string): never => {
     throw new EspalierError("USAGE", message, { hint });
@@ -227,7 +227,7 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
     ...Object.fromEntries(flags.option),
     ...(mode !== undefined && { mode }),
   };
-  // Options are those of a method: without its name they are those of bn.
+  // Options belong to one method; where none is named, they are taken as options of bn.
   const isTold = Object.keys(methodOptions).length > 0;
   const name = flags.method ?? (isTold ? "bn" : autoMethod);
   const method = name === autoMethod ? name : await methodWithoutData(name);
@@ -247,7 +247,7 @@ async function optionsOf(flags: Flags): Promise<PruneOptions> {
   };
 }
 
-/** Data that is missing, or does not fit the network, fails before anything is scored. */
+/** Fails before anything is scored where data is missing or does not fit the network. */
 async function requireData(model: Model, flags: Flags, signal: AbortSignal): Promise<void> {
   const { dataFeeds } = await import("../../measure/inputs/data-feeds.ts");
   for (const folder of new Set([flags.refit, flags.verifyData]))
@@ -326,7 +326,7 @@ async function verify(
   return interruptible(() => verifyPruned(model, pruned, { signal, feeds, threads, tolerance }));
 }
 
-/** Compares with the original on the user's images, where any were given, else on random inputs. */
+/** Compares the result with the original on the user's images, where any were given, else on random inputs. */
 async function lookAtDamage(
   model: Model,
   pruned: Pruned,
@@ -357,7 +357,7 @@ async function write(output: string, model: Model, pruned: Pruned): Promise<void
   await savePruned(output, await bytesFor(output, model, pruned), pruned.plan);
 }
 
-/** A second file is named after the model that it belongs to. */
+/** The bytes of the smaller model; external weights get a file that is named after `output`. */
 async function bytesFor(output: string, model: Model, pruned: Pruned): Promise<ModelBytes> {
   if (pruned.bytes.external === undefined) return pruned.bytes;
   const { writeModel } = await import("../../onnx/writing/write.ts");
@@ -374,7 +374,7 @@ function densityOf({ structure, graph }: Pruned): {
   return { before: nonZero / weights, after: countWeights(graph).nonZero / weights };
 }
 
-/** What was found out about a result. */
+/** The figures about a result. */
 interface Measured {
   readonly latency: MeasuredLatency | undefined;
   readonly verification: Verification | undefined;

@@ -14,11 +14,11 @@ export const flags = { "Options:": jsonFlags };
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-The page is one file, report.html in the run's folder: what was reached, how sure
-it is, what to do next, each layer, and the command that repeats the run. It opens
-without a network, on a phone and in print, and loads nothing, so it can be sent
-to others as it is; its one script copies commands. It is drawn from the run's
-report.json; the run must be over.
+The page is one file, report.html in the run's folder. It shows the result with its
+confidence intervals, what to do next, each layer, and the command that repeats the
+run. The page loads nothing else, so it opens offline, on a phone and in print, and
+can be sent to others as it is; its one script copies commands. The page is drawn
+from the run's report.json, so the run must be finished.
 
 Examples:
   espalier report run

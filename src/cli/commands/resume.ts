@@ -14,7 +14,11 @@ import { follow } from "./follow.ts";
 /** The flags of `espalier resume`. */
 export const flags = {
   "Options:": {
-    data: value("DIR", asText, "Where the data lie now. Default: where they lay."),
+    data: value(
+      "DIR",
+      asText,
+      "The folder of the data now. Default: the folder that the run began with.",
+    ),
     ...isolateFlags,
     ...jsonFlags,
   },
@@ -24,12 +28,12 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-The run goes on where it stood with the settings that it began with, to the same
-model.onnx that it would have given undisturbed (on the same machine, with the
-same versions and threads), and to the same report.json but for latencies, which
-are measured anew. It does not matter how it was stopped. The data must be the
-same, byte for byte; they may have moved. A run that is over shows its report
-again.
+The run goes on where it was stopped, with the settings that it began with. It ends
+with the same model.onnx as without the interruption (on the same machine, with the
+same versions and threads), and with the same report.json except for latencies,
+which are measured again. It does not matter how the run was stopped. The data must
+be the same, byte for byte; they may have moved. For a finished run the report is
+shown again.
 
 Examples:
   espalier resume run

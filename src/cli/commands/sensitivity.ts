@@ -1,4 +1,4 @@
-/** @file `espalier sensitivity`: what it costs to thin each group of channels by itself. */
+/** @file `espalier sensitivity`: measures the drop when each group of channels is thinned by itself. */
 import { Command } from "commander";
 import type { Sensitivity } from "../../prune/sensitivity.ts";
 import { escapeForTerminal } from "../../words/text.ts";
@@ -34,7 +34,7 @@ export const flags = {
     method: value(
       "name",
       asText,
-      "The method that says what goes first in a group, without training. Default: magnitude.",
+      "The method, one without training, that ranks the channels of a group. Default: magnitude.",
     ),
     ...methodOptionFlags,
     ...splitFlags("select"),
@@ -43,10 +43,14 @@ export const flags = {
       integerFrom(1),
       "Measures on the first n samples of the split. Default: 1000.",
     ),
-    points: value("n", integerFrom(1), "Shares that are tried for each group. Default: 5."),
+    points: value(
+      "n",
+      integerFrom(1),
+      "Number of shares that are tried for each group. Default: 5.",
+    ),
     ...groupFlags,
     ...modelFlags,
-    seed: advanced(value("n", integerFrom(0), "Seed of a method that is random. Default: 0.")),
+    seed: advanced(value("n", integerFrom(0), "Seed of the method random. Default: 0.")),
     batch: advanced(value("n", integerFrom(1), "Samples per run. Default: 128.")),
     ...outputNameFlags,
     ...threadsFlags,
@@ -60,16 +64,16 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-For each group alone, the lowest-scored share of its channels is removed,
-without fine-tuning, and the network is measured: one run over the samples for
-each group and share. Five points are 10, 30, 50, 70 and 90 % of what may go. A
-drop is the original's metric minus the thinned network's, on the same samples;
---json gives its interval, and the share of the MACs that is left. Images
-without labels will do: the drop is then one of agreement with the original, or
-of the similarity of its outputs where they tell no classes apart.
+For each group alone, the lowest-scored share of its channels is removed without
+fine-tuning, and the network is measured: one run over the samples for each group
+and share. Five points are 10, 30, 50, 70 and 90 % of the channels that may be
+removed. A drop is the original's metric minus the thinned network's, on the same
+samples; --json gives its confidence interval, and the share of the MACs that is
+left. Images without labels are enough: the drop is then a drop of agreement with
+the original, or of the similarity of the outputs where they hold no classes.
 
-A group whose drop stays small is wider than it need be; one whose drop is large
-from the start is best left alone (\`compress --except GROUP\`).
+A group whose drop stays small is wider than it needs to be. A group whose drop is
+large from the start is best left alone (\`compress --except GROUP\`).
 
 Examples:
   espalier sensitivity net.onnx --data cifar10 --held-out
@@ -81,7 +85,7 @@ Examples:
 export function sensitivityCommand(io: Io): Command {
   const command = new Command("sensitivity")
     .argument("<MODEL>", "ONNX file")
-    .description("Shows what it costs to thin each group of channels by itself.")
+    .description("Shows the drop when each group of channels is thinned by itself.")
     .addHelpText("after", explained(explanation, io));
   return addFlags(command, flags).action(async (path: string, given: Flags) => {
     const measured = await inHost(given, () => run(path, given, io), io.signal);
