@@ -6,26 +6,28 @@
  */
 export const errorCodes = {
   MODEL_TRUNCATED: "The file ends in the middle of a field, or is not protobuf at all.",
-  MODEL_NOT_ONNX: "The bytes parse as protobuf, but hold no ONNX graph.",
+  MODEL_NOT_ONNX: "The bytes are protobuf, but hold no ONNX graph.",
   MODEL_TOO_LARGE: "The file, a tensor or a count exceeds a limit; nothing was allocated.",
   MODEL_TOO_DEEP: "Subgraphs or types are nested deeper than any real network.",
   MODEL_BAD_TENSOR: "A tensor's dimensions, data type and number of bytes contradict each other.",
   MODEL_BAD_ATTRIBUTE: "An attribute is missing, has the wrong type or an impossible value.",
-  MODEL_BAD_GRAPH: "The graph is no graph: a cycle, a name defined twice, or one never defined.",
+  MODEL_BAD_GRAPH:
+    "The graph is not valid: it has a cycle, a name defined twice, or a name never defined.",
   MODEL_BAD_SHAPE: "The shapes of an operator's inputs do not fit together.",
-  MODEL_UNSUPPORTED: "The model uses something that this command cannot handle exactly.",
+  MODEL_UNSUPPORTED: "The model uses a feature that this command cannot handle exactly.",
   EXTERNAL_DATA_OFF: "The weights lie in another file, and reading it was not allowed.",
-  EXTERNAL_DATA_UNSAFE: "The external data leaves the model's folder, or is no regular file there.",
+  EXTERNAL_DATA_UNSAFE:
+    "The external data lies outside the model's folder, or is not a regular file there.",
   EXTERNAL_DATA_BAD: "The external data's offset, length or key is not valid for its file.",
-  ARCHITECTURE_UNKNOWN: "No network that can be built from nothing has this name.",
-  ARCHITECTURE_OPTION: "The network cannot be built with such a size, width or number of classes.",
+  ARCHITECTURE_UNKNOWN: "No built-in network has this name.",
+  ARCHITECTURE_OPTION: "The built-in network cannot have such a size, width or number of classes.",
   METHOD_UNKNOWN: "No pruning method has this name.",
-  METHOD_NEEDS_BN: "The method reads batch normalization, and the network has none left.",
+  METHOD_NEEDS_BN: "The method reads batch normalization, which this network does not have.",
   METHOD_NEEDS_DATA: "The method needs data that was not given.",
   TARGET_INVALID: "A target is not a fraction between 0 and 1, or none was given.",
-  PLAN_INVALID: "The plan does not fit the model, or cuts where nothing may be cut.",
+  PLAN_INVALID: "The plan does not fit the model, or removes channels that must stay.",
   PATTERN_UNMATCHED: "A layer or group pattern matches nothing.",
-  PACK_INVALID: "The file is no pack, was cut off or damaged, or is of a later version.",
+  PACK_INVALID: "The file is not a pack, was cut off or damaged, or is of a later version.",
   PACK_TOO_LARGE: "The pack announces more bytes than are allowed, or than such a pack can hold.",
   DATA_NOT_FOUND: "The folder holds no data set that can be recognised.",
   DATA_INVALID: "A data file is damaged, or disagrees with another.",
@@ -34,14 +36,15 @@ export const errorCodes = {
   PROVIDER_MISSING: "The execution provider is not available on this machine.",
   TRAINING_DIVERGED: "A loss, weight or gradient is no longer a finite number.",
   CHECKPOINT_INVALID:
-    "A checkpoint, the journal of a run or a file on record there is not as it was written, or is of another run.",
+    "A checkpoint, the journal of a run or a file that the journal records was changed, or belongs to another run.",
   RUN_NOT_EMPTY: "The folder for a new run is not empty.",
-  RUN_BUSY: "Another process is at work on the run.",
+  RUN_BUSY: "Another process is working on the run.",
   RUN_INVALID:
-    "The folder holds no run that could be resumed, a damaged one, or one with links that lead elsewhere.",
-  VERIFY_FAILED: "The smaller network does not compute what it must.",
+    "The folder holds no run that can be resumed, a damaged run, or a run with links to other places.",
+  VERIFY_FAILED: "The smaller network does not compute the same as its reference.",
   USAGE: "The command line is wrong.",
-  CONFIG_INVALID: "The configuration file cannot be read, or gives what no command takes.",
+  CONFIG_INVALID:
+    "The configuration file cannot be read, or gives a flag or value that no command takes.",
   FILE_UNREADABLE: "A file cannot be read or written.",
   ABORTED: "The user stopped the work.",
 } as const;
@@ -80,7 +83,7 @@ export interface AboutExternalData extends AboutTensor {
   readonly location?: string;
 }
 
-/** A name that is none of those there are. */
+/** An unknown name, and the names there are. */
 export interface AboutName extends AboutFile {
   readonly name?: string;
   readonly names?: readonly string[];
@@ -92,15 +95,15 @@ export interface AboutData extends AboutFile {
   readonly format?: string;
 }
 
-/** Numbers or texts that were expected, and those that were found. */
+/** The expected and the found numbers or texts. */
 export interface AboutDifference {
   readonly expected?: unknown;
   readonly got?: unknown;
 }
 
 /**
- * The facts behind an error, by its code. A fact is there where it is known: the same code may be about
- * a node in one place and about a whole file in another.
+ * The facts behind an error, by its code. A fact is present where it is known: the same code may concern a node in one
+ * place and a whole file in another.
  */
 export interface ErrorData {
   readonly MODEL_TRUNCATED: AboutTensor;
@@ -123,9 +126,9 @@ export interface ErrorData {
   readonly MODEL_BAD_SHAPE: AboutTensor;
   readonly MODEL_UNSUPPORTED: AboutTensor & {
     readonly opset?: number;
-    /** Which input of the node. */
+    /** The index of the node's input. */
     readonly input?: number;
-    /** Whether the network can be used at the batch that its file fixes. */
+    /** Whether the network can be used at the batch size that its file fixes. */
     readonly fixesBatch?: boolean;
     /** What ONNX Runtime was asked to do, and what it answered. */
     readonly call?: string;
@@ -134,7 +137,7 @@ export interface ErrorData {
   readonly EXTERNAL_DATA_OFF: AboutExternalData;
   readonly EXTERNAL_DATA_UNSAFE: AboutExternalData;
   readonly EXTERNAL_DATA_BAD: AboutExternalData & {
-    /** Bytes: of the tensor, of the span that the model states, and of the file. */
+    /** The bytes of the tensor, of the span that the model states, and of the file. */
     readonly expected?: number;
     readonly length?: number;
     readonly offset?: number;
@@ -162,15 +165,15 @@ export interface ErrorData {
     readonly known?: readonly string[];
   };
   readonly PACK_INVALID: AboutFile & {
-    /** What is wrong with the pack: see `PackFault`. */
+    /** The fault of the pack: see `PackFault`. */
     readonly reason?: "NOT_A_PACK" | "UNKNOWN_VERSION" | "TRUNCATED" | "DAMAGED";
   };
   readonly PACK_TOO_LARGE: AboutFile;
   readonly DATA_NOT_FOUND: AboutData & {
     readonly role?: string;
-    /** Samples that there are. */
+    /** The number of samples there are. */
     readonly count?: number;
-    /** What the folder holds instead. */
+    /** The contents that the folder has instead. */
     readonly files?: readonly string[];
     readonly folders?: readonly string[];
   };
@@ -179,7 +182,7 @@ export interface ErrorData {
       readonly sample?: number;
       /** Formats that were recognised. */
       readonly found?: readonly string[];
-      /** An entry of the model's metadata, and what is wrong with it. */
+      /** An entry of the model's metadata, and its fault. */
       readonly key?: string;
       readonly issues?: readonly string[];
     };
@@ -194,11 +197,11 @@ export interface ErrorData {
       /** The position of the size, and its name. */
       readonly axis?: number;
       readonly dim?: string;
-      /** The batch that the network fixes, and the one that was asked for. */
+      /** The batch size that the network fixes, and the one that was asked for. */
       readonly fixed?: number;
       readonly asked?: number;
       readonly sample?: number;
-      /** Samples of the batch, and the shape of each. */
+      /** The number of samples in the batch, and the shape of each. */
       readonly samples?: number;
       readonly sampleShape?: readonly number[];
     };
@@ -206,10 +209,10 @@ export interface ErrorData {
     /** What ONNX Runtime was asked to do, and what it answered. */
     readonly call?: string | undefined;
     readonly message?: string;
-    /** An output that is not a number, and the sample that it answers. */
+    /** The output that has a value that is not a number, and the sample for which it has it. */
     readonly output?: string;
     readonly sample?: number;
-    /** How its process ended, where it crashed. */
+    /** The end of its process, where ONNX Runtime crashed. */
     readonly signal?: string | null;
     readonly exitCode?: number | null;
     readonly stderr?: string;
@@ -223,7 +226,7 @@ export interface ErrorData {
   readonly RUN_NOT_EMPTY: AboutRun;
   readonly RUN_BUSY: AboutRun & { readonly pid?: number; readonly host?: string };
   readonly RUN_INVALID: AboutRun & {
-    /** Bytes of a file of the run, or what stands there instead of a plain file. */
+    /** The bytes of a file of the run, or the kind of thing that stands there instead of a plain file. */
     readonly size?: number;
     readonly kind?: string;
     readonly method?: string;
@@ -232,9 +235,9 @@ export interface ErrorData {
   readonly VERIFY_FAILED: AboutFile & {
     readonly round?: number;
     readonly maxError?: number;
-    /** What was compared, and with what result. */
+    /** The comparisons and their results. */
     readonly checks?: readonly object[];
-    /** What ONNX Runtime says of the smaller network. */
+    /** The error of ONNX Runtime about the smaller network. */
     readonly problem?: string;
   };
   readonly USAGE: AboutFile & {
@@ -242,15 +245,15 @@ export interface ErrorData {
     readonly options?: readonly string[];
     readonly option?: string;
     readonly value?: string;
-    /** The least that the option takes. */
+    /** The least value of the option. */
     readonly least?: number;
     readonly method?: string;
-    /** A weight tensor, and what the settings come to there. */
+    /** A weight tensor, and the value that the settings give there. */
     readonly weight?: string;
     readonly density?: number;
     readonly contrast?: number;
     readonly leastDensity?: number;
-    /** The metric and objective of a run as it was begun, and now. */
+    /** The metric and objective with which the run was begun, and those of now. */
     readonly begun?: object;
     readonly now?: object;
     readonly known?: readonly string[];
@@ -265,9 +268,9 @@ export interface ErrorData {
   readonly ABORTED: AboutRun & { readonly step?: number };
 }
 
-/** What an error of a code carries besides its sentence. */
+/** The facts and the hint of an error, besides its message. */
 export interface ErrorDetails<C extends ErrorCode = ErrorCode> {
-  /** What the user can do about it, as one sentence. */
+  /** Advice for the user, as one sentence. */
   readonly hint?: string | undefined;
   /** The facts behind the message (node, tensor, expected, got, ...), for programs. */
   readonly data?: ErrorData[C] | undefined;
@@ -296,7 +299,7 @@ export class EspalierError<C extends ErrorCode = ErrorCode> extends Error {
   }
 }
 
-/** `Did you mean NAME? ` where one of the names is a slip of the pen away from a word; else nothing. */
+/** `Did you mean NAME? ` where one of the names differs from a word by a typing error; else an empty text. */
 export function didYouMean(word: string, names: readonly string[]): string {
   const [nearest] = names
     .map((name) => ({ name, edits: editsBetween(word.toLowerCase(), name.toLowerCase()) }))
@@ -305,7 +308,7 @@ export function didYouMean(word: string, names: readonly string[]): string {
   return nearest === undefined ? "" : `Did you mean ${nearest.name}? `;
 }
 
-/** Letters to insert, drop, replace, or swap with their neighbour (Damerau and Levenshtein). */
+/** The number of letters to insert, drop, replace, or swap with their neighbour (Damerau and Levenshtein). */
 function editsBetween(a: string, b: string): number {
   const rows = Array.from({ length: a.length + 1 }, (_, i) => [i]);
   for (let j = 1; j <= b.length; j++) rows[0][j] = j;
@@ -324,7 +327,7 @@ function editsBetween(a: string, b: string): number {
   return rows[a.length][b.length];
 }
 
-/** Fails with our own bug: what must hold, whatever the user does. */
+/** Throws an error about a bug of ours where a condition that must always hold is false. */
 export function assert(condition: boolean, whatMustHold: string): asserts condition {
   if (!condition) throw new Error(`espalier bug: ${whatMustHold}`);
 }

@@ -1,9 +1,9 @@
 /**
  * @file Reads `espalier.config.*` and gives its flags to the commands, which may override them.
  *
- * Such a file may be code, and it may lie in a folder that came from somebody else. Unless it is named, it is
- * read only for commands that it can speak of, code only for those that make something of the user's own files,
- * and nothing from the folder of a run.
+ * Such a file may be code, and it may lie in a folder that came from somebody else. A file that is not named by
+ * --config is read only for commands that take flags from a file. Code is run only for commands that work on the user's
+ * own files. No file is read from the folder of a run.
  */
 import { access, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -17,12 +17,12 @@ import type { FlagValue } from "./config.ts";
 
 const codeNames = ["mjs", "js", "mts", "ts"].map((ending) => `espalier.config.${ending}`);
 const dataName = "espalier.config.json";
-/** Names that look like a configuration and are none. */
+/** Names that look like a configuration, but are not read. */
 const otherNames = ["cjs", "cts", "jsonc", "toml", "yaml", "yml"].map(
   (ending) => `espalier.config.${ending}`,
 );
 
-/** The commands, and what a configuration may say of them. */
+/** The commands, and which flags a configuration may give them. */
 const byName: ReadonlyMap<string, { readonly config: "code" | "data" | "none" }> = new Map(
   Object.entries(commands),
 );
@@ -33,19 +33,19 @@ const configuration = z.record(
   z.record(z.string(), z.union([text, z.boolean(), z.array(text), z.record(z.string(), text)])),
 );
 
-/** Where flags may come from, besides the command line. */
+/** The sources of flags besides the command line. */
 export interface ConfigPlace {
-  /** A file that the user names; `false` for none at all. */
+  /** A file that the user names; `false` where no file is to be read. */
   readonly named: string | false | undefined;
-  /** Where a file is looked for otherwise. */
+  /** The folder in which a file is looked for otherwise. */
   readonly folder: string;
-  /** What is told about a file that is passed over. */
+  /** Called with the reason why a file is not read. */
   readonly onNote: (note: string) => void;
 }
 
 /**
- * Sets the flags of `command` that a configuration gives, each checked as on the command line. Flags of the
- * command line win; those that may be repeated add up. Of `program`, the other commands are checked, too.
+ * Sets the flags of `command` that a configuration gives, each checked as on the command line. Flags of the command
+ * line win; those that may be repeated add up. The flags for the other commands of `program` are checked, too.
  *
  * Fails with `CONFIG_INVALID` where the file cannot be read, or names a command or flag that is not there,
  * or a value that the flag does not take.
@@ -62,7 +62,7 @@ export async function applyConfig(
     throw invalid(file, `holds no flags by command: ${parsed.error.issues[0].path.join(".")}`);
   for (const [name, flags] of Object.entries(parsed.data)) {
     const command = program.commands.find((candidate) => candidate.name() === name);
-    if (command === undefined) throw invalid(file, `names a command ${name}, which is not there`);
+    if (command === undefined) throw invalid(file, `names the command ${name}, which is not there`);
     if (!isConfigurable(name))
       throw invalid(file, `names the command ${name}, which takes no flags from a file`);
     for (const [flag, value] of Object.entries(flags)) {
@@ -75,7 +75,7 @@ export async function applyConfig(
   }
 }
 
-/** The file that is to be read for a command, if any. */
+/** The configuration file to read for a command, if any. */
 async function findConfig(
   command: string,
   { named, folder, onNote }: ConfigPlace,
@@ -86,10 +86,14 @@ async function findConfig(
   if (name === undefined) {
     const other = await firstThere(folder, otherNames);
     if (other === undefined) return undefined;
-    throw new EspalierError("CONFIG_INVALID", `${join(folder, other)} is in no form that is read`, {
-      hint: `Name it ${codeNames[0]} or ${dataName}, or give --no-config.`,
-      data: { file: join(folder, other) },
-    });
+    throw new EspalierError(
+      "CONFIG_INVALID",
+      `${join(folder, other)} is not a format that is read`,
+      {
+        hint: `Name it ${codeNames[0]} or ${dataName}, or give --no-config.`,
+        data: { file: join(folder, other) },
+      },
+    );
   }
   const passOver = (why: string): undefined => {
     onNote(`${name} is not read: ${why}; --config ${name} reads it`);
@@ -119,8 +123,8 @@ async function firstThere(folder: string, names: readonly string[]): Promise<str
 async function readConfig(file: string): Promise<unknown> {
   await requireRegular(file);
   try {
-    // A pipe would be waited for.
-    if (!(await stat(file)).isFile()) throw new Error("it is no regular file");
+    // Reading a pipe would wait for its writer.
+    if (!(await stat(file)).isFile()) throw new Error("it is not a regular file");
     if (file.endsWith(".json")) return JSON.parse(await readFile(file, "utf8"));
     const { default: config } = await import(pathToFileURL(file).href);
     return config;
@@ -130,7 +134,7 @@ async function readConfig(file: string): Promise<unknown> {
         "CONFIG_INVALID",
         `${file} cannot be read: Node ${process.version} does not run TypeScript`,
         {
-          hint: "Node 22.18 and newer do. Before, rename it to espalier.config.mjs, without its types.",
+          hint: "Node 22.18 and newer do. With an older one, rename it to espalier.config.mjs and remove its types.",
           data: { file },
         },
       );
@@ -138,7 +142,7 @@ async function readConfig(file: string): Promise<unknown> {
   }
 }
 
-/** The value as the option's own parser makes it from text; undefined for a switch that stays as it is. */
+/** The value that the option's own parser makes from the text; undefined for a switch that is not set. */
 function settingFor(file: string, where: string, option: Option, value: FlagValue): unknown {
   const isSwitch = option.isBoolean() || option.negate;
   if (isSwitch || typeof value === "boolean") {
@@ -157,7 +161,7 @@ function settingFor(file: string, where: string, option: Option, value: FlagValu
   }
 }
 
-/** What would stand on the command line: once, or once for each of a flag that may be repeated. */
+/** The value as texts of the command line: one, or one for each value of a flag that may be repeated. */
 function textsOf(option: Option, value: Exclude<FlagValue, boolean>): readonly string[] {
   const isRepeatable = typeof option.defaultValue === "object";
   if (typeof value === "string" || typeof value === "number") return [`${value}`];

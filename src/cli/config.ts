@@ -10,7 +10,7 @@ export type FlagValue =
   | readonly (string | number)[]
   | Readonly<Record<string, string | number>>;
 
-/** What may stand for a value that a command reads as a T. */
+/** The forms in which a configuration may give a value that a command reads as a T. */
 type Given<T> = T extends boolean
   ? boolean
   : T extends number
@@ -19,23 +19,23 @@ type Given<T> = T extends boolean
       ? T
       : Exclude<FlagValue, boolean>;
 
-/** Flags of a command by their names in camel case. */
+/** The flags of a command, by their names in camel case. */
 type Flags<T> = { readonly [K in keyof T]?: Given<Exclude<T[K], undefined>> };
 
 type Commands = typeof commands;
 
-/** The commands of which a configuration may speak. */
+/** The commands that a configuration may give flags to. */
 type Configurable = {
   [Name in keyof Commands]: Commands[Name]["config"] extends "none" ? never : Name;
 }[keyof Commands];
 
-/** What `espalier.config.{mjs,js,ts,json}` holds: the flags of each command. */
+/** The contents of `espalier.config.{mjs,js,ts,json}`: the flags of each command. */
 export type EspalierConfig = {
   readonly [Name in Configurable]?: Flags<FlagsOf<Commands[Name]["flags"]>>;
 };
 
 /**
- * The configuration itself: for editors, which then know the names of flags and their values.
+ * Returns the configuration unchanged; its type tells editors the names of the flags and their values.
  *
  * @example
  * import { defineConfig } from "espalier";

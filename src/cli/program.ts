@@ -1,4 +1,4 @@
-/** @file The command line as a whole: the commands, and what they have in common. */
+/** @file The command line as a whole: the commands, and the flags of all of them. */
 import { Command } from "commander";
 import { version } from "../runtime/versions.ts";
 import { escapeForTerminal } from "../words/text.ts";
@@ -17,12 +17,11 @@ Exit codes: 0 done; 1 a bug of ours; 2 the input or the command line is at fault
 3 done, but a target could not be reached; 4 verification failed, nothing was
 written; 130 stopped.
 
-Flags may stand in espalier.config.{mjs,js,ts,json} of the current folder, by
-command and in camel case: { compress: { maxDrop: 0.01 } }. Those of the command
-line win; those that may be repeated add up. Commands that look at what may come
-from others (inspect, verify, unpack, resume) run no code that they find: they
-read espalier.config.json, or the file of --config. None is read in the folder of
-a run.
+A file espalier.config.{mjs,js,ts,json} in the current folder may hold flags by
+command, in camel case: { compress: { maxDrop: 0.01 } }. Flags of the command line
+win over it; flags that may be repeated add up. Commands whose files may come from
+others (inspect, verify, unpack, resume) read only espalier.config.json or the file
+of --config, and run no other code. In the folder of a run no such file is read.
 
 Examples:
   espalier inspect net.onnx
@@ -35,7 +34,7 @@ Examples:
 
 \`espalier help <command>\` explains a command.`;
 
-/** Columns of a description below which it is not wrapped. */
+/** The least width, in columns, of descriptions that are wrapped. */
 const narrowestHelp = 16;
 
 /**
@@ -56,7 +55,7 @@ export async function main(argv: readonly string[], outside: Io): Promise<number
     .addHelpText("after", explained(overview, io));
   const isHelp = argv.includes("-h") || argv.includes("--help");
   addOutputOptions(program);
-  // Before the flags of the command itself are read, and only if there is a command.
+  // Runs before the flags of the command itself are read, and only if there is a command.
   program.hook("preSubcommand", async (_, command) => {
     if (isHelp) return;
     const { config: named } = program.opts<{ readonly config?: string | false }>();
@@ -102,7 +101,7 @@ export async function main(argv: readonly string[], outside: Io): Promise<number
   }
 }
 
-/** What runs, on what, and the flags that were given by whatever way. */
+/** The command, its arguments, and the flags from the command line and from the configuration. */
 function describeCommand(command: Command): string {
   const given = command.options.flatMap((option) => {
     const name = option.attributeName();
@@ -116,7 +115,7 @@ function describeCommand(command: Command): string {
   return `${environment()}\n${command.name()}: ${words}\n`;
 }
 
-/** Whether the command line or the configuration asks for JSON, though the parser may not have got that far. */
+/** Whether the command line or the configuration asks for JSON, even if the parser failed before it read the flag. */
 function wantsJson({ commands: all }: Command, argv: readonly string[]): boolean {
   const command = all.find((candidate) => argv.includes(candidate.name()));
   return argv.includes("--json") || command?.getOptionValue("json") === true;

@@ -1,18 +1,17 @@
 /**
  * @file Method `bn`: batch normalization tells which filters matter, without data.
  *
- * After the idea of Oh, Kim, Baik, Hong and Lee, "Batch Normalization Tells You Which Filter is
- * Important" (WACV 2022): a layer's batch normalization makes its outputs N(β, γ²) per channel, and
- * from that follow the statistics of activations. Derivation ours; the paper's exact criterion was not
- * at hand, so the plausible forms are modes:
+ * After the idea of Oh, Kim, Baik, Hong and Lee, "Batch Normalization Tells You Which Filter is Important" (WACV 2022):
+ * a layer's batch normalization makes its outputs N(β, γ²) per channel, and from that follow the statistics of
+ * activations. The derivation is ours; the paper's exact criterion was not at hand, so its plausible forms are modes:
  *
  * - `mean`, `rms`, `std`: |E y|, √E y², √Var y of what the unit's readers see, over the layer's mean;
  * - `next`: the expected square of the change in what the readers compute, after compensation, more where the
  *   network's answers hang on it most and less where they hardly do (`removal-order.ts`, `output-shares.ts`).
  *
- * What goes is made up for in the readers' parameters (`compensation.ts`). Defaults, and the constants
- * of the model, were chosen by the accuracy of two CIFAR-10 residual networks on the first 5,000 test
- * images (`bench/bn-table.ts`), and by an ESPNet's agreement with its original on CamVid.
+ * The readers' parameters compensate for removed channels (`compensation.ts`). Defaults, and the constants of the
+ * model, were chosen by the accuracy of two CIFAR-10 residual networks on the first 5,000 test images
+ * (`bench/bn-table.ts`), and by an ESPNet's agreement with its original on CamVid.
  */
 import { EspalierError } from "../errors.ts";
 import type { Moments } from "../ops/operator/operator.ts";
@@ -37,26 +36,35 @@ const options = {
   mode: choice(
     ["next", "mean", "rms", "std"],
     "next",
-    "What channels are ranked by: the damage to the layers that read them (next), or their activation's own mean, root mean square or standard deviation.",
+    "The score of a channel: the damage that its removal does to the layers that read it (next), or the mean, root mean square or standard deviation of its activation.",
   ),
   compensate: toggle(
     true,
-    "Replaces removed channels by their expected value, in the layers that read them; off changes no parameter.",
+    "Compensates for removed channels by their expected value in the layers that read them; off changes no parameter.",
   ),
   borders: advanced(
-    toggle(true, "Counts how often each position of a kernel falls into the zero padding."),
+    toggle(
+      true,
+      "Takes into account how often each position of a kernel falls into the zero padding.",
+    ),
   ),
   correlations: advanced(
     toggle(
       true,
-      "Lets kept channels stand in for removed ones, as far as the weights correlate them.",
+      "Lets kept channels take over for removed ones, as far as the weights make them correlated.",
     ),
   ),
   variance: advanced(
-    toggle(true, "Corrects the running variance behind layers that lose channels."),
+    toggle(
+      true,
+      "Corrects the running variance of the batch normalization behind layers that lose channels.",
+    ),
   ),
   reestimate: advanced(
-    toggle(true, "Scores again after every removal, in the mode next with correlations."),
+    toggle(
+      true,
+      "Computes the scores again after every removal, in the mode next with correlations.",
+    ),
   ),
 };
 
@@ -94,7 +102,7 @@ export const bn = defineMethod({
       unknown,
       isSequential: asked.reestimate,
     });
-    // A channel of which layers select goes with the last of what they select.
+    // A channel whose features layers select is removed with the last of these features.
     for (const unit of structure.carriers) scores[unit] = Number.MAX_VALUE;
     for (const unit of unknown) scores[unit] = Number.POSITIVE_INFINITY;
     requireScores(context, scores);
@@ -108,8 +116,8 @@ export const bn = defineMethod({
 });
 
 /**
- * The share of the units that may go of which batch normalization tells something: in multiply-accumulates that each
- * takes with it alone. 0 where nothing may go.
+ * The share of prunable units that batch normalization has statistics for, weighted by the multiply-accumulates that
+ * each unit alone saves. 0 where no unit may be removed.
  */
 export function knownShare(structure: Structure, rules: SelectionRules): number {
   const readers = readersOf(structure);
@@ -126,7 +134,7 @@ export function knownShare(structure: Structure, rules: SelectionRules): number 
   return all > 0 && hasBatchNorm(structure) ? known / all : 0;
 }
 
-/** What scoring may look at. */
+/** The inputs of scoring. */
 interface Evidence {
   readonly readers: readonly Reader[];
   readonly sources: readonly Source[];
@@ -136,7 +144,7 @@ interface Evidence {
   readonly isSequential: boolean;
 }
 
-/** `next`: the position in the order of least damage, or the damage itself. */
+/** The scores of the mode `next`: the position in the order of least damage, or the damage itself. */
 function damageScores({ structure, rules }: MethodContext, evidence: Evidence): Float64Array {
   const count = structure.units.length;
   const { readers, sources, others, moments, unknown, isSequential } = evidence;
@@ -148,7 +156,9 @@ function damageScores({ structure, rules }: MethodContext, evidence: Evidence): 
   return removalOrder(model, count, candidates);
 }
 
-/** `mean`, `rms`, `std`: the statistic of each channel that is read, over the layer's mean. */
+/**
+ * The scores of the modes `mean`, `rms` and `std`: the statistic of each channel that is read, over the layer's mean.
+ */
 function activationScores(mode: "mean" | "rms" | "std") {
   return ({ structure }: MethodContext, { sources, others, moments }: Evidence): Float64Array => {
     const sums = new Float64Array(structure.units.length);
@@ -175,7 +185,10 @@ function activationScores(mode: "mean" | "rms" | "std") {
   };
 }
 
-/** Without compensation the whole channel is lost, mean and all: its root mean square counts. */
+/**
+ * The statistic of the modes without compensation: the mean of the channel is lost as well, so its root mean square
+ * counts.
+ */
 function asPowers(source: Source): Source {
   return withDeviations(
     source,
@@ -183,7 +196,7 @@ function asPowers(source: Source): Source {
   );
 }
 
-/** Units that somebody reads before any statistics are known there, and what these need. */
+/** Units with a reader for whose input no statistics are known, and the statistics that these readers need. */
 function unknownUnits(
   { units }: Structure,
   reads: readonly Pick<Reader, "source" | "sourceUnits" | "axis">[],
@@ -200,7 +213,9 @@ function unknownUnits(
   return unknown;
 }
 
-/** Fails with `METHOD_NEEDS_BN` where units might go, but batch normalization tells of none of them. */
+/**
+ * Fails with `METHOD_NEEDS_BN` where units might be removed, but batch normalization has statistics for none of them.
+ */
 function requireScores({ structure, rules }: MethodContext, scores: Float64Array): void {
   const candidates = candidateUnits(structure, rules);
   if (candidates.length === 0 || candidates.some((unit) => isScored(scores[unit]))) return;

@@ -1,7 +1,7 @@
-/** @file What metrics are called, and how their values and differences are written. */
+/** @file The names of metrics, and the form of their values and differences in text. */
 import { inPercent, inPoints, inShortPoints } from "./numbers.ts";
 
-/** Metrics that are shares of all: what they are called. */
+/** The names of metrics that are shares in [0, 1]. */
 const shares: ReadonlyMap<string, string> = new Map([
   ["top1", "accuracy"],
   ["top5", "top-5 accuracy"],
@@ -13,25 +13,27 @@ const shares: ReadonlyMap<string, string> = new Map([
   ["similarity", "similarity to the original's outputs"],
 ]);
 
-/** How a metric reads. Names of metrics that a user made are as they are: whoever shows them escapes them. */
+/**
+ * The form of a metric in text. Names of a user's own metrics are not escaped here: whoever shows them escapes them.
+ */
 export interface MetricWords {
-  /** `accuracy`. */
+  /** The metric's name, such as `accuracy`. */
   readonly name: string;
-  /** Whether it is a share of all, in [0, 1], which is written in percent, and its differences in points. */
+  /** Whether the metric is a share in [0, 1], which is written in percent, with differences in points. */
   readonly isShare: boolean;
-  /** A value of it: `92.96 %`. */
+  /** A value, such as `92.96 %`. */
   readonly value: (value: number) => string;
-  /** A difference, at least 0: `0.25 points`. */
+  /** A difference, at least 0, such as `0.25 points`. */
   readonly difference: (value: number) => string;
-  /** The same without zeros at the end, for sentences: `1 point`. */
+  /** A difference without trailing zeros, for sentences, such as `1 point`. */
   readonly shortDifference: (value: number) => string;
   /** A difference, at least 0, without its unit. */
   readonly amount: (value: number) => string;
-  /** What differences are counted in. */
+  /** The unit of differences. */
   readonly unit: string;
 }
 
-/** How to write of a metric; one that is not known keeps its name and its plain numbers. */
+/** The form of a metric in text; an unknown metric keeps its name and its plain numbers. */
 export function metricWords(metric: string): MetricWords {
   const share = shares.get(metric);
   if (share !== undefined)
@@ -56,7 +58,7 @@ export function metricWords(metric: string): MetricWords {
   };
 }
 
-/** A metric and its value: `accuracy 92.96 %`; of a negative loss the loss. */
+/** A metric and its value, such as `accuracy 92.96 %`; a negative loss is shown as the loss. */
 export function describeMetric(metric: string, value: number): string {
   if (metric === "objective") return `loss ${(-value).toPrecision(4)}`;
   const words = metricWords(metric);

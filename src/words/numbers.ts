@@ -10,12 +10,12 @@ export function inPoints(value: number): string {
   return (100 * value).toFixed(2);
 }
 
-/** As {@link inPoints}, without zeros at the end: `1.2`. */
+/** As {@link inPoints}, without trailing zeros: `1.2`. */
 export function inShortPoints(value: number): string {
   return String(Number(inPoints(value)));
 }
 
-/** `853,018`. */
+/** A whole number with separators: `853,018`. */
 export function formatInteger(value: number): string {
   // Not toLocaleString, which loads its tables for 20 ms.
   return String(Math.round(value)).replace(/\B(?=(?:\d{3})+$)/g, ",");
@@ -26,12 +26,12 @@ export function counted(count: number, noun: string, plural = `${noun}s`): strin
   return `${formatInteger(count)} ${count === 1 ? noun : plural}`;
 }
 
-/** Three digits and a unit of thousands: `126 M`, `853 K`, `0`. */
+/** A number in three digits and a unit of thousands: `126 M`, `853 K`, `0`. */
 export function formatCount(value: number): string {
   return withUnit(value, ["", "K", "M", "G", "T"]);
 }
 
-/** `3.49 MB`, in units of a thousand. */
+/** A number of bytes in units of a thousand: `3.49 MB`. */
 export function formatBytes(value: number): string {
   return withUnit(value, ["B", "kB", "MB", "GB", "TB"]);
 }

@@ -1,4 +1,4 @@
-/** @file What may be said of the speeds of two networks. */
+/** @file Sentences about the speeds of two networks. */
 
 /** A ratio of latencies, this network's to the other's, and its 95 % interval. */
 interface LatencyRatio {
@@ -6,19 +6,22 @@ interface LatencyRatio {
   readonly ci95: readonly [lower: number, upper: number];
 }
 
-/** How the speeds of two networks compare, as far as the interval of their ratio tells. */
+/** The comparison of two speeds in words, as far as the interval of their ratio supports it. */
 export interface Speed {
   readonly verdict: "faster" | "slower" | "no difference shown";
   /** `1.90 times as fast`, `slower, 1.25 times as long`, `no difference shown`. */
   readonly words: string;
-  /** What a sentence says of the network: `runs 1.90 times as fast`, with `as net.onnx` where another is named. */
+  /**
+   * The predicate of a sentence about the network: `runs 1.90 times as fast`, with `as net.onnx` where another network
+   * is named.
+   */
   readonly predicate: (other?: string) => string;
-  /** The interval, in the words' own terms: `95 %: 1.87 to 1.93`. */
+  /** The interval in the terms of the words: `95 %: 1.87 to 1.93`. */
   readonly interval: string;
 }
 
 /**
- * What may be said of a ratio: a network is called faster or slower only where the whole interval is. An
+ * The words for a ratio: a network is called faster or slower only where its whole interval lies on that side of 1. An
  * interval that holds 1 shows no difference, whatever the ratio.
  */
 export function speedOf({ ratio, ci95: [lower, upper] }: LatencyRatio): Speed {
@@ -47,7 +50,7 @@ export function speedOf({ ratio, ci95: [lower, upper] }: LatencyRatio): Speed {
   };
 }
 
-/** Two digits behind the point, and more where they would say 1.00 of what is not 1. */
+/** The number with two decimals, and with more where two would show 1.00 for a number that is not 1. */
 function times(value: number): string {
   const digits = [2, 3, 4, 5, 6].find((count) => Number(value.toFixed(count)) !== 1) ?? 2;
   return value.toFixed(digits);

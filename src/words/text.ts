@@ -1,8 +1,8 @@
-/** @file Names and sentences as a terminal shows them: what it would obey escaped, its columns counted, its lines broken. */
+/** @file Names and sentences for a terminal: control characters are escaped, columns counted, and lines broken. */
 
 /**
- * A name or message that came from a file, safe to print: whatever a terminal would obey (control
- * characters, directional overrides, line ends) becomes a visible escape.
+ * A name or message that came from a file, safe to print: control characters, directional overrides and line ends
+ * become visible escapes.
  */
 export function escapeForTerminal(text: string): string {
   return text.replace(
@@ -19,7 +19,7 @@ export function escapeForTerminal(text: string): string {
   );
 }
 
-/** Columns that a text takes; East Asian wide characters and emoji take two. */
+/** The number of columns of a text; East Asian wide characters and emoji take two. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const char of text)
@@ -41,7 +41,7 @@ function isWide(code: number): boolean {
   );
 }
 
-/** The text in at most `width` columns; what is too long loses its middle. */
+/** The text in at most `width` columns; a longer text loses its middle. */
 export function shorten(text: string, width: number): string {
   if (displayWidth(text) <= width) return text;
   const chars = [...text];

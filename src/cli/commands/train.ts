@@ -23,7 +23,7 @@ export const flags = {
       short: "-o",
     }),
     epochs: value("n", integerFrom(1), "Passes over the samples of fit. Default: 10."),
-    distill: value("MODEL", asText, "Follows this network's outputs; needs no labels."),
+    distill: value("MODEL", asText, "Learns the outputs of this network instead of labels."),
     ...externalDataFlags,
     ...threadsFlags,
     ...isolateFlags,
@@ -31,29 +31,36 @@ export const flags = {
   },
   "Training:": {
     ...trainingFlags,
-    recalibrateOnly: toggle("Measures batch normalization anew, and trains nothing.", {
-      conflicts: [
-        ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
-        ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
-        ...["keepZeros", "timeBudget"],
-      ],
-      isAdvanced: true,
-    }),
+    recalibrateOnly: toggle(
+      "Measures the statistics of batch normalization again, and trains nothing.",
+      {
+        conflicts: [
+          ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
+          ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
+          ...["keepZeros", "timeBudget"],
+        ],
+        isAdvanced: true,
+      },
+    ),
   },
   "When to stop:": {
     earlyStop: value(
       "n",
       integerFrom(1),
-      "Ends after n epochs without a better one on select. Default: after --epochs.",
+      "Ends after n epochs without a better score on select. Default: after --epochs.",
     ),
     timeBudget: value(
       "seconds",
       positiveValue,
-      "Ends when so much training is done. Default: never.",
+      "Ends after this time of training. Default: after --epochs.",
     ),
   },
   "Networks that are built:": {
-    classes: value("n", integerFrom(1), "Classes that are told apart. Default: those of the data."),
+    classes: value(
+      "n",
+      integerFrom(1),
+      "Number of classes of the output. Default: as many as the data have.",
+    ),
     baseWidth: value("n", integerFrom(1), "Channels of the first level of unet and ternausnet."),
   },
   [dataHeading]: dataFlags,
@@ -65,27 +72,28 @@ export type Flags = FlagsOf<typeof flags>;
 const explanation = `
 Networks that can be built: lenet-300-100, lenet5, lenet5-caffe, vgg16-bn,
 resnet20, resnet56, unet, ternausnet. They take the size, channels and classes
-of the data, and begin with random weights from --seed. A file goes on from the
-weights that it has.
+of the data, and begin with random weights from --seed. The network of a file is
+trained from the weights in the file.
 
-Where nothing else is asked for, the LeNets are trained with --lr 0.1 --schedule
-one-cycle, the ResNets with --decay 5e-4 besides: what they are known to learn
-well with. Each of these flags can be given by itself; --optimizer adam and adamw
-have their own. All else is trained with the defaults above.
+By default the LeNets are trained with --lr 0.1 --schedule one-cycle, and the ResNets
+with --decay 5e-4 in addition, settings with which they are known to learn well. Each
+of these flags can be overridden; --optimizer adam and adamw have their own defaults.
+All other networks are trained with the defaults above.
 
-Samples are used by role: fit trains, select says after each epoch how good the
-network is, test is read once, at the end. A folder with train and test files
-gives fit 5/6 of train, select 1/24, certify 1/8 (kept for a last check), and
-test as it is. For a network that was trained elsewhere on these very files,
-select would measure what it knows by heart: give --held-out, which cuts
-select, certify and test from the test file.
+Samples are used by role: fit trains, select measures the network after each
+epoch, and test is read once, at the end. In a folder with train and test files,
+fit gets 5/6 of the train file, select 1/24 and certify 1/8 (kept for a last
+check); test is the test file. For a network that was trained elsewhere on the
+same train files, select would measure images that the network has seen: give
+--held-out, which cuts select, certify and test from the test file.
 
-Losses: ce is cross-entropy, binary for a network with one output channel, which
-bce insists on; dice and jaccard (1 - soft overlap) are for label maps; in a sum
-both have weight 1. Label maps (IDX, npz, images/ beside masks/) are scored by
+The loss ce is cross-entropy, which is binary for a network with one output channel;
+bce is the same, and refuses other networks. dice and jaccard (1 - soft overlap) are
+for label maps. In a sum both losses have weight 1.
+Label maps (IDX, npz, images/ beside masks/) are scored by
 mean IoU. Their classes are counted in the data unless dataset.json names them;
-pixels with the label 255, or --ignore-label, don't count. Masks that hold 0 and
-255 alone are two classes.
+pixels with the label 255, or --ignore-label, don't count. Masks that hold only 0
+and 255 have two classes.
 
 RUN will hold model.onnx (the best epoch on select, for inference, with its
 preprocessing), original.onnx, report.json, events.jsonl, config.json and a
@@ -114,7 +122,7 @@ export function trainCommand(io: Io): Command {
   });
 }
 
-/** What the flags ask for. */
+/** The training run that the flags ask for. */
 export function requestOf(network: string, flags: Flags): TrainRunRequest {
   const { output: run, data, distill: teacher, classes, baseWidth: width, externalData } = flags;
   return {

@@ -17,7 +17,7 @@ export const flags = {
       value(
         "n",
         integerFrom(1),
-        "Bytes of a model above which its pack is refused. Default: 2 GiB.",
+        "Largest model, in bytes, that is unpacked; packs of larger ones are refused. Default: 2 GiB.",
       ),
     ),
     ...jsonFlags,
@@ -28,8 +28,8 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-Checksums are compared, and the network that comes out is read and checked, before
-anything is written.
+Before anything is written, checksums are compared, and the unpacked network is read
+and checked.
 
 Examples:
   espalier unpack net.esp -o net.onnx`;

@@ -1,4 +1,7 @@
-/** @file `espalier verify`: does a pruned file compute what it must, and does a run hold what it claims? */
+/**
+ * @file `espalier verify`: checks that a pruned file equals its original, or that the figures of a run follow from its
+ * files.
+ */
 import { Command } from "commander";
 import { EspalierError } from "../../errors.ts";
 import { dataFlags, dataHeading, givenDataFlags, open } from "../options/data-options.ts";
@@ -23,11 +26,13 @@ import { describeRunVerification, describeVerification } from "../texts/verify-r
 /** The flags of `espalier verify`. */
 export const flags = {
   "Options:": {
-    plan: value("FILE", asText, "The plan by which SMALL was made. Default: SMALL.plan.json."),
+    plan: value("FILE", asText, "The plan with which SMALL was pruned. Default: SMALL.plan.json."),
     data: value("DIR", asText, "A data set whose images are compared as well. Default: none."),
     ...toleranceFlags,
     ...modelFlags,
-    samples: advanced(value("n", integerFrom(1), "Random inputs that are compared. Default: 3.")),
+    samples: advanced(
+      value("n", integerFrom(1), "Number of random inputs that are compared. Default: 3."),
+    ),
     seed: advanced(value("n", integerFrom(0), "Seed of the random inputs. Default: 0.")),
     ...threadsFlags,
     ...noIsolateFlags,
@@ -40,21 +45,21 @@ export const flags = {
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-Of two files: the plan says which channels were removed and which parameters
-were changed to compensate. From it and ORIGINAL a network is built that has all
-its channels, but zeros wherever a removed one was read; SMALL must compute the
-same, at two optimization levels of ONNX Runtime. What comes before a softmax, a
-sigmoid or a choice of boxes is compared as well; so is what the layers compute,
-where outputs do not depend on the inputs tried. Differences that rounding makes
-in the original, too, count as none.
+With two files: the plan says which channels were removed and which parameters
+were changed to compensate. From the plan and ORIGINAL a reference network is built
+that has all channels, but reads zeros in place of the removed ones; SMALL must
+compute the same, at two optimization levels of ONNX Runtime. The inputs of a
+softmax, a sigmoid or a selection of boxes are compared as well. Where outputs do
+not depend on the inputs that were tried, the results of the layers are compared.
+Differences that rounding causes in the original as well are ignored.
 
-Of the folder that \`espalier compress\` made: the same for every round; then the
-rounds must follow from one another and add up to plan.json and model.onnx, and
-everything in report.json that follows from files is computed again from them:
-costs, the metric on test with its intervals, the drop, calibration, classes,
-and what the guard says. The data are not needed.
+With the folder that \`espalier compress\` made: every round is verified in this way.
+The rounds must follow from one another and add up to plan.json and model.onnx. All
+figures of report.json that follow from files are computed again: costs, the metric
+on test with its confidence intervals, the drop, calibration, classes, and the
+verdict of the guard. The data are not needed.
 
-Ends with 4 if anything is not as it must be.
+The exit code is 4 if any check fails.
 
 Examples:
   espalier verify net.onnx small.onnx
@@ -62,7 +67,7 @@ Examples:
   espalier verify net.onnx small.onnx --data photos --resize 224x224 --json
   espalier verify run`;
 
-/** Samples that are taken from --data. */
+/** The number of samples that are taken from --data. */
 const dataSamples = 16;
 
 /** The command. */
@@ -167,7 +172,7 @@ async function verifyFolder(
   return verification.passed ? exitCodes.done : exitCodes.verificationFailed;
 }
 
-/** How removals are verified, as far as flags say. */
+/** The settings of the verification that the flags give. */
 function howOf({ samples, tolerance, seed, threads }: Flags, { signal }: Io) {
   return {
     signal,

@@ -1,4 +1,4 @@
-/** @file `espalier version`: of this program, and of what it runs on. */
+/** @file `espalier version`: prints the versions of this program and of the software and machine that it runs on. */
 import { Command } from "commander";
 import { versions } from "../../runtime/versions.ts";
 import { addFlags, type FlagsOf } from "../options/flag.ts";
@@ -14,8 +14,8 @@ export const flags = { "Options:": jsonFlags };
 export type Flags = FlagsOf<typeof flags>;
 
 const explanation = `
-Numbers may depend on all of these: give them when you report something.
-\`espalier --version\` prints the first alone.
+Figures may depend on all of these: quote them when you report a problem.
+\`espalier --version\` prints only the version of Espalier.
 
 Examples:
   espalier version

@@ -1,4 +1,4 @@
-/** @file What commands that read data have in common: how a sample becomes an input. */
+/** @file The flags of all commands that read data: how a sample becomes an input. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { DatasetOptions } from "../../data/options.ts";
 import { type Role, roles } from "../../data/splits.ts";
@@ -21,54 +21,66 @@ export const dataFlags = {
   mean: value(
     "list",
     numbersValue,
-    "What is subtracted from scaled pixels: one number, or one for each channel, such as 0.485,0.456,0.406. Default: what the model or dataset.json says, else 0.",
+    "Mean that is subtracted from the scaled pixels: one number, or one for each channel, such as 0.485,0.456,0.406. Default: the mean in the model or dataset.json, else 0.",
   ),
   std: value(
     "list",
     numbersValue,
-    "What pixels are divided by then: one number, or one for each channel. Default: what the model or dataset.json says, else 1.",
+    "Standard deviation that pixels are then divided by: one number, or one for each channel. Default: the one in the model or dataset.json, else 1.",
   ),
   resize: value(
     "size",
     sizeOrSideValue,
-    "The size that images get: WIDTHxHEIGHT, or the length of the shorter side. Default: as stored.",
+    "The size that images are resized to: WIDTHxHEIGHT, or the length of the shorter side. Default: as stored.",
   ),
   crop: value(
     "size",
     sizeValue,
-    "WIDTHxHEIGHT that is cut from the middle, after resizing. Default: all.",
+    "The size, WIDTHxHEIGHT, of the centre crop that is taken after resizing. Default: no crop.",
   ),
   heldOut: toggle(
-    "The network was not trained on data of this folder: the samples that choose and judge come from its test files. Default: from all.",
+    "Takes select, certify and test from the test files alone, for a network that was trained elsewhere on the train files of this folder. Default: select and certify come from the train files.",
   ),
   scale: advanced(
     value(
       "number",
       numberValue,
-      "What pixels are multiplied by, such as 1/255. Default: 1/255 for pixels that are whole numbers, else 1.",
+      "Factor that pixels are multiplied by, such as 1/255. Default: 1/255 for whole-number pixels, else 1.",
     ),
   ),
   layout: advanced(
-    choice("layout", ["nchw", "nhwc"], "The order of axes that the network reads. Default: nchw."),
+    choice("layout", ["nchw", "nhwc"], "The order of axes of the network's input. Default: nchw."),
   ),
   color: advanced(
     choice(
       "color",
       ["rgb", "bgr", "gray"],
-      "The channels that the network reads. Default: as stored.",
+      "The colour channels of the network's input. Default: as stored.",
     ),
   ),
   pad: advanced(
-    value("pixels", integerFrom(0), "Black pixels on every side, before all else. Default: 0."),
+    value(
+      "pixels",
+      integerFrom(0),
+      "Number of black pixels added on every side, before all other steps. Default: 0.",
+    ),
   ),
   format: advanced(
-    choice("format", formats, "What lies in the folder. Default: what it is recognised as."),
+    choice(
+      "format",
+      formats,
+      "The format of the data in the folder. Default: the format that is recognised.",
+    ),
   ),
   ignoreLabel: advanced(
-    value("n", integerFrom(0), "The label of pixels in label maps that don't count. Default: 255."),
+    value(
+      "n",
+      integerFrom(0),
+      "The label of pixels in label maps that are left out of all figures. Default: 255.",
+    ),
   ),
   splitSeed: advanced(
-    value("n", integerFrom(0), "Seed by which samples are cut into roles. Default: 0."),
+    value("n", integerFrom(0), "Seed of the random cut of samples into roles. Default: 0."),
   ),
 };
 
@@ -77,7 +89,7 @@ export type DataFlags = ValuesOf<typeof dataFlags>;
 
 const names = Object.keys(dataFlags);
 
-/** The samples that a command measures on. */
+/** The flag for the samples that a command measures on. */
 export const splitFlags = (byDefault: Role) => ({
   split: choiceOr(
     "role",
@@ -87,21 +99,24 @@ export const splitFlags = (byDefault: Role) => ({
   ),
 });
 
-/** Which of the data flags were given, as the user writes them. */
+/** The data flags that were given, as the user writes them. */
 export function givenDataFlags(flags: DataFlags): string[] {
   return Object.entries(flags)
     .filter(([name, value]) => names.includes(name) && value !== undefined)
     .map(([name]) => flagName(name));
 }
 
-/** Opens a data set for a model: as the flags say, else as the model was trained. */
+/** Opens a data set for a model: with the preprocessing of the flags, else with that of the model. */
 export async function open(path: string, flags: DataFlags, model?: Model): Promise<Dataset> {
   const { openDataset } = await import("../../data/dataset.ts");
   const stored = model === undefined ? {} : storedPreprocessing(model.metadata);
   return openDataset(path, { ...stored, ...dataOptionsOf(flags) });
 }
 
-/** Tells where a network's maps have another size than the labels. `output` is the one that holds them, where it was named. */
+/**
+ * Notes it where a network's maps have another size than the labels. `output` names the output that holds the maps,
+ * where the user gave it.
+ */
 export async function tellLabelSize(
   { graph }: Pick<Model, "graph">,
   dataset: Dataset,
@@ -115,7 +130,7 @@ export async function tellLabelSize(
   if (note !== undefined) progress.note(escapeForTerminal(note));
 }
 
-/** Warns where samples look unlike those that a network was trained on. */
+/** Warns where samples look unlike those that the network was trained on. */
 export async function warnOfInputs(
   { graph }: Pick<Model, "graph">,
   dataset: Dataset,
@@ -128,11 +143,11 @@ export async function warnOfInputs(
   if (warning !== undefined) progress.warn(escapeForTerminal(warning));
 }
 
-/** What it takes to look at inputs, and to say what was found. */
+/** The network, the samples and the output of a check of inputs. */
 export interface InputCheckContext {
   readonly progress: Pick<Progress, "warn">;
   readonly signal: AbortSignal;
-  /** Whose samples. Default: the first role that has any. */
+  /** The role whose samples are looked at. Default: the first role that has any. */
   readonly role?: Role;
 }
 

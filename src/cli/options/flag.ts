@@ -1,6 +1,6 @@
 /**
- * @file Flags of commands, each declared once, as a typed row of a table: what the parser takes, the type that the command
- * reads, what may stand in a configuration, and the help all follow from it.
+ * @file Flags of commands, each declared once, as a typed row of a table. The parser, the type that the command reads,
+ * the type of the configuration and the help all follow from this row.
  *
  * A row's key is the flag's name: `roundTo` is `--round-to`.
  */
@@ -8,13 +8,13 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 
 /** One flag, which a command reads as a T. */
 export interface Flag<T> {
-  /** What stands behind the name: `<share>`; undefined for a switch. */
+  /** The placeholder behind the name, such as `<share>`; undefined for a switch. */
   readonly placeholder: string | undefined;
   /** Sentences that stand alone: what it is, what it does to the result, its default. */
   readonly description: string;
-  /** The value of a text, and of those that were given before it where the flag may be repeated. */
+  /** Parses a text; a flag that may be repeated also gets the values that were given before. */
   readonly read: (text: string, soFar: unknown) => T;
-  /** Before anything is given. */
+  /** The value where the flag is not given. */
   readonly initial?: unknown;
   readonly choices?: readonly string[];
   readonly isRequired?: boolean;
@@ -23,25 +23,25 @@ export interface Flag<T> {
   readonly details: FlagDetails;
 }
 
-/** What few flags need. */
+/** Settings that few flags need. */
 export interface FlagDetails {
-  /** `-o` */
+  /** The short name, such as `-o`. */
   readonly short?: string;
-  /** Keys of flags that cannot be given with it. */
+  /** Keys of flags that cannot be given together with this one. */
   readonly conflicts?: readonly string[];
-  /** Shown under the heading of advanced flags. */
+  /** Whether the flag is shown under the heading of advanced flags. */
   readonly isAdvanced?: boolean;
-  /** Understood, and not shown. */
+  /** Whether the flag is left out of the help. */
   readonly isHidden?: boolean;
 }
 
-/** Flags by their names in camel case. */
+/** Flags, by their names in camel case. */
 export type FlagTable = Readonly<Record<string, Flag<unknown>>>;
 
 /** The flags of a command in the groups of its help, by their headings. */
 export type FlagGroups = Readonly<Record<string, FlagTable>>;
 
-/** The values of a table's flags. Those that are not given are undefined, but for lists, which are empty. */
+/** The values of a table's flags. A flag that is not given is undefined; a list is then empty. */
 export type ValuesOf<T extends FlagTable> = {
   readonly [K in keyof T]: ReturnType<T[K]["read"]>;
 };
@@ -90,7 +90,7 @@ export function choice<const V extends string>(
   return { placeholder: `<${placeholder}>`, description, read, choices: values, details };
 }
 
-/** A flag whose value is one of a few words, one of them where none is given. */
+/** A flag whose value is one of a few words, with a default. */
 export function choiceOr<const V extends string>(
   placeholder: string,
   values: readonly V[],
@@ -121,7 +121,7 @@ export function offSwitch(
   return { placeholder: undefined, description, read: () => false, isNegated: true, details };
 }
 
-/** A flag that may be given again; all of its values count. */
+/** A flag that may be repeated; its value is the list of all values. */
 export function list<T>(
   placeholder: string,
   parse: (text: string) => T,
@@ -137,7 +137,7 @@ export function list<T>(
   };
 }
 
-/** A flag `name=value` that may be given again; of the same name the last counts. */
+/** A flag `name=value` that may be repeated; for the same name the last value counts. */
 export function pairs<T>(
   placeholder: string,
   parse: (text: string) => T,
@@ -158,15 +158,15 @@ export function pairs<T>(
   };
 }
 
-/** The flag, as one of those that few need. */
+/** The flag as an advanced one, which few users need. */
 export function advanced<T>(flag: Flag<T>): Flag<T> {
   return { ...flag, details: { ...flag.details, isAdvanced: true } };
 }
 
-/** The heading of flags that few need, which stand last in a command's help. */
+/** The heading of advanced flags, which stand last in a command's help. */
 const advancedHeading = "Advanced:";
 
-/** Adds the flags of a command, those that few need last. */
+/** Adds the flags of a command, the advanced ones last. */
 export function addFlags(command: Command, groups: FlagGroups): Command {
   const rows = Object.entries(groups).flatMap(([heading, table]) =>
     Object.entries(table).map(([key, flag]) => ({ heading, key, flag })),
@@ -178,7 +178,7 @@ export function addFlags(command: Command, groups: FlagGroups): Command {
   return command;
 }
 
-/** A flag's text in the help: what it is, the words that it may be, and its default. */
+/** A flag's text in the help: its description, the words that it may be, and its default. */
 export function describeFlag({ description, argChoices }: Option): string {
   if (argChoices === undefined) return description;
   return description.replace(/(?= Default:|$)/, ` One of ${argChoices.join(", ")}.`);

@@ -1,4 +1,4 @@
-/** @file What commands that read a model have in common. */
+/** @file The flags of all commands that read a model. */
 import { stat } from "node:fs/promises";
 import { EspalierError } from "../../errors.ts";
 import type { Shape } from "../../ir/graph.ts";
@@ -6,10 +6,10 @@ import type { Model } from "../../onnx/model.ts";
 import { advanced, asText, pairs, toggle, type ValuesOf, value } from "./flag.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
-/** Where the weights of a model may lie. */
+/** The flag for weights outside the model file. */
 export const externalDataFlags = {
   externalData: toggle(
-    "Allows weights in other files of the model's folder, which are not read otherwise.",
+    "Allows weights in other files of the model's folder. Default: models with such weights are refused.",
   ),
 };
 
@@ -19,36 +19,39 @@ export const modelFlags = {
   dims: pairs(
     "name=size",
     integerFrom(1),
-    "The size of an open dimension, by the name that inspect shows. May be repeated. Default: 1 for the batch, 224 for an image's side.",
+    "Size of a dimension that the model leaves open, by the name that inspect shows. May be repeated. Default: 1 for the batch, 224 for an image's side.",
   ),
 };
 
 /** The values of {@link modelFlags}. */
 export type ModelFlags = ValuesOf<typeof modelFlags>;
 
-/** How many threads run an operator. */
+/** The flag for the number of threads. */
 export const threadsFlags = {
   threads: advanced(
     value(
       "n",
       integerFrom(1),
-      "Threads inside an operator, which change how fast it is. Default: all cores.",
+      "Threads that compute one operator; they change its speed. Default: all cores.",
     ),
   ),
 };
 
-/** How exactly networks must agree. */
+/** The flag for how exactly networks must agree. */
 export const toleranceFlags = {
   tolerance: advanced(
     value(
       "share",
       positiveValue,
-      "Largest error that is allowed when verifying, as a share of the range of values. Default: 1e-4, or 2e-2 for float16 and quantised networks.",
+      "Largest error that verification allows, as a share of the range of values. Default: 1e-4, or 2e-2 for float16 and quantised networks.",
     ),
   ),
 };
 
-/** The output to measure, and its name of version 0.1, which elsewhere is the place of the result. */
+/**
+ * The flag for the output to measure, and the flag's name in version 0.1, `--output`, which in other commands names the
+ * file to write.
+ */
 export const outputNameFlags = {
   outputName: advanced(
     value("name", asText, "The output that is measured. Default: the one whose shape fits."),
@@ -64,12 +67,12 @@ export function outputNameOf({
   return outputName ?? output;
 }
 
-/** What is printed. */
+/** The flag for JSON output. */
 export const jsonFlags = {
   json: toggle("Prints one JSON document instead of text."),
 };
 
-/** Whether a path is that of a folder, such as a run's. */
+/** Whether a path names a folder, such as that of a run. */
 export async function isFolder(path: string): Promise<boolean> {
   return stat(path).then(
     (found) => found.isDirectory(),
@@ -89,7 +92,7 @@ export async function load(path: string, flags: ModelFlags): Promise<Model> {
   return model;
 }
 
-/** What is wrong with a file, by its name: a command may read several. */
+/** The error with the name of the file in front, because a command may read several files. */
 export function named(path: string, error: unknown): unknown {
   if (!(error instanceof EspalierError) || error.message.includes(path)) return error;
   const { code, message, hint, data } = error;

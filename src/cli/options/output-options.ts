@@ -1,8 +1,8 @@
-/** @file Flags of every command about what it shows: how much, and in which colours. */
+/** @file Flags of every command for its output: how much is shown, and in which colours. */
 import { type Command, Option } from "commander";
 import type { Io, Verbosity } from "../terminal/io.ts";
 
-/** Adds them to the program, which takes them before and after the name of a command. */
+/** Adds the output flags to the program, which takes them before and after the name of a command. */
 export function addOutputOptions(program: Command): Command {
   return program
     .addOption(
@@ -11,8 +11,8 @@ export function addOutputOptions(program: Command): Command {
         "Shows results and errors only: no progress, warnings, notes.",
       ).conflicts("verbose"),
     )
-    .option("--verbose", "Shows what was decided, too, and how long each phase takes.")
-    .addOption(new Option("--force-color", "Shows colours, even if the output is no terminal."))
+    .option("--verbose", "Shows also each decision, and how long each phase takes.")
+    .addOption(new Option("--force-color", "Shows colours, even if the output is not a terminal."))
     .option(
       "--no-color",
       "Shows no colours; so do NO_COLOR=1 and TERM=dumb, and FORCE_COLOR=1 forces them.",
@@ -20,8 +20,8 @@ export function addOutputOptions(program: Command): Command {
 }
 
 /**
- * The outside of a command as these flags want it. They are looked for before the parser reads the command line,
- * because what the parser refuses is shown as they say, too. A live line is drawn only where nobody reads JSON.
+ * The streams of a command with the output flags applied. These flags are read before the parser runs, because they
+ * also decide how the parser's own errors are shown. A live line is drawn only without --json.
  */
 export function ioAsAsked(io: Io, argv: readonly string[]): Io {
   const end = argv.indexOf("--");

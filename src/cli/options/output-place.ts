@@ -1,4 +1,4 @@
-/** @file What is refused of an output before any work is done for it. */
+/** @file Checks of an output path before any work is done. */
 import { randomUUID } from "node:crypto";
 import { access, constants, open, realpath, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { fileError } from "../../files/file-error.ts";
 import { requireReplaceable } from "../../files/plain-file.ts";
 import { isFolder } from "./model-options.ts";
 
-/** Fails with `USAGE` where a model would get a name that no model has. */
+/** Fails with `USAGE` where the name of a model does not end in `.onnx`. */
 export function requireModelName(output: string): void {
   if (/\.onnx$/i.test(output)) return;
   throw new EspalierError("USAGE", `the output ${output} does not end in .onnx`, {
@@ -15,7 +15,7 @@ export function requireModelName(output: string): void {
   });
 }
 
-/** Fails early where a file that is made of `input` could not be written late, or would replace it. */
+/** Fails at the beginning where `output` could not be written at the end, or would replace `input`. */
 export async function requireWritable(input: string, output: string): Promise<void> {
   const folder = dirname(output);
   try {
@@ -25,7 +25,7 @@ export async function requireWritable(input: string, output: string): Promise<vo
     throw fileError(`write into the folder ${folder}`, folder, cause, hint);
   }
   await requireReplaceable(output);
-  // Some file systems let everybody write and make no file: /proc, say.
+  // Some file systems grant write access, but create no files, such as /proc.
   const probe = join(folder, `.${basename(output)}.${randomUUID()}.tmp`);
   try {
     await (await open(probe, "wx")).close();

@@ -12,7 +12,7 @@ export const targetFlags = {
   latency: value("share", shareValue, "Latency that may remain, measured on this machine."),
   params: value("share", shareValue, "Parameters that may remain."),
   bytes: value("share", shareValue, "Bytes of the parameters, not of the file, that may remain."),
-  density: value("share", shareValue, "Weights of layers that may remain other than 0."),
+  density: value("share", shareValue, "Share of the weights of layers that may stay nonzero."),
 };
 
 /** The options of a method. */
@@ -29,38 +29,36 @@ export const groupFlags = {
   only: list(
     "pattern",
     patternValue,
-    "Groups or layers from which alone something may go; * matches anything. May be repeated. Default: all.",
+    "Removes channels only from these groups or layers; * matches anything. May be repeated. Default: all.",
   ),
   except: list(
     "pattern",
     patternValue,
-    "Groups or layers from which nothing goes; `stream` names residual streams. May be repeated. Default: none.",
+    "Removes no channels from these groups or layers; `stream` names residual streams. May be repeated. Default: none.",
   ),
 };
 
-/** How wide layers may become. */
+/** The flags for the widths of layers. */
 export const widthFlags = {
   roundTo: value(
     "n",
     roundingFrom,
     "Widths become multiples of n. auto takes 4, 8 or 16, which engines compute fastest; 1 leaves any width. Default: auto.",
   ),
-  minWidth: advanced(
-    value("n", integerFrom(1), "The width below which no layer gets narrower. Default: 1."),
-  ),
+  minWidth: advanced(value("n", integerFrom(1), "The least width that a layer keeps. Default: 1.")),
 };
 
-/** Whether layers may select. */
+/** The flag that lets layers select their inputs. */
 export const selectionFlags = {
   selectInputs: advanced(
     toggle(
-      "Lets layers leave out pixels and flattened features that they read; a Gather in the file picks the rest.",
+      "Lets layers leave out pixels and flattened features of their inputs; a Gather in the file picks the rest. Default: layers read all of them.",
       { conflicts: ["plan"] },
     ),
   ),
 };
 
-/** Reads what widths are rounded to. */
+/** Parses the value of --round-to. */
 function roundingFrom(text: string): Rounding {
   return text === "auto" ? text : integerFrom(1)(text);
 }

@@ -1,4 +1,4 @@
-/** @file Flags of commands that train: how long, how fast, by which optimizer, towards what. */
+/** @file Flags of commands that train: the length of training, the learning rate, the optimizer and the loss. */
 import {
   lossNames,
   optimizerNames,
@@ -16,46 +16,52 @@ import {
   positiveValue,
 } from "./values.ts";
 
-/** How many samples make an epoch. */
+/** The flag for the number of samples in an epoch. */
 export const epochFlags = {
   epochSamples: advanced(
     value(
       "n",
       integerFrom(1),
-      "Samples that make an epoch, drawn anew each time, which makes epochs short where there is much data. Default: all.",
+      "Number of samples in an epoch, drawn anew for each epoch; with much data this makes epochs short. Default: all.",
     ),
   ),
 };
 
-/** How much is learnt from, and how. */
+/** The flags for batches, samples, seed and checkpoints. */
 export const runFlags = {
-  batch: value("n", integerFrom(1), "Samples per step. Default: 64, or 16 to follow outputs."),
-  limit: value("n", integerFrom(1), "Trains on the first n samples of fit alone. Default: all."),
+  batch: value(
+    "n",
+    integerFrom(1),
+    "Samples per step. Default: 64, or 16 where outputs of another network that holds no classes are learnt.",
+  ),
+  limit: value("n", integerFrom(1), "Trains only on the first n samples of fit. Default: all."),
   ...epochFlags,
   seed: advanced(
     value(
       "n",
       integerFrom(0),
-      "Seed of all that is random: weights, order, augmentation, noise. Default: 0.",
+      "Seed of everything random: weights, order, augmentation, noise. Default: 0.",
     ),
   ),
   checkpointEvery: advanced(
     value(
       "steps",
       integerFrom(1),
-      "Steps between checkpoints, besides those after each epoch: what a sudden end costs at most. Default: 500.",
+      "Steps between checkpoints within an epoch; a sudden end loses at most this many steps. Default: 500.",
     ),
   ),
-  keepZeros: toggle("Keeps weights at 0 that are 0 in the network."),
+  keepZeros: toggle(
+    "Keeps weights at 0 that are 0 before training. Default: all weights are trained.",
+  ),
 };
 
-/** How fast, by which optimizer and towards what. */
+/** The flags for the learning rate, the optimizer and the loss. */
 export const learningFlags = {
   lr: value("rate", positiveValue, "Learning rate. Default: 0.01 with sgd, else 0.001."),
   augment: value(
     "list",
     augmentValue,
-    "Changes samples at random: crop[=PIXELS] by up to so many pixels (4), and flip, between commas. Default: none.",
+    "Random augmentation of samples, as a list with commas: crop[=PIXELS] shifts an image by up to that many pixels (4 if not given), flip mirrors it. Default: none.",
   ),
   schedule: advanced(
     choice(
@@ -68,28 +74,28 @@ export const learningFlags = {
     value(
       "share",
       fractionBelowOne,
-      "Share of the run over which the learning rate rises from 0. Default: 0.",
+      "Warm-up: the share of the run over which the learning rate rises from 0. Default: 0.",
     ),
   ),
   optimizer: advanced(
     choice(
       "name",
       optimizerNames,
-      "How weights follow gradients. Default: sgd, or adam to follow outputs.",
+      "The optimizer. Default: sgd, or adam where outputs of another network that holds no classes are learnt.",
     ),
   ),
   momentum: advanced(value("number", fractionBelowOne, "Momentum of sgd. Default: 0.9.")),
-  nesterov: advanced(toggle("Gives sgd the momentum of Nesterov.")),
+  nesterov: advanced(toggle("Uses Nesterov momentum in sgd.")),
   decay: advanced(value("number", nonNegativeValue, "Weight decay. Default: 0, with adamw 0.01.")),
   clip: advanced(
     value(
       "norm",
       positiveValue,
-      "Largest norm of all gradients together; larger ones are scaled down. Default: none.",
+      "Largest norm of all gradients together; gradients with a larger norm are scaled down. Default: no limit.",
     ),
   ),
   loss: advanced(
-    choice("name", lossNames, "What labels are learnt by. Default: ce, cross-entropy.", {
+    choice("name", lossNames, "The loss between outputs and labels. Default: ce, cross-entropy.", {
       conflicts: ["distill"],
     }),
   ),
@@ -97,35 +103,35 @@ export const learningFlags = {
     value(
       "share",
       fractionBelowOne,
-      "Share of each target that is spread over all classes. Default: 0.",
+      "Label smoothing: the share of each target that is spread over all classes. Default: 0.",
     ),
   ),
   temperature: advanced(
     value(
       "number",
       positiveValue,
-      "Temperature of --distill, which softens what is taught. Default: 4.",
+      "Temperature of --distill: a higher one makes the teacher's probabilities softer. Default: 4.",
     ),
   ),
   outputName: advanced(
     value(
       "name",
       asText,
-      "The output that is learnt and measured. Default: the one whose shape fits.",
+      "The output that is trained and measured. Default: the one whose shape fits.",
     ),
   ),
   freeze: advanced(
     list(
       "pattern",
       patternValue,
-      "Weights that training leaves as they are; * matches anything. May be repeated. Default: none.",
+      "Weights that are not trained; * matches anything. May be repeated. Default: none.",
     ),
   ),
   lrFactor: advanced(
     list(
       "pattern=factor",
       factorValue,
-      "Factor of the learning rate of some weights. May be repeated. Default: 1.",
+      "Factor of the learning rate for weights that match the pattern. May be repeated. Default: 1.",
     ),
   ),
   provider: advanced(
@@ -137,7 +143,7 @@ export const learningFlags = {
   ),
 };
 
-/** Flags of commands that train; `--epochs` and `--threads` apart. */
+/** All flags of training, except `--epochs` and `--threads`. */
 export const trainingFlags = { ...learningFlags, ...runFlags };
 
 /** Flags of commands that train. */
@@ -145,7 +151,7 @@ export type TrainingFlags = Partial<ValuesOf<typeof trainingFlags>> & {
   readonly threads?: number | undefined;
 };
 
-/** The flags that were given, by the names of the settings; the epochs apart. */
+/** The training flags that were given, by the names of the settings, without the epochs. */
 export function trainingSettingsOf(flags: TrainingFlags): Omit<TrainSettingsInput, "epochs"> {
   const { schedule, warmUp, optimizer, momentum, nesterov, decay, seed, limit } = flags;
   const { epochSamples } = flags;

@@ -1,4 +1,4 @@
-/** @file Values of flags: text in, checked values out; what is wrong is said in the flag's own terms. */
+/** @file Parsers of flag values: each returns a checked value, or fails with a message in the flag's own terms. */
 import { InvalidArgumentError } from "commander";
 
 /** A share that may remain, in (0, 1]. */
@@ -10,7 +10,7 @@ export function shareValue(text: string): number {
   );
 }
 
-/** What a number was meant to be that looks like a percentage, as the end of a sentence. */
+/** A suggestion for a number that looks like a percentage, as the end of a sentence. */
 function asShare(text: string, ifNone: string): string {
   const percent = Number(text.trim().replace(/\s*%$/, ""));
   const isPercent = percent > 1 || (text.includes("%") && percent > 0);
@@ -74,18 +74,18 @@ export function fractionBelowOne(text: string): number {
   return value;
 }
 
-/** `crop`, `crop=PIXELS` and `flip` between commas. */
+/** Augmentations: `crop`, `crop=PIXELS` and `flip`, separated by commas. */
 export function augmentValue(text: string): { readonly crop?: number; readonly flip?: boolean } {
   const moves = text.split(",").map((part) => {
     const crop = /^crop(?:=(\d{1,4}))?$/.exec(part);
     if (crop !== null) return { crop: Number(crop[1] ?? 4) };
     if (part === "flip") return { flip: true };
-    throw new InvalidArgumentError("Give crop, crop=PIXELS or flip, between commas.");
+    throw new InvalidArgumentError("Give crop, crop=PIXELS or flip, separated by commas.");
   });
   return Object.assign({}, ...moves);
 }
 
-/** Numbers between commas: one, or one per channel. */
+/** Numbers separated by commas: one, or one per channel. */
 export function numbersValue(text: string): readonly number[] {
   return text.split(",").map(numberValue);
 }
@@ -97,19 +97,19 @@ function fractionOrNumber(text: string): number | undefined {
   return parts.length <= 2 && Number.isFinite(value) ? value : undefined;
 }
 
-/** `320x240`, width first. */
+/** A size such as `320x240`, width first. */
 export function sizeValue(text: string): readonly [width: number, height: number] {
   const match = /^([1-9]\d{0,5})x([1-9]\d{0,5})$/i.exec(text);
   if (match === null) throw new InvalidArgumentError("Give WIDTHxHEIGHT, such as 224x224.");
   return [Number(match[1]), Number(match[2])];
 }
 
-/** `320x240`, or the length of the shorter side. */
+/** A size such as `320x240`, or the length of the shorter side. */
 export function sizeOrSideValue(text: string): readonly [width: number, height: number] | number {
   return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : sizeValue(text);
 }
 
-/** `pattern=factor`. */
+/** A pair `pattern=factor`. */
 export function factorValue(text: string): readonly [pattern: string, factor: number] {
   const at = text.lastIndexOf("=");
   if (at <= 0) throw new InvalidArgumentError("Give PATTERN=FACTOR.");

@@ -1,4 +1,4 @@
-/** @file What went wrong, as a message and an exit code. */
+/** @file Failures as a message and an exit code. */
 import { CommanderError } from "commander";
 import { EspalierError } from "../../errors.ts";
 import { version } from "../../runtime/versions.ts";
@@ -7,7 +7,7 @@ import { inFlags } from "./flag-names.ts";
 import { type Io, writeJson } from "./io.ts";
 import { tell } from "./messages.ts";
 
-/** What the process ends with. */
+/** The exit codes of the process. */
 export const exitCodes = {
   done: 0,
   ourBug: 1,
@@ -17,7 +17,7 @@ export const exitCodes = {
   stopped: 130,
 } as const;
 
-/** What the parser adds to its own errors. */
+/** The hint that the parser adds to its own errors. */
 export const helpHint = "--help explains the command";
 
 const nothingWritten = "nothing was written";
@@ -27,7 +27,7 @@ export function reportFailure(failure: unknown, io: Io, isJson: boolean): number
   const error = asTyped(failure);
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCodes.done;
-    // The parser has told it on stderr.
+    // The parser has written this error to stderr.
     if (isJson) writeError(io, usageOf(error));
     return exitCodes.userError;
   }
@@ -61,12 +61,12 @@ function writeError(io: Io, { code, message, hint, data }: EspalierError): void 
   writeJson(io, { error: { code, message, hint, data } });
 }
 
-/** What the parser refused, as our own errors tell it. */
+/** An error of the parser, in the form of our own errors. */
 function usageOf({ message }: CommanderError): EspalierError {
   return new EspalierError("USAGE", message.replace(/^error: /, ""), { hint: helpHint });
 }
 
-/** A run that was stopped says how to go on; of other commands nothing is left. */
+/** A stopped run says how to go on; other commands leave nothing behind. */
 function stoppedError(error: unknown): EspalierError {
   const isResumable = error instanceof EspalierError && error.code === "ABORTED" && error.hint;
   if (isResumable) return error;
@@ -89,7 +89,7 @@ function bugReport(error: unknown): string {
   );
 }
 
-/** What this runs on, in a line. */
+/** The versions and the machine in one line. */
 export function environment(): string {
   return `espalier ${version()}, Node ${process.version}, ${process.platform} ${process.arch}`;
 }

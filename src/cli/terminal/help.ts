@@ -10,7 +10,7 @@ export function explained(text: string, io: Pick<Io, "columns">): () => string {
   return () => reflow(text, io.columns);
 }
 
-/** The text for so many columns. */
+/** The text wrapped to this many columns. */
 export function reflow(text: string, columns: number): string {
   const [opening] = /^\n*/.exec(text) ?? [""];
   const paragraphs = text.slice(opening.length).split(/\n\n+/);
@@ -34,7 +34,7 @@ function reflowed(paragraph: string, columns: number): string {
   return lines.join("\n");
 }
 
-/** A command over several lines, as a shell takes it. Between the parts of a flag and its value it is not broken. */
+/** A command over several lines, as a shell takes it. A flag and its value stay on one line. */
 function brokenCommand(line: string, columns: number): string {
   if (displayWidth(line) <= columns) return line;
   const continued = " \\";

@@ -1,10 +1,10 @@
 /**
- * @file Work that leaves the event loop no turn, so that no handler of a signal could run, and that the user
- * can stop all the same.
+ * @file Runs work that blocks the event loop, during which no signal handler could run, so that the user can still stop
+ * it.
  *
- * Ctrl-C ends it where it stands: V8 breaks a script off that Node runs with `breakOnSigint`. The other signals
- * have their own effect meanwhile, which is to end the process. Nothing that is stopped so may hold a lock or have
- * written half of a file.
+ * Ctrl-C ends it where it stands: V8 breaks a script off that Node runs with `breakOnSigint`. The other signals have
+ * their own effect meanwhile, which is to end the process. Work that is stopped in this way must neither hold a lock
+ * nor be in the middle of writing a file.
  */
 import { createContext, runInContext } from "node:vm";
 import { EspalierError } from "../../errors.ts";
@@ -12,7 +12,7 @@ import { EspalierError } from "../../errors.ts";
 const fatalSignals = ["SIGTERM", "SIGHUP"] as const;
 
 /**
- * What `work` returns. Of work that is asynchronous only what comes before the first `await` is meant. Fails with
+ * Returns the result of `work`. For asynchronous work this covers only the part before the first `await`. Fails with
  * `ABORTED` on Ctrl-C.
  */
 export function interruptible<T>(work: () => T): T {
@@ -36,7 +36,7 @@ export function interruptible<T>(work: () => T): T {
 }
 
 function isInterruption(error: unknown): boolean {
-  // It is an error of the script's own realm, so that `instanceof` does not know it.
+  // The error belongs to the script's own realm, so `instanceof` does not recognise it.
   const isObject = typeof error === "object" && error !== null;
   return isObject && "code" in error && error.code === "ERR_SCRIPT_EXECUTION_INTERRUPTED";
 }

@@ -1,11 +1,11 @@
-/** @file What a command talks to: two streams, a signal, and what the terminal can show. */
+/** @file The environment of a command: two streams, a signal, and the abilities of the terminal. */
 import { newSpinner, type Spinner } from "./spinner.ts";
 import { showsColor } from "./style.ts";
 
-/** How much is told: results and errors; with progress, warnings and notes; or also what was decided, and times. */
+/** How much is shown: results and errors; also progress, warnings and notes; or also decisions and times. */
 export type Verbosity = "quiet" | "normal" | "verbose";
 
-/** The outside of a command. Tests give their own. */
+/** The environment of a command. Tests give their own. */
 export interface Io {
   /** Results. */
   readonly out: (text: string) => void;
@@ -15,20 +15,20 @@ export interface Io {
   readonly signal: AbortSignal;
   /** Columns of the terminal, or 80. */
   readonly columns: number;
-  /** Columns of the terminal that shows `err`; without one it is infinite, and a message is one line. */
+  /** Columns of the terminal that shows `err`; infinite without a terminal, and a message is then one line. */
   readonly errorColumns: number;
   /** Whether results may carry colour. */
   readonly hasColor: boolean;
-  /** Whether messages may. */
+  /** Whether messages may carry colour. */
   readonly hasErrorColor: boolean;
   /** Whether a live progress line can be drawn on `err`. */
   readonly isLive: boolean;
   /** Keeps a live line moving while this thread is busy; `undefined` where nobody would see it. */
   readonly spinner: Spinner | undefined;
   readonly verbosity: Verbosity;
-  /** Where a configuration file is looked for. */
+  /** The folder in which a configuration file is looked for. */
   readonly folder: string;
-  /** Milliseconds; for rates and times left. */
+  /** The time in milliseconds, for rates and remaining times. */
   readonly now: () => number;
 }
 
@@ -56,7 +56,7 @@ export function processIo(signal: AbortSignal): Io {
   };
 }
 
-/** What a terminal shows in a line, within reason. */
+/** Limits the width of a terminal to a sensible range. */
 function columnsOf({ columns }: { readonly columns: number }): number {
   return Math.min(mostColumns, Math.max(fewestColumns, columns || defaultColumns));
 }
@@ -71,7 +71,7 @@ export function writeJson(io: Io, value: unknown): void {
   io.out(`${text}\n`);
 }
 
-/** Maps become objects, typed arrays lists. */
+/** JSON has neither maps nor typed arrays: maps become objects, typed arrays become lists. */
 function plain(_: string, value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries(value);
   if (value instanceof Float64Array || value instanceof Int32Array || value instanceof Uint8Array)

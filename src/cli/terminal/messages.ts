@@ -4,10 +4,10 @@ import { inFlags } from "./flag-names.ts";
 import type { Io } from "./io.ts";
 import { styled } from "./style.ts";
 
-/** What a message is; `--quiet` leaves errors and their hints. */
+/** The kinds of message; with `--quiet` only errors and their hints are shown. */
 export type MessageKind = "error" | "hint" | "warning" | "note";
 
-/** Writes a message on lines of its own, with flags for options. What a terminal would obey is escaped here. */
+/** Writes a message on lines of its own. Control characters are escaped here. */
 export function tell(io: Io, kind: MessageKind, text: string): void {
   if (io.verbosity === "quiet" && (kind === "warning" || kind === "note")) return;
   const label = `${kind}:`;

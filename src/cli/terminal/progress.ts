@@ -6,40 +6,40 @@ import type { Io } from "./io.ts";
 import { tell } from "./messages.ts";
 import { spinnerColumns } from "./spinner.ts";
 
-/** How far a phase is. */
+/** How much of a phase is done. */
 export interface Step {
   readonly done: number;
   readonly total: number;
-  /** What is counted; without it only the share is shown. */
+  /** The name of the things that are counted; without it only the share is shown. */
   readonly unit?: string;
-  /** How fast, in words; default `done` per second of this phase. */
+  /** The speed in words; default `done` per second of this phase. */
   readonly rate?: string;
-  /** Default: as the phase went so far. */
+  /** The remaining time; default: estimated from the speed of the phase so far. */
   readonly secondsLeft?: number;
-  /** Something to watch, such as the metric so far. */
+  /** A figure to watch, such as the metric so far. */
   readonly note?: string;
 }
 
 /** The progress of one command. */
 export interface Progress {
-  /** Begins a phase, which ends the one before. */
+  /** Begins a phase, and ends the previous one. */
   phase(name: string): void;
   step(step: Step): void;
-  /** A line of its own, above the live line. */
+  /** Writes a line above the live line. */
   note(text: string): void;
-  /** The same for those who asked for it by `--verbose`: what was decided. */
+  /** Writes a decision above the live line, only with `--verbose`. */
   detail(text: string): void;
-  /** A warning, above the live line. */
+  /** Writes a warning above the live line. */
   warn(text: string): void;
   /** Ends the last phase and takes the live line away. */
   end(): void;
 }
 
 const redrawMs = 100;
-/** A phase that lasts is mentioned again so often where there is no live line. */
+/** The interval at which a long phase is mentioned again where there is no live line. */
 const repeatMs = 30_000;
 const barWidth = 12;
-/** Takes away what stands in the line. */
+/** Clears the current line. */
 const clearLine = "\r\x1b[2K";
 
 /** Progress for a command. With `--quiet` there is none. */
@@ -104,7 +104,7 @@ function shown(io: Io): Progress {
   const finish = (): void => {
     if (name === undefined) return;
     const seconds = (io.now() - startedAt) / 1000;
-    // Quick phases are no news.
+    // Quick phases are not reported.
     const isNews = isVerbose || seconds >= 1;
     line.replace(isNews ? `${name}: ${seconds.toFixed(isVerbose ? 2 : 1)} s\n` : "");
     name = undefined;

@@ -2,9 +2,12 @@
 import { Worker } from "node:worker_threads";
 import { enterDrawing, leaveDrawing } from "./spinner-lock.js";
 
-/** What keeps a live line moving. */
+/** Keeps a live line moving. */
 export interface Spinner {
-  /** Runs `write`, which draws or clears the line, while nobody else draws; what is drawn moves from then on. */
+  /**
+   * Runs `write`, which draws or clears the line, while the spinner's thread does not draw; the thread then animates
+   * the new line.
+   */
   draw(write: () => void, line?: SpinningLine): void;
 }
 
@@ -16,7 +19,7 @@ export interface SpinningLine {
   readonly elapsedMs: number;
 }
 
-/** Columns that the sign and the time take. */
+/** Columns that the spinner's sign and the time take. */
 export const spinnerColumns = 15;
 
 /** A spinner on stderr. Its thread starts with the first line, and does not keep the process alive. */
@@ -43,7 +46,7 @@ function started(shared: Int32Array): Worker {
   const url = new URL("./spinner-worker.js", import.meta.url);
   const worker = new Worker(url, { workerData: shared, execArgv: [] });
   worker.unref();
-  // Without it the line stands still, and nothing else is lost.
+  // Without the thread the line stands still, and nothing else changes.
   worker.on("error", () => {});
   return worker;
 }

@@ -3,7 +3,7 @@
 /** What a word is, which decides its colour. */
 export type Style = "error" | "warning" | "success" | "hint" | "note" | "heading";
 
-/** Select Graphic Rendition: what turns each on, and off again. */
+/** The codes of Select Graphic Rendition that turn each style on and off. */
 const codes: Readonly<Record<Style, readonly [on: string, off: string]>> = {
   error: ["1;31", "22;39"],
   warning: ["33", "39"],
@@ -20,7 +20,7 @@ export function styled(text: string, style: Style, hasColor: boolean | undefined
   return `\x1b[${on}m${text}\x1b[${off}m`;
 }
 
-/** Whether a stream shows colour: FORCE_COLOR says so, or NO_COLOR not, or it is a terminal that can. */
+/** Whether a stream shows colour: FORCE_COLOR turns it on, NO_COLOR off; otherwise a terminal that can show it does. */
 export function showsColor(isTerminal: boolean, env: NodeJS.ProcessEnv): boolean {
   const { FORCE_COLOR: forced, NO_COLOR: refused, TERM: terminal } = env;
   if (forced !== undefined && forced !== "") return forced !== "0" && forced !== "false";

@@ -6,13 +6,13 @@ import { styled } from "./style.ts";
 /** A column. */
 export interface Column {
   readonly title: string;
-  /** Numbers stand right. Default `left`. */
+  /** The alignment of cells; numbers are aligned right. Default `left`. */
   readonly align?: "left" | "right";
-  /** Gives way first when the table is too wide; by default no column does. */
+  /** Whether the column is shortened when the table is too wide; default false. */
   readonly isFlexible?: boolean;
 }
 
-/** How to draw. */
+/** How a table is drawn. */
 export interface TableOptions {
   readonly columns: number;
   readonly hasColor?: boolean | undefined;
@@ -22,8 +22,8 @@ const gap = "  ";
 const narrowest = 8;
 
 /**
- * Rows under a heading, one line each, no wider than `columns` as long as flexible columns can give
- * way. Cells are escaped here, so names from files need no care.
+ * Rows under a heading, one line each, no wider than `columns` as long as flexible columns can be shortened. Cells are
+ * escaped here, so names from files need no care.
  */
 export function drawTable(
   columns: readonly Column[],
@@ -45,7 +45,7 @@ export function drawTable(
   return `${[shown, ...safe.map(line)].join("\n")}\n`;
 }
 
-/** What, and its value; one that is too long loses its middle, but prose goes on in the next line. */
+/** A name and its value; a value that is too long loses its middle, but prose is wrapped. */
 export type Fact = readonly [name: string, value: string | { readonly prose: string }];
 
 /** Two columns without a heading. */

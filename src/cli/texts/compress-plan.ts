@@ -16,7 +16,7 @@ import { drawFacts, drawTable, type TableOptions } from "../terminal/table.ts";
 /** Columns of a name inside a sentence. */
 const longestName = 30;
 
-/** Network, data, rounds, cost and guard; the warnings are told elsewhere. */
+/** Writes network, data, rounds, cost and guard; warnings are shown elsewhere. */
 export function describePlan(plan: CompressionPlan, io: TableOptions): string {
   const parts = [facts(plan, io), fixed(plan, io), rounds(plan, io), cost(plan, io)];
   return `${[...parts, guard(plan, io)].filter((part) => part !== "").join("\n")}\nNothing was written.\n`;
@@ -47,7 +47,7 @@ function facts({ network, data, method }: CompressionPlan, { columns }: TableOpt
       ["fit", `${formatInteger(samples.fit)}, to train on`],
       ["select", `${formatInteger(samples.select)}, to choose on`],
       ["certify", `${formatInteger(samples.certify)}, for the tolerance`],
-      ["test", `${formatInteger(samples.test)}, read once, at the end`],
+      ["test", `${formatInteger(samples.test)}, read once at the end`],
       ["method", { prose: `${method.name}: ${method.summary}` }],
       ["", { prose: `needs ${needs.filter(Boolean).join(", ") || "nothing but the network"}` }],
     ],
@@ -116,7 +116,7 @@ function cost({ cost, time, rounds }: CompressionPlan, { columns }: TableOptions
       ],
       ["training", `roughly ${formatDuration(time.trainingSeconds)}${pace}`],
       ["measuring", `roughly ${formatDuration(time.measuringSeconds)}`],
-      ["", { prose: "less as the network shrinks, more where tries are taken back" }],
+      ["", { prose: "less as the network shrinks, more if attempts are rejected" }],
     ],
     columns,
   );
@@ -127,15 +127,15 @@ function guard({ guard }: CompressionPlan, io: TableOptions): string {
   const { maxDrop, confidence, level, rungs, samples, outlooks } = guard;
   const words = wrap(
     `The guard: a drop of at most ${points(maxDrop)}, with ${inPercent(confidence, 0)} ` +
-      `confidence; tests at level ${level.toPrecision(2)} on ${formatInteger(samples)} images of ` +
+      `confidence; it tests at level ${level.toPrecision(2)} on ${formatInteger(samples)} images of ` +
       `certify, along a ladder of up to ${rungs} networks and a milder one.`,
     io.columns,
   );
   if (outlooks.length === 0) return `${words}\n`;
   const table = drawTable(
     [
-      { title: "answers that change", align: "right" },
-      { title: "images it takes", align: "right" },
+      { title: "share of changed answers", align: "right" },
+      { title: "images needed", align: "right" },
       { title: "enough" },
       { title: "smallest tolerance", align: "right" },
     ],
@@ -147,10 +147,10 @@ function guard({ guard }: CompressionPlan, io: TableOptions): string {
     ]),
     io,
   );
-  return `${words}\nIf no drop is observed at all:\n${table}`;
+  return `${words}\nIf no drop at all is observed:\n${table}`;
 }
 
-/** 0.0123 as `1.23 points`. */
+/** A difference of 0.0123 as `1.23 points`. */
 function points(share: number): string {
   return `${inPoints(share)} points`;
 }

@@ -17,12 +17,12 @@ import { exitCodes } from "../terminal/failure.ts";
 import { inFlags } from "../terminal/flag-names.ts";
 import { drawFacts, drawTable, type Fact, type TableOptions } from "../terminal/table.ts";
 
-/** 0, or 3 where a target or the tolerance was not reached though there was time. */
+/** The exit code: 0, or 3 where a target or the tolerance was not reached although there was time. */
 export function exitCodeOf({ outcome }: CompressReport): number {
   return outcome.isReached || outcome.isTimeSpent ? exitCodes.done : exitCodes.targetMissed;
 }
 
-/** Before and after, what the guard says, and where the result lies. */
+/** Writes the figures before and after, the verdict of the guard, and the path of the result. */
 export function describeCompression(run: string, report: CompressReport, io: TableOptions): string {
   const { baseline, result, latency, drop, outcome, verification } = report;
   const words = metricWords(report.metric);
@@ -84,14 +84,14 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
   return `${table}\n${outcome.words}\n${warningsOf(report, io)}\n${drawFacts(facts, io.columns)}`;
 }
 
-/** What went wrong, or must be acted on, as lines of text. */
+/** Problems of the run, and warnings that need action, as lines of text. */
 function warningsOf({ warnings }: CompressReport, { columns }: TableOptions): string {
   return warnings
     .map((warning) => `${wrap(`warning: ${escapeForTerminal(inFlags(warning))}`, columns, "  ")}\n`)
     .join("");
 }
 
-/** What the result would take in a pack, where that was counted. */
+/** The size of the result in a pack, where it was counted. */
 function packedFact({ packing }: CompressReport): readonly [string, string][] {
   if (packing === undefined || "skipped" in packing) return [];
   const size = formatBytes(packing.bytes);

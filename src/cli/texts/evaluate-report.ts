@@ -9,9 +9,9 @@ import { formatInteger, inPercent } from "../../words/numbers.ts";
 import type { Io } from "../terminal/io.ts";
 import { drawFacts, drawTable } from "../terminal/table.ts";
 
-/** What to show of an evaluation, besides its figures. */
+/** Options for showing an evaluation. */
 export interface EvaluationView {
-  /** Whether single classes are shown, too. */
+  /** Whether the figures of single classes are shown, too. */
   readonly showsClasses: boolean;
   /** The network whose answers stand in for labels. */
   readonly against: string | undefined;
@@ -69,11 +69,11 @@ function rowsOf(evaluation: Evaluation, isAgreement: boolean): string[][] {
   }
 }
 
-/** The answers of another network are no truth: losses and calibration against them say nothing. */
+/** The answers of another network are not ground truth, so losses and calibration against them are not shown. */
 function agreementRows({ top1, top5, classes }: ClassificationEvaluation): string[][] {
   return [
     ["agreement", ...share(top1)],
-    ...(classes > 5 ? [["its answer among the five surest", ...share(top5)]] : []),
+    ...(classes > 5 ? [["its answer among the top five", ...share(top5)]] : []),
   ];
 }
 
@@ -104,7 +104,7 @@ function classRows(evaluation: ClassificationEvaluation): string[][] {
     ...selective.coverage
       .filter(({ share: part }) => part < 1)
       .map(({ share: part, accuracy }) => [
-        `accuracy of the surest ${inPercent(part, 0)}`,
+        `accuracy of the most confident ${inPercent(part, 0)}`,
         ...share(accuracy),
       ]),
     ["area under risk-coverage", ...number(selective.riskArea)],

@@ -8,13 +8,13 @@ import { formatInteger, inPercent, inPoints } from "../../words/numbers.ts";
 import type { Io } from "../terminal/io.ts";
 import { drawFacts, drawTable } from "../terminal/table.ts";
 
-/** The JSON document: both evaluations without what was said of each sample. */
+/** The JSON document: both evaluations without the outcomes of single samples. */
 export function figuresOfRun({ mean, posterior, ...rest }: RunEvaluation): unknown {
   const figuresOf = ({ predictions, ...figures }: LabelledEvaluation) => figures;
   return { ...rest, mean: figuresOf(mean), posterior: figuresOf(posterior) };
 }
 
-/** Both networks side by side, and what changes; single classes where they are asked for. */
+/** Both networks side by side with the differences; single classes where they are asked for. */
 export function describeRunEvaluation(found: RunEvaluation, showsClasses: boolean, io: Io): string {
   const { mean, posterior, change, draws, seed, split } = found;
   const row = (
@@ -75,7 +75,7 @@ export function describeRunEvaluation(found: RunEvaluation, showsClasses: boolea
   return [table, facts, ...(showsClasses ? [describeClasses(mean, posterior, io)] : [])].join("\n");
 }
 
-/** The IoU of each class of label maps; of other classes, the share that is right. */
+/** The IoU of each class for label maps, else the accuracy of each class. */
 function describeClasses(mean: LabelledEvaluation, posterior: LabelledEvaluation, io: Io): string {
   const [first, second] = [classesOf(mean), classesOf(posterior)];
   return drawTable(
@@ -97,7 +97,7 @@ function describeClasses(mean: LabelledEvaluation, posterior: LabelledEvaluation
 interface ClassFigure {
   readonly name: string;
   readonly count: number;
-  /** Null where there is nothing to measure on. */
+  /** The figure is null where there are no samples to measure it on. */
   readonly value: number | null;
 }
 

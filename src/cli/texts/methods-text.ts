@@ -1,4 +1,4 @@
-/** @file What `espalier methods` says of a method. */
+/** @file The text about a method that `espalier methods` prints. */
 
 import type { AnyMethod } from "../../methods/method/learned-method.ts";
 import { type MethodOption, textOf, writtenName } from "../../methods/method/options.ts";
@@ -18,7 +18,7 @@ export function methodJson({ name, summary, source, needs, options }: AnyMethod)
   return { name, summary, source, needs, options: table };
 }
 
-/** A method in lines of text, with its source and its advanced options where all of it is to be shown. */
+/** A method in lines of text; if everything is to be shown, with its source and its advanced options. */
 export function describeMethod(
   { name, summary, source, needs, options }: AnyMethod,
   isWhole: boolean,

@@ -1,4 +1,4 @@
-/** @file A pack for people and for programs: its size, what the bytes are for, and what it lost. */
+/** @file A pack for people and for programs: its size, the bytes of each part, and the drop of the metric. */
 import type { PackedTuned } from "../../compress/packing/pack-tuned.ts";
 import type { PackedWithin } from "../../compress/packing/pack-within.ts";
 import type { Packed } from "../../pack/pack.ts";
@@ -10,7 +10,7 @@ import { drawFacts, drawTable, type Fact } from "../terminal/table.ts";
 /** A pack that was measured on data. */
 type Measured = PackedWithin | PackedTuned;
 
-/** What `--json` holds. Epochs are counted from 1, as in the reports of runs. */
+/** The document of `--json`. Epochs are counted from 1, as in the reports of runs. */
 export function packedFigures(packed: Packed, measured: Measured | undefined): object {
   const { bytes: _, unpacked: __, ...figures } = packed;
   if (measured === undefined) return figures;
@@ -21,7 +21,7 @@ export function packedFigures(packed: Packed, measured: Measured | undefined): o
   return { ...figures, ...costs, training: { ...training, history } };
 }
 
-/** What the user reads. */
+/** The text that the user reads. */
 export function describePacked(
   packed: Packed,
   measured: Measured | undefined,
@@ -48,8 +48,8 @@ export function describePacked(
 
 const names: ReadonlyMap<string, string> = new Map([
   ["structure", "structure: the graph without weights"],
-  ["supports", "supports: where weights are not zero"],
-  ["codes", "codes: their values"],
+  ["supports", "supports: positions of nonzero weights"],
+  ["codes", "codes: values of the weights"],
   ["tables", "tables: codebooks and steps of rows"],
   ["framing", "framing: header and checksums"],
 ]);
@@ -57,13 +57,13 @@ const names: ReadonlyMap<string, string> = new Map([
 function howFact(measured: Measured): Fact {
   if ("training" in measured) {
     const epochs = measured.training.history.length;
-    return ["tuned", `${counted(epochs, "epoch")} under its own rounding`];
+    return ["tuned", `${counted(epochs, "epoch")} trained with rounded weights`];
   }
   const { bits, candidates } = measured;
   const isTuned = candidates.some(
     (tried) => tried.isTuned && tried.isWithin && tried.bits === bits,
   );
-  const words = bits === undefined ? "all: no rounding was within" : String(bits);
+  const words = bits === undefined ? "all: no rounding was within the tolerance" : String(bits);
   return ["bits before coding", isTuned ? `${words}, after tuning` : words];
 }
 

@@ -10,7 +10,7 @@ import { speedOf } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { drawTable, type TableOptions } from "../terminal/table.ts";
 
-/** Cost before and after, and the groups that lost channels. */
+/** Writes the cost before and after, and the groups that lost channels. */
 export function describePruned(
   pruned: Pruned,
   latency: MeasuredLatency | undefined,
@@ -68,10 +68,10 @@ export function describePruned(
       ({ layer, before: all, after: left }) =>
         `${wrap(`${escapeForTerminal(layer)} reads ${left} of ${counted(all, "feature")}, selected by a Gather that costs no MACs`, io.columns, "  ")}\n`,
     );
-  return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is as it was", "more groups are as they were")}\n` : ""}`;
+  return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is unchanged", "more groups are unchanged")}\n` : ""}`;
 }
 
-/** That little is left of what a network answered, with figures and advice. */
+/** The warning that a network's answers hardly agree with the original's, with figures and advice. */
 export function describeDamage({ outputs, inputs, samples, atFloor }: Damage): string {
   const lost = outputs
     .filter(({ isDestroyed }) => isDestroyed)

@@ -9,20 +9,20 @@ import { drawFacts, drawTable } from "../terminal/table.ts";
 
 /** Columns of a name inside a sentence. */
 const longestName = 40;
-/** Shares that have a column; all are in the bars. */
+/** The largest number of shares that have a column; the bars show all shares. */
 const mostColumns = 5;
-/** A full bar is no smaller drop: noise should not look like harm. */
+/** The least drop that a full bar stands for, so that noise does not look like harm. */
 const leastScale = 0.05;
 const bars = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
-/** A row for each group in graph order, and which matter most and least. */
+/** Writes a row for each group in graph order, and the groups that matter most and least. */
 export function describeSensitivity(measured: Sensitivity, io: Io): string {
   const { groups, method, metric, samples, split, value, notes } = measured;
   const facts = drawFacts(
     [
       [metricWords(metric).name, `${metricWords(metric).value(value)}, of the original`],
       ["samples", `${formatInteger(samples)} (${split})`],
-      ["first to go", `by ${method}`],
+      ["removed first", `by ${method}`],
     ],
     io.columns,
   );
@@ -60,7 +60,7 @@ export function describeSensitivity(measured: Sensitivity, io: Io): string {
   ].join("\n");
 }
 
-/** At most {@link mostColumns} of so many points, evenly spread, with both ends. */
+/** The indices of at most {@link mostColumns} of the points, evenly spread, with both ends. */
 function spread(count: number): readonly number[] {
   if (count <= mostColumns) return Array.from({ length: count }, (_, i) => i);
   return Array.from({ length: mostColumns }, (_, i) =>
@@ -90,7 +90,7 @@ function meanDrop({ points }: GroupSensitivity): number {
   return points.reduce((sum, { drop }) => sum + drop, 0) / points.length;
 }
 
-/** A drop of 0.123 as `12.3`. */
+/** A drop in points: 0.123 as `12.3`. */
 function inPoints(drop: number): string {
   const text = (100 * drop).toFixed(1);
   return text === "-0.0" ? "0.0" : text;

@@ -8,11 +8,11 @@ import { drawFacts, type Fact } from "../terminal/table.ts";
 const ends = {
   completed: "",
   "early-stop": ", stopped early",
-  "time-budget": ", the time was spent",
-  "rolled-back": ", went back behind an epoch that broke the network",
+  "time-budget": ", stopped because the time was spent",
+  "rolled-back": ", went back to the epoch before one that broke the network",
 } as const;
 
-/** What came of a run. */
+/** Writes the result of a run. */
 export function describeTraining(run: string, report: TrainReport, columns: number): string {
   const { epochs, steps, end, best, final, sizeBytes } = report;
   const facts: Fact[] = [];

@@ -8,7 +8,7 @@ import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { type Style, styled } from "../terminal/style.ts";
 import { drawTable, type TableOptions } from "../terminal/table.ts";
 
-/** Each check with its figures; where one failed, what is wrong. */
+/** Writes each check with its figures, and the fault where one failed. */
 export function describeRunVerification(
   { passed, checks }: RunVerification,
   io: TableOptions,
@@ -35,7 +35,7 @@ function figuresOf(figures: Readonly<Record<string, number>>): string {
     .join(", ");
 }
 
-/** largestDifference as "largest difference". */
+/** A name in camel case as words: largestDifference as "largest difference". */
 function wordsOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
@@ -44,7 +44,7 @@ function show(value: number): string {
   return Number.isInteger(value) ? formatInteger(value) : formatScientific(value);
 }
 
-/** Comparisons that failed, of which so many are listed. */
+/** The largest number of failed comparisons that are listed. */
 const listedProblems = 8;
 
 /** Why an output proves little, as the end of a sentence about it. */
@@ -55,7 +55,7 @@ const reasons: Readonly<Record<Exclude<Finding, "equal" | "different">, string>>
   rounding: "moves by more than 1 % of its range through rounding alone",
 };
 
-/** The outcome of a verification; where it failed, which comparisons, and what was compared besides outputs. */
+/** Writes the outcome of a verification: the comparisons that failed, and those of values besides outputs. */
 export function describeVerification(verification: Verification, io: TableOptions): string {
   const { passed, maxError, samples, tolerance, innerTensors } = verification;
   const inner = innerTensors === 0 ? "" : `, ${counted(innerTensors, "inner tensor")} included`;
@@ -89,7 +89,7 @@ function littleProof({ provesLittle, innerTensors, checks }: Verification): stri
   return `${lines.join("")}compared instead: ${counted(innerTensors, "inner tensor")}${dead}\n`;
 }
 
-/** Where ONNX Runtime itself computes otherwise. */
+/** Writes where ONNX Runtime itself computes other values. */
 function runtimeDifference({ checks }: Verification): string {
   const others = checks.filter(({ finding }) => finding === "runtime");
   if (others.length === 0) return "";

@@ -1,5 +1,5 @@
 /**
- * @file What is known of the values that readers read: spread and correlation of their channels.
+ * @file A model of the values that layers read: the standard deviations and correlations of their channels.
  *
  * All matrices are over *normalized* channels, u = (x - mean) / deviation, so that dead and loud
  * channels go together without loss of precision.
@@ -15,18 +15,18 @@ import {
 import type { Correlations } from "./correlations.ts";
 import type { Reader } from "./readers.ts";
 
-/** How far computed correlations are trusted: the rest is taken as noise of each channel's own. */
+/** The share of computed correlations that is trusted: the rest counts as independent noise of each channel. */
 const trust = 0.9;
 /**
- * A channel whose deviation is less than this share of the layer's stands in for no other: it would
- * have to be amplified, and so would all that the model does not know of it.
+ * A channel whose deviation is less than this share of the layer's is not used to replace others: it would have to be
+ * amplified, and so would the errors of the model about it.
  */
 const deadShare = 0.01;
 
 /** The channels of one value, and the linear layers that read them. */
 export interface Source {
   readonly name: string;
-  /** The unit (or -1) of each channel. */
+  /** The unit of each channel, or -1. */
   readonly units: Int32Array;
   readonly mean: Float64Array;
   /** Standard deviation of each channel. */
@@ -38,13 +38,13 @@ export interface Source {
   readonly readers: readonly ModelledReader[];
 }
 
-/** A reader with what the model says about its results. */
+/** A reader with the variances that the model predicts for its results. */
 export interface ModelledReader extends Reader {
-  /** Variance of each result under the model: neighbouring positions uncorrelated. [O] */
+  /** Variance of each result under the model, in which neighbouring positions are uncorrelated. [O] */
   readonly resultVariance: Float64Array;
 }
 
-/** The values that are read along axis 1 and whose moments are known, in graph order. */
+/** The values that are read along axis 1 and have known moments, in graph order. */
 export function sourcesOf(
   readers: readonly Reader[],
   moments: ReadonlyMap<string, Moments>,
@@ -73,7 +73,7 @@ export function sourcesOf(
   });
 }
 
-/** Correlations as far as they are trusted: positive definite, and none of all but dead channels. */
+/** Correlations, reduced to the share that is trusted: positive definite, and 0 for channels that are all but dead. */
 function trusted(
   correlations: Float64Array | undefined,
   deviation: Float64Array,
@@ -88,7 +88,7 @@ function trusted(
   });
 }
 
-/** The source with other deviations of its channels. */
+/** The same source with other deviations of its channels. */
 export function withDeviations(source: Source, deviation: Float64Array): Source {
   const channels = { ...source, deviation };
   return { ...channels, readers: source.readers.map((reader) => modelled(reader, channels)) };

@@ -1,5 +1,5 @@
 /**
- * @file Compensation for what is removed, by what batch normalization lets expect or samples show, for methods that train
+ * @file Compensation for removed channels by statistics of batch normalization or of samples, for methods that train
  * the network first.
  */
 import type { Graph } from "../../ir/graph.ts";
@@ -14,9 +14,10 @@ import { readersOf } from "./readers.ts";
 import { momentsOf } from "./statistics.ts";
 
 /**
- * How readers make up for what is removed from the trained `graph`, where it is known what it was worth.
+ * The edits by which readers compensate for channels removed from the trained `graph`, where moments of these channels
+ * are known.
  *
- * @param measured Moments of values of which batch normalization says nothing.
+ * @param measured Measured moments of values for which batch normalization gives none.
  */
 export function compensatedEdits(
   { analysis }: Structure,
@@ -34,8 +35,8 @@ export function compensatedEdits(
 }
 
 /**
- * Moments, measured on samples, of what layers read and batch normalization says nothing of: for
- * {@link compensatedEdits}. Fails as `measureMoments` does.
+ * Moments, measured on samples, of the values that layers read and for which batch normalization gives none. {@link
+ * compensatedEdits} takes them. Fails as `measureMoments` does.
  */
 export async function momentsWithoutStatistics(
   { analysis }: Structure,

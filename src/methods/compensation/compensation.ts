@@ -1,10 +1,10 @@
 /**
- * @file How the readers of removed channels make up for them, from statistics alone.
+ * @file The parameters by which the readers of removed channels compensate for them, from statistics alone.
  *
- * Three corrections, each exact under its assumption. *Substitution*: what kept channels tell about a
- * removed one is added to their weights. *Mean*: the rest of a removed channel is replaced by its
- * expected value, in the running mean of the batch normalization behind, or in a bias. *Variance*: the
- * running variance shrinks as the result's variance does.
+ * Three corrections, each exact under its assumption. *Substitution*: the part of a removed channel that kept channels
+ * predict is added to their weights. *Mean*: the rest of a removed channel is replaced by its expected value, in the
+ * running mean of the batch normalization behind, or in a bias. *Variance*: the running variance shrinks as the
+ * result's variance does.
  */
 import { type Constant, consumersOf, type Graph, type Node } from "../../ir/graph.ts";
 import { channelOf, storedWeight } from "../../ops/operator/linear-layer.ts";
@@ -18,19 +18,18 @@ import { productWithTranspose } from "../../tensor/linear-algebra.ts";
 import { type ModelledReader, resultVariance, type Source, substitutes } from "./channel-model.ts";
 import type { Reader } from "./readers.ts";
 
-/** Which corrections to make beside that of the mean. */
+/** The corrections to make besides that of the mean. */
 export interface Corrections {
   readonly variance: boolean;
 }
 
-/** The least share of its running variance that a channel keeps. */
+/** The least share of the running variance that a channel keeps. */
 const leastShare = 0.1;
 
 /**
- * The power to which the modelled share of variance is taken. 1 would be exact for one layer alone;
- * 2 also makes up for what the model leaves out: kept and removed channels are correlated between
- * positions, and the layers behind see less than they were trained on. Chosen by accuracy on the
- * first half of CIFAR-10's test images.
+ * The power to which the modelled share of variance is taken. 1 would be exact for one layer alone; 2 also accounts for
+ * two effects that the model leaves out: kept and removed channels are correlated between positions, and the layers
+ * behind see less than they were trained on. Chosen by accuracy on the first half of CIFAR-10's test images.
  */
 const variancePower = 2;
 
@@ -60,7 +59,7 @@ export function compensate(
   });
 }
 
-/** The weights [O, I, K] with zeros for the removed channels, whose part the kept ones take over. */
+/** The weights [O, I, K] with zeros for the removed channels, whose contribution the kept channels take over. */
 function without(
   { weight }: Reader,
   { deviation }: Source,
@@ -99,7 +98,7 @@ function without(
 }
 
 interface Change {
-  /** [O, I, K], zeros for removed channels. */
+  /** The weights [O, I, K], with zeros for removed channels. */
   readonly weights: Float64Array;
   readonly corrections: Corrections;
   readonly isGone: readonly boolean[];
@@ -118,7 +117,7 @@ function editReader(
   const goes = slicesThatGo(weight, isGone);
   const isChanged = weights.some((w, i) => w !== weight.values[i] && goes[i] === 0);
   if (stored && isChanged) {
-    // The slices that go are left as they are: verification reads them as they were.
+    // The slices that are removed stay unchanged, because verification reads their original values.
     const whole = weights.map((w, i) => (goes[i] === 1 ? weight.values[i] : w));
     const tensor = storedWeight(role, stored, whole);
     edits.push({ node: node.name, input: role.weightInput, tensor });
@@ -143,8 +142,8 @@ function editReader(
 }
 
 /**
- * What makes up for results that fall by `loss` [O] on average: a lower mean in the batch normalization
- * behind, or a higher bias; `undefined` where there is no place for it.
+ * The correction for results that fall by `loss` [O] on average: a lower mean in the batch normalization behind, or a
+ * higher bias; `undefined` where there is no place for it.
  */
 export function lowerMean(
   graph: Graph,
@@ -165,7 +164,7 @@ export function lowerMean(
   return tensor && { node: node.name, input: role.meanInput, tensor };
 }
 
-/** 1 for each weight [O, I, K] of a channel that goes, else 0. */
+/** A mask over weights [O, I, K]: 1 for a channel that is removed, else 0. */
 function slicesThatGo(weight: Reader["weight"], isGone: readonly boolean[]): Uint8Array {
   const { outputs, inputs, taps } = weight;
   const goes = new Uint8Array(outputs * inputs * taps);
@@ -176,7 +175,7 @@ function slicesThatGo(weight: Reader["weight"], isGone: readonly boolean[]): Uin
   return goes;
 }
 
-/** By how much the mean of each result falls: Σ share_k (w - w') E x. [O] */
+/** The decrease of the mean of each result: Σ share_k (w - w') E x. [O] */
 function meanLoss(
   { weight, shares }: Reader,
   { mean }: Source,
@@ -193,7 +192,7 @@ function meanLoss(
   return loss;
 }
 
-/** What each result keeps of its running variance. [O] */
+/** The share of its running variance that each result keeps. [O] */
 function varianceShares(
   reader: ModelledReader,
   source: Source,
@@ -206,7 +205,7 @@ function varianceShares(
   });
 }
 
-/** The reader's own bias, or the one that a sum behind it adds, raised by `loss`. */
+/** The reader's own bias, or the bias that a sum behind it adds, raised by `loss`. */
 export function raiseBias(
   graph: Graph,
   consumers: ReadonlyMap<string, readonly Node[]>,

@@ -1,11 +1,10 @@
 /**
- * @file How the channels of each value vary together, from weights alone.
+ * @file Correlations between the channels of each value, from weights alone.
  *
- * Batch normalization tells how much each channel varies; which channels vary together follows from
- * the weights that made them. Correlations are carried through the network under one assumption,
- * that neighbouring positions are uncorrelated, and two approximations: what an elementwise function
- * does to a pair of Gaussian channels, as three terms of its Hermite series, and branches that meet in
- * a sum, taken as uncorrelated with each other.
+ * Batch normalization gives the variance of each channel; the correlations follow from the weights that compute the
+ * channels. Correlations are carried through the network under one assumption, that neighbouring positions are
+ * uncorrelated, and two approximations: the effect of an elementwise function on a pair of Gaussian channels is taken
+ * as three terms of its Hermite series, and branches that meet in a sum are taken as uncorrelated.
  */
 import type { Node } from "../../ir/graph.ts";
 import { momentsFrom } from "../../ops/elementwise/applied.ts";
@@ -25,10 +24,10 @@ export type Correlations = ReadonlyMap<string, Float64Array>;
 /** Values with more channels than this are taken as uncorrelated: the work grows with the cube. */
 const widestCorrelated = 512;
 
-/** What is known of each value by itself. */
+/** The moments of each value by itself. */
 interface Statistics {
   readonly moments: ReadonlyMap<string, Moments>;
-  /** The names of values by their moments. */
+  /** The names of values, by their moments. */
   readonly names: ReadonlyMap<Moments, string>;
 }
 
@@ -36,7 +35,7 @@ interface Statistics {
 interface Term {
   readonly name: string;
   readonly own: Moments;
-  /** The means of what the node computes if the value had these moments. */
+  /** The means of the node's result if the value had these moments. */
   readonly meansOf: (shifted: Moments) => Float64Array | undefined;
 }
 
@@ -138,12 +137,11 @@ function throughBatchNorm(
 }
 
 /**
- * y = f(x) channel by channel: with xₐ = mₐ + sₐ uₐ for standard normal uₐ of correlation r,
- * Cov(yₐ, y_b) = Σ cₙₐ cₙ_b rⁿ / n! over Hermite coefficients c₁ = s E f', c₂ = s² E f'', .... By
- * Stein's identity those are derivatives of E f(x) by the mean, so the operator's moment rule tells
- * them; what variance is left is taken as the third term. A sum of several inputs adds the first two; a node whose
- * inputs are functions of one value (x · sigmoid(x)) is a function of that value.
- * Channels find each other by their units, so that moves (Slice, Concat, Pad, a shuffle) need no rule.
+ * y = f(x) channel by channel: with xₐ = mₐ + sₐ uₐ for standard normal uₐ of correlation r, Cov(yₐ, y_b) = Σ cₙₐ cₙ_b
+ * rⁿ / n! over Hermite coefficients c₁ = s E f', c₂ = s² E f'', .... By Stein's identity these are derivatives of E
+ * f(x) with respect to the mean, which the operator's moment rule gives; the remaining variance is taken as the third
+ * term. A sum of several inputs adds the first two; a node whose inputs are functions of one value (x · sigmoid(x)) is
+ * a function of that value. Channels are matched by their units, so moves (Slice, Concat, Pad, a shuffle) need no rule.
  */
 function throughFunction(
   structure: Structure,
@@ -203,7 +201,7 @@ function throughFunction(
   return toCorrelations(covariance, width);
 }
 
-/** Finite difference, in standard deviations. */
+/** Step of the finite difference, in standard deviations. */
 const step = 0.05;
 
 /** The first two Hermite coefficients of each channel: derivatives of E f(x) by the mean, in deviations. */

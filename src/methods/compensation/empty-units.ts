@@ -1,6 +1,6 @@
 /**
- * @file Units that zeros in the weights have made superfluous, and their removal without any change of what
- * the network computes.
+ * @file Units that zeros in the weights have made superfluous, and their removal without any change of the network's
+ * results.
  *
  * A unit is superfluous where each of its readers either multiplies it with 0, or finds a constant there
  * (its filters are all 0, say) that a bias can stand in for at every place. A constant other than 0 that
@@ -22,11 +22,14 @@ import { otherReadsOf, type Reader, readersOf } from "./readers.ts";
 /** A removal that changes nothing. */
 export interface EmptyUnits {
   readonly removed: Removed;
-  /** The constants of what is removed, in the parameters of its readers. */
+  /** New parameters of the readers, which absorb the constants of the removed units. */
   readonly edits: readonly Edit[];
 }
 
-/** All superfluous units that the rules allow to be removed, those that others leave superfluous included. */
+/**
+ * All superfluous units that the rules allow to be removed, including units that become superfluous when others are
+ * removed.
+ */
 export function emptyUnits(structure: Structure, rules: SelectionRules = {}): EmptyUnits {
   const { graph } = structure.analysis;
   const constants = constantsOf(structure.analysis);
@@ -44,7 +47,7 @@ export function emptyUnits(structure: Structure, rules: SelectionRules = {}): Em
 
   const candidates = candidateUnits(structure, rules);
   let removed = removeNothing(structure);
-  // What is not empty is not to go, even where a narrower width were a rounder one.
+  // A unit that is not empty stays, even where rounding would prefer a narrower width.
   const scores = new Float64Array(removed.length).fill(Number.POSITIVE_INFINITY);
   for (let step = 0; ; step++) {
     const isNeeded = neededUnits(readers, removed, fixed);
@@ -54,7 +57,7 @@ export function emptyUnits(structure: Structure, rules: SelectionRules = {}): Em
     for (const unit of candidates) {
       if (!isEmpty(unit)) continue;
       count++;
-      // What went before is not to give way to what comes now.
+      // Units that were removed in earlier passes stay removed.
       scores[unit] = Math.min(scores[unit], step);
     }
     const next = removalsInOrder(structure, scores, rules).choose(count);
@@ -64,7 +67,7 @@ export function emptyUnits(structure: Structure, rules: SelectionRules = {}): Em
   return { removed, edits: readers.flatMap((reader) => folded(structure, reader, removed)) };
 }
 
-/** What every value of a network holds for certain, by name. */
+/** The constant parts of every value of a network, by name. */
 export function constantsOf({ graph, operands }: Analysis): ReadonlyMap<string, ConstantChannels> {
   const known = new Map<string, ConstantChannels>();
   for (const node of graph.nodes) {
@@ -81,7 +84,7 @@ export function constantsOf({ graph, operands }: Analysis): ReadonlyMap<string, 
   return known;
 }
 
-/** A reader with what is known of its source. */
+/** A reader with the known constants of its source. */
 interface ConstantReader extends Reader {
   readonly known: ConstantChannels | undefined;
   /** Whether there is a place for a bias. */
@@ -129,7 +132,7 @@ function folded({ analysis }: Structure, reader: ConstantReader, removed: Remove
       if (unit < 0 || removed[unit] === 0) continue;
       const x = known?.[first + i] ?? 0;
       const at = (o * inputs + i) * taps;
-      // Not 0 · NaN: what is unknown is multiplied with zeros alone.
+      // Unknown constants are NaN, and 0 · NaN is not 0, so weights of 0 are skipped.
       for (let k = 0; k < taps; k++) if (values[at + k] !== 0) loss[o] += values[at + k] * x;
     }
   }

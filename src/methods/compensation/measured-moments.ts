@@ -1,4 +1,4 @@
-/** @file Mean and mean square of what layers are given, channel by channel, measured on samples. */
+/** @file Mean and mean square of the inputs of layers, channel by channel, measured on samples. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { nodesBehind, withoutDead } from "../../ir/live.ts";
@@ -17,23 +17,23 @@ export interface Channelled {
   readonly axis: number;
 }
 
-/** What was measured of the channels of a value. */
+/** The measured moments of the channels of a value. */
 export interface MeasuredMoments {
-  /** E[x]. [C] */
+  /** The means E[x]. [C] */
   readonly mean: Float64Array;
-  /** E[x²]. [C] */
+  /** The mean squares E[x²]. [C] */
   readonly power: Float64Array;
 }
 
-/** How much to look at. */
+/** The number of samples and their batches. */
 export interface MeasureOptions extends SampleOptions {
   readonly dataset: Dataset;
   readonly training: SampleOptions["training"] & Pick<LearningOptions, "providers" | "threads">;
 }
 
 /**
- * Means over samples and positions for each channel of these values, by value. Those that the network
- * does not compute are absent.
+ * Means over samples and positions for each channel of these values, by value. Values that the network does not compute
+ * are absent.
  *
  * Errors: `DATA_MISMATCH`, `DATA_NOT_FOUND`, `MODEL_UNSUPPORTED`, `RUNTIME_FAILED`, `ABORTED`.
  */
@@ -65,7 +65,7 @@ export async function measureMoments(
   );
 }
 
-/** The network at inference; its outputs are means, by the values that they are of. */
+/** The network at inference with means as outputs, by the values whose means they are. */
 function emitMeans(
   graph: Graph,
   wanted: readonly Channelled[],

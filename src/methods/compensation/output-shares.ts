@@ -1,16 +1,16 @@
 /**
- * @file What share of a network's answers comes from each channel of each value: damage is to be measured at the
- * output, and there a class score counts more than one of five hundred features.
+ * @file The share of a network's outputs that comes from each channel of each value. Damage is to be measured at the
+ * output, where a class score counts more than one of five hundred features.
  *
- * Every output has one share to give, in equal parts to its channels. Backwards, a linear layer's result
- * z_o = Σ w_oc x_c passes its share on in proportion to what each input contributes to its variance,
- * Σ over taps of w_oc² Var x_c; a sum passes it on in proportion to the variances of what it adds; an
- * element-wise function, and whatever only moves channels, passes on all of it. So the shares of one layer add up
- * to those of the layers behind it, however many channels it has.
+ * Every output has a share of 1, in equal parts for its channels. Backwards, a linear layer's result z_o = Σ w_oc x_c
+ * passes its share on in proportion to what each input contributes to its variance, Σ over taps of w_oc² Var x_c; a sum
+ * passes it on in proportion to the variances of what it adds; an element-wise function, and whatever only moves
+ * channels, passes on all of it. So the shares of one layer add up to those of the layers behind it, however many
+ * channels it has.
  *
- * Neuron importance is propagated so from the last layer by Yu et al., "NISP: Pruning Networks using Neuron
- * Importance Score Propagation" (CVPR 2018), by the absolute values of weights. Variances in their place, and
- * branches, are derived by us.
+ * Yu et al., "NISP: Pruning Networks using Neuron Importance Score Propagation" (CVPR 2018), propagate neuron
+ * importance from the last layer in this way, by the absolute values of weights. The use of variances instead, and the
+ * rules for branches, are ours.
  */
 import type { Node } from "../../ir/graph.ts";
 import { channelOf } from "../../ops/operator/linear-layer.ts";
@@ -21,7 +21,7 @@ import type { Structure } from "../../structure/units/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import type { Reader } from "./readers.ts";
 
-/** Shares of what the network answers, [C] along axis 1, by value. */
+/** Shares of the network's outputs, [C] along axis 1, by value. */
 export type OutputShares = ReadonlyMap<string, Float64Array>;
 
 /** The shares of all values from which an output follows. */
@@ -73,7 +73,7 @@ function throughWeights(
   return given;
 }
 
-/** A node that is no linear layer: channels find each other by their ids, or all get the same. */
+/** A node that is no linear layer: channels are matched by their ids, or all get equal shares. */
 function throughOthers(
   structure: Structure,
   node: Node,

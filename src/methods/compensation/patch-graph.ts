@@ -1,5 +1,5 @@
 /**
- * @file A graph that runs two networks side by side and sums up what one layer reads and should give.
+ * @file A graph that runs two networks side by side and sums products of the input and the target output of one layer.
  *
  * U holds the patches that the layer sees in the network under repair, one column per position; T what
  * the same layer computes in the original. Only U Uᵀ, T Uᵀ and the sums leave onnxruntime.
@@ -15,18 +15,18 @@ import {
 import type { SlidingAxis } from "../../ops/operator/linear-layer.ts";
 import { type HostTensor, int64Vector } from "../../tensor/host-tensor.ts";
 
-/** Where to look. */
+/** The layer whose input and target are read. */
 export interface PatchSite {
   /** The value that the layer reads in the repaired network, and the one it computes in the original. */
   readonly source: string;
   readonly target: string;
   /** Spatial axes of the layer; none for a matrix product over [N, C]. */
   readonly axes: readonly SlidingAxis[];
-  /** Only every so-manyeth position of each axis. */
+  /** The stride with which positions of each axis are taken. */
   readonly positionStep: number;
 }
 
-/** Names of the outputs of `patchGraph`; patches run over [tap, channel]. */
+/** Names of the outputs of `patchGraph`; a patch lists its values as [tap, channel]. */
 export const patchOutputs = {
   /** U Uᵀ: [KC, KC]. */
   gram: "espalier/gram",
@@ -55,7 +55,7 @@ export function patchGraph(repaired: Graph, original: Graph, site: PatchSite): G
   return parts.graph();
 }
 
-/** Nodes and constants on their way to a graph. */
+/** Collects nodes and constants for a graph. */
 class Parts {
   readonly #inputs: readonly string[];
   readonly #nodes: Node[] = [];
@@ -84,7 +84,7 @@ class Parts {
     };
   }
 
-  /** Everything that `value` depends on, under prefixed names. */
+  /** Copies everything that `value` depends on, under prefixed names. */
   takeFrom(graph: Graph, value: string, prefix: string): void {
     const needed = new Set([value]);
     const nodes: Node[] = [];
@@ -143,7 +143,7 @@ class Parts {
     return this.add("Cast", [value], undefined, { to: 1 });
   }
 
-  /** [N, C, ...spatial] → [K C, positions]: what each tap sees, zeros outside the map. */
+  /** Reshapes [N, C, ...spatial] to [K C, positions]: the values under each tap, with zeros outside the map. */
   patches(value: string, axes: readonly SlidingAxis[], positionStep: number): string {
     if (axes.length === 0) return this.columns(value, 0);
     const before = axes.map((axis) => axis.before);
@@ -167,7 +167,7 @@ class Parts {
     return this.columns(this.add("Concat", slices, undefined, { axis: 1 }), axes.length);
   }
 
-  /** Every so-manyeth position of a result. */
+  /** Takes positions of a result with a stride. */
   thinned(value: string, axes: readonly SlidingAxis[], positionStep: number): string {
     if (axes.length === 0 || positionStep === 1) return value;
     return this.#slice(value, axes, {
@@ -177,7 +177,7 @@ class Parts {
     });
   }
 
-  /** [N, C, ...spatial] → [C, positions]. */
+  /** Reshapes [N, C, ...spatial] to [C, positions]. */
   columns(value: string, spatial: number): string {
     const perm = [1, 0, ...Array.from({ length: spatial }, (_, i) => i + 2)];
     const moved = this.add("Transpose", [value], undefined, { perm });

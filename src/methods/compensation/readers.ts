@@ -1,4 +1,4 @@
-/** @file The linear layers that read channels which could go, with what follows each of them. */
+/** @file The linear layers that read prunable channels, with the batch normalization behind each. */
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
 import {
   type LinearWeight,
@@ -18,23 +18,23 @@ import { toNumbers } from "../../tensor/host-tensor.ts";
 export interface Reader {
   readonly node: Node;
   readonly role: LinearRole;
-  /** The value that it reads, and the one that it computes. */
+  /** The value that the layer reads, and the value that it computes. */
   readonly source: string;
   readonly result: string;
   /** The axis of the source that is summed over. */
   readonly axis: number;
   readonly weight: LinearWeight;
-  /** Share of output positions at which each tap looks inside the map: [K]. */
+  /** Share of output positions at which each tap lies inside the map: [K]. */
   readonly shares: Float64Array;
   readonly axes: readonly SlidingAxis[];
   /** The unit (or -1) of each channel of the source, and of the result. */
   readonly sourceUnits: Int32Array;
   readonly resultUnits: Int32Array;
-  /** True when other nodes use the same weight, so that a change here would part what is tied. */
+  /** True when other nodes use the same weight, so that a change here would separate tied weights. */
   readonly isShared: boolean;
   /** The batch normalization that alone reads the result. */
   readonly batchNorm: BatchNormParameters | undefined;
-  /** True where no linear layer reads what follows from the result: it is what the network answers. */
+  /** True where no linear layer comes after the result: the result is an answer of the network. */
   readonly isLast: boolean;
 }
 
@@ -89,7 +89,7 @@ export function readersOf(structure: Structure): readonly Reader[] {
   });
 }
 
-/** The values from which some linear layer follows. */
+/** The values on which a later linear layer depends. */
 function leadingToLinear({ nodes }: Graph): ReadonlySet<string> {
   const leading = new Set<string>();
   for (const node of nodes.toReversed())

@@ -1,16 +1,16 @@
 /**
- * @file Refitting on a few images, without labels: each layer behind a removal gets the weights that come nearest to what the original computed there.
+ * @file Refitting on a few images, without labels: each layer behind a removal gets the weights that come nearest to
+ * the original's result there.
  *
- * Layer by layer in the order of the graph, with U the patches that the layer sees in the network as
- * pruned and refitted so far and T what it computed in the original (both centred):
+ * Layer by layer in the order of the graph, with U the patches that the layer reads in the network as pruned and
+ * refitted so far, and T its result in the original (both centred):
  *
  *     W' = (T Uᵀ + r W) (U Uᵀ + r I)⁻¹,   r = ridge · mean diagonal of U Uᵀ
  *
- * where W are the weights so far: a ridge regression that pulls towards what the method's own
- * compensation says. Since U comes from the pruned network and T from the original, each layer also
- * makes up for errors before it; for the same reason, layers that lose no channel but come after one
- * that does are refitted too. Means go into the running mean of the batch normalization behind, or into
- * a bias.
+ * where W are the weights so far: a ridge regression that pulls towards the method's own compensation. Since U comes
+ * from the pruned network and T from the original, each layer also compensates for errors of earlier layers; for the
+ * same reason, layers that lose no channel but come after one that does are refitted too. Means go into the running
+ * mean of the batch normalization behind, or into a bias.
  */
 
 import { EspalierError } from "../../errors.ts";
@@ -31,7 +31,7 @@ import { raiseBias } from "./compensation.ts";
 import { type PatchSite, patchGraph, patchOutputs } from "./patch-graph.ts";
 import { type Reader, readersOf } from "./readers.ts";
 
-/** How to refit. */
+/** Settings of refitting. */
 export interface RefitOptions extends SessionOptions {
   /** Strength of the pull towards the weights so far. Default 0.03. */
   readonly ridge?: number | undefined;
@@ -42,12 +42,12 @@ export interface RefitOptions extends SessionOptions {
 }
 
 const defaultRidge = 0.03;
-/** Positions per image that are looked at: neighbours tell little new. */
+/** Number of positions per image that are used: neighbouring positions add little. */
 const mostPositions = 1024;
 
 /**
- * The edits after refitting: those given, with new parameters for the layers that see what was
- * removed. Grouped and transposed convolutions, and layers that share their weights, keep theirs.
+ * The given edits with new parameters for the layers behind the removal. Grouped and transposed convolutions, and
+ * layers that share their weights, keep theirs.
  *
  * @param batches one set of the network's inputs per batch, all of one shape
  * @throws EspalierError `RUNTIME_FAILED`, `MODEL_UNSUPPORTED` for networks with If, Loop or Scan
@@ -115,7 +115,7 @@ function affectedReaders(structure: Structure, removed: Removed): readonly Reade
   );
 }
 
-/** What one pass over the images tells about a layer; patches run over [tap, kept channel]. */
+/** The sums for one layer over all images; a patch lists its values as [tap, kept channel]. */
 interface PatchSums {
   readonly count: number;
   readonly gram: Float64Array;
@@ -269,7 +269,7 @@ function regress(
   return { values, mean: fittedMean, targetMean };
 }
 
-/** The layer's own bias as it stands, times its factor. [O] */
+/** The layer's current bias, times its factor. [O] */
 function biasOf(
   { role }: Reader,
   graph: Graph,
