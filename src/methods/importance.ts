@@ -1,8 +1,9 @@
 /**
- * @file Method `importance`: a trainable factor for each filter tells what the filter is worth.
+ * @file Method `importance`: ranks filters by a trainable factor for each.
  *
- * After the idea of Sawant et al. (Applied Sciences 12(21):11184, 2022); derivation ours. The factors stand behind normalization and before the activation, are trained with the task,
- * optionally with a penalty on their size, and are folded into the filters in the end.
+ * After the idea of Sawant et al. (Applied Sciences 12(21):11184, 2022); the derivation is ours. The factors stand
+ * behind normalization and before the activation, are trained with the task, optionally with a penalty on their size,
+ * and are folded into the filters in the end.
  */
 import { EspalierError } from "../errors.ts";
 import { l1Penalty } from "../grad/losses.ts";
@@ -33,61 +34,61 @@ import {
   toggle,
 } from "./method/options.ts";
 
-/** Epochs in which factors are trained, unless another number is asked for. */
+/** The default number of epochs in which factors are trained. */
 const defaultEpochs = 2;
 
 const options = {
   score: choice(
     ["taylor", "magnitude", "absolute"],
     "taylor",
-    "What filters are ranked by: the loss that a factor of 0 would cost, the strength of factor and filter together, or the factor alone.",
+    "The score of a filter: the rise of the loss if its factor were 0 (taylor), the strength of factor and filter together, or the factor alone.",
   ),
   epochs: orAuto(
     count(
       0,
       defaultEpochs,
-      `Epochs in each round in which factors are trained; auto is ${defaultEpochs}, or 0 where the original's outputs are followed, from which training could only lead away.`,
+      `Epochs in each round in which factors are trained; auto is ${defaultEpochs}, or 0 where the original's outputs are learnt, from which training could only deviate.`,
     ),
   ),
-  // What fine-tuning is given suits the network; any other rate may wreck it before anything is removed.
+  // The learning rate of fine-tuning suits the network; any other rate may wreck it before a filter is removed.
   rate: orAuto(
     number(
       { above: 0 },
       0.01,
-      "Learning rate of the factors and the network with them; auto is that of fine-tuning.",
+      "Learning rate of the factors and the network; auto is the learning rate of fine-tuning.",
     ),
   ),
   weights: choice(
     ["joint", "frozen"],
     "joint",
-    "Trains the network with the factors, or the factors alone.",
+    "Trains the network together with the factors; off trains only the factors.",
   ),
   init: advanced(
     choice(
       starts,
       "ones",
-      "How factors begin: as ones, at random (uniform, normal), or as a measure of the filter, which is divided by it.",
+      "Initial values of the factors: ones, random values (uniform, normal), or a measure of the filter, by which the filter is then divided.",
     ),
   ),
   statistics: advanced(
     choice(
       ["frozen", "batch"],
       "frozen",
-      "Batch normalization keeps its statistics while factors are trained, or takes those of batches.",
+      "Batch normalization uses its running statistics while factors are trained (frozen), or those of batches.",
     ),
   ),
   penalty: advanced(
     number(
       { least: 0 },
       0.0001,
-      "Weight of the sum of all |factors| in the loss: more of it makes more factors small.",
+      "Weight of the sum of all |factors| in the loss: a larger value makes more factors small.",
     ),
   ),
-  images: advanced(count(1, 1024, "Images on which the loss is looked at, by the score taylor.")),
+  images: advanced(count(1, 1024, "Number of images on which the score taylor measures the loss.")),
   compensate: advanced(
     toggle(
       true,
-      "Replaces removed channels by the value that batch normalization lets expect; off changes no parameter.",
+      "Compensates for removed channels by their expected value according to batch normalization; off changes no parameter.",
     ),
   ),
 };
@@ -157,7 +158,7 @@ async function trainGates(
   return { network: final.graph, history };
 }
 
-/** Σ |a| over all factors. */
+/** The penalty: Σ |a| over all factors. */
 function sizeOfFactors(names: readonly string[]): Objective {
   return ({ emit, parameters }) => {
     const zero = emit.scalar(0);

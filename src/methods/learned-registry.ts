@@ -1,4 +1,4 @@
-/** @file The registry of all methods, those that train among them. Needs ONNX Runtime. */
+/** @file The registry of all methods, including those that train. Needs ONNX Runtime. */
 import { importance } from "./importance.ts";
 import type { AnyMethod, LearnedMethod } from "./method/learned-method.ts";
 import { chooser } from "./method/method.ts";
@@ -12,13 +12,13 @@ import { vib } from "./vib.ts";
 const learned = {
   /** Trains a factor for each filter and removes the filters whose factors matter least. */
   importance: chooser(importance),
-  /** Learns how sure each weight is and removes the filters of which the data tell least. */
+  /** Learns a posterior of each weight and removes the filters that the data say least about. */
   snr: chooser(snr),
-  /** Trains noisy gates layer by layer and removes what noise drowns. */
+  /** Trains noisy gates layer by layer and removes the filters whose gates are mostly noise. */
   rbp: chooser(rbp),
-  /** Trains noisy gates on all filters at once and removes what noise drowns. */
+  /** Trains noisy gates on all filters at once and removes the filters whose gates are mostly noise. */
   vib: chooser(vib),
-  /** Learns which weights are active, in clusters, and removes those that are probably not. */
+  /** Learns which weights are active, in clusters, and removes those that are probably inactive. */
   turboVbi: chooser(turboVbi),
 };
 

@@ -1,9 +1,9 @@
 /**
  * @file Method `magnitude`: small filters go first (Li et al., ICLR 2017), or small weights.
  *
- * Weights are compared over layers by what is free of the layer's scale: w² over the sum of the squares that are
- * no smaller (Lee et al., ICLR 2021), or |w| over the root mean square of the weights that are not 0. Without
- * tuning the former keeps far more of the accuracy.
+ * Weights of different layers are compared by a score that does not depend on the layer's scale: w² over the sum of the
+ * squares that are no smaller (Lee et al., ICLR 2021), or |w| over the root mean square of the weights that are not 0.
+ * Without tuning the former keeps far more of the accuracy.
  */
 import type { Graph } from "../ir/graph.ts";
 import { weightConstants } from "../structure/weights/layer-weights.ts";
@@ -17,18 +17,18 @@ const options = {
   norm: choice(
     ["l1", "l2"],
     "l1",
-    "The norm of a filter's weights by which filters are ranked: the sum of their sizes, or the root of the sum of their squares.",
+    "The norm of a filter that ranks it: the sum of the absolute weights (l1), or the root of the sum of their squares (l2).",
   ),
   level: choice(
     ["filters", "weights"],
     "filters",
-    "What goes: whole filters, or single weights with the units that they leave empty.",
+    "Removes whole filters, or sets single weights to 0 and removes the units that become empty.",
   ),
   scale: advanced(
     choice(
       ["lamp", "rms"],
       "lamp",
-      "What single weights are compared by over layers: the energy of the weights that outlast them (LAMP), or the root mean square of their layer.",
+      "Compares single weights across layers relative to the energy of the weights of their layer that are no smaller (LAMP), or to the root mean square of their layer.",
     ),
   ),
 };
@@ -73,14 +73,14 @@ function scoresOfWeights(
   );
 }
 
-/** |w| over the root mean square of what is not 0. */
+/** The score |w| over the root mean square of the nonzero weights. */
 function relative(values: Float64Array): Float64Array {
   const nonZero = values.reduce((count, value) => count + (value === 0 ? 0 : 1), 0);
   const rms = Math.sqrt(values.reduce((sum, value) => sum + square(value), 0) / nonZero) || 1;
   return values.map((value) => Math.abs(value) / rms);
 }
 
-/** w² / Σ u² over the weights u that go no sooner. */
+/** The LAMP score w² / Σ u² over the weights u that are no smaller. */
 function outlasting(values: Float64Array): Float64Array {
   const squares = values.map(square);
   const sorted = squares.slice().sort();

@@ -1,16 +1,15 @@
 /**
  * @file Expected damage of removing a unit, and the order in which the least damage is done.
  *
- * A reader computes z_o = Σ w_oc x_c. When channel c goes, and what kept channels tell about it is
- * added to their weights, z_o loses w_oc times the part of x_c that no kept channel tells: with the
- * normalized weights' Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of
- * the kept channels' correlations, the expected square of the loss is H_cc / P_cc. The gain of a result is
- * its power behind normalization (of last layers, which have none, 3) over the variance that the model explains, times
- * what its share of the network's answers (`output-shares.ts`) says of it. That is the step of
- * Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in place of a Hessian of data.
- * After each step the weights, and so H, are those that the removal leaves; and since the running
- * variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which
- * keeps any layer from being emptied.
+ * A reader computes z_o = Σ w_oc x_c. When channel c is removed, and the part of it that kept channels predict is added
+ * to their weights, z_o loses w_oc times the part of x_c that no kept channel predicts: with the normalized weights'
+ * Gram matrix H = Σ over outputs and taps of gain_o w_o w_oᵀ and the inverse P of the kept channels' correlations, the
+ * expected square of the loss is H_cc / P_cc. The gain of a result is its power behind normalization (of last layers,
+ * which have none, 3) over the variance that the model explains, times a factor from its share of the network's outputs
+ * (`output-shares.ts`). That is the step of Optimal Brain Surgeon (Hassibi and Stork, NIPS 1992) with statistics in
+ * place of a Hessian of data. After each step the weights, and so H, are those that the removal leaves; and since the
+ * running variance behind is corrected for what is lost (`compensation.ts`), the rest counts for more, which keeps any
+ * layer from being emptied.
  */
 
 import { channelOf } from "../../ops/operator/linear-layer.ts";
@@ -21,22 +20,27 @@ import type { OutputShares } from "./output-shares.ts";
 import type { OtherRead } from "./readers.ts";
 
 /**
- * Shares of the answers, over their average, within which results count alike: shares are carried back by variances
- * alone, and within a residual network they say less than the layer itself does. Beyond, results count in proportion:
- * class scores before the last upsampling for more, blocks that hardly reach the output for less. Chosen by accuracy on
- * development data: a ResNet-56 at 58 % of its multiply-accumulates keeps 89.6 % within these borders, 87.1 % where
- * shares count everywhere; an ESPNet at 90 % agrees with its original on 96 % of the pixels, 64 % where they never do.
+ * Results whose share of the outputs, over the average share, lies between these bounds count alike: shares are carried
+ * back by variances alone, and within a residual network they are less informative than the layer itself. Beyond the
+ * bounds, results count in proportion: class scores before the last upsampling count for more, blocks that hardly reach
+ * the output for less. Chosen by accuracy on development data: a ResNet-56 at 58 % of its multiply-accumulates keeps
+ * 89.6 % within these borders, 87.1 % where shares count everywhere; an ESPNet at 90 % agrees with its original on 96 %
+ * of the pixels, 64 % where they never do.
  */
 const ordinaryShares = { least: 0.1, most: 10 };
 
 /**
- * How much more the results of last layers count: what they lose, nothing behind them averages out or normalizes away.
- * Chosen on development data: a ResNet-8 at 90 % of its multiply-accumulates agrees with its original on 81.9 % of the
- * images, and on 68.4 with 1; a VGG-16 at 50 % on 92.4, and on 92.2; other ResNets and an ESPNet come out the same.
+ * The factor by which the results of last layers count more: no layer behind them averages their loss out or normalizes
+ * it away. Chosen on development data: a ResNet-8 at 90 % of its multiply-accumulates agrees with its original on 81.9
+ * % of the images, and on 68.4 with 1; a VGG-16 at 50 % on 92.4, and on 92.2; other ResNets and an ESPNet come out the
+ * same.
  */
 const lastPower = 3;
 
-/** A layer counts no more than (1 / this)² times as much, however little is left of it. */
+/**
+ * The least share of a layer's variance that counts as left: the layer's damage counts at most (1 / this)² times as
+ * much.
+ */
 const leastRemaining = 0.01;
 
 /**
@@ -45,24 +49,24 @@ const leastRemaining = 0.01;
  */
 interface Ledger {
   readonly width: number;
-  /** The channels that are left, in the order of the matrices' rows; the first `left` of them. */
+  /** The channels in the order of the matrices' rows; the first `left` of them are left. */
   readonly channels: Int32Array;
   /** The row of each channel; -1 once it is gone. */
   readonly rows: Int32Array;
   left: number;
-  /** Damage that no other channel can make up for: grouped layers, sums without weights. [C] */
+  /** Damage that no other channel can compensate: grouped layers, sums without weights. [C] */
   readonly alone: Float64Array;
   /** H, and P where channels are correlated; without them H holds its diagonal only. */
   readonly gram: Float64Array;
   readonly precision: Float64Array | undefined;
-  /** What all channels together give the readers, and what of that is lost. */
+  /** The power that all channels together give the readers, and the part of it that is lost. */
   readonly total: number;
   lost: number;
 }
 
 /** The expected damage of each unit, kept up to date while units are removed. */
 export interface DamageModel {
-  /** Expected squared change of what the unit's readers compute, in layers that the answers hang on alike. */
+  /** Expected squared change of the results of the unit's readers, for layers of equal share in the outputs. */
   damageOf(unit: number): number;
   /** Removes a unit; the damage of the units returned has changed. */
   remove(unit: number): ReadonlySet<number>;
@@ -102,7 +106,7 @@ export function damageModel(
   };
 }
 
-/** The share of the answers that a result of a layer has on average; 1 where no answer hangs on any. */
+/** The average share of the outputs of a layer's results; 1 where no output depends on any result. */
 function averageShare(sources: readonly Source[], shares: OutputShares): number {
   let [total, count] = [0, 0];
   for (const { readers } of sources)
@@ -138,9 +142,9 @@ export function removalOrder(
 }
 
 /**
- * How strongly each result counts. Behind batch normalization its power is scale², else 1, over its variance: the
- * modelled variance takes the place of the running one, which also holds what the model does not know, so that damage
- * is a share of what the model explains.
+ * The weight of each result. Behind batch normalization its power is scale², else 1, over its variance. The modelled
+ * variance is used in place of the running one, which also contains variance that the model does not explain, so that
+ * damage is a share of the explained variance.
  */
 function gainsOf(
   { result, batchNorm, isLast, resultVariance }: ModelledReader,
@@ -188,7 +192,7 @@ function ledgerOf(
   };
 }
 
-/** Squares of the weights of each channel, but for outputs that go together with the channel. */
+/** Squares of the weights of each channel, without outputs that are removed together with the channel. */
 function addOwnSquares(
   reader: ModelledReader,
   gains: Float64Array,
@@ -235,7 +239,7 @@ function channelDamage(ledger: Ledger, c: number): number {
   return alone[c] + lossOf(ledger, c) / square(remaining);
 }
 
-/** What the readers lose with a channel when no other can tell it. */
+/** The power that the readers lose with a channel that no other channel predicts. */
 function lossOf({ width, rows, gram, precision }: Ledger, c: number): number {
   const row = rows[c];
   if (row < 0) return 0;
@@ -244,7 +248,7 @@ function lossOf({ width, rows, gram, precision }: Ledger, c: number): number {
   return untold > 0 ? gram[row * width + row] / untold : 0;
 }
 
-/** Takes a channel out; one of several places of a unit may have taken it out before. */
+/** Removes a channel; it may be gone already, because a unit has several places. */
 function removeChannel(ledger: Ledger, c: number): void {
   if (ledger.rows[c] < 0) return;
   ledger.lost += lossOf(ledger, c);
@@ -253,7 +257,7 @@ function removeChannel(ledger: Ledger, c: number): void {
 }
 
 /**
- * What a removal leaves: with share b = -P_r / P_rr of the other channels in the one that goes, they take over
+ * Updates H and P after a removal: with share b = -P_r / P_rr of the other channels in the removed one, they take over
  * its weights, H += b h_rᵀ + h_r bᵀ + H_rr b bᵀ, and P loses p_r p_rᵀ / P_rr.
  */
 function spreadLoss({ width, left, gram }: Ledger, precision: Float64Array, r: number): void {
@@ -275,14 +279,14 @@ function spreadLoss({ width, left, gram }: Ledger, precision: Float64Array, r: n
   }
 }
 
-/** Row `r` of a symmetric matrix of which the lower half is kept, its first `left` elements. */
+/** The first `left` elements of row `r` of a symmetric matrix whose lower half is kept. */
 function symmetricRow(matrix: Float64Array, width: number, left: number, r: number): Float64Array {
   return Float64Array.from({ length: left }, (_, i) =>
     i < r ? matrix[r * width + i] : matrix[i * width + r],
   );
 }
 
-/** Lets the last row take the place of row `r`, so that what is left lies together. */
+/** Moves the last row to row `r`, so that the rows that are left are contiguous. */
 function dropRow(ledger: Ledger, r: number): void {
   const { width, channels, rows, gram, precision } = ledger;
   const last = --ledger.left;

@@ -1,4 +1,4 @@
-/** @file What a network's parameters alone tell about its activations: mean and variance per channel. */
+/** @file Mean and variance of activations per channel, from a network's parameters alone. */
 import type { Node } from "../../ir/graph.ts";
 import { operatorOf } from "../../ops/index.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
@@ -6,9 +6,9 @@ import type { Analysis } from "../../structure/analysis/analysis.ts";
 import { isStrings, toNumbers } from "../../tensor/host-tensor.ts";
 
 /**
- * Mean and variance of every value along axis 1 (axis 0 is the batch), as batch normalization tells
- * them and the operators' `moments` rules carry them on. Values of which nothing is known are absent:
- * the inputs of the network, and what follows them up to the first batch normalization.
+ * Mean and variance of every value along axis 1 (axis 0 is the batch), as batch normalization gives them and the
+ * operators' `moments` rules propagate them. Values with unknown statistics are absent: the inputs of the network, and
+ * all values from there to the first batch normalization.
  */
 export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
   const { graph } = analysis;
@@ -18,7 +18,7 @@ export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
     const results = rule?.((index) => known.get(node.inputs[index] ?? ""));
     for (const [i, name] of node.outputs.entries()) {
       const result = results?.[i];
-      // Activations that nothing bounds may overflow; such numbers tell nothing.
+      // Unbounded activations may overflow; such moments are dropped.
       if (name !== "" && result && isUsable(result)) known.set(name, result);
     }
   }

@@ -1,12 +1,11 @@
 /**
- * @file Where a factor per filter can stand: behind the layer that computes the channel, with its bias
- * and batch normalization, and before the activation, so that it can be folded into them exactly; and
- * where one per feature can, which a layer selects: before that layer, whose columns it folds into.
+ * @file The places for factors. A factor per filter stands behind the layer that computes the channel, with its bias
+ * and batch normalization, and before the activation, so that it can be folded into them exactly. A factor per feature
+ * that a layer selects stands before that layer, whose columns it is folded into.
  *
- * Channels that live and die together share one factor. Of the layers that compute a channel only
- * those are gated whose result is read as it is: what goes through a depthwise convolution first is
- * gated behind that one (a normalization there would undo a factor further up), and what is only
- * multiplied into a channel that has its factor (squeeze and excitation) gets none of its own.
+ * The channels of a unit share one factor. A layer is gated only where its result is read directly: a result that first
+ * passes a depthwise convolution is gated behind it (a normalization there would undo an earlier factor), and a result
+ * that is only multiplied into a gated channel (squeeze and excitation) gets no factor.
  */
 import { consumersOf, type Graph, type Node } from "../../ir/graph.ts";
 import type { BatchNormRole, LinearRole } from "../../ops/operator/role.ts";
@@ -18,9 +17,9 @@ import { type DType, isFloat } from "../../tensor/dtype.ts";
 export interface Gate {
   /** The group that it belongs to: a position in `Structure.groups`. */
   readonly group: number;
-  /** The unit of each factor. */
+  /** The unit that each factor belongs to. */
   readonly units: Int32Array;
-  /** Where the factors stand; at least one place. */
+  /** The places of the factors; at least one. */
   readonly sites: readonly GateSite[];
 }
 
@@ -39,7 +38,7 @@ export interface GateSite {
   /** Axis of its channels, from the front, and number of its axes. */
   readonly axis: number;
   readonly rank: number;
-  /** For each channel, its place in the gate. [C] */
+  /** The position in the gate of each channel. [C] */
   readonly entries: Int32Array;
   /** The parameters into which the factors fold. */
   readonly parameters: readonly GatedParameter[];
@@ -54,8 +53,8 @@ export interface GatedParameter {
 }
 
 /**
- * Places for factors on all that can be removed, in the order of the layers. Groups of one unit, which
- * stays, have none.
+ * Places for factors on all units that can be removed, in the order of the layers. Groups of a single unit, which must
+ * stay, have none.
  */
 export function gatesOf(structure: Structure): readonly Gate[] {
   const { nodes } = structure.analysis.graph;
@@ -80,7 +79,7 @@ export function gatesOf(structure: Structure): readonly Gate[] {
   });
 }
 
-/** A site on its way to a gate. */
+/** A site before it is assigned to a gate. */
 interface Site {
   readonly site: Omit<GateSite, "entries">;
   readonly group: number;
@@ -147,7 +146,7 @@ function selectionSites(structure: Structure): readonly Site[] {
   });
 }
 
-/** What follows a layer up to its activation; `undefined` where factors cannot be folded. */
+/** The nodes from a layer to its activation; `undefined` where factors cannot be folded. */
 function tailOf(
   graph: Graph,
   consumers: ReadonlyMap<string, readonly Node[]>,
@@ -167,7 +166,7 @@ function tailOf(
     if (follower.kind === "batch-norm" && axis === 1) {
       const inputs = [follower.scaleInput, follower.biasInput];
       if (!inputs.every((i) => floatShape(graph, next, i)?.[0] === width)) break;
-      // Whatever comes before a normalization needs no factor.
+      // A layer before a normalization needs no factor of its own.
       parameters = inputs.map((input) => ({ node: next.name, input, axis: 0 }));
       batchNorm = { node: next.name, role: follower };
     } else if (follower.kind === "add" && parameters !== undefined) {
@@ -190,7 +189,7 @@ function layerParameters(
   width: number,
 ): readonly GatedParameter[] | undefined {
   const weight = floatShape(graph, layer, weightInput);
-  // No filter is a row of a stack of matrices.
+  // A row of a stack of matrices is not a filter.
   if (weight === undefined || weight.length < 2) return undefined;
   if (biasInput === undefined && weight.length > 2) return undefined;
   const filters: GatedParameter = { node: layer.name, input: weightInput, axis: "filters" };
@@ -216,7 +215,7 @@ function onlyConsumer(
   return isOnly && next?.inputs.filter((name) => name === value).length === 1 ? next : undefined;
 }
 
-/** The sites whose channels are read before a site behind them has computed them anew. */
+/** The sites whose channels are read before a later site computes them again. */
 function withoutFollowed(structure: Structure, sites: readonly Site[]): readonly Site[] {
   const { graph, reads, operands, inference } = structure.analysis;
   const consumers = consumersOf(graph);
@@ -228,7 +227,7 @@ function withoutFollowed(structure: Structure, sites: readonly Site[]): readonly
     ),
   );
 
-  /** Every value that channels pass through before they are read, and whether they are. */
+  /** Every value that channels pass through before they are read, and whether a layer reads them. */
   const walk = (start: string, isBlocked: (node: Node, value: string) => boolean) => {
     const passed = new Set([start]);
     let isRead = false;
@@ -263,7 +262,7 @@ function withoutFollowed(structure: Structure, sites: readonly Site[]): readonly
   return kept;
 }
 
-/** Without sites whose weight is used elsewhere too, where no factor stands. */
+/** The sites without those whose weight is also used by layers without a factor. */
 function foldable(structure: Structure, sites: readonly Site[]): readonly Site[] {
   const { graph } = structure.analysis;
   const consumers = consumersOf(graph);

@@ -1,4 +1,4 @@
-/** @file Factors per filter: put into a network, trained there, and folded away again. */
+/** @file Factors per filter: inserted into a network, trained there, and folded into its parameters again. */
 import { assert } from "../../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
@@ -17,16 +17,16 @@ export interface GatedGraph {
   readonly graph: Graph;
   /** The constant that holds the factors of each gate, in the order of the gates. */
   readonly names: readonly string[];
-  /** What the names of all gates begin with, and those of no other constant. */
+  /** A prefix that the names of all gates have, and those of no other constant. */
   readonly prefix: string;
   /** The name of each site's product. */
   readonly products: ReadonlyMap<GateSite, string>;
 }
 
 /**
- * The network with a product by factors at every site: one constant [units] for each gate, of which a
- * site takes what belongs to its channels. Every value keeps its name; a site's value is the product,
- * but where a layer selects, which alone reads the product.
+ * The network with a product by factors at every site: one constant [units] for each gate, from which a site takes the
+ * factors of its channels. Every value keeps its name; a site's value is the product, except where a layer selects its
+ * inputs: there only this layer reads the product.
  *
  * @param values The factors of a gate, one for each unit; 1 changes nothing.
  */
@@ -114,7 +114,7 @@ export function foldGates(
   const nodes = trained.nodes.flatMap((node): Node[] => {
     const own = before.get(node.name);
     if (own === undefined) return [];
-    // What a node reads is its own again, but for constants, which training may have given it.
+    // Inputs of a node are those of the original again, except constants, which training may have changed.
     const inputs = own.inputs.map((name, i) =>
       original.constants.has(name) ? node.inputs[i] : name,
     );
@@ -180,7 +180,7 @@ export function scaleFilters(
   return { ...graph, nodes, constants };
 }
 
-/** What becomes of one use of a constant. Equal keys mean equal contents. */
+/** The change to one use of a constant. Equal keys mean equal contents. */
 interface Change {
   readonly key: string;
   readonly parameter: GatedParameter;
@@ -242,7 +242,7 @@ function scaled(
   return tensorOf(tensor.dtype, tensor.shape, numbers);
 }
 
-/** A prefix with which no constant's name begins. */
+/** A prefix that no constant's name has. */
 function freePrefix({ constants }: Graph): string {
   const names = [...constants.keys()];
   let prefix = "gate/";

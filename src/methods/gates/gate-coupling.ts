@@ -1,4 +1,4 @@
-/** @file How much of what a filter reads is still alive. */
+/** @file The share of a filter's inputs that is still alive. */
 import { channelOf, weightOf } from "../../ops/operator/linear-layer.ts";
 import type { Structure } from "../../structure/units/units.ts";
 import type { Gate } from "./filter-gates-sites.ts";
@@ -21,7 +21,7 @@ export function incomingShares(
   const [alive, all] = [0, 1].map(() => new Float64Array(units.length));
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   for (const { layer, role, entries, selects } of sites) {
-    // What is selected is made of nothing else.
+    // A selected feature is not computed from other units.
     if (selects !== undefined) continue;
     const node = nodes.get(layer);
     const own = node && operands.get(node);

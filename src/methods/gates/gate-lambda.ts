@@ -1,5 +1,5 @@
 /**
- * @file How much the divergence of gates weighs: λ, which is a threshold.
+ * @file λ, the weight of the gates' divergence in the loss, which acts as a threshold.
  *
  * With F_c = E[(∂ loss / ∂θ_c)²] per example at θ = 1, for labels that the network draws itself, the
  * likelihood of N examples is, near θ = 1, a normal of precision N F_c; a gate then has k = N F_c / (λ A_c)
@@ -19,25 +19,25 @@ import type { LearningContext } from "../method/learned-method.ts";
 import type { Gate } from "./filter-gates-sites.ts";
 import { taylorScores } from "./gate-taylor.ts";
 
-/** A λ, and where it comes from, as a clause for users. */
+/** A λ, and its origin as a clause for users. */
 export interface Lambda {
   readonly value: number;
   readonly reason: string;
 }
 
-/** Bayes' rule: a λ below it holds gates that the data say nothing for. */
+/** Bayes' rule: with a smaller λ, gates stay open for which the data give no evidence. */
 const least = 1;
 
 /**
- * The λ for a run: ln N, the penalty that the Bayesian information criterion puts on a parameter. Where the
- * round has budgets, and less is enough, the one under which, by the gates' Fisher information, just the
- * units die that must go, but at least 1: of a network that is sure of all its images the information is next to
- * nothing (a ResNet-20 on images that it was trained on asked for 2e-10, and no gate moved).
+ * The λ for a run: ln N, the penalty that the Bayesian information criterion puts on a parameter. Where the round has
+ * budgets that a smaller λ meets, it is the λ under which, by the gates' Fisher information, just enough units die, but
+ * at least 1: for a network that is sure of all its images the information is next to nothing (a ResNet-20 on images
+ * that it was trained on asked for 2e-10, and no gate moved).
  *
- * More would be no use where a target asks for units that the data hold on to: all gates are torn at,
- * and the network is wrecked before any is removed. (A LeNet-5 on its way to 6 % of its multiply-accumulates
- * would need up to λ = 60,000, and ended with 97.7 % accuracy on `select`; with 10 it keeps 99.1 %.) Losses
- * say well enough which of them go first.
+ * A larger λ does not help where a target asks for units that the data need: it pulls all gates towards 0, and the
+ * network is wrecked before any unit is removed. (A LeNet-5 on its way to 6 % of its multiply-accumulates would need up
+ * to λ = 60,000, and ended with 97.7 % accuracy on `select`; with 10 it keeps 99.1 %.) The losses rank these units well
+ * enough.
  *
  * @param shares A_c of the units of each gate.
  */
@@ -60,7 +60,7 @@ export async function chooseLambda(
     );
     if (last > 0 && last < most)
       return last < least
-        ? { value: least, reason: "Bayes' rule, as the target asks for less" }
+        ? { value: least, reason: "Bayes' rule, because the target asks for a smaller one" }
         : { value: last, reason: "from the gates' Fisher information and the target" };
   }
   return { value: most, reason: "ln N" };
@@ -75,7 +75,7 @@ export async function evidenceOf(
 ): Promise<Float64Array> {
   const { samples } = trainPlanOf(dataset, { ...training, epochs: 1 });
   const { graph } = structure.analysis;
-  // What a caller minimises need not be the likelihood of any labels.
+  // An objective of the caller's own need not be the likelihood of any labels.
   const objective = training.objective ?? ownLabels(seed);
   const fisher = await taylorScores(graph, gates, dataset, {
     training: { ...training, objective },
@@ -126,8 +126,8 @@ function positionsOf({ analysis: { inference } }: Structure, output: string): nu
 }
 
 /**
- * A_c of the units of each gate: 1, or with `flops` the MACs that go with the unit alone, divided by the
- * mean of all. 0 for units that stay whatever their gate says.
+ * A_c of the units of each gate: 1, or with `flops` the MACs that the unit alone saves, divided by the mean of all. 0
+ * for units that must stay.
  */
 export function unitShares(
   { structure, rules }: Pick<LearningContext, "structure" | "rules">,
@@ -144,7 +144,7 @@ export function unitShares(
   return new Map(gates.map((gate, i) => [gate, raw[i].map((value) => value / (mean || 1))]));
 }
 
-/** The MACs that a unit takes with it. */
+/** The MACs that the removal of a unit saves. */
 function unitMacs(structure: Structure): (unit: number) => number {
   const cost = costModel(structure);
   return savingOfKind(structure, (removed) => cost(removed).macs);

@@ -1,6 +1,6 @@
 /**
- * @file What is known of a filter's factor θ ~ N(μ, σ²): its divergence from a prior that is as wide as
- * suits it best, in two parametrisations.
+ * @file The posterior of a filter's factor θ ~ N(μ, σ²): its divergence from the prior whose width minimises it, in two
+ * parametrisations.
  *
  *     KL = min over s of KL(N(μ, σ²) ‖ N(0, s²)) = ½ ln(1 + μ²/σ²)        at s² = μ² + σ²
  *
@@ -11,14 +11,14 @@
 import { algebraOf } from "../../ops/operator/algebra.ts";
 import type { Emitter, Value } from "../../ops/operator/gradient.ts";
 
-/** How σ is held: as φ = ln σ² (`gaussian`), or as ln α with σ² = α μ² (`alpha`). */
+/** The parametrisations of σ: φ = ln σ² (`gaussian`), or ln α with σ² = α μ² (`alpha`). */
 export const gateForms = ["gaussian", "alpha"] as const;
 /** One of {@link gateForms}. */
 export type GateForm = (typeof gateForms)[number];
 
-/** φ or ln α beyond these counts as these. The best σ² of a gate is at most ¼, far inside. */
+/** The limits to which φ and ln α are clipped. The best σ² of a gate is at most ¼, far inside. */
 export const spreadLimits = { least: -20, most: 4 } as const;
-/** Where φ or ln α begins, with μ = 1: the noise is then about 1 %. */
+/** The initial value of φ or ln α, with μ = 1: the noise is then about 1 %. */
 export const firstSpread = -9;
 
 /** The posterior of the factors of one gate. Both [units]. */
@@ -27,17 +27,17 @@ export interface GatePosterior {
   readonly variances: Float64Array;
 }
 
-/** μ²/σ² of each unit: how surely the factor is not 0. */
+/** The squared signal-to-noise ratio μ²/σ² of each unit. */
 export function snrSquared({ means, variances }: GatePosterior): Float64Array {
   return means.map((mean, i) => mean ** 2 / variances[i]);
 }
 
-/** ½ ln(1 + μ²/σ²) in nats. */
+/** The divergence ½ ln(1 + μ²/σ²) in nats. */
 export function gateKl(mean: number, variance: number): number {
   return Math.log1p(mean ** 2 / variance) / 2;
 }
 
-/** The posterior out of trained constants. */
+/** The posterior that trained constants hold. */
 export function posteriorOf(
   form: GateForm,
   means: Float64Array,

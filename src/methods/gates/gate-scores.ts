@@ -6,7 +6,7 @@ import type { Gate } from "./filter-gates-sites.ts";
 import type { Lambda } from "./gate-lambda.ts";
 import { type GatePosterior, gateKl, snrSquared } from "./gate-posterior.ts";
 
-/** Groups that are named in a sentence. */
+/** The largest number of groups that a sentence names. */
 const mostNamed = 8;
 
 /** μ²/σ² of every unit; infinite where no gate stands. */
@@ -21,9 +21,9 @@ export function gateScores(
 }
 
 /**
- * What it costs to close a gate, in nats of all data: λ A μ²/(2 σ²). For a loss that is quadratic in the
- * gate, whose optimum is that of `gate-posterior.ts` with k > 1, the expected loss rises by λ A (k - 1)/2
- * when it closes, and μ²/σ² is k - 1. Infinite where no gate stands.
+ * The loss that closing a gate causes, in nats over all data: λ A μ²/(2 σ²). For a loss that is quadratic in the gate,
+ * whose optimum is that of `gate-posterior.ts` with k > 1, the expected loss rises by λ A (k - 1)/2 when it closes, and
+ * μ²/σ² is k - 1. Infinite where no gate stands.
  *
  * @param weights λ A of the units of each gate.
  */
@@ -41,7 +41,7 @@ export function gateLosses(
   return losses;
 }
 
-/** What is known of the units of each gate; those up to the threshold are dead. */
+/** The posterior figures of the units of each gate; units up to the threshold are dead. */
 export function gateFacts(
   { groups }: Pick<Structure, "groups">,
   posteriors: ReadonlyMap<Gate, GatePosterior>,
@@ -60,7 +60,7 @@ export function gateFacts(
   });
 }
 
-/** What the user should know of gates: λ, how many live in each group, and groups without any. */
+/** Notes about the gates: λ, the number of live units in each group, and groups without any. */
 export function gateNotes(
   { structure, rules }: Pick<MethodContext, "structure" | "rules">,
   posteriors: ReadonlyMap<Gate, GatePosterior>,
@@ -79,12 +79,12 @@ export function gateNotes(
   const more = widths.length > mostNamed ? `, and ${widths.length - mostNamed} more groups` : "";
   return [
     `λ is ${Number(lambda.value.toPrecision(4))} (${lambda.reason}); all gates hold ${kl.toFixed(1)} nats`,
-    `above a squared signal-to-noise ratio of ${threshold} are: ${widths.slice(0, mostNamed).join(", ")}${more}`,
+    `with a squared signal-to-noise ratio above ${threshold}: ${widths.slice(0, mostNamed).join(", ")}${more}`,
     ...collapsed.map((id) => `all gates of ${id} have closed: λ is too large for it`),
     ...unscoredNotes(
       { structure, rules },
       gateScores(structure, posteriors),
-      "no gate tells of them",
+      "they have no gate",
     ),
   ];
 }

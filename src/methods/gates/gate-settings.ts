@@ -1,4 +1,4 @@
-/** @file The options that methods with random gates share, and where their gates stand. */
+/** @file The options that methods with random gates share, and the places of their gates. */
 import { EspalierError } from "../../errors.ts";
 import { nodesBehind } from "../../ir/live.ts";
 import { candidateUnits } from "../../structure/choice/select.ts";
@@ -28,17 +28,17 @@ export function gateOptions(epochs: MethodOption<number>) {
       number(
         { least: 0 },
         1,
-        "Weight of the gates' divergence in the loss, a threshold on the squared signal-to-noise ratio: more of it closes more gates; auto is ln N for N samples, or less where the target asks for no more, but at least 1.",
+        "Weight of the gates' divergence in the loss, which acts as a threshold on the squared signal-to-noise ratio: a larger value closes more gates; auto is ln N for N samples, or less where that is enough for the target, but at least 1.",
       ),
     ),
     epochs,
     rate: number({ above: 0 }, 0.001, "Learning rate of the network."),
     gateRate: number({ above: 0 }, 0.01, "Learning rate of the gates."),
-    stream: toggle(false, "Puts gates on residual streams, too, and not inside blocks alone."),
+    stream: toggle(false, "Puts gates on residual streams as well; off puts them only inside blocks."),
     weight: choice(
       ["none", "flops"],
       "none",
-      "What lambda counts more for: nothing, or units that cost more multiply-accumulates.",
+      "Weighs lambda by unit: equally, or in proportion to the multiply-accumulates that the unit saves.",
     ),
     warmup: advanced(
       number(
@@ -51,14 +51,14 @@ export function gateOptions(epochs: MethodOption<number>) {
       choice(
         gateForms,
         "gaussian",
-        "How the noise of a gate is held: by its variance, or relative to the gate.",
+        "Parametrisation of a gate's noise: its variance (gaussian), or its variance relative to the gate (alpha).",
       ),
     ),
     threshold: advanced(
       number(
         { least: 0 },
         1,
-        "Squared signal-to-noise ratio up to which a unit counts as dead: more of it removes more.",
+        "Squared signal-to-noise ratio up to which a unit counts as dead: a larger value removes more units.",
       ),
     ),
     collapse,
@@ -66,20 +66,20 @@ export function gateOptions(epochs: MethodOption<number>) {
       choice(
         ["frozen", "batch"],
         "frozen",
-        "Batch normalization keeps its statistics while gates are trained, or takes those of batches.",
+        "Batch normalization uses its running statistics while gates are trained (frozen), or those of batches.",
       ),
     ),
     images: advanced(
       count(
         1,
         1024,
-        "Images on which the gates' Fisher information is measured, where lambda is auto.",
+        "Number of images on which the gates' Fisher information is measured, where lambda is auto.",
       ),
     ),
     compensate: advanced(
       toggle(
         true,
-        "Replaces removed channels by the value that batch normalization lets expect; off changes no parameter.",
+        "Compensates for removed channels by their expected value according to batch normalization; off changes no parameter.",
       ),
     ),
   };
@@ -88,7 +88,7 @@ export function gateOptions(epochs: MethodOption<number>) {
 /** The values of {@link gateOptions}. */
 export type GateOptions = OptionsOf<ReturnType<typeof gateOptions>>;
 
-/** How the options say that gates are trained. */
+/** The training settings of the gates that the options give. */
 export function gateTraining(options: GateOptions): GateTraining {
   const { form, epochs, rate, gateRate, warmup: warmUp, statistics, threshold } = options;
   const rollsBack = rollsBackCollapse(options.collapse);
@@ -96,9 +96,8 @@ export function gateTraining(options: GateOptions): GateTraining {
 }
 
 /**
- * Where random gates stand: behind all layers whose filters may go and on which an output that is trained
- * depends, in graph order.
- * Fails with `MODEL_UNSUPPORTED` where there is no such place.
+ * The places of random gates: behind all layers whose filters may be removed and on which a trained output depends, in
+ * graph order. Fails with `MODEL_UNSUPPORTED` where there is no such place.
  */
 export function randomGates(
   {
@@ -121,7 +120,7 @@ export function randomGates(
   if (gates.length > 0) return gates;
   const hint =
     all.length > 0
-      ? "All that can go is on residual streams; the option stream=on puts gates there."
+      ? "All prunable channels are on residual streams; the option stream=on puts gates there."
       : "They stand behind layers with constant weights whose channels can be removed.";
   throw new EspalierError("MODEL_UNSUPPORTED", "no layer's filters could have random gates", {
     hint,

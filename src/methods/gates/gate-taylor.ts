@@ -1,9 +1,9 @@
 /**
- * @file By how much the loss changes when a factor is set to 0, to first order, example by example.
+ * @file The change of the loss when a factor is set to 0, to first order, example by example.
  *
- * A factor a multiplies the channel v = a x, so that a dL/da = Σ over positions of v dL/dv: the network
- * itself tells it, without factors. The mean of its square over examples counts (Molchanov et al.,
- * CVPR 2019): that of all data together vanishes where the network has been trained.
+ * A factor a multiplies the channel v = a x, so that a dL/da = Σ over positions of v dL/dv: it can be computed in the
+ * network itself, without factors. The score is the mean of its square over examples (Molchanov et al., CVPR 2019): the
+ * mean itself vanishes for a trained network.
  */
 import type { Dataset } from "../../data/dataset.ts";
 import { headOf } from "../../grad/head.ts";
@@ -29,15 +29,15 @@ import { fixedSampleOf, type SampleOptions } from "../method/fixed-sample.ts";
 import type { LearningOptions } from "../method/learned-method.ts";
 import type { Gate, GateSite } from "./filter-gates-sites.ts";
 
-/** How much to look at. */
+/** The number of samples and their batches. */
 export interface TaylorOptions extends SampleOptions {
   readonly training: LearningOptions;
 }
 
 /**
- * E[(a dL/da)²] over examples, one value for each unit of each gate. What a unit computes in several
- * layers adds up before it is squared. Batch normalization keeps its statistics. Where the outputs of the
- * original are followed, noise is added to them: at the original itself no loss has a gradient.
+ * E[(a dL/da)²] over examples, one value for each unit of each gate. The values of a unit from several layers are added
+ * before they are squared. Batch normalization keeps its statistics. Where the outputs of the original are followed,
+ * noise is added to them: at the original itself no loss has a gradient.
  *
  * Fails as `train` does.
  */

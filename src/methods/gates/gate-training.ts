@@ -29,7 +29,7 @@ import { emitGateKl, type GateForm, type GatePosterior, posteriorOf } from "./ga
 import { gateFacts } from "./gate-scores.ts";
 import { insertNoisyGates, type NoisyGraph } from "./noisy-gates.ts";
 
-/** How gates are trained. */
+/** The settings of the training of gates. */
 export interface GateTraining {
   readonly form: GateForm;
   readonly epochs: number;
@@ -39,13 +39,13 @@ export interface GateTraining {
   /** Share of the steps over which the KL's weight rises from 0. */
   readonly warmUp: number;
   readonly statistics: "batch" | "frozen";
-  /** μ²/σ² up to which a unit counts as dead, for what is told of an epoch. */
+  /** The μ²/σ² up to which a unit counts as dead in the figures of an epoch. */
   readonly threshold: number;
-  /** As in `train`: which epochs are taken back. */
+  /** Says which epochs are rolled back, as in `train`. */
   readonly rollsBack?: TrainOptions["rollsBack"];
 }
 
-/** What is trained together. */
+/** The network, the gates and the data of one training. */
 export interface GateStage {
   readonly graph: Graph;
   readonly gates: readonly Gate[];
@@ -55,7 +55,7 @@ export interface GateStage {
   readonly training: LearningContext["training"];
 }
 
-/** What came of it. */
+/** The result of training. */
 export interface TrainedGates {
   /** The stage's graph with other constants: the network at the means of its gates. */
   readonly graph: Graph;
@@ -99,7 +99,7 @@ export async function trainGates(
   };
 }
 
-/** Running statistics saw the noise of the gates; they are measured again without it. */
+/** Measures the running statistics again, because those of training contain the noise of the gates. */
 async function withoutNoise(
   graph: Graph,
   dataset: LearningContext["dataset"],
@@ -158,7 +158,7 @@ function posteriorsOf(
   );
 }
 
-/** Scores the network at the means, and tells how far the gates are. */
+/** Scores the network at the means, and reports figures about the gates. */
 function ofMeans(
   { structure, dataset }: Pick<LearningContext, "structure" | "dataset">,
   task: Objective,

@@ -18,8 +18,8 @@ export interface NoisyGraph extends GatedGraph {
 }
 
 /**
- * The gates whose sites one draw for each example can serve: their values begin with an axis of examples,
- * and all with the same.
+ * The gates that can be drawn once for each example: the values of all their sites begin with the same axis of
+ * examples.
  */
 export function randomizable(
   gates: readonly Gate[],
@@ -76,7 +76,7 @@ export function insertNoisyGates(graph: Graph, gates: readonly Gate[], form: Gat
   const nodes = gated.graph.nodes.flatMap((node) => {
     const own = replaced.get(node);
     if (own !== undefined) return [...(before.get(node) ?? []), own];
-    // What brought a gate's constant into the shape of its sites has no reader any more.
+    // The nodes that shaped a gate's constant for its sites have no reader any more.
     return original.has(node.name) ? [node] : [];
   });
   return { ...gated, spreads, graph: { ...gated.graph, nodes, constants: make.constants } };
@@ -103,7 +103,7 @@ function drawFactors(
   const half = make.node(nodes, "Mul", [within, make.scalar(dtype, 0.5)]);
   const root = make.node(nodes, "Exp", [half]);
   const deviation = form === "gaussian" ? root : make.node(nodes, "Mul", [mean, root]);
-  // One element of each example, spread out to the units, for its shape alone.
+  // One element of each example, broadcast to the units; only its shape is used.
   const rest = Array.from({ length: rank - 1 }, (_, i) => i + 1);
   const [starts, ends] = [0, 1].map((place) => make.ints(rest.map(() => place)));
   const corner = make.node(nodes, "Slice", [ungated, starts, ends, make.ints(rest)]);

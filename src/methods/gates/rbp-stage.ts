@@ -1,4 +1,4 @@
-/** @file The network of one stage of `rbp`: without what has died, with random gates on one layer. */
+/** @file The network of one stage of `rbp`: without the units that have died, and with random gates on one layer. */
 import type { Graph } from "../../ir/graph.ts";
 import { restoreUnits } from "../../structure/change/restore.ts";
 import { removeUnits } from "../../structure/change/surgery.ts";
@@ -8,22 +8,22 @@ import { type Gate, type GateSite, gatesOf } from "./filter-gates-sites.ts";
 import { firstSpread, type GatePosterior } from "./gate-posterior.ts";
 import { randomizable } from "./noisy-gates.ts";
 
-/** A smaller network, and how it stands to the whole. */
+/** A smaller network, and how it maps to the whole network. */
 export interface RbpStage {
   readonly structure: Structure;
-  /** The gate's layers in the smaller network; several where they no longer hang together. */
+  /** The gates of the gate's layers in the smaller network; several where the layers are no longer tied. */
   readonly gates: readonly Gate[];
-  /** Numbers for the units of the whole gate as those of one of `gates`. */
+  /** Selects, from numbers for the units of the whole gate, those of one of `gates`. */
   readonly select: (values: Float64Array) => (gate: Gate) => Float64Array;
-  /** The posterior of the whole gate; a unit without a gate here is as it was at first, or gone. */
+  /** The posterior of the whole gate; a unit without a gate here keeps its initial posterior, or is gone. */
   readonly posteriorOf: (trained: ReadonlyMap<Gate, GatePosterior>) => GatePosterior;
-  /** The whole network with what the smaller one has learnt. */
+  /** The whole network with the weights that the smaller one has learnt. */
   readonly restore: (trained: Graph) => Graph;
 }
 
 /**
- * The stage of `gate` in a network of which `removed` is gone: of the gate's units those that can't be
- * without what has died before.
+ * The stage of `gate` in a network without `removed`. Units of the gate that can only be removed together with dead
+ * ones are gone as well.
  */
 export function rbpStage(whole: Structure, gate: Gate, removed: Removed): RbpStage {
   const structure = structureOf(removeUnits(whole, removed), whole.analysis);
@@ -56,7 +56,7 @@ export function rbpStage(whole: Structure, gate: Gate, removed: Removed): RbpSta
   };
 }
 
-/** The unit of the whole that each unit of the smaller network is; -1 where that is not known. */
+/** The unit of the whole network for each unit of the smaller one; -1 where it is not known. */
 function unitsOf(small: Structure, whole: Structure, removed: Removed): Int32Array {
   const units = new Int32Array(small.units.length).fill(-1);
   const key = ({ node, input, axis }: Structure["filterAxes"][number]) =>

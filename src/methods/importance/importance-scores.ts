@@ -1,4 +1,4 @@
-/** @file What the trained factors of the method `importance` say of each unit. */
+/** @file The scores that the trained factors of the method `importance` give each unit. */
 import { assert } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
@@ -6,18 +6,17 @@ import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
 import { filterNorms, overSites, relative, weightAt } from "./importance-start.ts";
 
 /**
- * How strong each channel is, relative to its layer's mean: the norm of its filter, or the root mean
- * square √(γ² + β²) of what its normalization gives, each with the factor folded in. Neither changes
- * when a filter is divided by what its factor is multiplied with. One value for each unit of a gate,
- * the mean over the layers that compute it.
+ * The strength of each channel, relative to its layer's mean: the norm of its filter, or the root mean square √(γ² +
+ * β²) of the output of its normalization, each with the factor folded in. Neither changes when a filter is divided by
+ * what its factor is multiplied with. One value for each unit of a gate, the mean over the layers that compute it.
  */
 export function magnitudes(folded: Graph, gate: Gate): Float64Array {
   return overSites(gate, (site) => relative(strengthsAt(folded, site)));
 }
 
 /**
- * |a|, for filters as strong as before training: what training moved from the factors into the filters
- * is moved back. One value for each unit of a gate, the mean over the layers that compute it.
+ * The size |a| of each factor, rescaled to filters as strong as before training: scale that training moved from factors
+ * into filters is moved back. One value for each unit of a gate, the mean over the layers that compute it.
  *
  * @param before The network in which training began, without factors.
  */

@@ -1,4 +1,4 @@
-/** @file How the factors of the method `importance` begin. */
+/** @file The initial factors of the method `importance`. */
 import type { Graph } from "../../ir/graph.ts";
 import { type LinearWeight, weightOf } from "../../ops/operator/linear-layer.ts";
 import { isFloat } from "../../tensor/dtype.ts";
@@ -6,7 +6,7 @@ import { type Random, randomOf } from "../../tensor/random.ts";
 import { scaleFilters } from "../gates/filter-gates.ts";
 import type { Gate, GateSite } from "../gates/filter-gates-sites.ts";
 
-/** The ways to begin, by name. */
+/** The initial values of factors, by name. */
 export const starts = ["ones", "uniform", "normal", "l1", "l2", "entropy", "std"] as const;
 /** One of {@link starts}. */
 export type StartName = (typeof starts)[number];
@@ -17,7 +17,7 @@ export interface Started {
   readonly factors: ReadonlyMap<Gate, Float64Array>;
 }
 
-/** Factors that filters are divided by are at least this share of their layer's mean. */
+/** The least factor by which a filter is divided, as a share of its layer's mean. */
 const leastFactor = 0.05;
 /** Bins of the histogram whose entropy is taken. */
 const bins = 10;
@@ -57,7 +57,7 @@ export function startOf(
   }
 }
 
-/** One number for each filter of a layer. [O] */
+/** A measure of a layer: one number for each filter. [O] */
 type Measure = (weight: LinearWeight) => Float64Array;
 
 const measures: Readonly<Record<Exclude<StartName, "ones" | "uniform" | "normal">, Measure>> = {
@@ -112,7 +112,7 @@ function measured(
   );
 }
 
-/** Values over their mean. */
+/** The values divided by their mean. */
 export function relative(values: Float64Array): Float64Array {
   const mean = sum(values) / values.length;
   return mean > 0 ? values.map((value) => value / mean) : values.map(() => 1);

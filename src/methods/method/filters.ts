@@ -1,4 +1,4 @@
-/** @file The filters of a unit as numbers, wherever the file keeps them. */
+/** @file The weights of a unit's filters, wherever the file keeps them. */
 import { producersOf } from "../../ir/graph.ts";
 import type { FilterAxis, Structure } from "../../structure/units/units.ts";
 import { elementReader, type HostTensor, sizeOf } from "../../tensor/host-tensor.ts";
@@ -15,9 +15,9 @@ export interface Filters {
 }
 
 /**
- * The filters along each filter axis whose weights the file holds, in the structure's order, decoded
- * one tensor at a time. Weights that pass through Transpose, Identity, DequantizeLinear and the like are
- * found behind them; integer weights count as they are, since a scale per layer changes no ranking within it.
+ * The filters along each filter axis whose weights the file holds, in the structure's order, decoded one tensor at a
+ * time. Weights that pass through Transpose, Identity, DequantizeLinear and the like are found behind them; integer
+ * weights are taken without their scale, since a scale per layer does not change the ranking within it.
  */
 function* filtersOf(structure: Structure): Generator<Filters> {
   const { graph, parameters } = structure.analysis;
@@ -89,7 +89,7 @@ export function layerNormalizedScores(
   );
 }
 
-/** Says of units that {@link layerNormalizedScores} could not score that they stay. */
+/** The note that units which {@link layerNormalizedScores} could not score stay. */
 export function unknownFilterNotes(
   context: MethodContext,
   scores: Float64Array,

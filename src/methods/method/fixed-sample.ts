@@ -1,19 +1,19 @@
-/** @file A fixed sample of `fit`, for methods that look at what a network does on it. */
+/** @file A fixed sample of `fit`, for methods that measure the network on it. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Batch } from "../../data/serve.ts";
 import { EspalierError } from "../../errors.ts";
 import type { LearningOptions } from "./learned-method.ts";
 
-/** How much to look at. */
+/** The number of samples and their batches. */
 export interface SampleOptions {
   readonly training: Pick<LearningOptions, "batchSize" | "limit" | "signal">;
   /** Samples of `fit`; as many full batches as they make, at least one. */
   readonly images: number;
-  /** Decides which. */
+  /** The seed that chooses the samples. */
   readonly seed: number;
 }
 
-/** Full batches, the same whenever they are asked for. */
+/** The full batches, the same each time. */
 export interface FixedSample {
   readonly batchSize: number;
   /** How many batches there are. */

@@ -1,6 +1,6 @@
 /**
- * @file What a method that learns is: it trains the network in a form of its own, reads off what each
- * unit is worth, and hands the network back in its original form.
+ * @file The interface of a method that learns: it trains the network in a form of its own, scores each unit, and
+ * returns the network in its original form.
  */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Graph } from "../../ir/graph.ts";
@@ -14,7 +14,7 @@ import { outputsRead, type TrainOptions } from "../../train/loop/options.ts";
 import type { ChosenMethod, Method, MethodContext, Proposal } from "./method.ts";
 import { type GivenOptions, type OptionsOf, type OptionTable, readOptions } from "./options.ts";
 
-/** How the run that a method serves trains. The method adds what its own training needs. */
+/** The training settings of the run. The method adds settings of its own training. */
 export interface LearningOptions
   extends Pick<
     TrainOptions,
@@ -34,11 +34,11 @@ export interface LearningOptions
     | "onProgress"
     | "onEpoch"
   > {
-  /** Where the method keeps its checkpoint; it goes on from one that is there. */
+  /** The path of the method's checkpoint; the method goes on from a checkpoint that is there. */
   readonly checkpoint: TrainOptions["checkpoint"];
 }
 
-/** What a method that learns is given, with options as they are given, or as its own code reads them. */
+/** The input of a method that learns, with its options as given, or as its own code reads them. */
 export interface LearningContext<Options extends GivenOptions = GivenOptions>
   extends MethodContext<Options> {
   /** The network to prune; `structure` is that of its graph. */
@@ -46,9 +46,9 @@ export interface LearningContext<Options extends GivenOptions = GivenOptions>
   /** Trains on `fit`. */
   readonly dataset: Dataset;
   readonly training: LearningOptions;
-  /** How far the network is to shrink, where that is known beforehand. */
+  /** The budgets that the network is to meet, where they are known beforehand. */
   readonly budgets?: readonly Budget[];
-  /** The proposal's `memory` of the round before, from which the same was removed as from the network. */
+  /** The `memory` of the previous round's proposal, pruned like the network. */
   readonly memory?: Graph | undefined;
 }
 
@@ -61,18 +61,18 @@ export function outputsTrained({
   return outputsRead(structure.analysis.graph, dataset, training.output);
 }
 
-/** What a method that learns answers. */
+/** The result of a method that learns. */
 export interface LearnedProposal extends Proposal {
   /**
-   * The network that is to be pruned: nodes, names and shapes of the context's, with the weights that
-   * were learnt. What the method added is folded into them, or gone.
+   * The network that is to be pruned: nodes, names and shapes of the context's, with the weights that were learnt.
+   * Parts that the method added are folded into these weights, or gone.
    */
   readonly graph: Graph;
-  /** The epochs of its training, those before an interruption included. */
+  /** The epochs of its training, including those before an interruption. */
   readonly history: readonly EpochRecord[];
-  /** What was learnt of each unit, where the method learns a posterior. */
+  /** The posterior of each unit, where the method learns one. */
   readonly posteriorFacts?: readonly PosteriorFacts[];
-  /** What the method wants to know in the next round: `graph` with other values in its constants. */
+  /** The state that the method needs in the next round: `graph` with other values in its constants. */
   readonly memory?: Graph;
 }
 
@@ -80,8 +80,8 @@ export interface LearnedProposal extends Proposal {
 export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
   readonly needs: { readonly batchNorm: boolean; readonly data: true };
   /**
-   * Epochs that `learn` takes in one round, with all of its stages. Reads every option, and fails as `learn` would
-   * for what cannot be.
+   * Epochs that `learn` takes in one round, with all of its stages. Reads every option, and fails as `learn` would for
+   * invalid ones.
    */
   readonly learningEpochs: (context: MethodContext) => number;
   /**
@@ -90,13 +90,13 @@ export interface LearnedMethod extends Omit<Method, "propose" | "needs"> {
    */
   readonly learn: (context: LearningContext) => Promise<LearnedProposal>;
   /**
-   * The network with parameters that are drawn anew at every run, from what the proposal's `memory`, of which
-   * the same was removed, holds of their posterior. Only methods that learn one have it.
+   * The network with parameters that are drawn anew at every run from the posterior in the proposal's `memory`, which
+   * was pruned like the network. Only methods that learn a posterior have it.
    */
   readonly posterior?: (network: Structure, memory: Graph) => Graph;
   /**
-   * Deviations of the elements of weights, by the constant's name in the network, from the same `memory`.
-   * Only methods whose posterior is one of single weights have it.
+   * Posterior deviations of the elements of weights, by the constant's name in the network, from the same `memory`.
+   * Only methods with a posterior of single weights have it.
    */
   readonly weightDeviations?: (
     network: Structure,
@@ -142,7 +142,7 @@ export type AnyMethod = Method | LearnedMethod;
 /** Any method, with options of its own. */
 export type AnyChosenMethod = ChosenMethod<AnyMethod>;
 
-/** Whether a method has to learn first. */
+/** Whether a method trains before it scores. */
 export function isLearned(method: AnyMethod): method is LearnedMethod {
   return "learn" in method;
 }
@@ -155,11 +155,11 @@ export interface PosteriorFacts {
   readonly units: number;
   /** Their indices in `Structure.units`, in the order of the lists below. */
   readonly members: readonly number[];
-  /** Those of which less is known than {@link deadKl} nats per weight; of gates those up to the threshold. */
+  /** The units with less than {@link deadKl} nats per weight; for gates, the units up to the threshold. */
   readonly dead: number;
-  /** KL in nats of each of the units, in their order. */
+  /** The KL in nats of each unit, in their order. */
   readonly kl: readonly number[];
-  /** Signal over noise √(Σ μ² / Σ σ²) of each of the units. */
+  /** The signal-to-noise ratio √(Σ μ² / Σ σ²) of each unit. */
   readonly snr: readonly number[];
 }
 

@@ -1,4 +1,7 @@
-/** @file What a pruning method is: it scores units, and says how consumers make up for what goes. */
+/**
+ * @file The interface of a pruning method: it scores units, and gives the parameters by which consumers compensate for
+ * removed units.
+ */
 
 import { EspalierError } from "../../errors.ts";
 import { unscoredUnits } from "../../structure/choice/select.ts";
@@ -16,10 +19,10 @@ import {
   writtenOptions,
 } from "./options.ts";
 
-/** What a method is given, with options as they are given, or as its own code reads them. */
+/** The input of a method, with its options as given, or as its own code reads them. */
 export interface MethodContext<Options extends GivenOptions = GivenOptions> {
   readonly structure: Structure;
-  /** Seeds whatever is random. */
+  /** The seed of everything random. */
   readonly seed: number;
   /** The method's own options. */
   readonly options: Options;
@@ -27,35 +30,38 @@ export interface MethodContext<Options extends GivenOptions = GivenOptions> {
   readonly rules: SelectionRules;
 }
 
-/** What a method answers. */
+/** The result of a method. */
 export interface Proposal {
   /**
-   * One per unit, of any scale; the lowest go first, but where single weights are judged. Units of which the method
-   * knows nothing score +Infinity: they are unscored, and stay.
+   * One score per unit, of any scale; the lowest are removed first, unless single weights are judged. Units that the
+   * method cannot score have +Infinity, and stay.
    */
   readonly scores: Float64Array;
   /**
-   * What the removal of each unit costs (0 or more), in any measure that adds up over units. Where given,
-   * units go in the order of their losses per what is saved, not in that of scores.
+   * The loss that the removal of each unit causes (0 or more), in any measure that adds up over units. Where given,
+   * units are removed in the order of loss over saving, not in the order of scores.
    */
   readonly losses?: Float64Array;
   /**
-   * New parameters for the consumers of what is removed, in the original's widths; empty for methods
-   * that don't compensate. Not asked for where single weights are judged: what goes then is constant.
+   * New parameters for the consumers of removed units, in the original's widths; empty for methods that don't
+   * compensate. Not called where single weights are judged, because the removed units are then constant.
    */
   readonly edits: (removed: Removed) => readonly Edit[];
   /**
-   * Methods that judge single weights give a score for each element of a constant, by the constant's name; the
-   * lowest go first, over all layers. Then those units go that have become superfluous.
+   * Methods that judge single weights give a score for each element of a constant, by the constant's name; the lowest
+   * go first, over all layers. Units that have become superfluous are removed afterwards.
    */
   readonly weightScores?: ReadonlyMap<string, Float64Array>;
-  /** What the user should know, one sentence each. */
+  /** Notes for the user, one sentence each. */
   readonly notes: readonly string[];
-  /** What the user must act on, as the scores or the network may be worth nothing: one sentence each. */
+  /** Warnings that need action, because the scores or the network may be worthless, one sentence each. */
   readonly warnings?: readonly string[];
 }
 
-/** That units stay because a method cannot score them, and why; nothing where it has scored all that may go. */
+/**
+ * The note that units stay because a method cannot score them, with the reason; none where all prunable units are
+ * scored.
+ */
 export function unscoredNotes(
   { structure, rules }: Pick<MethodContext, "structure" | "rules">,
   scores: Float64Array,
@@ -74,23 +80,23 @@ function groupNames({ units, groups }: Structure, among: readonly number[]): str
   return `${ids.slice(0, mostNamed).join(", ")}${rest}`;
 }
 
-/** Groups that a note names. */
+/** The largest number of groups that a note names. */
 const mostNamed = 3;
 
 /** One pruning method, found by its name. */
 export interface Method {
   readonly name: string;
   readonly summary: string;
-  /** Paper and section, or whose idea it is. */
+  /** The source: paper and section, or author. */
   readonly source: string;
   readonly needs: {
-    /** Batch normalization kept in the network. */
+    /** Whether the method needs batch normalization in the network. */
     readonly batchNorm: boolean;
-    /** Images, labelled or not. */
+    /** Whether the method needs images, with or without labels. */
     readonly data: boolean;
   };
   readonly options: OptionTable;
-  /** Whether, with these options, single weights go and not whole units; absent where they never do. */
+  /** Whether, with these options, single weights are removed instead of whole units; absent where this is never so. */
   readonly judgesWeights?: (options: GivenOptions) => boolean;
   /**
    * Throws `USAGE` for options that it does not have, `METHOD_NEEDS_BN` and the like where the network lacks what the
@@ -123,11 +129,14 @@ export function defineMethod<T extends OptionTable>(
 /** A method with options of its own, as `methods.bn({ mode: "rms" })` gives it. */
 export interface ChosenMethod<M = Method> {
   readonly method: M;
-  /** Those that were given, as they may be written down. */
+  /** The options that were given, in a form that can be written down. */
   readonly options: GivenOptions;
 }
 
-/** The function that gives the method with options of its own. It fails with `USAGE` for what the table does not allow. */
+/**
+ * The function that gives the method with options of its own. It fails with `USAGE` for options that the table does not
+ * allow.
+ */
 export function chooser<T extends OptionTable, M extends Pick<Method, "name"> & { options: T }>(
   method: M,
 ): (options?: InputOf<M["options"]>) => ChosenMethod<M> {
@@ -148,7 +157,10 @@ export function chosenOf(
   return wanted;
 }
 
-/** Fails with `USAGE` where options are given beside a method that comes with its own: which of them would count? */
+/**
+ * Fails with `USAGE` where options are given beside a method that has its own, because it is not clear which would
+ * count.
+ */
 export function requireNoneBeside(
   { name }: Pick<Method, "name">,
   beside: GivenOptions | undefined,

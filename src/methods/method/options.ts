@@ -1,46 +1,46 @@
 /**
- * @file The options of a method, declared once as a table: the types that its code reads, what callers may give, errors,
- * help and docs all follow from it. Without a package, because the part for browsers has them, too.
+ * @file The options of a method, declared once as a table: the types that its code reads, what callers may give,
+ * errors, help and docs all follow from it. It uses no package, because the part for browsers needs it, too.
  *
  * @example
  * const options = {
  *   mode: choice(["next", "rms"], "next", "Scores by the damage to readers, or by the activation's size."),
- *   images: advanced(count(1, 1024, "Images on which the loss is looked at.")),
+ *   images: advanced(count(1, 1024, "Number of images on which the loss is measured.")),
  * };
  */
 import { assert, didYouMean, EspalierError } from "../../errors.ts";
 
-/** What the value of an option may be. */
+/** The values that an option may have. */
 export type OptionValue = string | number | boolean;
 
 /**
  * Options as they may be written down, by the names of the command line (`gate-rate`): each in its own type or as the
- * text of it, `on` or `off` for a switch. What is absent or undefined takes its default.
+ * text of it, `on` or `off` for a switch. An absent or undefined option takes its default.
  */
 export type GivenOptions = Readonly<Record<string, OptionValue | undefined>>;
 
-/** One option, whose value is a T. */
+/** One option with a value of type T. */
 export interface MethodOption<T extends OptionValue = OptionValue> {
   readonly default: T;
-  /** Sentences that stand alone. */
+  /** The description: sentences that can be read on their own. */
   readonly description: string;
-  /** Whether it is of use only to those who know how the method works. */
+  /** Whether the option is advanced: of use only to those who know how the method works. */
   readonly isAdvanced: boolean;
-  /** The texts that it may be; empty where it is a number, or a number or `auto`. */
+  /** The texts that the value may be; empty where it is a number, or a number or `auto`. */
   readonly values: readonly string[];
-  /** What it may be, in words. */
+  /** The allowed values in words. */
   readonly allowed: string;
-  /** The value of what was given; undefined where that is not allowed. */
+  /** Parses a given value; undefined where it is not allowed. */
   readonly read: (given: OptionValue) => T | undefined;
 }
 
 /** The options of a method, by their names in code (`gateRate`), the most used first. */
 export type OptionTable = Readonly<Record<string, MethodOption>>;
 
-/** The values that the options of a table have: what the code of a method reads. */
+/** The values of the options of a table, which the code of a method reads. */
 export type OptionsOf<T extends OptionTable> = { readonly [K in keyof T]: T[K]["default"] };
 
-/** What a caller may give for a table, in its own types and by its names in code. */
+/** The options that a caller may give for a table, in their own types and by their names in code. */
 export type InputOf<T extends OptionTable> = {
   readonly [K in keyof T]?: T[K]["default"] | undefined;
 };
@@ -74,7 +74,7 @@ export function toggle(byDefault: boolean, description: string): MethodOption<bo
   };
 }
 
-/** Where a number may lie. */
+/** The range of a number. */
 export interface Range {
   readonly least?: number;
   readonly above?: number;
@@ -95,7 +95,7 @@ export function count(least: number, byDefault: number, description: string): Me
   return numeric(words, isAllowed, byDefault, description);
 }
 
-/** The option, which may be `auto` besides, and is so by default. */
+/** The option with the further value `auto`, which is its default. */
 export function orAuto(option: MethodOption<number>): MethodOption<number | "auto"> {
   return {
     ...option,
@@ -105,7 +105,7 @@ export function orAuto(option: MethodOption<number>): MethodOption<number | "aut
   };
 }
 
-/** The option, as one of use only to those who know how the method works. */
+/** The option as an advanced one, of use only to those who know how the method works. */
 export function advanced<T extends OptionValue>(option: MethodOption<T>): MethodOption<T> {
   return { ...option, isAdvanced: true };
 }
@@ -169,8 +169,8 @@ export function writtenOptions(given: Readonly<Record<string, OptionValue | unde
 }
 
 /**
- * All options of a method, what is not given by default. Fails with `USAGE`, naming every option that the method does
- * not have, which would be ignored though somebody means something by it, and every value that its option cannot have.
+ * All options of a method, with defaults for those not given. Fails with `USAGE`, naming every option that the method
+ * does not have, which would otherwise be silently ignored, and every value that is not allowed.
  */
 export function readOptions<T extends OptionTable>(
   method: string,
@@ -215,7 +215,7 @@ function refusalOf(
   given: OptionValue,
 ): Refusal {
   const text = textOf(given);
-  // A number is no misspelling of another.
+  // Numbers get no suggestions, because a number is no misspelling of another.
   const isWord = typeof given === "string" && Number.isNaN(Number(given));
   return {
     name,

@@ -4,9 +4,9 @@ import { trainPlanOf } from "../../train/loop/options.ts";
 import type { LearningContext } from "./learned-method.ts";
 
 /**
- * A stage's own seed, checkpoint and share of the time, and its place in the whole: stages are alike, and
- * follow one another. `shifted` takes what a stage tells of itself to the place in the whole; its progress says
- * which `part` of the network it trains.
+ * A stage's own seed, checkpoint and share of the time, and its place in the whole: stages have equal lengths, and
+ * follow one another. `shifted` moves the progress of a stage to its place in the whole; the progress says which `part`
+ * of the network is trained.
  */
 export function stageOf(
   { dataset, training, seed }: LearningContext,
