@@ -192,7 +192,7 @@ describe("other forms of a configuration:", () => {
     const { folder, net } = await workplace("", `espalier.config.${ending}`);
     const { exitCode, err } = await espalier(["bench", net], { folder });
     expect(exitCode).toBe(2);
-    expect(err).toContain(`espalier.config.${ending} is in no form that is read`);
+    expect(err).toContain(`espalier.config.${ending} is not a format that is read`);
     expect(
       (await espalier(["bench", net, "--runs", "1", "--no-config"], { folder })).exitCode,
     ).toBe(0);
@@ -206,7 +206,7 @@ describe("other forms of a configuration:", () => {
       make(path);
       const { exitCode, err } = await espalier(["bench", net], { folder });
       expect(exitCode).toBe(2);
-      expect(err).toContain("espalier.config.json is no regular file");
+      expect(err).toContain("espalier.config.json is not a regular file");
     }
   });
 
@@ -222,7 +222,7 @@ describe("a mistake in a configuration file is named:", () => {
   it.each([
     ["no JSON", "{", "cannot be read"],
     ["no commands", [1], "no flags by command"],
-    ["a command that is not there", { shrink: {} }, "a command shrink"],
+    ["a command that is not there", { shrink: {} }, "the command shrink"],
     ["a command that takes no flags of a file", { methods: { json: true } }, "the command methods"],
     ["a flag that is not there", { prune: { ratio: 0.5 } }, "a flag ratio"],
     ["a value that the flag does not take", { prune: { macs: 2 } }, "prune.macs: Give the share"],

@@ -101,7 +101,7 @@ it("says it in 80 columns", async () => {
   expect(err).not.toContain("warning");
   expect(out).toMatch(/may go +400 of 404 units, in 2 of 3 groups\n/);
   expect(out).toMatch(/round +drop when removed +drop when tuned +epochs\n +1 +40\.00 points/);
-  expect(out).toMatch(/answers that change +images it takes +enough +smallest tolerance\n/);
+  expect(out).toMatch(/share of changed answers +images needed +enough +smallest tolerance\n/);
   // z² 0.1 / 0.1² = 39 images, as a drop of 10 points changes a tenth of the answers.
   expect(out).toMatch(/\n +5 % +39 +yes +6\.40 points\n/);
   expect(out).toMatch(/\nNothing was written\.\n$/);

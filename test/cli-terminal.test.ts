@@ -133,9 +133,9 @@ it.each([
 });
 
 it.each([
-  [0, "1 more group is as it was"],
-  [1, "2 more groups are as they were"],
-  [2, "3 more groups are as they were"],
+  [0, "1 more group is unchanged"],
+  [1, "2 more groups are unchanged"],
+  [2, "3 more groups are unchanged"],
 ])("counts one thing as one: %i blocks", async (blocks, words) => {
   const { net } = await workplace(blocks);
   const flags = ["--dry-run", "--macs", "0.95", "--only", "stem", ...magnitude];

@@ -6,7 +6,8 @@ import { defineMethod } from "./method/method.ts";
 
 export const fpgm = defineMethod({
   name: "fpgm",
-  summary: "removes the filters that others in the layer can best replace: those with the least total distance to all filters",
+  summary:
+    "removes the filters that others in the layer can best replace: those with the least total distance to all filters",
   source: "He, Liu, Wang, Hu, Yang: Filter Pruning via Geometric Median, CVPR 2019",
   needs: { batchNorm: false, data: false },
   options: {},

@@ -1,12 +1,11 @@
 /**
  * @file A posterior as a network: parameters that are drawn anew at every run of an ordinary ONNX file.
  *
- * What a method that learns remembers is the network with deviations in place of parameters, from which
- * the same units were removed: 0 where nothing is random. The means are the parameters of the network
- * as it is now: tuning after the removal moves them, while deviations stay as they were learnt. To second
- * order that is the mean-field posterior still: its variance of a parameter, 1 over the curvature, does
- * not depend on where the others stand. Of gates, whose means are folded into the parameters,
- * deviations are relative to them.
+ * The memory of a method that learns is the network with deviations in place of parameters, pruned like the network: 0
+ * where a parameter is not random. The means are the parameters of the network as it is now: tuning after the removal
+ * moves them, while deviations stay as they were learnt. To second order that is the mean-field posterior still: its
+ * variance of a parameter, 1 over the curvature, does not depend on where the others stand. The means of gates are
+ * folded into the parameters, so their deviations are relative to the means.
  *
  * A run draws once for all examples of its batch, so positions of an example see the same draw, as they
  * must before pooling; of a single example the distribution is that of draws of its own.
@@ -51,7 +50,8 @@ export function weightDeviations(
     const deviations = memory.constants.get(nodes.get(node)?.inputs[input] ?? "")?.read();
     if (deviations?.shape.join() !== shape.join()) continue;
     const values = toNumbers(deviations);
-    // A weight that could not be random when the posterior was learnt is remembered as it is, with signs.
+    // A weight that could not be random when the posterior was learnt is remembered by its value, which may be
+    // negative.
     if (values.some((value) => value < 0) || values.every((value) => value === 0)) continue;
     const means = graph.constants.get(weight)?.read();
     found.set(weight, means ? certainAt0(deviations, means) : deviations);
@@ -59,7 +59,7 @@ export function weightDeviations(
   return found;
 }
 
-/** Weights that were set to 0 are no weights any more: they are not drawn. */
+/** Weights that were set to 0 are not drawn. */
 function certainAt0(deviations: HostTensor, means: HostTensor): HostTensor {
   const own = toNumbers(means);
   return tensorOf(
@@ -97,10 +97,10 @@ export function withRandomGates(structure: Structure, memory: Graph): Graph {
   return drawing.build(graph, (name) => drawn.get(name) ?? name);
 }
 
-/** Beyond this a factor says nothing any more; what lives all the same, a target kept alive. */
+/** The largest relative deviation: a factor beyond it is pure noise, and its unit was kept only by a target. */
 const largestRatio = 1;
 
-/** What gates are to be remembered by: the network with ρ = σ/|μ| in place of all that they could scale. */
+/** The memory of gates: the network with ρ = σ/|μ| in place of all parameters that they could scale. */
 export function gateMemory(
   structure: Structure,
   graph: Graph,
@@ -110,7 +110,7 @@ export function gateMemory(
   for (const [{ units }, { means, variances }] of posteriors)
     for (const [i, unit] of units.entries())
       ratios[unit] = Math.min(largestRatio, Math.sqrt(variances[i]) / Math.abs(means[i]));
-  // What layers select is remembered as certain: its gates share weights with those of filters.
+  // Features that layers select are remembered as certain, because their gates share weights with those of filters.
   const gates = gatesOf(structure).filter(({ sites }) =>
     sites.every(({ selects }) => selects === undefined),
   );
@@ -146,7 +146,7 @@ function ratiosOf(graph: Graph, { role, parameters }: GateSite): Float64Array {
   return Float64Array.from({ length: tensor.shape[axis] }, (_, channel) => values[channel * inner]);
 }
 
-/** Collects what draws. */
+/** Collects the nodes that draw. */
 interface Drawing {
   /** A value `mean` + deviations · ε; gives its name. */
   readonly draw: (stem: string, mean: string, deviations: HostTensor) => string;

@@ -1,4 +1,4 @@
-/** @file Method `random`: the baseline that every other method has to beat. */
+/** @file Method `random`: removes units at random, as the baseline that every other method has to beat. */
 import { randomOf } from "../tensor/random.ts";
 import { defineMethod } from "./method/method.ts";
 

@@ -1,11 +1,11 @@
 /**
- * @file Method `rbp`: random gates layer by layer, each layer on what the layers before it have become.
+ * @file Method `rbp`: trains random gates layer by layer, each layer behind the pruned layers before it.
  *
- * After the idea of Zhou et al. (ICCV 2019); derivation ours. With the prior p(θ) = p(θ₁) Π p(θ_l | θ_l-1)
- * and posteriors of the same form, the evidence bound holds an expectation over θ_l-1 in every layer. When
- * the noise of layer l-1 is Dirac-like it is an evaluation: so layer l is trained with the gates before it
- * at their means, without the channels whose gates have closed, and with no gates behind it. Which prior
- * makes noise Dirac-like, `gate-posterior.ts` says.
+ * After the idea of Zhou et al. (ICCV 2019); the derivation is ours. With the prior p(θ) = p(θ₁) Π p(θ_l | θ_l-1) and
+ * posteriors of the same form, the evidence bound holds an expectation over θ_l-1 in every layer. When the noise of
+ * layer l-1 is Dirac-like it is an evaluation: so layer l is trained with the gates before it at their means, without
+ * the channels whose gates have closed, and with no gates behind it. The prior that makes noise Dirac-like is in
+ * `gate-posterior.ts`.
  */
 
 import { removalsInOrder } from "../structure/choice/select.ts";
@@ -36,21 +36,21 @@ const options = {
     count(
       1,
       2,
-      "Epochs in each round for the gates of each layer, in which the network is trained, too.",
+      "Epochs in each round for the gates of each layer; the network is trained in them as well.",
     ),
   ),
   coupling: advanced(
-    toggle(false, "Lets lambda count more where little of what a filter reads is alive."),
+    toggle(false, "Raises lambda for filters of whose inputs only a small share is alive."),
   ),
 };
 
-/** With coupling λ counts at most 1 / this times as much. */
+/** The least share of live inputs that counts: with coupling λ is multiplied by at most 1 / this. */
 const leastIncoming = 0.01;
 
 export const rbp = defineLearnedMethod({
   name: "rbp",
   summary:
-    "trains noisy gates layer by layer, on pruned layers before, and removes what noise drowns",
+    "trains noisy gates layer by layer, each behind pruned layers, and removes the filters whose gates are mostly noise",
   source:
     "after the idea of Zhou et al.: Accelerate CNN via Recursive Bayesian Pruning, ICCV 2019; derivation ours",
   needs: { batchNorm: false, data: true },
@@ -103,7 +103,7 @@ export const rbp = defineLearnedMethod({
       }
       dead.set(withDependants(structure, dead));
     }
-    // Later layers were trained without what is dead: it is nothing now, and nothing makes up for it.
+    // Later layers were trained without the dead units, so their removal needs no compensation.
     graph = scaleFilters(graph, [...posteriors.keys()], ({ units }) =>
       Float64Array.from(units, (unit) => 1 - dead[unit]),
     );
@@ -113,7 +113,7 @@ export const rbp = defineLearnedMethod({
       history,
       memory: gateMemory(structure, graph, posteriors),
       scores: gateScores(structure, posteriors),
-      // What has died is gone already, and costs nothing; a λ of 0 tells of no loss.
+      // Dead units are removed already, so their loss is 0; with λ = 0 there are no losses.
       ...(lambda.value > 0 && {
         losses: gateLosses(structure, posteriors, weights).map((loss, unit) =>
           dead[unit] === 1 ? 0 : loss,
@@ -134,7 +134,7 @@ export const rbp = defineLearnedMethod({
   },
 });
 
-/** What dies of a gate's units as far as the rules allow; `"all"` where none would live. */
+/** The units of a gate that die, as far as the rules allow; `"all"` where none would live. */
 function dyingUnits(
   { structure, rules }: LearningContext,
   gate: Gate,

@@ -1,6 +1,6 @@
 /**
- * @file The registry of methods that rank without training; they run in a browser too. All methods stand in
- * `learned-registry.ts`.
+ * @file The registry of methods that rank without training, which also run in a browser. The registry of all methods is
+ * in `learned-registry.ts`.
  */
 import { didYouMean, EspalierError } from "../errors.ts";
 import { bn } from "./bn.ts";
@@ -32,7 +32,10 @@ export const untrainedMethods: readonly Method[] = Object.values(untrained).map(
   (choose) => choose().method,
 );
 
-/** Names of the methods that train, in the order in which they are listed; they themselves need more than a browser has. */
+/**
+ * Names of the methods that train, in the order in which they are listed. The methods themselves cannot run in a
+ * browser.
+ */
 export const learnedNames = ["importance", "snr", "rbp", "vib", "turbo-vbi"] as const;
 
 /**
@@ -44,7 +47,7 @@ export function methodNamed(name: string): Method {
   return namedAmong(untrainedMethods, name);
 }
 
-/** That a method cannot rank anything before it has trained. */
+/** The error for a method that trains before it ranks. */
 export function needsTraining(name: string): EspalierError {
   return new EspalierError(
     "METHOD_NEEDS_DATA",
@@ -56,7 +59,7 @@ export function needsTraining(name: string): EspalierError {
   );
 }
 
-/** The one of `known` that has this name; `METHOD_UNKNOWN` lists the names there are. */
+/** The entry of `known` with this name; `METHOD_UNKNOWN` lists the names there are. */
 export function namedAmong<T extends { readonly name: string }>(
   known: readonly T[],
   name: string,

@@ -327,7 +327,7 @@ describe("the posterior", () => {
       snr: [0.1, 0.2, 3],
     });
     expect(factNotes([fact(3)])).toEqual([
-      "g3: the data tell nothing of 3 of 10 units (KL from 1 over 2 to 300 nats)",
+      "g3: the data say nothing about 3 of 10 units (KL from 1 over 2 to 300 nats)",
     ]);
     const many = factNotes([1, 2, 3, 4, 5, 6, 7, 8].map(fact));
     expect(many).toHaveLength(7);

@@ -1,14 +1,13 @@
 /**
- * @file Method `snr`: weights become random, and what the data have told of a filter says what it is worth.
+ * @file Method `snr`: weights become random, and filters are ranked by the information that the data give about them.
  *
- * After the idea of Lin and Yu (ICCECE 2023); derivation ours. Every weight w ~ N(μ, σ²) of the linear
- * layers is trained by stochastic variational inference against a prior N(0, s²): the loss is
+ * After the idea of Lin and Yu (ICCECE 2023); the derivation is ours. Every weight w ~ N(μ, σ²) of the linear layers is
+ * trained by stochastic variational inference against a prior N(0, s²): the loss is
  *
  *     mean loss + λ(t) / (N P) Σ KL(N(μ, σ²) ‖ N(0, s²))
  *
- * for N samples of P positions each, with λ rising over the first part of the run. What the data need
- * not tell apart from the prior has a KL near 0: such filters go first. The network that is pruned is that
- * of the means.
+ * for N samples of P positions each, with λ rising over the first part of the run. Filters whose posterior stays close
+ * to the prior have a KL near 0 and are removed first. The network that is pruned has the means as its weights.
  */
 import { assert, EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
@@ -43,21 +42,25 @@ const options = {
   score: choice(
     snrScores,
     "kl",
-    "What filters are ranked by: what the data have told of them (kl), their ratio of signal to noise in several forms, the evidence against their being 0, or what the loss rises by, weighed against what is saved.",
+    "The score of a filter: the information that the data give about it (kl), its signal-to-noise ratio in several forms, the evidence against its being 0, or the rise of the loss over the saving.",
   ),
   level: choice(
     ["filters", "weights"],
     "filters",
-    "What goes: whole filters, or single weights by |μ|/σ with the units that they leave empty.",
+    "Removes whole filters, or sets single weights to 0 by |μ|/σ and removes the units that become empty.",
   ),
-  epochs: count(0, 5, "Epochs in each round in which the posterior is learnt; with 0 it is not."),
+  epochs: count(
+    0,
+    5,
+    "Epochs in each round in which the posterior is learnt; with 0 it is not learnt.",
+  ),
   rate,
   lambda: lambda(0.1),
   sigma: advanced(
     choice(
       ["weight", "filter"],
       "weight",
-      "Holds a deviation for each weight, or one for each filter.",
+      "Learns a deviation for each weight, or one for each filter.",
     ),
   ),
   noise,
@@ -65,21 +68,21 @@ const options = {
     choice(
       ["fixed", "learnt"],
       "fixed",
-      "The deviation of the prior: that of each layer's weights, or one that is learnt in training.",
+      "The deviation of the prior: taken from each layer's weights, or learnt in training.",
     ),
   ),
   posterior: advanced(
     choice(
       ["fresh", "keep"],
       "fresh",
-      "Begins anew in every round, or takes what the round before has learnt of deviations as the prior.",
+      "Starts every round with a new posterior, or takes the deviations that the round before has learnt as the prior.",
     ),
   ),
   normalization: advanced(
     choice(
       ["frozen", "gamma"],
       "frozen",
-      "Batch normalization keeps its statistics, or takes those of batches, and its scales γ are random, too.",
+      "Batch normalization uses its running statistics (frozen), or those of batches, and its scales γ are then random as well.",
     ),
   ),
   collapse,
@@ -88,7 +91,7 @@ const options = {
 };
 type Options = OptionsOf<typeof options>;
 
-/** What `snr` answers: besides the proposal, what it has learnt. */
+/** The result of `snr`: the proposal, and the posteriors. */
 export interface SnrProposal extends LearnedProposal {
   readonly posteriors: readonly WeightPosterior[];
   readonly facts: readonly PosteriorFacts[];
@@ -96,7 +99,8 @@ export interface SnrProposal extends LearnedProposal {
 
 export const snr = defineLearnedMethod({
   name: "snr",
-  summary: "learns how sure each weight is and removes the filters of which the data tell least",
+  summary:
+    "learns a posterior of each weight and removes the filters that the data say least about",
   source: "after the idea of Lin and Yu: Bayesian Filter Pruning, ICCECE 2023; derivation ours",
   needs: { batchNorm: false, data: true },
   options,
@@ -173,7 +177,7 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
   const look: MeasureOptions = { dataset, training, images: options.images, seed };
   const looksAtInputs = score === "input-weighted" || score === "loss" ? look : undefined;
   const axes = await scoredAxes(structure, graph, { weights, scales, posteriors }, looksAtInputs);
-  // Behind single weights nothing goes but units that are constant: what they read is exact without it.
+  // After single weights only constant units are removed, and their removal is exact without compensation.
   const moments =
     options.compensate && !isByWeight
       ? await momentsWithoutStatistics(structure, graph, look)
@@ -205,14 +209,14 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
   };
 }
 
-/** |μ|/σ of each element. */
+/** The score |μ|/σ of each element. */
 function signalToNoise(posterior: WeightPosterior | undefined): Float64Array {
   assert(posterior !== undefined, "every random weight has a posterior");
   const { means, deviations } = posterior;
   return means.map((mean, i) => Math.abs(mean) / deviations[i]);
 }
 
-/** Warns of a run in which no σ can have reached its prior, so that nothing can look dead. */
+/** Warns of a run too short for any σ to reach its prior, in which no unit can look dead. */
 function lengthWarnings(
   { epochs, rate }: Options,
   random: readonly WeightStart[],
@@ -226,11 +230,11 @@ function lengthWarnings(
   const most = Math.max(...needed);
   if (epochs === 0 || steps >= most) return [];
   return [
-    `${steps} steps are too few to tell what is superfluous: a deviation needs ${most} to reach its prior (more epochs or a higher rate help; the order of score=snr-l2 suffers less)`,
+    `${steps} steps are too few to show which weights are superfluous: a deviation needs ${most} to reach its prior (more epochs or a higher rate help; the order of score=snr-l2 suffers less)`,
   ];
 }
 
-/** Fails with `USAGE` where the score needs what batch normalization, as it is asked for, does not leave. */
+/** Fails with `USAGE` where the score does not work with the chosen normalization. */
 function requireEvidence({ normalization, score }: Options): void {
   if (normalization === "frozen" || score !== "evidence") return;
   throw new EspalierError(

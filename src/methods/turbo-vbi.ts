@@ -1,16 +1,16 @@
 /**
- * @file Method `turbo-vbi`: weights become random under a prior by which active ones stand in clusters.
+ * @file Method `turbo-vbi`: weights become random under a prior in which active weights form clusters.
  *
- * After the idea of Xia, Tsang and Lau (IEEE Transactions on Signal Processing 71, 2023); derivation ours.
- * The prior has three layers: a support s whose bits hang together, precisions ρ given s, and weights
- * w ~ N(0, 1/ρ). Rounds take turns in what is believed of each: messages over the support (module B,
- * `turbo-support.ts`), precisions (module A, `turbo-precision.ts`), and some epochs of stochastic variational
- * inference on q(w) = N(μ, σ²), whose loss is
+ * After the idea of Xia, Tsang and Lau (IEEE Transactions on Signal Processing 71, 2023); the derivation is ours. The
+ * prior has three layers: a support s whose bits depend on each other, precisions ρ given s, and weights w ~ N(0, 1/ρ).
+ * Each round updates the beliefs about all three: messages over the support (module B, `turbo-support.ts`), precisions
+ * (module A, `turbo-precision.ts`), and some epochs of stochastic variational inference on q(w) = N(μ, σ²), whose loss
+ * is
  *
  *     mean loss + λ / (N P) Σ KL(N(μ, σ²) ‖ N(0, 1/E[ρ]))
  *
- * for N samples of P positions each. It begins with the trained weights, and ends with how probable it is of
- * each weight that it is active. The network that is pruned is that of the means; its posterior is q(w).
+ * for N samples of P positions each. The method starts from the trained weights, and ends with the probability of each
+ * weight to be active. The network that is pruned has the means as its weights; its posterior is q(w).
  */
 import { assert } from "../errors.ts";
 import { digestOf } from "../files/tensor-file.ts";
@@ -51,7 +51,7 @@ import type { Prior } from "./variational/variational-loss.ts";
 import { rememberedIn } from "./variational/variational-start.ts";
 import { trainPosterior } from "./variational/variational-training.ts";
 
-/** What `turbo-vbi` answers: besides the proposal, the supports that it has found. */
+/** The result of `turbo-vbi`: the proposal, and the supports that it has found. */
 export interface TurboProposal extends LearnedProposal {
   /** The log odds of each weight being active, by the constant's name. */
   readonly weightScores: ReadonlyMap<string, Float64Array>;
@@ -60,7 +60,8 @@ export interface TurboProposal extends LearnedProposal {
 
 export const turboVbi = defineLearnedMethod({
   name: "turbo-vbi",
-  summary: "learns which weights are active, in clusters, and removes those that are probably not",
+  summary:
+    "learns which weights are active, in clusters, and removes those that are probably inactive",
   source:
     "after the idea of Xia, Tsang and Lau: Structured Bayesian Compression for Deep Neural Networks Based on the Turbo-VBI Approach, IEEE TSP 71, 2023; derivation ours",
   needs: { batchNorm: false, data: true },
@@ -115,7 +116,7 @@ async function learn(
   };
 }
 
-/** What holds in all rounds. */
+/** The settings of all rounds. */
 interface TurboRun {
   readonly context: LearningContext;
   readonly settings: TurboSettings;
@@ -123,7 +124,7 @@ interface TurboRun {
   readonly noisy: VariationalGraph;
 }
 
-/** Trains the weights under the beliefs of a state, then believes anew, and keeps what came of it. */
+/** Trains the weights under the beliefs of a state, then updates the beliefs, and saves the new state. */
 async function nextRound(
   run: TurboRun,
   states: TurboStates,
@@ -155,7 +156,7 @@ async function nextRound(
   return state;
 }
 
-/** What is believed of each layer, given a network with noise. */
+/** The beliefs about each layer, given a network with noise. */
 function beliefsOf(
   { settings, layers, noisy }: TurboRun,
   graph: Graph,
@@ -188,7 +189,7 @@ function changedConstants({ graph }: VariationalGraph, trained: Graph): Map<stri
   return changed;
 }
 
-/** A text that is the same for runs that do the same. */
+/** A text that is equal for runs with equal settings and inputs. */
 function runOf({ seed, training }: LearningContext, given: GivenOptions, graph: Graph): string {
   const weights = new Map([...graph.constants].map(([key, { read }]) => [key, read()]));
   const { limit, batchSize } = training;

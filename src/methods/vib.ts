@@ -1,8 +1,8 @@
 /**
- * @file Method `vib`: random gates on all filters at once; those whose noise drowns them go.
+ * @file Method `vib`: trains random gates on all filters at once and removes the filters whose gates are mostly noise.
  *
- * The objective is that of VIBNet (Dai et al., "Compressing Neural Networks using the Variational
- * Information Bottleneck", ICML 2018); `gate-posterior.ts` says what its gates come to.
+ * The objective is that of VIBNet (Dai et al., "Compressing Neural Networks using the Variational Information
+ * Bottleneck", ICML 2018); the optimum of its gates is in `gate-posterior.ts`.
  */
 import { compensatedEdits } from "./compensation/compensated-edits.ts";
 import { gateFacts, gateLosses, gateNotes, gateScores } from "./gates/gate-scores.ts";
@@ -19,7 +19,8 @@ const options = gateOptions(
 
 export const vib = defineLearnedMethod({
   name: "vib",
-  summary: "trains noisy gates on all filters at once and removes what noise drowns",
+  summary:
+    "trains noisy gates on all filters at once and removes the filters whose gates are mostly noise",
   source:
     "Dai et al.: Compressing Neural Networks using the Variational Information Bottleneck, ICML 2018; λ and scores ours",
   needs: { batchNorm: false, data: true },
@@ -43,7 +44,7 @@ export const vib = defineLearnedMethod({
       history,
       memory: gateMemory(structure, graph, posteriors),
       scores: gateScores(structure, posteriors),
-      // A λ of 0 asks for no evidence, and tells of no loss.
+      // With λ = 0 no evidence is asked for, and there are no losses.
       ...(lambda.value > 0 && { losses: gateLosses(structure, posteriors, weights) }),
       edits: options.compensate ? compensatedEdits(structure, graph) : () => [],
       posteriorFacts: gateFacts(structure, posteriors, options.threshold),

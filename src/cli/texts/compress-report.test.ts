@@ -16,11 +16,11 @@ describe("the end of a compression", () => {
   });
 
   it("repeats what must be acted on right behind the verdict, in 80 columns", () => {
-    const warning = `31 steps are too few to tell what is superfluous: ${"a longer run ".repeat(6)}`;
+    const warning = `31 steps are too few to show which weights are superfluous: ${"a longer run ".repeat(6)}`;
     const report = { ...certifiedReport(), warnings: [warning.trim()] };
     const text = describeCompression("run", report, shown);
     const [, said] = text.split(`${report.outcome.words}\n`);
-    expect(said).toMatch(/^warning: 31 steps are too few to tell .*\n {2}.*\n\n/);
+    expect(said).toMatch(/^warning: 31 steps are too few to show .*\n {2}.*\n\n/);
     for (const line of said.split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 

@@ -81,10 +81,6 @@ export function gateNotes(
     `λ is ${Number(lambda.value.toPrecision(4))} (${lambda.reason}); all gates hold ${kl.toFixed(1)} nats`,
     `with a squared signal-to-noise ratio above ${threshold}: ${widths.slice(0, mostNamed).join(", ")}${more}`,
     ...collapsed.map((id) => `all gates of ${id} have closed: λ is too large for it`),
-    ...unscoredNotes(
-      { structure, rules },
-      gateScores(structure, posteriors),
-      "they have no gate",
-    ),
+    ...unscoredNotes({ structure, rules }, gateScores(structure, posteriors), "they have no gate"),
   ];
 }

@@ -34,7 +34,10 @@ export function gateOptions(epochs: MethodOption<number>) {
     epochs,
     rate: number({ above: 0 }, 0.001, "Learning rate of the network."),
     gateRate: number({ above: 0 }, 0.01, "Learning rate of the gates."),
-    stream: toggle(false, "Puts gates on residual streams as well; off puts them only inside blocks."),
+    stream: toggle(
+      false,
+      "Puts gates on residual streams as well; off puts them only inside blocks.",
+    ),
     weight: choice(
       ["none", "flops"],
       "none",

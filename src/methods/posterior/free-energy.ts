@@ -4,12 +4,14 @@ import type { Value } from "../../ops/operator/gradient.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import type { Objective, ObjectiveContext } from "../../train/step/objectives.ts";
 
-/** The scalar of a step that says what the KL counts for one of N samples: λ(t) / N, or, where λ is in the KL, its rise over N. */
+/**
+ * The scalar of a step that weighs the KL for one of N samples: λ(t) / N, or, where λ is in the KL, its rise over N.
+ */
 export const klWeight = "kl weight";
 
 /**
- * mean loss + λ(t) / (N P) KL, for P positions of each sample; the task's loss alone in steps without
- * {@link klWeight}. The second term is told as `kl`.
+ * mean loss + λ(t) / (N P) KL, for P positions of each sample; the task's loss alone in steps without {@link klWeight}.
+ * The second term is reported as `kl`.
  */
 export function freeEnergyOf(
   task: Objective,

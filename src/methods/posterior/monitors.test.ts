@@ -121,7 +121,7 @@ describe("what is told of an epoch", () => {
     const record = { epoch: 0, step: 9, rate: 1, loss: 1 };
     const select = { metric: "top1", value: 0.5, loss: 1, facts: epochFacts(facts) };
     expect(collapseNotes([{ ...record, select }], 0.123456, 4)).toEqual([
-      "in epoch 5 all units of b fell below the threshold: learning ended there and went back to what it began with; lower lambda (it was 0.1235) to learn on, or say collapse=go-on",
+      "in epoch 5 all units of b fell below the threshold: learning ended there and went back to the state at the beginning; lower lambda (it was 0.1235) to learn on, or say collapse=go-on",
     ]);
     expect(collapseNotes([record], 1)).toEqual([]);
   });

@@ -1,10 +1,10 @@
-/** @file What is told of a posterior after each epoch of learning it, and when it has collapsed. */
+/** @file Figures about a posterior after each epoch of learning it, and the detection of its collapse. */
 import { quantile } from "../../measure/statistics/statistics.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import type { PosteriorFacts } from "../method/learned-method.ts";
 import { advanced, choice } from "../method/options.ts";
 
-/** Names of what is told besides the score of an epoch. */
+/** Names of the figures that are reported besides the score of an epoch. */
 const klName = "kl";
 const aliveName = "alive ";
 /** Quantiles of the units' ratios of signal to noise, by name. */
@@ -35,27 +35,27 @@ export function collapsedGroups({ select }: Pick<EpochRecord, "select">): readon
     .map(([name]) => name.slice(aliveName.length));
 }
 
-/** Whether learning ends where a group collapses. */
+/** The option that says whether learning ends where a group collapses. */
 export const collapse = advanced(
   choice(
     ["roll-back", "go-on"],
     "roll-back",
-    "What happens where all units of a group fall below the threshold: learning goes back to the epoch before and ends, or goes on.",
+    "If all units of a group fall below the threshold, learning ends and goes back to the epoch before (roll-back), or goes on.",
   ),
 );
 
-/** For `train`: to roll back an epoch in which a group collapsed, unless the option says otherwise. */
+/** The setting of `train` that rolls back an epoch in which a group collapsed, unless the option says otherwise. */
 export function rollsBackCollapse(
   asked: (typeof collapse)["default"],
 ): ((record: EpochRecord) => boolean) | undefined {
   return asked === "roll-back" ? (record) => collapsedGroups(record).length > 0 : undefined;
 }
 
-/** Groups that are named in a sentence. */
+/** The largest number of groups that a sentence names. */
 const mostNamed = 4;
 
 /**
- * What the user should know where learning was rolled back: which groups, when, and what to lower.
+ * The notes for the user where learning was rolled back: the groups, the epoch, and the setting to lower.
  *
  * @param history The epochs of one training run that may have ended so.
  * @param offset Epochs before them.
@@ -70,7 +70,7 @@ export function collapseNotes(
   if (last === undefined || groups.length === 0) return [];
   const more = groups.length > mostNamed ? ` and ${groups.length - mostNamed} more groups` : "";
   const epoch = offset + last.epoch + 1;
-  const place = last.epoch === 0 ? "what it began with" : `epoch ${epoch - 1}`;
+  const place = last.epoch === 0 ? "the state at the beginning" : `epoch ${epoch - 1}`;
   const used = Number(lambda.toPrecision(4));
   return [
     `in epoch ${epoch} all units of ${groups.slice(0, mostNamed).join(", ")}${more} fell below the threshold: ` +

@@ -1,5 +1,5 @@
 /**
- * @file What is known of a weight after training: a normal distribution for each of its elements.
+ * @file The posterior of a weight after training: a normal distribution for each of its elements.
  *
  *     w ~ q = N(μ, σ²),  before: p = N(m, s²)
  *     KL(q ‖ p) = ln(s/σ) + (σ² + (μ - m)²) / (2 s²) - ½        in nats
@@ -17,11 +17,11 @@ export interface WeightPosterior {
   /** Axis of the filters. */
   readonly filterAxis: number;
   readonly means: Float64Array;
-  /** One for each element, above 0. */
+  /** The deviation of each element, above 0. */
   readonly deviations: Float64Array;
   /** Deviation s of the prior, whose mean is 0. */
   readonly prior: number;
-  /** 1 for elements that are 0 for good and not random; absent where there are none. */
+  /** 1 for elements that stay 0 and are not random; absent where there are none. */
   readonly zeros?: Uint8Array | undefined;
 }
 
@@ -43,7 +43,7 @@ export function bestPrior(means: ArrayLike<number>, deviations: ArrayLike<number
   return Math.sqrt(sum / means.length);
 }
 
-/** What a filter amounts to: sums over its weights, from which every score follows. */
+/** Sums over the weights of a filter, from which every score follows. */
 export interface FilterSums {
   /** Number of random weights. */
   readonly weights: number;
@@ -110,7 +110,7 @@ export function filterSums(
   return sums;
 }
 
-/** The sums of filters with a random factor behind each: what is known of the factors is known of the filters. */
+/** The sums of filters with a random factor behind each: the ratio of the factor is added to the sums of the filter. */
 export function withScales(
   filters: readonly FilterSums[],
   { means, deviations, prior }: WeightPosterior,

@@ -1,4 +1,4 @@
-/** @file Scores, and what is to be told of supports. */
+/** @file Scores from supports, and notes about them. */
 import type { Graph } from "../../ir/graph.ts";
 import type { Structure } from "../../structure/units/units.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
@@ -8,30 +8,32 @@ import { sigmoid } from "./turbo-messages.ts";
 import type { Beliefs } from "./turbo-precision.ts";
 import { weightsPerBit } from "./turbo-support.ts";
 
-/** A weight below this share of its layer's root mean square is nothing. */
+/** A weight below this share of its layer's root mean square counts as 0. */
 const leastSize = 1e-3;
 /** The score of such weights, below all log odds. */
 const leastScore = -1e6;
-/** How much the size of a weight counts where log odds are equal; of shares it counts in proportion. */
+/**
+ * The weight of a weight's size in its score, which decides between equal log odds; for shares it counts in proportion.
+ */
 const sizeShare = 1e-6;
 
-/** What was found in one layer. */
+/** The support found in one layer. */
 export interface SupportFacts {
   /** The constant's name. */
   readonly weight: string;
   readonly weights: number;
-  /** Weights that are more probably active than not, and not next to nothing. */
+  /** The number of weights that are more probably active than not, and that do not count as 0. */
   readonly active: number;
-  /** Runs of these along the incoming weights of a neuron. */
+  /** The number of runs of active weights along the incoming weights of a neuron. */
   readonly clusters: number;
-  /** Neurons or filters, and those of them without active weights. */
+  /** The number of neurons or filters, and of those without active weights. */
   readonly neurons: number;
   readonly empty: number;
 }
 
 /**
- * The log odds of each element of a weight being active, in the layout of its constant; where they are
- * equal the larger weight has more. Elements that are next to nothing come last.
+ * The log odds of each element of a weight being active, in the layout of its constant; where they are equal the larger
+ * weight has more. Elements that count as 0 have the lowest scores.
  *
  * Where weights share bits, an active bit counts by its share of the log odds of all that outlast it in its layer,
  * as in LAMP: those of a layer are much alike, and would go all at once.
@@ -98,7 +100,7 @@ export function unitScores(
   return scores;
 }
 
-/** The support that scores above 0 make: its density and its clusters. */
+/** The support of the elements with scores above 0: its density and its clusters. */
 export function supportFacts(layer: TurboLayer, scores: Float64Array): SupportFacts {
   const { weight, layout, places } = layer;
   const { rows, columns } = layout;
@@ -117,7 +119,7 @@ export function supportFacts(layer: TurboLayer, scores: Float64Array): SupportFa
   return { weight, weights: rows * columns, active, clusters, neurons: rows, empty };
 }
 
-/** Layers that get a sentence of their own. */
+/** The number of layers that get a sentence of their own. */
 const mostNotes = 12;
 
 /** A sentence for each layer, those with most weights first where there are many, and one for all. */

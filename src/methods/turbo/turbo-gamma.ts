@@ -1,4 +1,4 @@
-/** @file The gamma function's logarithm and the slope of that, for beliefs about precisions. */
+/** @file The logarithm of the gamma function and its derivative, for beliefs about precisions. */
 import { assert } from "../../errors.ts";
 
 /** Lanczos' coefficients for g = 7 (Godfrey 2001): relative errors near 1e-15. */

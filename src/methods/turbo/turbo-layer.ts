@@ -34,16 +34,16 @@ import {
   weightsPerBit,
 } from "./turbo-support.ts";
 
-/** How transitions come about: as given, with the length of clusters learnt, or learnt altogether. */
+/** The ways to set the transitions: as given, with the length of clusters learnt, or learnt altogether. */
 export const transitionForms = ["fixed", "length", "em"] as const;
 /** One of {@link transitionForms}. */
 export type TransitionForm = (typeof transitionForms)[number];
 
-/** What is believed of every layer beforehand, and how beliefs are found. */
+/** The prior of every layer, and the settings of the inference. */
 export interface TurboPrior {
   readonly structure: SupportStructure;
   readonly form: BeliefForm;
-  /** ½ or 1. */
+  /** The shape d that a weight adds: ½ or 1. */
   readonly dof: number;
   /** Expected share of active weights, in (0, 1). */
   readonly density: number;
@@ -68,7 +68,7 @@ export interface TurboLayer extends VariationalWeight, Omit<WeightStart, "prior"
   readonly leastShare: number;
 }
 
-/** What is believed of a layer, all in the order of its matrix. */
+/** The beliefs about a layer, all in the order of its matrix. */
 export interface LayerBeliefs extends Beliefs {
   readonly transitions: Transitions;
 }
@@ -95,7 +95,7 @@ export function turboLayers(structure: Structure, prior: TurboPrior): readonly T
   });
 }
 
-/** Whether any neuron of a layer may go: those of the last layer, the classes, may not. */
+/** Whether any neuron of a layer may be removed: those of the last layer, the classes, may not. */
 function hasRemovable(
   { units, filterAxes }: Structure,
   { weight, filterAxis }: VariationalWeight,
@@ -221,18 +221,18 @@ export function fromMatrix(
   return out;
 }
 
-/** Times that transitions are learnt and messages are sent again. */
+/** The number of times that transitions are learnt and messages are sent again. */
 const learningSteps = 3;
-/** Transitions that are learnt stay within these. */
+/** The limits of learnt transitions. */
 const [mostShare, leastChange] = [0.95, 0.005];
-/** Share of what others said before in what they say now, in the factorised form. */
+/** The share of the old messages in the new ones (damping), in the factorised form. */
 const damping = 0.5;
 
 /**
  * Messages over the support, then beliefs about bits and precisions, given q(w) = N(μ, σ²).
  *
  * @param moments μ and σ of each weight, in the layout of the constant.
- * @param isAlone Whether bits say nothing to each other yet.
+ * @param isAlone Whether bits exchange no messages yet.
  * @param earlier Where the factorised form goes on, and transitions that were learnt.
  */
 export function believe(
@@ -303,14 +303,14 @@ export function priorDeviations(layer: TurboLayer, { precisions }: Beliefs): Hos
   return tensorOf(layer.dtype, layer.shape, deviations);
 }
 
-/** What each weight has of its bit, such as log odds of being active, in the order of its matrix. */
+/** A value of each weight's bit, such as its log odds of being active, in the order of the matrix. */
 export function perWeight({ layout }: TurboLayer, bits: Float64Array): Float64Array {
   const width = weightsPerBit(layout);
   const weights = new Float64Array(layout.rows * layout.columns);
   return weights.map((_, i) => bits[Math.floor(i / width)]);
 }
 
-/** Whether a prior can hold at all. Fails with `USAGE`. */
+/** Checks that a prior is consistent. Fails with `USAGE`. */
 export function requirePrior({ density, length, structure }: TurboPrior): void {
   const least = 1 / (1 - density);
   if (structure === "iid" || structure === "neuron" || length >= least) return;

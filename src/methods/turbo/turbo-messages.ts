@@ -7,12 +7,12 @@
  *
  *     Π over bits of λ(s) · Π over neighbours of P(s, t) / (λ(s) λ(t))
  *
- * The same form serves grids, where neighbours stand in rows and in columns: bits on which nothing is
- * known have P(s = 1) = λ there, too. All messages are log odds, and all are made by {@link passOn}: what a
- * bit's log odds u (of its evidence and of what its other neighbours say, without λ) say of a neighbour.
+ * The same form serves grids, where neighbours stand in rows and in columns: bits on which nothing is known have P(s =
+ * 1) = λ there, too. All messages are log odds, and all are made by {@link passOn}: the message to a neighbour from a
+ * bit's log odds u (its evidence and the messages of its other neighbours, without λ).
  */
 
-/** How neighbours hang together: P(1 | 0) and P(0 | 1), within (0, 1). */
+/** The transition probabilities between neighbours: P(1 | 0) and P(0 | 1), within (0, 1). */
 export interface Transitions {
   readonly p01: number;
   readonly p10: number;
@@ -28,15 +28,15 @@ export interface Line {
   readonly length: number;
 }
 
-/** Log odds beyond this say nothing more. */
+/** Log odds are clipped to this size. */
 export const surest = 13.8;
 
-/** 1 / (1 + e^-x). */
+/** The logistic function 1 / (1 + e^-x). */
 export function sigmoid(x: number): number {
   return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
 }
 
-/** ln p / (1 - p). */
+/** The log odds ln p / (1 - p). */
 export function logit(p: number): number {
   return Math.log(p) - Math.log1p(-p);
 }
@@ -55,8 +55,8 @@ export function passOn(u: number, { p01, p10 }: Transitions): number {
 }
 
 /**
- * Adds to `out` what the other bits of a chain say of each bit, without its own evidence and λ: exact, by
- * one pass forward and one backward.
+ * Adds to `out` the messages from the other bits of a chain to each bit, without its own evidence and λ: exact, by one
+ * pass forward and one backward.
  *
  * @param evidence Log odds of each bit, in the layout of `out`.
  * @param pairs Where given, expected numbers of neighbours by their states are added to it.
@@ -100,7 +100,7 @@ function countPair(pairs: PairCounts, u: number, v: number, { p01, p10 }: Transi
   pairs[3] += both / total;
 }
 
-/** How long messages on a grid go to and fro. */
+/** The settings of message passing on a grid. */
 export interface Flooding {
   /** Default 20. */
   readonly iterations?: number;
@@ -111,9 +111,9 @@ export interface Flooding {
 }
 
 /**
- * Adds to `out` what its four neighbours say of each bit of a grid with so many columns. All messages are made
- * anew at once from the last ones; exact on a single row or column after as many iterations as it is
- * long, elsewhere an approximation (belief propagation on a graph with loops).
+ * Adds to `out` the messages from the four neighbours to each bit of a grid with this many columns. All messages are
+ * made anew at once from the last ones; exact on a single row or column after as many iterations as it is long,
+ * elsewhere an approximation (belief propagation on a graph with loops).
  */
 export function addGridMessages(
   evidence: Float64Array,
@@ -124,7 +124,7 @@ export function addGridMessages(
   pairs?: PairCounts,
 ): void {
   const rows = evidence.length / columns;
-  // What comes to a bit from its left, right, upper and lower neighbour.
+  // The messages to a bit from its left, right, upper and lower neighbour.
   let now = [0, 1, 2, 3].map(() => new Float64Array(evidence.length));
   let next = now.map((messages) => messages.slice());
   const steps = [

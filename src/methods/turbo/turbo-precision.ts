@@ -12,10 +12,10 @@
  *
  *   where e(w²) is the log ratio of two Student t densities of w, ρ integrated out;
  *
- * - `collapsed`, the same with e(μ²): weights are judged at their means, ρ integrated out. In the joint form a
- *   weight of which the data say nothing has the variance of its prior, and so looks the more active the
- *   wider that is: what is taken for active once stays so, and draws its neighbours after it. Here it
- *   does not: its mean goes to 0, and e(0) is the least there is;
+ * - `collapsed`, the same with e(μ²): weights are judged at their means, ρ integrated out. In the joint form a weight
+ *   that the data say nothing about has the variance of its prior, and so looks the more active the wider the prior is:
+ *   a weight that was once taken for active stays active, and makes its neighbours active. In this form it does not:
+ *   its mean goes to 0, and e(0) is the least value of e;
  *
  * - `factorised`, q(ρ) q(s), as Xia, Tsang and Lau print it: with q = q(s = 1), in turns
  *
@@ -41,7 +41,7 @@ export interface Gamma {
   readonly rate: number;
 }
 
-/** What is believed of precisions beforehand. */
+/** The prior of precisions. */
 export interface PrecisionPrior {
   readonly active: Gamma;
   readonly inactive: Gamma;
@@ -49,11 +49,11 @@ export interface PrecisionPrior {
   readonly dof: number;
 }
 
-/** What is believed of bits and precisions. */
+/** The beliefs about bits and precisions. */
 export interface Beliefs {
   /** Log odds of each bit being 1. [bits] */
   readonly logits: Float64Array;
-  /** The part of them that comes from its own weights: what is told to other bits. [bits] */
+  /** The part of the log odds that comes from the bit's own weights, which is sent to other bits. [bits] */
   readonly evidence: Float64Array;
   /** E[ρ] of each weight, above 0. [weights] */
   readonly precisions: Float64Array;
@@ -86,12 +86,12 @@ export function factorisedEvidence({
     (active.rate - inactive.rate) * precision;
 }
 
-/** A second moment below this share of the active ones' counts as this when beliefs begin. */
+/** The least second moment, as a share of the active weights', with which beliefs begin. */
 const leastSecondMoment = 1e-4;
 
 /**
- * Where beliefs begin: nothing is said of bits yet, and precisions are 1 / m₂. They come from the data, so that
- * what follows ends near them.
+ * The initial beliefs: bits are undecided, and precisions are 1 / m₂. The precisions come from the data, so that the
+ * inference ends near them.
  */
 export function firstBeliefs(
   { active }: PrecisionPrior,

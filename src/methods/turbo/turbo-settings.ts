@@ -6,49 +6,43 @@ import { requirePrior, type TurboPrior, transitionForms } from "./turbo-layer.ts
 import { beliefForms } from "./turbo-precision.ts";
 import { supportStructures } from "./turbo-support.ts";
 
-/** What may be given. */
+/** The table of options. */
 export const turboOptions = {
   structure: choice(
     supportStructures,
     "chain",
-    "How active weights hang together: in a chain along each neuron's inputs, in chains along rows and columns, in a grid, by kernels, by neurons, or not at all (iid).",
+    "The dependence between active weights: a chain along each neuron's inputs, chains along rows and columns, a grid, kernels, neurons, or none (iid).",
   ),
   density: number(
     { above: 0, below: 1 },
     0.1,
-    "Share of active weights that is expected beforehand: less of it leaves fewer.",
+    "Prior share of active weights: a smaller share leaves fewer weights.",
   ),
-  rounds: count(1, 10, "Times that messages go over the support, each followed by training."),
-  epochs: count(
-    0,
+  rounds: count(
     1,
-    "Epochs of training after each time that messages went over the support; 0 trains nothing.",
+    10,
+    "Number of rounds, each with messages over the support followed by training.",
   ),
+  epochs: count(0, 1, "Epochs of training in each of these rounds; 0 trains nothing."),
   rate,
   lambda: lambda(1),
-  length: advanced(
-    number(
-      { least: 1 },
-      3,
-      "Mean length of clusters of active weights that is expected beforehand.",
-    ),
-  ),
-  // With less, the rates of inactive precisions would be lost beside those of active ones.
+  length: advanced(number({ least: 1 }, 3, "Prior mean length of clusters of active weights.")),
+  // With a smaller contrast, the rates of inactive precisions would vanish beside those of active ones.
   contrast: advanced(
-    number({ least: 1e-6, below: 1 }, 0.1, "Size of inactive weights beside active ones."),
+    number({ least: 1e-6, below: 1 }, 0.1, "Size of inactive weights relative to active ones."),
   ),
   transitions: advanced(
     choice(
       transitionForms,
       "em",
-      "What is learnt of density and length: nothing (fixed), the length, or both (em).",
+      "Learns neither density nor length of clusters (fixed), the length, or both (em).",
     ),
   ),
   form: advanced(
     choice(
       ["auto", ...beliefForms],
       "auto",
-      "Beliefs about precisions and support are one (joint), are one with weights judged at their means (collapsed), or stand apart as the paper prints (factorised); auto is collapsed, or joint for bits of several weights.",
+      "Form of the beliefs about precisions and support: one joint belief (joint), one with weights judged at their means (collapsed), or separate beliefs as in the paper (factorised); auto is collapsed, or joint for bits of several weights.",
     ),
   ),
   alone: advanced(
@@ -56,7 +50,7 @@ export const turboOptions = {
       count(
         0,
         0,
-        "Rounds at the beginning in which weights are judged without their neighbours; auto is none in the collapsed form, else a third of all.",
+        "First rounds in which weights are judged without their neighbours; auto is 0 in the collapsed form, else a third of all rounds.",
       ),
     ),
   ),
@@ -65,24 +59,28 @@ export const turboOptions = {
     choice(
       [0.5, 1],
       0.5,
-      "What a weight adds to the shape of its precision: 0.5 as is right, 1 as the paper prints.",
+      "Shape that a weight adds to its precision: 0.5, which is exact for real weights, or 1 as in the paper.",
     ),
   ),
   turns: advanced(
-    count(1, 5, "Turns of precisions and support in each round, in the factorised form."),
+    count(
+      1,
+      5,
+      "Number of updates of precisions and support in each round, in the factorised form.",
+    ),
   ),
 };
 /** The values of {@link turboOptions}. */
 export type TurboOptions = OptionsOf<typeof turboOptions>;
 
-/** The options, read. */
+/** The options after they were read. */
 export interface TurboSettings extends PosteriorTraining, TurboPrior {
   readonly rounds: number;
-  /** Rounds at the beginning in which bits say nothing to each other. */
+  /** First rounds in which bits exchange no messages. */
   readonly alone: number;
 }
 
-/** What the options come to. Fails with `USAGE` for a prior that cannot hold. */
+/** The settings that follow from the options. Fails with `USAGE` for an inconsistent prior. */
 export function turboSettings(options: TurboOptions): TurboSettings {
   const { structure, form: asked, alone, rounds } = options;
   const isGrouped = structure === "kernel" || structure === "neuron";

@@ -1,6 +1,6 @@
 /**
- * @file Where a run of Turbo-VBI stands between its rounds, on disk: weights, beliefs, and what it has told.
- * Within a round the checkpoint of its training says more; it is gone when the round is over.
+ * @file The state of a run of Turbo-VBI between its rounds, on disk: weights, beliefs, and the epochs that were
+ * reported. Within a round the checkpoint of its training says more; it is gone when the round is over.
  */
 import { rm } from "node:fs/promises";
 import { z } from "zod";
@@ -12,7 +12,7 @@ import { type EpochRecord, epochRecord } from "../../train/loop/checkpoint.ts";
 import type { LearningContext } from "../method/learned-method.ts";
 import type { LayerBeliefs } from "./turbo-layer.ts";
 
-/** What the rest of a run depends on. */
+/** The state that the rest of a run depends on. */
 export interface TurboState {
   /** Rounds that are done. */
   readonly round: number;
@@ -27,7 +27,7 @@ export interface TurboState {
 export interface TurboStates {
   /** The last state; `undefined` where the run begins. */
   readonly load: () => Promise<TurboState | undefined>;
-  /** Keeps a state in place of the last one, and drops the checkpoint of the round that led to it. */
+  /** Saves a state in place of the last one, and removes the checkpoint of the round that led to it. */
   readonly save: (state: TurboState, roundCheckpoint?: string) => Promise<void>;
 }
 
@@ -44,7 +44,7 @@ const parts = ["logits", "evidence", "precisions", "logPrecisions"] as const;
 /**
  * The states of a run, beside its checkpoint; without one nothing is kept.
  *
- * @param run What makes the run what it is: states serve no other.
+ * @param run The settings and inputs that identify the run: its states serve no other run.
  */
 export function turboStates(
   checkpoint: LearningContext["training"]["checkpoint"],
@@ -103,6 +103,6 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // the schema says what is wrong
+    return undefined; // the schema reports the fault
   }
 }

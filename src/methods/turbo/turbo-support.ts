@@ -1,5 +1,5 @@
 /**
- * @file The support of a layer, and what its bits say of each other (module B of Turbo-VBI).
+ * @file The support of a layer, and the messages between its bits (module B of Turbo-VBI).
  *
  * A layer's weights are seen as a matrix [rows, columns]: a row for each neuron or filter, with its
  * incoming weights along it, the taps of one kernel side by side.
@@ -15,7 +15,7 @@ import {
   type Transitions,
 } from "./turbo-messages.ts";
 
-/** What is believed of the support beforehand. */
+/** The forms of the prior of the support. */
 export const supportStructures = [
   "chain",
   "rows-columns",
@@ -46,22 +46,22 @@ export interface SupportLayout {
   readonly taps: number;
 }
 
-/** How many weights, side by side in their matrix, share a bit. */
+/** The number of adjacent weights of the matrix that share a bit. */
 export function weightsPerBit({ structure, columns, taps }: SupportLayout): number {
   if (structure === "kernel") return taps;
   return structure === "neuron" ? columns : 1;
 }
 
-/** What the others say of each bit. */
+/** The messages to each bit from the others. */
 export interface SupportMessages {
-  /** Log odds of each bit for what its own evidence does not tell. [bits] */
+  /** The log odds of each bit without its own evidence. [bits] */
   readonly logits: Float64Array;
-  /** What transitions would be most probable now. */
+  /** The transitions that would be most probable now. */
   readonly learnt: Transitions;
 }
 
 /**
- * What all other bits and the prior say of each bit: its extrinsic log odds.
+ * The extrinsic log odds of each bit, from all other bits and the prior.
  *
  * @param evidence Log odds of each bit from its own weights alone. [bits]
  * @param transitions For independent bits only their λ counts.

@@ -1,4 +1,4 @@
-/** @file What is to be told of a posterior, group by group. */
+/** @file Facts and notes about a posterior, group by group. */
 
 import { quantile } from "../../measure/statistics/statistics.ts";
 import type { Structure } from "../../structure/units/units.ts";
@@ -28,7 +28,7 @@ export function posteriorFacts(
   });
 }
 
-/** Groups that get a sentence of their own. */
+/** The number of groups that get a sentence of their own. */
 const mostNotes = 6;
 
 /** A sentence for each group; where there are many, for those in which most is dead. */
@@ -40,18 +40,18 @@ export function factNotes(facts: readonly PosteriorFacts[]): readonly string[] {
     .map(({ group, units, dead, kl }) => {
       const [least, middle, most] = [0, 0.5, 1].map((q) => quantile(kl, q).toPrecision(2));
       const range = `KL from ${Number(least)} over ${Number(middle)} to ${Number(most)} nats`;
-      return `${group}: the data tell nothing of ${dead} of ${units} units (${range})`;
+      return `${group}: the data say nothing about ${dead} of ${units} units (${range})`;
     });
   const rest = facts.length - notes.length;
   return rest > 0 ? [...notes, `${rest} more groups have a smaller share of such units`] : notes;
 }
 
-/** How much wider a prior the evidence is looked at under, too. */
+/** The factor of the wider prior under which the evidence is computed as well. */
 const widerPrior = 3;
 
 /**
- * How many units the evidence speaks against, under the prior and under a wider one: it depends on that
- * width, which nothing in the data tells.
+ * The number of units that the evidence speaks against, under the prior and under a wider one: evidence depends on the
+ * width of the prior, which the data do not determine.
  */
 export function evidenceNotes(
   { units }: Structure,

@@ -1,9 +1,10 @@
 /**
- * @file What a posterior says of each unit: how much is known of its filters, and how surely they are not 0.
+ * @file Scores of each unit from its posterior: the information about its filters, and the certainty that they are not
+ * 0.
  *
- * A unit has one filter, or several that are tied to go together. Of these Kullback-Leibler divergences
- * and log evidences add up; ratios of signal to noise do not, and are averaged with the number of weights.
- * Where a random scale stands behind a filter, ratios are those of their product.
+ * A unit has one filter, or several that are tied to go together. Kullback-Leibler divergences and log evidences of
+ * several filters add up; signal-to-noise ratios do not, and are averaged, weighted by the number of weights. Where a
+ * random scale stands behind a filter, ratios are those of their product.
  */
 import type { Structure } from "../../structure/units/units.ts";
 import { type FilterSums, productRatio } from "../posterior/posterior.ts";
@@ -29,7 +30,7 @@ export interface ScoredAxis {
   readonly filters: readonly FilterSums[];
 }
 
-/** A filter of which less is known than this, in nats per weight, is dead: q is the prior. */
+/** A filter with a KL below this, in nats per weight, is dead: q is close to the prior. */
 export const deadKl = 0.02;
 
 /**
@@ -81,7 +82,7 @@ interface Layer {
   readonly ratio: number;
 }
 
-/** What a filter contributes, and whether contributions add up. */
+/** The contribution of a filter, and whether contributions add up. */
 interface Way {
   readonly add: (filter: FilterSums, layer: Layer) => number;
   readonly isSum: boolean;

@@ -1,5 +1,5 @@
 /**
- * @file Which weights of a network can be random, and how their noise is drawn.
+ * @file The weights of a network that can be random, and the ways to draw their noise.
  *
  * A weight w ~ N(μ, σ²) makes the result of its layer random. Three forms of drawing it have the right
  * mean and variance at every place of the result; they differ in how places and examples are tied:
@@ -76,7 +76,7 @@ export function variationalWeights(
     const users = consumers.get(weight) ?? [];
     const isOurs = users.every((node) => nodes.includes(node)) && !graph.outputs.includes(weight);
     if (constant === undefined || !isFloat(constant.dtype) || !isOurs) return [];
-    // No filter is a row of a stack of matrices.
+    // A row of a stack of matrices is not a filter.
     if (constant.shape.length < 2) return [];
     const layers = nodes.flatMap((node): LinearLayer[] => {
       const role = roleOf(node);
@@ -139,7 +139,7 @@ interface LinearLayer extends VariationalLayer {
   readonly role: LinearRole;
 }
 
-/** Whether nothing that the loss sees depends on how the noise of two positions is tied. */
+/** Whether the loss does not depend on how the noise of two positions is correlated. */
 function isLocalExact(
   { analysis: { graph, operands } }: Structure,
   consumers: ReadonlyMap<string, readonly Node[]>,

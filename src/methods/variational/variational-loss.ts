@@ -1,5 +1,5 @@
 /**
- * @file How far random weights are from what was believed of them: Σ KL(q ‖ p) as a part of the loss.
+ * @file The divergence of random weights from their prior, Σ KL(q ‖ p), as a part of the loss.
  *
  * With a mean loss over N samples (and P positions of each) the negative evidence bound, divided by their
  * number, is: mean loss + λ / (N P) Σ KL, λ = 1.
@@ -12,7 +12,7 @@ import type { ObjectiveContext } from "../../train/step/objectives.ts";
 import type { VariationalGraph } from "./variational.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 
-/** What is believed of a weight beforehand. */
+/** The prior of a weight. */
 export type Prior =
   /** N(0, s²) for every element. */
   | { readonly kind: "fixed"; readonly deviation: number }
@@ -35,7 +35,7 @@ export function emitKl(emit: Emitter, mean: Value, logDeviation: Value, prior: P
   const total = (x: Value) => emit.op("ReduceSum", [x], { keepdims: 0 });
   const squares = (x: Value) => emit.op("ReduceSumSquare", [x], { keepdims: 0 });
   const elements = sizeOf(mean.shape);
-  /** How many elements each σ stands for. */
+  /** The number of elements that share each σ. */
   const shared = elements / sizeOf(logDeviation.shape);
   const logs = t.mul(total(logDeviation), shared);
   // Weights are many: each line here that is not a sum is a pass over all of them, and another one back.
@@ -72,7 +72,7 @@ export function emitTotalKl<W extends VariationalWeight>(
   return weights.reduce((sum, own) => {
     const mean = parameters.get(own.weight);
     const log = parameters.get(logDeviations.get(own.weight) ?? "");
-    // What the trained output does not depend on is no parameter.
+    // A weight on which the trained output does not depend is no parameter.
     if (mean === undefined || log === undefined) return sum;
     const t = algebraOf(emit, sum);
     return t.add(sum, t.cast(emitKl(emit, mean, log, priorOf(own))));

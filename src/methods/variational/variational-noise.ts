@@ -11,10 +11,10 @@ import type { DType } from "../../tensor/dtype.ts";
 import { type HostTensor, int64Vector, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import type { NoiseForm, VariationalLayer, VariationalWeight } from "./variational-layers.ts";
 
-/** How much deviations may differ: one for each weight, or one for each filter. */
+/** The granularity of deviations: one for each weight, or one for each filter. */
 export type SigmaForm = "weight" | "filter";
 
-/** ln σ that is below this counts as this. */
+/** The least ln σ: smaller values are clipped to it. */
 export const leastLogDeviation = -12;
 /** Added to variances before their root is taken, whose slope at 0 is infinite. */
 const leastVariance = 1e-8;
@@ -23,7 +23,7 @@ const leastVariance = 1e-8;
 export interface Draft {
   readonly make: Maker;
   readonly weight: VariationalWeight;
-  /** What holds μ where layers read it. */
+  /** The value that holds μ where layers read it. */
   readonly mean: string;
   readonly layers: readonly (Omit<VariationalLayer, "node"> & { readonly node: Node })[];
   readonly sigma: SigmaForm;
@@ -39,7 +39,7 @@ export interface Draft {
 /** Each layer of a weight as the nodes that compute it with noise. */
 type Form = (draft: Draft) => readonly (readonly Node[])[];
 
-/** How to draw, by form. */
+/** The functions that draw, by form. */
 export const forms: Readonly<Record<NoiseForm, Form>> = {
   // w = μ + σ ε, drawn once for all layers that share it.
   weight({ layers, ...draft }) {
@@ -175,7 +175,7 @@ export function perFilter({ shape, filterAxis }: VariationalWeight): readonly nu
   return shape.map((size, axis) => (axis === filterAxis ? size : 1));
 }
 
-/** Collects what a pass adds. */
+/** Collects the nodes and constants that a pass adds. */
 export interface Maker {
   readonly constants: Map<string, Constant>;
   readonly fresh: (stem: string) => string;

@@ -1,4 +1,4 @@
-/** @file Where random weights begin, and what is believed of them before they are trained. */
+/** @file The initial posterior of random weights, and their prior. */
 import { constantOf, type Graph } from "../../ir/graph.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { bestPrior, type WeightPosterior } from "../posterior/posterior.ts";
@@ -7,16 +7,16 @@ import type { VariationalWeight } from "./variational-layers.ts";
 import type { Prior } from "./variational-loss.ts";
 import { perFilter, type SigmaForm } from "./variational-noise.ts";
 
-/** How a random weight begins. */
+/** The initial posterior and the prior of a random weight. */
 export interface WeightStart extends Spread {
   readonly prior: Prior;
 }
 
-/** What decides how weights begin. */
+/** The settings of the initial posteriors. */
 export interface StartOptions {
   readonly sigma: SigmaForm;
   readonly isPriorLearnt: boolean;
-  /** What {@link rememberedIn} made of an earlier posterior of this network. */
+  /** The memory of an earlier posterior of this network, as {@link rememberedIn} gives it. */
   readonly memory: Graph | undefined;
 }
 
@@ -61,8 +61,8 @@ export function weightStartOf(
 }
 
 /**
- * What is to be remembered of posteriors: the network with deviations in place of weights, which are 0 for
- * those of `certain`. Whatever is removed from the network can be removed from it in the same way.
+ * The memory of posteriors: the network with deviations in place of weights, which are 0 for the weights of `certain`.
+ * Whatever is removed from the network can be removed from it in the same way.
  */
 export function rememberedIn(
   graph: Graph,

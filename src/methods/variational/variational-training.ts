@@ -22,9 +22,9 @@ import { meanNetwork, type VariationalGraph } from "./variational.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import { emitTotalKl, type Prior } from "./variational-loss.ts";
 
-/** How the posterior is trained. */
+/** The settings of the training of the posterior. */
 export interface PosteriorTraining {
-  /** 0: not at all. */
+  /** The number of epochs; with 0 nothing is trained. */
   readonly epochs: number;
   /** Learning rate of the means. */
   readonly rate: number;
@@ -34,9 +34,9 @@ export interface PosteriorTraining {
   readonly warmUp?: number;
   /** Whether batch normalization takes the statistics of batches, which are measured anew at the end. */
   readonly usesBatchStatistics: boolean;
-  /** What is told of a network with noise after each epoch; default nothing. */
+  /** The figures about a network with noise that are reported after each epoch; default none. */
   readonly monitor?: ((trained: Graph) => Promise<readonly PosteriorFacts[]>) | undefined;
-  /** As in `train`: which epochs are taken back. */
+  /** Says which epochs are rolled back, as in `train`. */
   readonly rollsBack?: TrainOptions["rollsBack"];
 }
 
@@ -77,7 +77,7 @@ export async function trainPosterior<W extends VariationalWeight>(
   return { trained: (end === "rolled-back" ? best : final).graph, history };
 }
 
-/** Scores the network of the means, and tells how far the posterior is. */
+/** Scores the network of the means, and reports figures about the posterior. */
 function ofMeans(context: LearningContext, how: PosteriorTraining, task: Objective): Evaluator {
   const { dataset, training } = context;
   const { batchSize = 64, output, teacher } = training;

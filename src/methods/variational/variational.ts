@@ -1,5 +1,5 @@
 /**
- * @file Random weights: noise put into a network for training, and taken out again.
+ * @file Random weights: noise that is inserted into a network for training, and removed again.
  *
  * A weight keeps its constant, which holds the means μ; beside it stands a new one with ln σ, for each
  * element or for each filter. Every value of the network keeps its name, so that the network without
@@ -19,7 +19,7 @@ import {
   type SigmaForm,
 } from "./variational-noise.ts";
 
-/** How random a weight is when training begins. */
+/** The initial deviation of a weight. */
 export interface Spread {
   /** σ of every element, or of each in the shape of ln σ; above 0. */
   readonly deviation: number | Float64Array;
@@ -32,7 +32,7 @@ export interface VariationalGraph {
   readonly graph: Graph;
   /** The constant with ln σ of each weight, by the weight's name. */
   readonly logDeviations: ReadonlyMap<string, string>;
-  /** What the names of these constants begin with, and those of no other. */
+  /** A prefix that the names of these constants have, and those of no other. */
   readonly prefix: string;
   /** Constants that serve the noise and are not to be trained. */
   readonly fixed: readonly string[];
@@ -40,7 +40,7 @@ export interface VariationalGraph {
   readonly zeros: Zeros;
 }
 
-/** How noise is put into a network. */
+/** Settings of the noise. */
 export interface NoiseOptions {
   /**
    * With a σ per weight: weights of linear layers that are 0 stay 0, and get no noise. In a filter of zeros
@@ -154,7 +154,7 @@ export function momentsOfWeight(
   return { means, deviations };
 }
 
-/** A prefix with which no constant's name begins. */
+/** A prefix that no constant's name has. */
 function freePrefix({ constants }: Graph): string {
   const names = [...constants.keys()];
   let prefix = "log-deviation/";
