@@ -206,7 +206,7 @@ describe("other forms of a configuration:", () => {
       make(path);
       const { exitCode, err } = await espalier(["bench", net], { folder });
       expect(exitCode).toBe(2);
-      expect(err).toContain("espalier.config.json is not a regular file");
+      expect(err).toContain("espalier.config.json is no regular file");
     }
   });
 

@@ -139,7 +139,10 @@ describe("λ", () => {
     // No image tells anything of units that hardly count.
     const idle = contextOf(hiddenNetwork(4, 0.0007));
     const floor = await chooseLambda({ ...idle, budgets: budgetsOf(0.8) }, gates, shares, 400);
-    expect(floor).toEqual({ value: 1, reason: "Bayes' rule, because the target asks for a smaller one" });
+    expect(floor).toEqual({
+      value: 1,
+      reason: "Bayes' rule, because the target asks for a smaller one",
+    });
     const { notes } = await vib.learn({ ...context, budgets, options: { epochs: 1 } });
     expect(notes[0]).toContain("the target");
   });
