@@ -1,4 +1,4 @@
-/** @file What commands that remove have in common: what ranks channels, what may remain, what may go. */
+/** @file Flags of all commands that remove channels: the method, the targets, and the layers that may lose channels. */
 import type { Rounding } from "../../structure/choice/selection-rules.ts";
 import { advanced, asText, list, pairs, toggle, value } from "./flag.ts";
 import { integerFrom, patternValue, shareValue } from "./values.ts";

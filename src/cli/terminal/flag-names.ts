@@ -1,6 +1,6 @@
 /**
- * @file Flags by the options of the library that they set. The library's errors name options, as `` `maxDrop` ``; on
- * the command line the message names the flag instead.
+ * @file Flags by the options of the library that they set. The library's errors, warnings and notes name options, as ``
+ * `maxDrop` ``; on the command line the message names the flag instead.
  */
 
 const flagOf: Readonly<Record<string, string>> = {

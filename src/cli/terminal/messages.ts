@@ -7,7 +7,7 @@ import { styled } from "./style.ts";
 /** The kinds of message; with `--quiet` only errors and their hints are shown. */
 export type MessageKind = "error" | "hint" | "warning" | "note";
 
-/** Writes a message on lines of its own. Control characters are escaped here. */
+/** Writes a message on lines of its own, with flags in place of options. Control characters are escaped here. */
 export function tell(io: Io, kind: MessageKind, text: string): void {
   if (io.verbosity === "quiet" && (kind === "warning" || kind === "note")) return;
   const label = `${kind}:`;

@@ -210,8 +210,8 @@ function fit(
     batchNorm.role.meanInput,
     batchNorm.mean.map((m, o) => m + mean[o] + bias[o] - targetMean[o]),
   );
-  // A least-squares fit varies less than its target by what it cannot tell; scaled up again, that
-  // part would only add noise. So the original's variance stands, whatever was corrected before.
+  // A least-squares fit varies less than its target by the part that it cannot predict; scaling it up would only add
+  // noise. So the original's variance is kept, whatever was corrected before.
   set(batchNorm.role.varianceInput, batchNorm.variance);
   return edits;
 }

@@ -1,4 +1,4 @@
-/** @file What the posteriors of gates say of units: scores, and sentences. */
+/** @file Scores and notes about units, from the posteriors of their gates. */
 import type { Structure } from "../../structure/units/units.ts";
 import type { PosteriorFacts } from "../method/learned-method.ts";
 import { type MethodContext, unscoredNotes } from "../method/method.ts";
