@@ -8,6 +8,7 @@
  * `gate-posterior.ts`.
  */
 
+import type { Graph } from "../ir/graph.ts";
 import { removalsInOrder } from "../structure/choice/select.ts";
 import { type Removed, removeNothing, withDependants } from "../structure/units/removal.ts";
 import { structureOf } from "../structure/units/units.ts";
@@ -26,7 +27,7 @@ import {
   type LearningContext,
   outputsTrained,
 } from "./method/learned-method.ts";
-import { advanced, count, toggle } from "./method/options.ts";
+import { advanced, count, type OptionsOf, toggle } from "./method/options.ts";
 import { stageOf } from "./method/stages.ts";
 import { collapseNotes } from "./posterior/monitors.ts";
 import { gateMemory, withRandomGates } from "./posterior-network.ts";
@@ -43,6 +44,7 @@ const options = {
     toggle(false, "Raises lambda for filters of whose inputs only a small share is alive."),
   ),
 };
+type Options = OptionsOf<typeof options>;
 
 /** The least share of live inputs that counts: with coupling λ is multiplied by at most 1 / this. */
 const leastIncoming = 0.01;
@@ -60,57 +62,19 @@ export const rbp = defineLearnedMethod({
     return context.options.epochs * randomGates(context).length;
   },
   async learn(context) {
-    const { structure, dataset, options } = context;
-    const settings = gateTraining(options);
+    const { structure, options } = context;
     const gates = randomGates(context, outputsTrained(context));
     const { lambda, weights } = await gateWeights(context, gates);
-    const posteriors = new Map<Gate, GatePosterior>();
-    const history: EpochRecord[] = [];
-    const rolledBack: string[] = [];
-    const collapses: string[] = [];
-    const dead = removeNothing(structure);
-    const factors = new Float64Array(dead.length).fill(1);
-    let { graph } = structure.analysis;
-    for (const [i, gate] of gates.entries()) {
-      const stage = rbpStage(structureOf(graph, structure.analysis), gate, dead);
-      const incoming = options.coupling ? incomingShares(structure, gate, factors) : undefined;
-      const coupled = weights(gate).map(
-        (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
-      );
-      const layer = structure.groups[gate.group].id;
-      const place = stageOf(context, options.epochs, i, gates.length, layer);
-      const trained = await trainGates({ structure: stage.structure, dataset }, settings, {
-        graph: stage.structure.analysis.graph,
-        gates: stage.gates,
-        weights: stage.select(coupled),
-        seed: place.seed,
-        training: place.training,
-      });
-      history.push(...trained.history.map(place.shifted));
-      if (settings.rollsBack)
-        collapses.push(...collapseNotes(trained.history, lambda.value, i * options.epochs));
-      const posterior = stage.posteriorOf(trained.posteriors);
-      const dying = dyingUnits(context, gate, posterior, options.threshold);
-      if (dying === "all") {
-        rolledBack.push(layer);
-        continue;
-      }
-      posteriors.set(gate, posterior);
-      graph = stage.restore(trained.graph);
-      for (const [k, unit] of gate.units.entries()) {
-        dead[unit] ||= dying[unit];
-        factors[unit] = dead[unit] === 1 ? 0 : posterior.means[k];
-      }
-      dead.set(withDependants(structure, dead));
-    }
+    const trained = await trainLayers(context, gates, { lambda, weights });
+    const { posteriors, dead } = trained;
     // Later layers were trained without the dead units, so their removal needs no compensation.
-    graph = scaleFilters(graph, [...posteriors.keys()], ({ units }) =>
+    const graph = scaleFilters(trained.graph, [...posteriors.keys()], ({ units }) =>
       Float64Array.from(units, (unit) => 1 - dead[unit]),
     );
     const edits = compensatedEdits(structure, graph);
     return {
       graph,
-      history,
+      history: trained.history,
       memory: gateMemory(structure, graph, posteriors),
       scores: gateScores(structure, posteriors),
       // Dead units are removed already, so their loss is 0; with λ = 0 there are no losses.
@@ -125,14 +89,78 @@ export const rbp = defineLearnedMethod({
         : () => [],
       notes: [
         ...gateNotes(context, posteriors, { lambda, threshold: options.threshold }),
-        ...rolledBack.map(
+        ...trained.rolledBack.map(
           (id) => `all gates of ${id} closed: λ is too large for it, and it was left as it was`,
         ),
-        ...collapses,
+        ...trained.collapses,
       ],
     };
   },
 });
+
+/** What training layer after layer comes to. */
+interface TrainedLayers {
+  /** The whole network, in which what is dead still has its parameters. */
+  readonly graph: Graph;
+  /** The posterior of each layer's gate, but of layers that were left as they were. */
+  readonly posteriors: ReadonlyMap<Gate, GatePosterior>;
+  readonly dead: Removed;
+  readonly history: readonly EpochRecord[];
+  /** The layers whose gates all closed, by the id of the group. */
+  readonly rolledBack: readonly string[];
+  /** Notes of training that collapsed. */
+  readonly collapses: readonly string[];
+}
+
+/** Trains the gates of one layer after the other, each on what the layers before it have become. */
+async function trainLayers(
+  context: LearningContext<Options>,
+  gates: readonly Gate[],
+  { lambda, weights }: Awaited<ReturnType<typeof gateWeights>>,
+): Promise<TrainedLayers> {
+  const { structure, dataset, options } = context;
+  const settings = gateTraining(options);
+  const posteriors = new Map<Gate, GatePosterior>();
+  const history: EpochRecord[] = [];
+  const rolledBack: string[] = [];
+  const collapses: string[] = [];
+  const dead = removeNothing(structure);
+  const factors = new Float64Array(dead.length).fill(1);
+  let { graph } = structure.analysis;
+  for (const [i, gate] of gates.entries()) {
+    const stage = rbpStage(structureOf(graph, structure.analysis), gate, dead);
+    const incoming = options.coupling ? incomingShares(structure, gate, factors) : undefined;
+    const coupled = weights(gate).map(
+      (weight, k) => weight / Math.max(leastIncoming, incoming?.[k] ?? 1),
+    );
+    const layer = structure.groups[gate.group].id;
+    const place = stageOf(context, options.epochs, i, gates.length, layer);
+    const trained = await trainGates({ structure: stage.structure, dataset }, settings, {
+      graph: stage.structure.analysis.graph,
+      gates: stage.gates,
+      weights: stage.select(coupled),
+      seed: place.seed,
+      training: place.training,
+    });
+    history.push(...trained.history.map(place.shifted));
+    if (settings.rollsBack)
+      collapses.push(...collapseNotes(trained.history, lambda.value, i * options.epochs));
+    const posterior = stage.posteriorOf(trained.posteriors);
+    const dying = dyingUnits(context, gate, posterior, options.threshold);
+    if (dying === "all") {
+      rolledBack.push(layer);
+      continue;
+    }
+    posteriors.set(gate, posterior);
+    graph = stage.restore(trained.graph);
+    for (const [k, unit] of gate.units.entries()) {
+      dead[unit] ||= dying[unit];
+      factors[unit] = dead[unit] === 1 ? 0 : posterior.means[k];
+    }
+    dead.set(withDependants(structure, dead));
+  }
+  return { graph, posteriors, dead, history, rolledBack, collapses };
+}
 
 /** The units of a gate that die, as far as the rules allow; `"all"` where none would live. */
 function dyingUnits(

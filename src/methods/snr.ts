@@ -27,8 +27,13 @@ import { weightDeviations, withRandomWeights } from "./posterior-network.ts";
 import { evidenceNotes, factNotes, posteriorFacts } from "./variational/posterior-facts.ts";
 import { scoredAxes } from "./variational/snr-axes.ts";
 import { scoreUnits, snrScores } from "./variational/snr-scores.ts";
-import { insertNoise, momentsOfWeight } from "./variational/variational.ts";
-import { variationalScales, variationalWeights } from "./variational/variational-layers.ts";
+import { insertNoise, momentsOfWeight, type VariationalGraph } from "./variational/variational.ts";
+import {
+  type VariationalScale,
+  type VariationalWeight,
+  variationalScales,
+  variationalWeights,
+} from "./variational/variational-layers.ts";
 import { compensate, images, lambda, noise, rate } from "./variational/variational-options.ts";
 import { rememberedIn, type WeightStart, weightStartOf } from "./variational/variational-start.ts";
 import {
@@ -115,56 +120,13 @@ export const snr = defineLearnedMethod({
 });
 
 async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
-  const { options } = context;
+  const { structure, dataset, training, seed, options } = context;
   requireEvidence(options);
-  const { sigma, score } = options;
+  const { score } = options;
   const isByWeight = options.level === "weights";
-  const isPriorLearnt = options.prior === "learnt";
-  const usesBatchStatistics = options.normalization === "gamma";
-  const { structure, dataset, training, seed } = context;
-  const { graph: original } = structure.analysis;
-  const weights = variationalWeights(structure, options.noise);
-  if (weights.length === 0)
-    throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
-      hint: "They are those of convolutions and matrix products, as constants of the graph.",
-    });
-  const allScales = variationalScales(structure, weights);
-  const scales = usesBatchStatistics ? allScales : [];
-  const memory = options.posterior === "keep" ? context.memory : undefined;
-  const random = [...weights, ...scales].map((own) => ({
-    ...own,
-    ...weightStartOf(original, own, { sigma, isPriorLearnt, memory }),
-  }));
-  const noisy = insertNoise(original, random, sigma, (own) => own, {
-    keepsZeros: isByWeight && sigma === "weight",
-  });
-  const posteriorsIn = (trained: Graph) =>
-    new Map(
-      random.map((own): [string, WeightPosterior] => {
-        const { weight, shape, filterAxis, limit } = own;
-        const { means, deviations } = momentsOfWeight(trained, noisy, own, limit);
-        const prior = own.prior.kind === "learnt" ? bestPrior(means, deviations) : limit;
-        const zeros = noisy.zeros.get(weight);
-        return [weight, { weight, shape, filterAxis, means, deviations, prior, zeros }];
-      }),
-    );
-  const how: PosteriorTraining = {
-    epochs: options.epochs,
-    rate: options.rate,
-    lambda: options.lambda,
-    usesBatchStatistics,
-    rollsBack: rollsBackCollapse(options.collapse),
-    async monitor(trained) {
-      const posteriors = posteriorsIn(trained);
-      const axes = await scoredAxes(
-        structure,
-        original,
-        { weights, scales, posteriors },
-        undefined,
-      );
-      return posteriorFacts(structure, axes);
-    },
-  };
+  const network = randomNetwork(context);
+  const { weights, scales, random, noisy } = network;
+  const how = trainingOf(context, network);
   const { trained, history } = await trainPosterior(
     context,
     how,
@@ -172,7 +134,7 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
     random,
     ({ prior }) => prior,
   );
-  const posteriors = posteriorsIn(trained);
+  const posteriors = posteriorsIn(trained, network);
   const { graph } = await atMeans(context, how, trained);
   const look: MeasureOptions = { dataset, training, images: options.images, seed };
   const looksAtInputs = score === "input-weighted" || score === "loss" ? look : undefined;
@@ -190,7 +152,7 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
     facts,
     posteriorFacts: facts,
     posteriors: [...posteriors.values()],
-    memory: rememberedIn(graph, posteriors.values(), usesBatchStatistics ? [] : allScales),
+    memory: rememberedIn(graph, posteriors.values(), network.certain),
     scores,
     ...(score === "loss" && { losses: scores }),
     ...(isByWeight && {
@@ -206,6 +168,81 @@ async function learn(context: LearningContext<Options>): Promise<SnrProposal> {
       ...factNotes(facts),
       ...(how.rollsBack ? collapseNotes(history, options.lambda) : []),
     ],
+  };
+}
+
+/** A network whose weights are random, as training begins. */
+interface RandomNetwork {
+  readonly weights: readonly VariationalWeight[];
+  /** The scales of batch normalization behind the weights: those that are random, and those that are not. */
+  readonly scales: readonly VariationalScale[];
+  readonly certain: readonly VariationalScale[];
+  /** Weights and scales that are random, and where each begins. */
+  readonly random: readonly (VariationalWeight & WeightStart)[];
+  readonly noisy: VariationalGraph;
+}
+
+/** Puts noise into the network. Fails with `MODEL_UNSUPPORTED` where no weight can be random. */
+function randomNetwork({
+  structure,
+  options,
+  memory: remembered,
+}: LearningContext<Options>): RandomNetwork {
+  const { sigma, level, noise, prior, posterior, normalization } = options;
+  const { graph } = structure.analysis;
+  const weights = variationalWeights(structure, noise);
+  if (weights.length === 0)
+    throw new EspalierError("MODEL_UNSUPPORTED", "no layer's weights could be random", {
+      hint: "They are those of convolutions and matrix products, as constants of the graph.",
+    });
+  const all = variationalScales(structure, weights);
+  const [scales, certain] = normalization === "gamma" ? [all, []] : [[], all];
+  const isPriorLearnt = prior === "learnt";
+  const memory = posterior === "keep" ? remembered : undefined;
+  const random = [...weights, ...scales].map((own) => ({
+    ...own,
+    ...weightStartOf(graph, own, { sigma, isPriorLearnt, memory }),
+  }));
+  const keepsZeros = level === "weights" && sigma === "weight";
+  const noisy = insertNoise(graph, random, sigma, (own) => own, { keepsZeros });
+  return { weights, scales, certain, random, noisy };
+}
+
+/** The posteriors of weights and scales in a network with noise, by the name of the constant. */
+function posteriorsIn(
+  trained: Graph,
+  { random, noisy }: RandomNetwork,
+): ReadonlyMap<string, WeightPosterior> {
+  return new Map(
+    random.map((own): [string, WeightPosterior] => {
+      const { weight, shape, filterAxis, limit } = own;
+      const { means, deviations } = momentsOfWeight(trained, noisy, own, limit);
+      const prior = own.prior.kind === "learnt" ? bestPrior(means, deviations) : limit;
+      const zeros = noisy.zeros.get(weight);
+      return [weight, { weight, shape, filterAxis, means, deviations, prior, zeros }];
+    }),
+  );
+}
+
+/** How the posterior is trained; after each epoch, what it says of every group is told. */
+function trainingOf(
+  { structure, options }: LearningContext<Options>,
+  network: RandomNetwork,
+): PosteriorTraining {
+  const { epochs, rate, lambda, normalization } = options;
+  const { weights, scales } = network;
+  return {
+    epochs,
+    rate,
+    lambda,
+    usesBatchStatistics: normalization === "gamma",
+    rollsBack: rollsBackCollapse(options.collapse),
+    async monitor(trained) {
+      const posteriors = posteriorsIn(trained, network);
+      const known = { weights, scales, posteriors };
+      const axes = await scoredAxes(structure, structure.analysis.graph, known, undefined);
+      return posteriorFacts(structure, axes);
+    },
   };
 }
 

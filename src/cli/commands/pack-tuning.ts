@@ -83,9 +83,7 @@ export async function measured(
     threads,
     providers: provider === undefined ? undefined : [provider],
   });
-  const samples = await open(data, flags, model);
-  await tellLabelSize(model, samples, { progress, output });
-  await warnOfInputs(model, samples, { progress, signal: io.signal });
+  const samples = await openChecked(data, model, flags, io, progress);
   const { chunks } = writeModel(model);
   const dataset = await withLabelsOrAnswers(samples, chunks, { ...session, output });
   const outcomeOptions = {
@@ -126,6 +124,20 @@ export async function measured(
       isTuning = false;
     },
   });
+}
+
+/** The data set; what is remarkable about its labels and its inputs is told. */
+async function openChecked(
+  data: string,
+  model: Model,
+  flags: TuningFlags,
+  { signal }: Io,
+  progress: Progress,
+): Promise<Dataset> {
+  const dataset = await open(data, flags, model);
+  await tellLabelSize(model, dataset, { progress, output: flags.outputName });
+  await warnOfInputs(model, dataset, { progress, signal });
+  return dataset;
 }
 
 /**

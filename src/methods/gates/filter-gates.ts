@@ -43,11 +43,8 @@ export function insertGates(
     return name;
   };
   const prefix = freePrefix(graph);
-  const behind = new Map<string, { readonly ungated: string; readonly nodes: readonly Node[] }>();
-  const before = new Map<
-    string,
-    { readonly inputs: Map<number, string>; readonly nodes: Node[] }
-  >();
+  const behind = new Map<string, ProductBehind>();
+  const before = new Map<string, ProductBefore>();
   const products = new Map<GateSite, string>();
   const names = gates.map((gate, i) => {
     const [{ dtype }] = gate.sites;
@@ -70,11 +67,11 @@ export function insertGates(
         factors = add("Reshape", [factors, shape], fresh(`${value}/aligned`));
       }
       if (selects !== undefined) {
-        const own = before.get(layer) ?? { inputs: new Map(), nodes: [] };
+        const own = before.get(layer);
         const gated = add("Mul", [value, factors], fresh(`${value}/gated`));
         before.set(layer, {
-          inputs: own.inputs.set(selects, gated),
-          nodes: [...own.nodes, ...nodes],
+          inputs: new Map(own?.inputs).set(selects, gated),
+          nodes: [...(own?.nodes ?? []), ...nodes],
         });
         products.set(site, gated);
         continue;
@@ -85,7 +82,29 @@ export function insertGates(
     }
     return name;
   });
-  const nodes = graph.nodes.flatMap((node) => {
+  const nodes = withProducts(graph.nodes, behind, before);
+  return { graph: { ...graph, nodes, constants }, names, prefix, products };
+}
+
+/** Nodes that multiply a value behind the node that computes it; that node's own result gets a new name. */
+interface ProductBehind {
+  readonly ungated: string;
+  readonly nodes: readonly Node[];
+}
+
+/** Nodes that multiply what a layer reads, and the product at each of its inputs. */
+interface ProductBefore {
+  readonly inputs: ReadonlyMap<number, string>;
+  readonly nodes: readonly Node[];
+}
+
+/** The nodes with products among them: `behind` by the value that they multiply, `before` by the layer that reads them. */
+function withProducts(
+  nodes: readonly Node[],
+  behind: ReadonlyMap<string, ProductBehind>,
+  before: ReadonlyMap<string, ProductBefore>,
+): readonly Node[] {
+  return nodes.flatMap((node) => {
     const selected = before.get(node.name);
     const inputs = node.inputs.map((name, i) => selected?.inputs.get(i) ?? name);
     const reading = selected ? [...selected.nodes, { ...node, inputs }] : [node];
@@ -94,7 +113,6 @@ export function insertGates(
     const outputs = node.outputs.with(0, gated.ungated);
     return [...reading.slice(0, -1), { ...reading[reading.length - 1], outputs }, ...gated.nodes];
   });
-  return { graph: { ...graph, nodes, constants }, names, prefix, products };
 }
 
 /**

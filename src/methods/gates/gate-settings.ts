@@ -23,70 +23,72 @@ import { randomizable } from "./noisy-gates.ts";
 
 /** The options of a method with random gates. */
 export function gateOptions(epochs: MethodOption<number>) {
-  return {
-    lambda: orAuto(
-      number(
-        { least: 0 },
-        1,
-        "Weight of the gates' divergence in the loss, which acts as a threshold on the squared signal-to-noise ratio: a larger value closes more gates; auto is ln N for N samples, or less where that is enough for the target, but at least 1.",
-      ),
-    ),
-    epochs,
-    rate: number({ above: 0 }, 0.001, "Learning rate of the network."),
-    gateRate: number({ above: 0 }, 0.01, "Learning rate of the gates."),
-    stream: toggle(
-      false,
-      "Puts gates on residual streams as well; off puts them only inside blocks.",
-    ),
-    weight: choice(
-      ["none", "flops"],
-      "none",
-      "Weighs lambda by unit: equally, or in proportion to the multiply-accumulates that the unit saves.",
-    ),
-    warmup: advanced(
-      number(
-        { least: 0, most: 1 },
-        0.25,
-        "Share of the steps over which lambda rises from 0 to its full weight.",
-      ),
-    ),
-    form: advanced(
-      choice(
-        gateForms,
-        "gaussian",
-        "Parametrisation of a gate's noise: its variance (gaussian), or its variance relative to the gate (alpha).",
-      ),
-    ),
-    threshold: advanced(
-      number(
-        { least: 0 },
-        1,
-        "Squared signal-to-noise ratio up to which a unit counts as dead: a larger value removes more units.",
-      ),
-    ),
-    collapse,
-    statistics: advanced(
-      choice(
-        ["frozen", "batch"],
-        "frozen",
-        "Batch normalization uses its running statistics while gates are trained (frozen), or those of batches.",
-      ),
-    ),
-    images: advanced(
-      count(
-        1,
-        1024,
-        "Number of images on which the gates' Fisher information is measured, where lambda is auto.",
-      ),
-    ),
-    compensate: advanced(
-      toggle(
-        true,
-        "Compensates for removed channels by their expected value according to batch normalization; off changes no parameter.",
-      ),
-    ),
-  };
+  return { lambda, epochs, ...optionsBesideEpochs };
 }
+
+const lambda = orAuto(
+  number(
+    { least: 0 },
+    1,
+    "Weight of the gates' divergence in the loss, which acts as a threshold on the squared signal-to-noise ratio: a larger value closes more gates; auto is ln N for N samples, or less where that is enough for the target, but at least 1.",
+  ),
+);
+
+const optionsBesideEpochs = {
+  rate: number({ above: 0 }, 0.001, "Learning rate of the network."),
+  gateRate: number({ above: 0 }, 0.01, "Learning rate of the gates."),
+  stream: toggle(
+    false,
+    "Puts gates on residual streams as well; off puts them only inside blocks.",
+  ),
+  weight: choice(
+    ["none", "flops"],
+    "none",
+    "Weighs lambda by unit: equally, or in proportion to the multiply-accumulates that the unit saves.",
+  ),
+  warmup: advanced(
+    number(
+      { least: 0, most: 1 },
+      0.25,
+      "Share of the steps over which lambda rises from 0 to its full weight.",
+    ),
+  ),
+  form: advanced(
+    choice(
+      gateForms,
+      "gaussian",
+      "Parametrisation of a gate's noise: its variance (gaussian), or its variance relative to the gate (alpha).",
+    ),
+  ),
+  threshold: advanced(
+    number(
+      { least: 0 },
+      1,
+      "Squared signal-to-noise ratio up to which a unit counts as dead: a larger value removes more units.",
+    ),
+  ),
+  collapse,
+  statistics: advanced(
+    choice(
+      ["frozen", "batch"],
+      "frozen",
+      "Batch normalization uses its running statistics while gates are trained (frozen), or those of batches.",
+    ),
+  ),
+  images: advanced(
+    count(
+      1,
+      1024,
+      "Number of images on which the gates' Fisher information is measured, where lambda is auto.",
+    ),
+  ),
+  compensate: advanced(
+    toggle(
+      true,
+      "Compensates for removed channels by their expected value according to batch normalization; off changes no parameter.",
+    ),
+  ),
+};
 
 /** The values of {@link gateOptions}. */
 export type GateOptions = OptionsOf<ReturnType<typeof gateOptions>>;

@@ -11,7 +11,6 @@ import { noZeros, type Zeros, zerosIn } from "../../structure/weights/zeros.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
 import {
-  type Draft,
   forms,
   leastLogDeviation,
   makerOf,
@@ -68,21 +67,17 @@ export function insertNoise<W extends VariationalWeight>(
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const logDeviations = new Map<string, string>();
   const fixed: string[] = [];
+  const kernelOf = (values: HostTensor): string => {
+    const name = make.constant(`${prefix}fixed`, values);
+    fixed.push(name);
+    return name;
+  };
   const replaced = new Map<string, readonly Node[]>();
   for (const weight of weights) {
     const { deviation, limit } = spreadOf(weight);
-    const shape = sigma === "weight" ? weight.shape : perFilter(weight);
-    const logs =
-      typeof deviation === "number"
-        ? new Float64Array(sizeOf(shape)).fill(Math.log(deviation))
-        : deviation.map(Math.log);
-    const logDeviation = make.constant(prefix + weight.weight, tensorOf(weight.dtype, shape, logs));
+    const logs = logDeviationsOf(weight, sigma, deviation);
+    const logDeviation = make.constant(prefix + weight.weight, logs);
     logDeviations.set(weight.weight, logDeviation);
-    const kernelOf = (values: HostTensor): string => {
-      const name = make.constant(`${prefix}fixed`, values);
-      fixed.push(name);
-      return name;
-    };
     const masking: Node[] = [];
     const flags = zeros.get(weight.weight);
     const constantOf = (valueFor: (isZero: number) => number) =>
@@ -90,24 +85,14 @@ export function insertNoise<W extends VariationalWeight>(
     const mask = constantOf((isZero) => 1 - isZero);
     const mean = mask ? make.node(masking, "Mul", [weight.weight, mask]) : weight.weight;
     const shift = constantOf((isZero) => noNoise * isZero);
-    const own = weight.layers.map((layer) => {
+    const layers = weight.layers.map((layer) => {
       const node = nodes.get(layer.node);
       assert(node !== undefined, "a layer with a random weight is a node of the graph");
       return { ...layer, node: { ...node, inputs: node.inputs.with(layer.input, mean) } };
     });
-    const draft: Draft = {
-      make,
-      weight,
-      mean,
-      layers: own,
-      sigma,
-      logDeviation,
-      limit,
-      shift,
-      kernelOf,
-    };
+    const draft = { make, weight, mean, layers, sigma, logDeviation, limit, shift, kernelOf };
     for (const [i, made] of forms[weight.noise](draft).entries())
-      replaced.set(own[i].node.name, i === 0 ? [...masking, ...made] : made);
+      replaced.set(layers[i].node.name, i === 0 ? [...masking, ...made] : made);
   }
   return {
     graph: {
@@ -120,6 +105,20 @@ export function insertNoise<W extends VariationalWeight>(
     fixed,
     zeros,
   };
+}
+
+/** ln σ of a weight: one for each element, or for each filter. */
+function logDeviationsOf(
+  weight: VariationalWeight,
+  sigma: SigmaForm,
+  deviation: Spread["deviation"],
+): HostTensor {
+  const shape = sigma === "weight" ? weight.shape : perFilter(weight);
+  const logs =
+    typeof deviation === "number"
+      ? new Float64Array(sizeOf(shape)).fill(Math.log(deviation))
+      : deviation.map(Math.log);
+  return tensorOf(weight.dtype, shape, logs);
 }
 
 /** The original network with the means that were trained. */
