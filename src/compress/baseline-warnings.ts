@@ -1,4 +1,4 @@
-/** @file What the baseline says against a compression, before anything is done. */
+/** @file Warnings that follow from the baseline, before a compression begins. */
 import { checkInputs, inputWarning } from "../measure/inputs/input-check.ts";
 import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes/outcomes.ts";
 import { writeModel } from "../onnx/writing/write.ts";
@@ -6,7 +6,10 @@ import { fittedPlan } from "../train/loop/batch.ts";
 import { inPercent } from "../words/numbers.ts";
 import type { CompressContext } from "./context/context.ts";
 
-/** One sentence each: what of its inputs or its batch is amiss, that `select` was trained on, or that there is next to nothing to lose. */
+/**
+ * Warnings, one sentence each: faults of the inputs or the batch, a network that was trained on `select`, or one with
+ * hardly any accuracy to lose.
+ */
 export async function baselineWarnings(
   context: CompressContext,
   hasLabels: boolean,
@@ -37,7 +40,7 @@ async function labelWarnings(
   ];
 }
 
-/** A classifier that is right no more often than one that always gives the same answer. */
+/** The warning about a classifier that is right no more often than one that always gives the same answer. */
 export function chanceWarnings(select: Outcomes): string[] {
   if (select.kind !== "classes") return [];
   const counts = new Map<number, number>();

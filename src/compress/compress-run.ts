@@ -1,8 +1,8 @@
 /**
  * @file Compression in a folder that can be resumed: baseline, rounds, guard, final measurement.
  *
- * It is written as straight code. Whatever takes long is done once: decisions and figures are in the
- * journal, networks in files that were whole before the journal spoke of them, training in checkpoints.
+ * It is written as straight code. Every long step is done once: decisions and figures are in the journal, networks in
+ * files that are complete before the journal records them, training in checkpoints.
  */
 import { resolve } from "node:path";
 import { z } from "zod";
@@ -46,7 +46,7 @@ import { chooseRound, describeLook, looksOf } from "./result/certify.ts";
 import { finish } from "./result/finish.ts";
 import { runRounds } from "./rounds/rounds.ts";
 
-/** What to compress, with what data, and where to. */
+/** The network, the data and the folder of a compression. */
 export interface CompressRunRequest {
   /** An ONNX file. */
   readonly network: string;
@@ -90,7 +90,7 @@ export async function compressRun(
   });
 }
 
-/** The settings with their defaults. Fails with all that can be told of them before anything is read. */
+/** The settings with their defaults. Fails for every fault that can be found before a file is read. */
 export function checkedSettings(input: CompressSettingsInput): CompressSettings {
   const settings = compressSettingsOf(input);
   const method = anyMethodNamed(settings.method);
@@ -98,10 +98,10 @@ export function checkedSettings(input: CompressSettingsInput): CompressSettings 
   return settings;
 }
 
-/** What is compressed, once it has been read. */
+/** The network that is compressed, once it has been read. */
 export interface CompressSource {
   readonly model: Model;
-  /** What the report calls the network. */
+  /** The name of the network in the report. */
   readonly network: string;
   readonly externalData: boolean;
   readonly samples: Dataset;
@@ -148,7 +148,7 @@ function requireRoles(samples: Dataset): void {
       });
 }
 
-/** Reads what is to be compressed, and with what. Fails with `DATA_NOT_FOUND`, and as {@link compressRun}. */
+/** Reads the network to compress and its data. Fails with `DATA_NOT_FOUND`, and as {@link compressRun}. */
 export async function readRequest(
   request: Pick<CompressRunRequest, "network" | "externalData" | "data" | "dataOptions">,
 ): Promise<{
@@ -189,7 +189,7 @@ export async function continueCompression(
   }
 }
 
-/** Carries out what of a run is not on record yet. Fails as {@link compressRun}. */
+/** Carries out the steps of a run that are not on record yet. Fails as {@link compressRun}. */
 export async function carryOut(
   run: string,
   config: CompressConfig,
@@ -199,7 +199,7 @@ export async function carryOut(
 ): Promise<CompressReport> {
   const context = await contextOf(run, config, dataset, hooks, custom);
   const report = await allRounds(context, config).catch(async (error: unknown) => {
-    // The failure is what counts: that its time could not be put on record is none of its own.
+    // The failure itself is reported, even if its time could not be put on record.
     await context.journal.keepTime().catch(() => undefined);
     throw error;
   });

@@ -16,19 +16,19 @@ import { beginRun, carryOut, checkedSettings } from "./compress-run.ts";
 import type { CustomParts } from "./context/custom.ts";
 import type { CompressReport } from "./record/compress-report.ts";
 
-/** How far and how to compress, and what is told on the way. A target or `maxDrop` must be there. */
+/** The settings of a compression, and the hooks for its progress. A target or `maxDrop` must be there. */
 export interface CompressOptions extends CompressSettingsInput, RunHooks {
   /** A metric and an objective of the caller's. */
   readonly custom?: CustomParts | undefined;
 }
 
-/** What came of a compression. */
+/** The result of a compression. */
 export interface Compressed {
   /** The smaller network, tuned. */
   readonly model: Model;
   /** Its file. */
   readonly bytes: ModelBytes;
-  /** What was removed, all rounds in one. */
+  /** The removal of all rounds as one plan. */
   readonly plan: Plan;
   /** Every figure, and whether targets and tolerance were met. */
   readonly report: CompressReport;

@@ -1,4 +1,4 @@
-/** @file What keeps a compression from ever succeeding, found before anything is begun. */
+/** @file Checks, before a compression begins, that it can succeed. */
 import type { Dataset } from "../data/dataset.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { isLearned } from "../methods/method/learned-method.ts";

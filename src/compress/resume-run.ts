@@ -22,11 +22,11 @@ import { continueCompression } from "./compress-run.ts";
 import type { CustomParts } from "./context/custom.ts";
 import { type CompressReport, compressReport } from "./record/compress-report.ts";
 
-/** How to go on with a run. */
+/** Options for resuming a run. */
 export interface ResumeOptions extends RunHooks {
-  /** Where the data lie now, if they were moved. */
+  /** The folder of the data, if they were moved. */
   readonly data?: string | undefined;
-  /** What the program added that began the run. */
+  /** The parts that were added by the program that began the run. */
   readonly custom?: CustomParts | undefined;
 }
 
@@ -87,7 +87,7 @@ export async function finishedReport(run: string): Promise<RunReport | undefined
   throw new EspalierError("RUN_INVALID", `${path} is no report`, { data: { path } });
 }
 
-/** The same versions, or a warning that names the others. */
+/** Warns where the run began with other versions, and names them. */
 function warnOfVersions({ versions: before }: RunConfig, { onWarning }: RunHooks): void {
   const changed = Object.entries(versions()).filter(([name, now]) => before[name] !== now);
   if (changed.length === 0) return;

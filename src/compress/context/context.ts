@@ -1,4 +1,4 @@
-/** @file What all steps of a compression have in common: the original, how networks are judged and tuned. */
+/** @file The context of all steps of a compression: the original, and the ways to judge and tune networks. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Role } from "../../data/splits.ts";
 import type { Graph } from "../../ir/graph.ts";
@@ -28,22 +28,22 @@ export interface Original {
   readonly cost: Cost;
   /** Elements of the weights of its linear layers, of which densities are shares. */
   readonly weights: number;
-  /** What it does on `select`. */
+  /** Its outcomes on `select`. */
   readonly select: Outcomes;
 }
 
-/** What all steps of a compression have in common. */
+/** The context of all steps of a compression. */
 export interface CompressContext {
   /** The folder. */
   readonly run: string;
   readonly settings: CompressSettings;
-  /** With labels: the user's, or what the original says. */
+  /** The samples with labels: those of the user, or the answers of the original. */
   readonly dataset: Dataset;
-  /** What is measured, by its name in reports: `agreement` where the original says what is right. */
+  /** The metric, by its name in reports: `agreement` where the answers of the original stand in for labels. */
   readonly metric: string;
   readonly method: AnyMethod;
   readonly original: Original;
-  /** What a network does on each sample of a role. */
+  /** Measures the outcome of a network on each sample of a role. */
   readonly measureOutcomes: (network: ModelSource, role: Role) => Promise<Outcomes>;
   /** How networks are tuned; the epochs are those of a round. */
   readonly tuning: TrainOptions;
@@ -65,15 +65,15 @@ export function remainingOf(
   return { macs: cost.macs / whole.macs, params: cost.params / whole.params };
 }
 
-/** What a method is given to score a network. */
+/** The input of a method that scores a network. */
 export function methodContextOf(structure: Structure, settings: CompressSettings): MethodContext {
   const { methodOptions: options, tuning } = settings;
   return { structure, seed: tuning.seed, options, rules: rulesOf(settings) };
 }
 
 /**
- * How a network is tuned in a round. The original teaches where that is asked for, or nobody has labelled the
- * data; what it teaches is its answers where the data hold them.
+ * How a network is tuned in a round. The original is the teacher where that is asked for, or where the data have no
+ * labels; the targets are its answers where the data hold them.
  */
 export function tuningOf(
   settings: CompressSettings,

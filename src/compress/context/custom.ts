@@ -1,6 +1,6 @@
 /**
- * @file What a program may add to a run that cannot be written down: a metric and an objective of its own,
- * for networks that no built-in ones fit (detectors, regressions).
+ * @file The parts of a run that a program may add, but that cannot be written to a file: a metric and an objective of
+ * its own, for networks that no built-in ones fit (detectors, regressions).
  */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Role } from "../../data/splits.ts";
@@ -27,11 +27,11 @@ export interface CustomMetric {
 /** Functions of the caller's. A run that was begun with them is resumed with them. */
 export interface CustomParts {
   readonly metric?: CustomMetric | undefined;
-  /** What tuning and learning minimise, in place of the labels or the original's outputs. */
+  /** The objective that tuning and learning minimise, in place of a loss over labels or the original's outputs. */
   readonly objective?: Objective | undefined;
 }
 
-/** What of {@link CustomParts} a run was begun with, for its `config.json`. */
+/** The names of the {@link CustomParts} with which a run was begun, for its `config.json`. */
 export function customConfig({ metric, objective }: CustomParts) {
   return { metric: metric?.name ?? null, hasObjective: objective !== undefined };
 }

@@ -1,4 +1,4 @@
-/** @file What all steps of a compression have in common, made from the run's folder and its data. */
+/** @file The context of all steps of a compression, made from the run's folder and its data. */
 import type { Dataset } from "../../data/dataset.ts";
 import { loadModel } from "../../files/model-file.ts";
 import { measureOutcomes, metricOf } from "../../measure/outcomes/outcomes.ts";

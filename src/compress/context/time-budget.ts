@@ -1,6 +1,6 @@
 /**
- * @file The time budget of a run. What follows from the clock is put on record as a decision: a resumed run
- * reads it there, and decides the same.
+ * @file The time budget of a run. A decision that depends on the clock is put on record: a resumed run reads it there,
+ * and decides the same.
  */
 import { z } from "zod";
 import type { CompressContext } from "./context.ts";

@@ -1,11 +1,11 @@
-/** @file What a compression would do, as it is told beforehand. */
+/** @file The plan of a compression, which `--dry-run` shows. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { AnyMethod } from "../../methods/method/learned-method.ts";
 import type { CompressSettings } from "../../runs/settings/compress-settings.ts";
 import type { RunCost, RunTime } from "./dry-run-cost.ts";
 import type { GuardOutlook } from "./dry-run-guard.ts";
 
-/** The network as it is, and how much of it may go. */
+/** The network, and the share of it that may be removed. */
 export interface PlannedNetwork {
   readonly path: string;
   readonly params: number;
@@ -22,11 +22,11 @@ export interface PlannedNetwork {
     readonly units: number;
     readonly groups: readonly string[];
   }[];
-  /** Shares of the original that remain when all has gone that may go. */
+  /** Shares of the original that remain when everything prunable is removed. */
   readonly least: { readonly macs: number; readonly params: number; readonly bytes: number };
 }
 
-/** What one round aims at. */
+/** The aim of one round. */
 export interface PlannedRound {
   /** From 1. */
   readonly round: number;
@@ -38,7 +38,7 @@ export interface PlannedRound {
   readonly acceptedDrop: number | null;
 }
 
-/** What a compression would do. */
+/** The plan of a compression. */
 export interface CompressionPlan {
   readonly network: PlannedNetwork;
   readonly data: Pick<Dataset, "path" | "format" | "labelKind" | "classes" | "sampleShape"> & {
@@ -56,6 +56,6 @@ export interface CompressionPlan {
   readonly guard: GuardOutlook | null;
   /** Complete, as `config.json` would hold them. */
   readonly settings: CompressSettings;
-  /** What speaks against it, one sentence each. */
+  /** Warnings, one sentence each. */
   readonly warnings: readonly string[];
 }

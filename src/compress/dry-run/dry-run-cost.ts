@@ -1,4 +1,4 @@
-/** @file What a compression will cost: epochs, steps, and a rough time from a few steps and batches. */
+/** @file The cost of a compression: epochs, steps, and a rough time, estimated from a few steps and batches. */
 
 import type { Dataset } from "../../data/dataset.ts";
 import { mostRungs } from "../../guard/ladder.ts";
@@ -15,7 +15,7 @@ import { type TrainOptions, trainPlanOf } from "../../train/loop/options.ts";
 import { train } from "../../train/loop/train.ts";
 import { methodContextOf } from "../context/context.ts";
 
-/** Training and measuring of a run in which each round gets its way at the first try. */
+/** The training and measuring of a run in which the first try of each round is accepted. */
 export interface RunCost {
   /** Epochs of the method's own training, in each round. */
   readonly learningEpochs: number;
@@ -87,8 +87,8 @@ const triedSteps = 4;
 const triedBatches = 3;
 
 /**
- * Times a few batches, and a few training steps where the run trains at all. What keeps the network from
- * being trained is found here, before anything is begun. Fails as `measureOutcomes` and `train`.
+ * Times a few batches, and a few training steps where the run trains at all. A network that cannot be trained fails
+ * here, before the run begins. Fails as `measureOutcomes` and `train`.
  */
 export async function timeOf(
   model: Model,

@@ -1,10 +1,10 @@
-/** @file What the guard will be able to certify, foretold from the number of images alone. */
+/** @file A forecast of the drops that the guard can certify, from the number of images alone. */
 
 import { largestUnseen, samplesToCertify } from "../../guard/guard.ts";
 import { levelOf, mostRungs } from "../../guard/ladder.ts";
 import { normalQuantile } from "../../tensor/normal-quantile.ts";
 
-/** What can be certified where original and result disagree on so many images. */
+/** The tolerances that can be certified where original and result disagree on a share of the images. */
 export interface Outlook {
   /** The share of images on which just one of the two is right. */
   readonly discordance: number;
@@ -15,7 +15,7 @@ export interface Outlook {
   readonly smallestTolerance: number;
 }
 
-/** How the tolerance will be guarded. */
+/** The forecast for the guard of the tolerance. */
 export interface GuardOutlook {
   readonly maxDrop: number;
   readonly confidence: number;
@@ -25,7 +25,7 @@ export interface GuardOutlook {
   readonly rungs: number;
   /** Images of `certify`. */
   readonly samples: number;
-  /** A kind of image that makes up so much of all may be missing among these. */
+  /** The largest share of all images that a kind of image may make up and still be missing among these. */
   readonly largestUnseen: number;
   /** Empty where the metric is none of right and wrong answers: its spread is not known beforehand. */
   readonly outlooks: readonly Outlook[];

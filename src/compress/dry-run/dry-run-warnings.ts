@@ -1,19 +1,19 @@
-/** @file What speaks against a planned compression. */
+/** @file Warnings about a planned compression. */
 import type { LabelKind } from "../../data/table.ts";
 import { isFew, samplesToSee } from "../../guard/guard.ts";
 import { metricWords } from "../../words/metrics.ts";
 import { counted, formatInteger, inPercent, inShortPoints } from "../../words/numbers.ts";
 import type { CompressionPlan } from "./compression-plan.ts";
 
-/** What the plan itself does not say. */
+/** The facts that the plan itself does not hold. */
 export interface PlanFacts {
   /** The network was trained by `train`, which cuts roles as this run does. */
   readonly isOurs: boolean;
   /** Something of what the method judges may go. */
   readonly canShrink: boolean;
-  /** What is not known of the network, one sentence each. */
+  /** Unknown figures and operators of the network, one sentence each. */
   readonly unknowns: readonly string[];
-  /** What judges: the user's labels, or what the original says. */
+  /** The labels: those of the user, or the answers of the original. */
   readonly judgedBy: LabelKind;
 }
 

@@ -1,4 +1,4 @@
-/** @file A compression that is only planned: what it would do with what it is given, and what that costs. */
+/** @file A compression that is only planned: its rounds, its data and its cost. */
 
 import type { Dataset } from "../../data/dataset.ts";
 import { preprocessingKey } from "../../data/stored-preprocessing.ts";
@@ -33,8 +33,8 @@ import { warningsFor } from "./dry-run-warnings.ts";
 export type PlanRequest = Omit<CompressRunRequest, "run"> & { readonly run?: string };
 
 /**
- * Plans a compression, tries a few batches and training steps, and writes nothing. What would make the
- * run fail at its beginning makes this fail as well: see `compressRun`.
+ * Plans a compression, tries a few batches and training steps, and writes nothing. It fails wherever the run would fail
+ * at its beginning: see `compressRun`.
  */
 export async function planCompression(
   request: PlanRequest,

@@ -1,4 +1,4 @@
-/** @file What a pack costs in accuracy, measured on `test`. */
+/** @file The drop that a pack causes, measured on `test`. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { OutcomeOptions } from "../../measure/evaluation/options.ts";
 import {
@@ -12,7 +12,7 @@ import type { Model } from "../../onnx/model.ts";
 import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import type { Packed } from "../../pack/pack.ts";
 
-/** A pack, and what it costs in accuracy. */
+/** A pack, and the drop that it causes. */
 export interface MeasuredPack {
   readonly packed: Packed;
   /** On `test`: of the original, and of the very file that unpacking gives. */

@@ -9,14 +9,14 @@ import { type TunedQuantised, tuneQuantised } from "../../train/loop/tune-quanti
 import { largestWithin } from "../rounds/search.ts";
 import { type MeasuredPack, measuredPack } from "./measured-pack.ts";
 
-/** How to tune and measure. */
+/** The settings of tuning and measuring. */
 export interface PackTunedOptions extends Omit<OutcomeOptions, "split" | "onProgress"> {
   /** What the pack keeps; neither `isLossless`, `lambda` nor `hasRowSteps`. */
   readonly pack?: PackOptions | undefined;
   readonly tuning: TrainOptions;
 }
 
-/** A pack of a tuned network, and what it costs in accuracy. */
+/** A pack of a tuned network, and the drop that it causes. */
 export interface PackedTuned extends MeasuredPack {
   readonly training: TunedQuantised["training"];
 }
@@ -44,7 +44,7 @@ export interface PackAt {
   readonly bits: number | undefined;
 }
 
-/** What tuned candidates go on from, and how they are judged. */
+/** The starting point of tuned candidates, and the way to judge them. */
 export interface TunedSearch {
   readonly model: Model;
   /** The coarsest pack without tuning, and the bits that come before the first candidate. */
@@ -74,7 +74,7 @@ export async function searchTuned(dataset: Dataset, search: TunedSearch): Promis
   const tryOut = async (k: number): Promise<boolean> => {
     const bits = above - k / candidatesPerBit;
     const tuned = await tuneQuantised(model, dataset, { ...shared, bits }, own);
-    // Once is enough to be warned of what the network knows by heart.
+    // One warning about a network that was trained on `select` is enough.
     own = { ...tuning, checksMemorisation: false };
     if (!(await isWithin(bits, quantised(tuned.model, tuned.options)))) return false;
     model = tuned.model;

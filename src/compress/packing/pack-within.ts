@@ -12,11 +12,11 @@ import { largestWithin } from "../rounds/search.ts";
 import { type MeasuredPack, measuredPack } from "./measured-pack.ts";
 import { type PackAt, searchTuned } from "./pack-tuned.ts";
 
-/** How to search. */
+/** The settings of the search. */
 export interface PackWithinOptions extends Omit<OutcomeOptions, "split" | "onProgress"> {
   /** The drop of the metric on `select` that is allowed, such as 0.005. */
   readonly maxDrop: number;
-  /** What else holds of all candidates; their bits are searched. */
+  /** Further pack options of all candidates; their bits are searched. */
   readonly pack?: Omit<PackOptions, "bits" | "steps" | "codebook" | "isLossless"> | undefined;
   /**
    * Goes on with fewer bits where rounding alone would lose too much: each candidate is tuned under its own

@@ -1,4 +1,7 @@
-/** @file Which round's network is the result: what the guard certifies, or the best that may be claimed. */
+/**
+ * @file The choice of the round whose network is the result: the smallest that the guard certifies, or the best that
+ * may be claimed.
+ */
 
 import { z } from "zod";
 import { loadModel } from "../../files/model-file.ts";
@@ -26,7 +29,7 @@ export function lookName(round: number): string {
   return `look at round ${round}`;
 }
 
-/** What was asked for, and how a round's network is measured on `certify`. */
+/** The tolerance, and the measurement of a round's network on `certify`. */
 export interface ChoiceOptions {
   readonly maxDrop: number | undefined;
   /** The metric of which that is a drop, by its name in reports. */

@@ -1,4 +1,4 @@
-/** @file A few images of `test` with their truth and what both networks make of them, for the report. */
+/** @file A few images of `test` with their labels and the predictions of both networks, for the report. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Preprocessing } from "../../data/preprocessing.ts";
 import type { Batch } from "../../data/serve.ts";

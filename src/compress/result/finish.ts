@@ -28,7 +28,7 @@ import { saveExamples } from "./examples.ts";
 import { samplePosterior } from "./posterior-of-run.ts";
 import { sensitivityOfRun } from "./sensitivity-of-run.ts";
 
-/** What a run has come to when its rounds are over. */
+/** The state of a run after its rounds. */
 export interface Outcome {
   readonly rounds: readonly RoundRecord[];
   readonly choice: ChosenRound;

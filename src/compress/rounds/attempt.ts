@@ -28,7 +28,7 @@ import { measuredOf } from "../record/sample-figures.ts";
 import { type Candidate, removeFirst } from "./candidate.ts";
 import { unlessDiverged } from "./divergence.ts";
 
-/** What to try. */
+/** The settings of an attempt. */
 export interface Trial {
   readonly round: number;
   /** The name of its checkpoint. */
@@ -109,7 +109,7 @@ export async function tryOut(
   };
 }
 
-/** How exact a removal is. Fails with `VERIFY_FAILED` where it is not. */
+/** Verifies that a removal is exact. Fails with `VERIFY_FAILED` where it is not. */
 async function requireExact(
   { network }: Candidate,
   pruned: Pruned,
@@ -186,13 +186,13 @@ async function tune(
     : { bytes: best.bytes, history, judged };
 }
 
-/** That a round loses more than its share of the tolerance, in words for a difference of the metric. */
+/** The reason that a round loses more than its share of the tolerance, in the metric's units. */
 function tooMuch(inWords: (drop: number) => string, most: number, maxDrop = most): string {
   const share = most < maxDrop ? ` of the ${inWords(maxDrop)} of \`maxDrop\`` : "";
   return `the drop on select is more than ${inWords(most)}, which is what this round may lose${share}`;
 }
 
-/** A try in a line. */
+/** An attempt in one line of text. */
 export function describeAttempt(
   round: number,
   { remaining, drop, removed, tuned, isAccepted, reason }: AttemptRecord,

@@ -1,4 +1,4 @@
-/** @file A network that is about to lose units: what a round begins with. */
+/** @file The network with which a round begins, and the order in which its units are removed. */
 import { join } from "node:path";
 import type { Graph } from "../../ir/graph.ts";
 import { anyMethodNamed } from "../../methods/learned-registry.ts";
@@ -30,7 +30,7 @@ export interface Candidate {
   readonly network: Model;
   readonly structure: Structure;
   readonly proposal: Proposal & Pick<LearnedProposal, "posteriorFacts">;
-  /** What the method wants to know in the next round, in the form of the network. */
+  /** The memory of the method for the next round, in the form of the network. */
   readonly memory: Model | undefined;
   readonly order: CutOrder;
   /** Epochs of the method's own training. */
@@ -108,11 +108,11 @@ function ranked(
   // A tolerance alone is there to save multiply-accumulates.
   const saved = () => (budgets.length > 0 ? budgets : budgetsOf(structure, { macs: 1 }));
   const scores = losses ? perSaving(structure, losses, saved()) : proposal.scores;
-  // What was 0 before the method learnt is 0 again.
+  // Weights that were 0 before the method learnt are set to 0 again.
   return { ...found, order: cutsInOrder(structure, proposal, rules, { scores, gone }) };
 }
 
-/** A network of which nothing is to go. */
+/** A network from which nothing is removed. */
 export function unscored(network: Model, settings: CompressSettings): Candidate {
   const structure = structureOf(network.graph, settings);
   const nothing = removeNothing(structure);
@@ -134,7 +134,7 @@ export function unscored(network: Model, settings: CompressSettings): Candidate 
   };
 }
 
-/** Whether single weights go, with the units that they leave superfluous; else whole units. */
+/** Whether single weights are set to 0, and then superfluous units removed; otherwise whole units are removed. */
 export function takesWeights({ method, methodOptions }: CompressSettings): boolean {
   return anyMethodNamed(method).judgesWeights?.(methodOptions) ?? false;
 }

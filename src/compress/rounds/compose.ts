@@ -89,8 +89,8 @@ function axisIn({ groups }: Plan, { node, axis }: FilterAxis): PlanAxis | undefi
 }
 
 /**
- * What is wrong, in words, unless `small` has the shape that the removal gives the original: the same
- * nodes, and parameters of the same sizes.
+ * The fault in words where `small` does not have the shape that the removal gives the original: the same nodes, and
+ * parameters of the same sizes.
  */
 export function mismatchAfter(
   original: Structure,
@@ -101,8 +101,8 @@ export function mismatchAfter(
 }
 
 /**
- * What is wrong, in words, unless two networks have the same nodes, and parameters of the same sizes. A layer
- * without a bias may have been given one, which makes up for channels that it no longer reads.
+ * The fault in words where two networks do not have the same nodes, and parameters of the same sizes. A layer without a
+ * bias may have been given one, which makes up for channels that it no longer reads.
  */
 export function mismatchOf(expected: Graph, found: Graph): string | undefined {
   const shapeIn = (graph: Graph, input: string | undefined) =>

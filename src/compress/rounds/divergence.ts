@@ -1,4 +1,4 @@
-/** @file Training that leaves the finite numbers: no reason to give up a run, but to try something milder. */
+/** @file Training that diverges to numbers that are not finite: the run goes on with a milder attempt. */
 import { EspalierError } from "../../errors.ts";
 
 /**

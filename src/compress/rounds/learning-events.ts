@@ -1,4 +1,4 @@
-/** @file What `events.jsonl` holds of a method's learning. */
+/** @file The lines of `events.jsonl` about a method's learning. */
 import { collapsedGroups } from "../../methods/posterior/monitors.ts";
 import { logEvent } from "../../runs/folder/events.ts";
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";

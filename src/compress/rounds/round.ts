@@ -1,6 +1,6 @@
 /**
- * @file One round of compression: the method scores, the search says how far to go, and that is tried
- * out. Where a try is taken back a smaller one is made; what was accepted before is never touched.
+ * @file One round of compression: the method scores, the search chooses how many units to remove, and this removal is
+ * tried. If it is rejected, a smaller one is tried; accepted rounds stay unchanged.
  */
 import { access } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -64,7 +64,7 @@ export async function runRound(
   const candidate = await unlessDiverged(() => propose(context, round, model, memory));
   if (candidate instanceof EspalierError)
     return ended(context, round, model, `learning diverged: ${candidate.message}`);
-  // What was learnt in part is no ground to remove anything.
+  // An unfinished training of the method is no basis for a removal.
   if (await isTimeSpent(context, `round ${round}/time before the search`))
     return ended(context, round, model, "the time budget was spent before anything was tried");
   const paths = roundPaths(run, round);
@@ -174,7 +174,7 @@ async function judgeLearning(
   ];
 }
 
-/** What the method remembers of the round whose network lies at `path`. */
+/** The memory of the method for the round whose network lies at `path`. */
 async function memoryBeside(path: string): Promise<Graph | undefined> {
   const memory = join(dirname(path), basename(roundPaths("", 1).memory));
   const isThere = await access(memory).then(
@@ -184,7 +184,7 @@ async function memoryBeside(path: string): Promise<Graph | undefined> {
   return isThere ? (await loadModel(memory)).graph : undefined;
 }
 
-/** A round that ends with what there was, before anything was tried. */
+/** The record of a round that ends before anything was tried. */
 function ended(
   { original, hooks }: CompressContext,
   round: number,

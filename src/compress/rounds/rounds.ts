@@ -14,7 +14,7 @@ import { isTimeSpent } from "../context/time-budget.ts";
 import { type RoundRecord, roundRecord } from "../record/compress-report.ts";
 import { runRound, runTuning } from "./round.ts";
 
-/** What the rounds came to. */
+/** The result of the rounds. */
 export interface Rounds {
   readonly rounds: readonly RoundRecord[];
   /** Whether they ended because the time budget did. */
@@ -85,7 +85,7 @@ async function clearCheckpoints(run: string): Promise<void> {
 /** A round that removes a smaller share than this of what was there is not worth another. */
 const leastGain = 0.01;
 
-/** Whether another round has nothing to add: what was asked for is there, or it would try the same again. */
+/** Whether another round is pointless: the targets are met, or it would try the same again. */
 function isLast(settings: CompressSettings, rounds: readonly RoundRecord[]): boolean {
   const last = rounds[rounds.length - 1];
   const { round, attempts, isAccepted, remaining } = last;

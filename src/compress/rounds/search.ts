@@ -1,4 +1,4 @@
-/** @file How far one may go: the largest k that a test accepts, in O(log n) tests. */
+/** @file Searches the largest k that a test accepts, in O(log n) tests. */
 import { assert } from "../../errors.ts";
 
 /** One answer of a test. */
@@ -13,7 +13,7 @@ export interface SearchOptions {
   readonly start?: number | undefined;
 }
 
-/** What a search found. */
+/** The result of a search. */
 export interface Found {
   /** 0, or one that was found within. */
   readonly k: number;

@@ -1,4 +1,4 @@
-/** @file How far a round of several goes towards the targets of the whole. */
+/** @file The share of the way to the targets that each round goes. */
 import { z } from "zod";
 import { bench, profile } from "../../measure/latency/bench.ts";
 import type { Model } from "../../onnx/model.ts";
