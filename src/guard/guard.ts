@@ -161,7 +161,7 @@ function explain(
 }
 
 /**
- * What so few images cannot exclude, where a certificate rests on few; nothing where there are enough. The
+ * A warning about the risk that remains where a certificate rests on few images; none where there are enough. The
  * tolerance is none of shares where the metric is not: then {@link smallKind} counts.
  */
 function caveatOf({ samples, level }: Look, maxDrop: number | undefined): string {
@@ -252,7 +252,7 @@ function percent(share: number): string {
   return `${inShortPoints(share)} %`;
 }
 
-/** To three digits, upwards: more would be no honest forecast. */
+/** Rounds up to three digits, because the forecast is no more precise. */
 function roundUp(count: number): string {
   const unit = 10 ** Math.max(0, Math.floor(Math.log10(count)) - 2);
   return formatInteger(Math.ceil(count / unit) * unit);

@@ -1,6 +1,6 @@
 /**
- * @file What the guard will ask `certify`: a ladder of networks, declared from what `select` says before
- * `certify` is consulted. The guard in `guard.ts` is honest for any ladder; this is about its power.
+ * @file The ladder of networks that the guard tests on `certify`, declared from figures on `select` before `certify` is
+ * consulted. The guard in `guard.ts` is honest for any ladder; this is about its power.
  */
 import { assert } from "../errors.ts";
 import { normalQuantile } from "../tensor/normal-quantile.ts";
@@ -16,11 +16,11 @@ export interface Drop {
 
 /** An accepted point on the way, measured on `select` at the level of {@link levelOf}. */
 export interface State extends Drop {
-  /** What is left of the original, a share of its MACs, say; smaller is what one wants. */
+  /** The share of the original that is left, of its MACs, say; smaller is better. */
   readonly size: number;
 }
 
-/** What `certify` will be asked, fixed before it is. Mildest (largest) first, in both. */
+/** The networks to test on `certify`, fixed beforehand; the mildest (largest) first in both ladders. */
 export interface Ladder<S> {
   readonly main: readonly S[];
   /** Tested only where the first rung of `main` fails. */

@@ -1,6 +1,6 @@
 /**
- * @file What goes first of a network and what later: whole units, or single weights together with the units
- * that these leave superfluous.
+ * @file The order in which parts of a network are removed: whole units, or single weights together with the units that
+ * become superfluous.
  */
 import { assert } from "../errors.ts";
 import { emptyUnits } from "../methods/compensation/empty-units.ts";
@@ -16,12 +16,12 @@ import { noZeros, withZeros, type Zeros } from "../structure/weights/zeros.ts";
 import { pow } from "../tensor/elementary.ts";
 import { sizeOf, toNumbers } from "../tensor/host-tensor.ts";
 
-/** What goes of a network. */
+/** A removal from a network. */
 export interface Cut {
   readonly removed: Removed;
   /** Weights that become 0 beforehand. */
   readonly zeros: Zeros;
-  /** What the readers of removed units get for them. */
+  /** The edits by which readers compensate for removed units. */
   readonly edits: () => readonly Edit[];
 }
 

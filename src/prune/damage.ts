@@ -1,4 +1,4 @@
-/** @file What is left of a network after one-shot pruning: a look at what it answers, next to its unmodified original. */
+/** @file The agreement of a network's answers with its original's after one-shot pruning. */
 import {
   type DamageOptions,
   damageOn,
@@ -12,7 +12,7 @@ import { writeModel } from "../onnx/writing/write.ts";
 import type { Feeds } from "../runtime/values.ts";
 import type { Pruned } from "./prune.ts";
 
-/** How a pruned network answers, next to its original. */
+/** The answers of a pruned network, compared with its original's. */
 export interface Damage {
   /** Whether any output has lost most of what the original's said. */
   readonly isDestroyed: boolean;
@@ -31,7 +31,7 @@ export interface Damage {
   }[];
 }
 
-/** How to look. */
+/** Options of the comparison. */
 export interface DamageOfPrunedOptions extends Pick<DamageOptions, "threads" | "signal"> {
   /** Inputs to look at, two or more; random ones that resemble images where there are none. */
   readonly feeds?: readonly Feeds[] | undefined;
@@ -53,9 +53,9 @@ const convincing = 2;
 
 /**
  * Compares a pruned network with the original that it was made from, compensation and all. Without images it looks at
- * random ones that resemble photographs. Nobody knows in what range a network expects pixels: they are around 0, but
- * from 0 to 255 where far more of what the original answers depends on the input then.
- * Errors: `RUNTIME_FAILED`, `MODEL_UNSUPPORTED`, `ABORTED`.
+ * random ones that resemble photographs. The range of pixels that a network expects is not known: random pixels lie
+ * around 0, or in 0 to 255 where the original's answers depend far more on such inputs. Errors: `RUNTIME_FAILED`,
+ * `MODEL_UNSUPPORTED`, `ABORTED`.
  *
  * @example
  * const pruned = prune(model, { targets: { macs: 0.5 } });

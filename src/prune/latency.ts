@@ -1,10 +1,10 @@
 /**
  * @file Pruning to a latency that is measured on this machine.
  *
- * Every layer of the original is timed once. What a removal would leave is estimated from that: a
- * layer's time scales with its multiply-accumulates, or with its elements where it has none. Real
- * kernels have steps and fixed costs, so the estimate only proposes: the result is timed against
- * the original, interleaved, and the estimate's target is moved until the measured ratio fits.
+ * Every layer of the original is timed once. The latency after a removal is estimated from these times: a layer's time
+ * scales with its multiply-accumulates, or with its elements where it has none. Real kernels have steps and fixed
+ * costs, so the estimate only proposes: the result is timed against the original, interleaved, and the estimate's
+ * target is moved until the measured ratio fits.
  */
 import { assert } from "../errors.ts";
 import { bench, profile } from "../measure/latency/bench.ts";

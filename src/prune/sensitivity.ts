@@ -1,6 +1,6 @@
 /**
- * @file Sensitivity: what it costs to thin one group of channels and leave all others as they are. It
- * tells where a network is wide for nothing; a removal from all groups at once costs more than the sum.
+ * @file Sensitivity: the drop when one group of channels is thinned and all others stay unchanged. It shows where a
+ * network is wider than necessary; a removal from all groups at once causes a larger drop than the sum.
  */
 
 import type { Dataset } from "../data/dataset.ts";
@@ -38,7 +38,7 @@ import { finishPruning } from "./prune.ts";
 import { readOnce } from "./sensitivity-samples.ts";
 import { unknownsOf } from "./unknown-costs.ts";
 
-/** What to measure, and on what. */
+/** The options of a sensitivity measurement. */
 export interface SensitivityOptions extends Omit<OutcomeOptions, "onProgress"> {
   /** The samples to take. Default `select`. */
   readonly split?: Role | undefined;
@@ -65,7 +65,7 @@ export interface SensitivityOptions extends Omit<OutcomeOptions, "onProgress"> {
   readonly onProgress?: ((progress: SensitivityProgress) => void) | undefined;
 }
 
-/** How far a measurement is. */
+/** The progress of a measurement. */
 export interface SensitivityProgress {
   /** Points measured. */
   readonly done: number;
@@ -88,7 +88,7 @@ export interface SensitivityPoint {
   readonly macs: number;
 }
 
-/** What it costs to thin one group. */
+/** The drops when one group is thinned. */
 export interface GroupSensitivity {
   readonly id: string;
   readonly units: number;
@@ -98,7 +98,7 @@ export interface GroupSensitivity {
   readonly points: readonly SensitivityPoint[];
 }
 
-/** What it costs to thin each group by itself. */
+/** The drops when each group is thinned by itself. */
 export interface Sensitivity {
   /** The method that says which units go first. */
   readonly method: string;

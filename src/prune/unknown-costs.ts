@@ -1,4 +1,4 @@
-/** @file What is said where the cost of layers is not known, or operators are not understood. */
+/** @file Notes where the cost of layers is not known, or operators are not understood. */
 
 import { EspalierError } from "../errors.ts";
 import { type Cost, costOf, type UncountedLayer } from "../structure/cost/cost.ts";
@@ -26,7 +26,7 @@ export function unknownsOf(structure: Structure): readonly string[] {
   ];
 }
 
-/** That layers are missing from all figures, in a sentence; none where all are counted. */
+/** The note that layers are missing from all figures; none where all are counted. */
 function uncountedWarnings({ uncounted }: Pick<Cost, "uncounted">): readonly string[] {
   if (uncounted.length === 0) return [];
   return [
@@ -76,7 +76,7 @@ function insideOf({ operator, nodes, contents }: NotUnderstood): readonly string
   ];
 }
 
-/** That nothing at all may be removed, where that is so. */
+/** The note that nothing at all may be removed, where that is so. */
 function immovable({ units }: Structure, cost: Cost): readonly string[] {
   if (units.some(({ reason }) => reason === undefined)) return [];
   const reasons = new Map<string, number>();
