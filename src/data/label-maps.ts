@@ -1,6 +1,6 @@
 /**
- * @file What label maps hold: how many classes there are, and how masks of yes and no are coded. The
- * maps are read for it once, when somebody first asks.
+ * @file The contents of label maps: the number of classes, and the coding of binary masks. The maps are read once, at
+ * the first question.
  */
 import { type Raster, rasterOf } from "./raster.ts";
 import { invalid, type RasterStore } from "./table.ts";

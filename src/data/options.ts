@@ -1,4 +1,4 @@
-/** @file What a user may say about a data set: options, and `dataset.json` beside the data. */
+/** @file The options of a data set: those of the caller, and `dataset.json` beside the data. */
 import { join } from "node:path";
 import { z } from "zod";
 import { EspalierError } from "../errors.ts";

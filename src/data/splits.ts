@@ -1,6 +1,6 @@
 /**
- * @file Which samples serve for what. The cut depends on its own seed and on the number of samples
- * alone, so that every command that reads the same folder agrees on it.
+ * @file The roles of samples. The cut depends on its own seed and on the number of samples alone, so that every command
+ * that reads the same folder agrees on it.
  */
 import { randomOf } from "../tensor/random.ts";
 import { type SplitName, splitNames } from "./table.ts";

@@ -1,4 +1,4 @@
-/** @file What every reader hands over: the samples of one split, as the files hold them. */
+/** @file The result of every reader: the samples of one split, as the files hold them. */
 import { EspalierError } from "../errors.ts";
 import type { Raster } from "./raster.ts";
 
@@ -23,8 +23,8 @@ export interface RasterStore {
 }
 
 /**
- * What a sample is labelled with: a class, a map of classes, nothing, or what a network gave for it. Files
- * hold no such outputs.
+ * The label of a sample: a class, a map of classes, none, or the outputs of a network for it. Files hold no such
+ * outputs.
  */
 export type LabelKind = "classes" | "maps" | "none" | "outputs";
 

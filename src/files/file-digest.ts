@@ -1,4 +1,4 @@
-/** @file What a file holds, in a few characters. */
+/** @file The digest of a file's contents. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { fileError } from "./file-error.ts";

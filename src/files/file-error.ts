@@ -1,4 +1,4 @@
-/** @file What the system says of a file, in words, and what can be done about it. */
+/** @file Errors of the file system in words, with advice. */
 import { EspalierError } from "../errors.ts";
 
 interface Reason {

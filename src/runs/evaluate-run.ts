@@ -1,4 +1,4 @@
-/** @file How sure the result of a run is when its parameters are drawn from their posterior. */
+/** @file The calibration of a run's result when its parameters are drawn from their posterior. */
 
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import type { DatasetOptions } from "../data/options.ts";
@@ -30,7 +30,7 @@ export interface RunDataOptions {
   readonly onNote?: ((note: string) => void) | undefined;
 }
 
-/** What to draw, and on what. `draws` networks are averaged; a seed decides which. */
+/** The draws and the data. `draws` networks are averaged; a seed decides which. */
 export interface EvaluateRunOptions extends EvaluateOptions, RunDataOptions {
   readonly draws: number;
 }

@@ -1,4 +1,4 @@
-/** @file How a report looks: one style sheet for screens of any size, light and dark, and for paper. */
+/** @file The style sheet of reports, for screens of any size, light and dark, and for paper. */
 
 /** Colours by role. Blue and orange are told apart by the colour-blind; text keeps 4.5 : 1 and more. */
 const light = `

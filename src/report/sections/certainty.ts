@@ -1,4 +1,4 @@
-/** @file Why the figures can be believed: the guard's looks at unseen data, and the check of the surgery. */
+/** @file The evidence for the figures: the guard's tests on unseen data, and the verification of the removal. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { formatInteger, formatScientific, inPercent } from "../../words/numbers.ts";
 import { countedOnPage, formatDrop, metricOnPage } from "../page/figures.ts";

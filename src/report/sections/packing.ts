@@ -1,4 +1,4 @@
-/** @file What the result takes when it is packed: bytes by part and by layer. */
+/** @file The packed size of the result: bytes by part and by layer. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { formatBytes, formatInteger } from "../../words/numbers.ts";
 import { countedOnPage, formatShare, spaced, timesOf } from "../page/figures.ts";

@@ -1,4 +1,4 @@
-/** @file What a method learnt of a posterior: epoch by epoch, and of each unit of each group. */
+/** @file The posterior that a method learnt: figures of each epoch, and of the units of each group. */
 import type { z } from "zod";
 import type { CompressReport, epochEntry } from "../../compress/record/compress-report.ts";
 import type { PosteriorRecord } from "../../compress/record/posterior-record.ts";

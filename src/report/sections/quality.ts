@@ -1,4 +1,4 @@
-/** @file Quality in detail: class by class, and whether the network knows how sure it may be. */
+/** @file Quality in detail: accuracy by class, and calibration. */
 import type { LineSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { formatInteger, inPercent } from "../../words/numbers.ts";

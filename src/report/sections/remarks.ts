@@ -1,4 +1,4 @@
-/** @file What a reader must know besides the figures: what went wrong, and what to be careful about. */
+/** @file Remarks besides the figures: failures, and limits of the evidence. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { speedOf } from "../../words/speed.ts";
 import { formatDrop, metricOnPage, sentence } from "../page/figures.ts";
@@ -28,7 +28,7 @@ function listOf(texts: readonly string[], kind: string): Part {
 ${shown.map((text) => html`<p>${text}</p>\n`)}${left > 0 && html`<p>${left} more are in report.json.</p>`}</div>`;
 }
 
-/** What the figures say went wrong, where no warning says it. */
+/** Failures that follow from the figures and have no warning of their own. */
 function troublesOf(report: CompressReport): readonly string[] {
   const { rounds, verification, metric } = report;
   const words = metricOnPage(metric);
@@ -46,7 +46,7 @@ function troublesOf(report: CompressReport): readonly string[] {
   return troubles;
 }
 
-/** What the figures cannot say. */
+/** The limits of the figures. */
 function limitsOf({ hasLabels, result, baseline, latency }: CompressReport): readonly string[] {
   const limits: string[] = [];
   if (!hasLabels)

@@ -1,4 +1,4 @@
-/** @file What to do with a result: pack it, time it where it will run, check it; each as a command to copy. */
+/** @file The next steps with a result: pack it, time it on its device, check it; each as a command to copy. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { speedOf } from "../../words/speed.ts";
 import { countedOnPage } from "../page/figures.ts";

@@ -1,4 +1,4 @@
-/** @file Whether the networks know how sure they may be: figures before and after, and of a posterior's draws. */
+/** @file Figures of uncertainty before and after, and of a posterior's draws: likelihood, Brier score, calibration. */
 import type { LineSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
 import { inPercent } from "../../words/numbers.ts";

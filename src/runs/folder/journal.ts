@@ -1,9 +1,9 @@
 /**
- * @file What a run has decided and measured so far. Work is done once: a resumed run reads its result
+ * @file The journal of a run: its decisions and measurements so far. Work is done once: a resumed run reads its result
  * instead, so the pipeline is written as straight code, and every place in it can be come back to.
  *
- * It holds the digests of itself, of what the run began with, and of the files that each piece of work left:
- * a run goes on from what it wrote, or not at all.
+ * It holds digests of itself, of the run's inputs, and of the files that each piece of work left: a run goes on from
+ * unchanged files, or not at all.
  */
 import { createHash } from "node:crypto";
 import { access } from "node:fs/promises";
@@ -28,9 +28,9 @@ const stored = z.discriminatedUnion("version", [
   z.strictObject({
     version: z.literal(2),
     ...common,
-    /** Digests of what the run began with. */
+    /** Digests of the run's inputs. */
     origin: digests,
-    /** Digests of what each piece of work left, by its name. */
+    /** Digests of the files that each piece of work left, by its name. */
     files: z.record(z.string(), digests),
     /** Digest of the whole record. */
     sha256: z.string(),
@@ -176,7 +176,7 @@ export function journalText(contents: Contents): string {
   return `${JSON.stringify(value, null, 1)}\n`;
 }
 
-/** What a journal holds, whatever its version. */
+/** The contents of a journal of any version. */
 export interface Contents {
   readonly seconds: number;
   readonly entries: Readonly<Record<string, unknown>>;

@@ -1,4 +1,4 @@
-/** @file What is taken away from the folder of a run: what a sudden end left, and a run that never began. */
+/** @file Cleans the folder of a run: removes leftovers of a sudden end, and a run that never began. */
 import type { Dirent } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -7,7 +7,7 @@ import { dropHalfLine } from "../../files/plain-file.ts";
 import { runFolders } from "./own-files.ts";
 import { runPaths } from "./run-folder.ts";
 
-/** Takes away a run that never got anywhere. */
+/** Removes a run that never reached a checkpoint. */
 export async function discardRun(run: string): Promise<void> {
   const { config, original, teacher, checkpoint, events } = runPaths(run);
   // What ended the run is the error to tell, not what could not be removed.

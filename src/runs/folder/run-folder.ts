@@ -96,7 +96,7 @@ export function runPaths(run: string) {
     predictions: {
       original: path("predictions/original.safetensors"),
       result: path("predictions/result.safetensors"),
-      /** What the mean of draws from `posterior.onnx` said. */
+      /** The mean of the predictions of draws from `posterior.onnx`. */
       posterior: path("predictions/posterior.safetensors"),
       examples: path("predictions/examples.safetensors"),
     },
@@ -172,7 +172,7 @@ export async function hasCheckpoint(run: string): Promise<boolean> {
   return isThere(runPaths(run).checkpoint);
 }
 
-/** What a run is. Fails with `RUN_INVALID`, also where parts of it are links or no files at all. */
+/** The configuration of a run. Fails with `RUN_INVALID`, also where parts of the run are links or not files. */
 export async function readConfig(run: string): Promise<RunConfig> {
   const { config } = runPaths(run);
   await requireOwn(run);
@@ -242,7 +242,7 @@ export async function resultOf(run: string): Promise<string> {
   return model;
 }
 
-/** What to say where a run should be over. */
+/** The error for a run that is not over yet. */
 export function notOver(run: string): EspalierError {
   return new EspalierError("RUN_INVALID", `The run ${run} is not over yet: it has no report.`, {
     hint: `\`espalier resume ${run}\` goes on with it.`,

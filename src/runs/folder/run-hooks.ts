@@ -1,8 +1,8 @@
-/** @file What a run tells on the way, and how it is stopped. */
+/** @file The callbacks of a run for its progress, and the signal that stops it. */
 import type { EpochRecord } from "../../train/loop/checkpoint.ts";
 import type { TrainProgress } from "../../train/loop/options.ts";
 
-/** What is told on the way. */
+/** The callbacks for progress. */
 export interface RunHooks {
   readonly signal?: AbortSignal;
   /** What begins now, in a few words. */
@@ -15,7 +15,7 @@ export interface RunHooks {
     /** What is counted; default `samples`. */
     readonly unit?: string;
   }) => void;
-  /** Something came out: a round was accepted, a look at `certify` was taken. */
+  /** Called with a result: a round was accepted, or `certify` was consulted. */
   readonly onNote?: (note: string) => void;
   readonly onWarning?: (warning: string) => void;
 }

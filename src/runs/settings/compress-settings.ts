@@ -1,4 +1,4 @@
-/** @file How a network is to be compressed, as values that can be written down. */
+/** @file The settings of a compression, as values that can be written to a file. */
 import { z } from "zod";
 import { EspalierError } from "../../errors.ts";
 import { stagesOf } from "../../guard/ladder.ts";

@@ -1,4 +1,7 @@
-/** @file How a run trains, as values that can be written down, and what they mean to the loop. */
+/**
+ * @file The settings of a training run, as values that can be written to a file, and their translation for the training
+ * loop.
+ */
 
 import { z } from "zod";
 import type { Dataset } from "../../data/dataset.ts";

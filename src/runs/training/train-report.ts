@@ -1,4 +1,4 @@
-/** @file What came of a training run, in figures. */
+/** @file The report of a training run: its results in figures. */
 import { z } from "zod";
 
 const score = {

@@ -46,7 +46,7 @@ import {
 import { isModelFile, type NetworkRequest, networkFor } from "./train-network.ts";
 import type { TrainReport } from "./train-report.ts";
 
-/** What to train, on what, and where to. */
+/** The network, the data and the folder of a training run. */
 export interface TrainRunRequest extends NetworkRequest {
   /** The folder of the run; it must be empty, or not there. */
   readonly run: string;
@@ -183,7 +183,7 @@ async function trained(
   options: TrainOptions,
   { onPhase, onProgress, onEpoch, onNote, onWarning }: RunHooks,
 ): Promise<TrainResult> {
-  // A network from nothing expects nothing.
+  // A network with random weights has no preprocessing of its own.
   const check = isModelFile(network)
     ? await checkInputs(model.graph, dataset, { ...sessionOptionsOf(options), role: "fit" })
     : undefined;
@@ -207,7 +207,7 @@ async function trained(
         ...(hasTeacher ? [paths.teacher] : []),
       ]),
     },
-    // A network from nothing has seen nothing.
+    // A network with random weights has seen no data.
     checksMemorisation: isModelFile(network),
     onEpoch(record, isBest) {
       logEvent(run, "epoch", { ...record, epoch: record.epoch + 1 });
