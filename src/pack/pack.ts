@@ -26,7 +26,7 @@ export interface PackedTensor {
   /** The constant's name; `undefined` for a tensor in an attribute or subgraph. */
   readonly name: string | undefined;
   readonly shape: readonly number[];
-  /** How its support and its values are coded. */
+  /** The coding of its support and its values. */
   readonly support: SupportForm;
   readonly values: ValueForm;
   /** The step of its codes; `undefined` where there is none. */
@@ -138,7 +138,7 @@ interface Contents {
   /** The model in one file. */
   readonly file: Uint8Array;
   readonly weights: readonly StoredWeight[];
-  /** What the pack keeps of each weight. */
+  /** The contents that the pack keeps of each weight. */
   readonly contents: readonly Content[];
   /** Whether a pack that keeps every bit may be as small. */
   readonly isClose: boolean;

@@ -1,4 +1,4 @@
-/** @file What a model is: cost per layer, groups of channels, and why some must stay. */
+/** @file The description of a model: cost per layer, groups of channels, and the reasons why some must stay. */
 import { type Graph, operatorName, type Shape } from "../ir/graph.ts";
 import type { DType } from "../tensor/dtype.ts";
 import type { AnalyzeOptions } from "./analysis/analysis.ts";
@@ -31,7 +31,7 @@ export interface GroupSummary {
   }[];
 }
 
-/** What `inspect` needs of a model; `readModel` gives it. */
+/** The parts of a model that `inspect` reads; `readModel` gives them. */
 export interface InspectedModel {
   readonly graph: Graph;
   readonly sizeBytes: number;
@@ -66,7 +66,7 @@ export interface Inspection {
   readonly groups: readonly GroupSummary[];
   /** Layers whose multiply-accumulates are not known: `macs` leaves them out. */
   readonly uncounted: readonly UncountedLayer[];
-  /** Operators without a rule: they are kept as they are, and so is what they touch. */
+  /** Operators without a rule: they stay unchanged, and so do all channels that they touch. */
   readonly unknownOperators: readonly string[];
   /** The same operators with their nodes, what stays because of them, and what their bodies hold. */
   readonly notUnderstood: readonly NotUnderstood[];

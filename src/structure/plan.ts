@@ -1,4 +1,4 @@
-/** @file The plan: what was chosen, in the original's indices; read, edited and applied again. */
+/** @file The plan: the chosen removal in the original's indices, which can be read, edited and applied again. */
 import { EspalierError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { allocate, bytesOf, isStrings, sizeOf } from "../tensor/host-tensor.ts";
@@ -38,7 +38,7 @@ export interface PlanZeros {
   /** The constant. */
   readonly tensor: string;
   readonly shape: readonly number[];
-  /** How many become 0, or are it already. */
+  /** The number of elements that become 0, or are 0 already. */
   readonly count: number;
   /** One bit for each element, row by row, the lowest of a byte first: 1 where it becomes 0. */
   readonly base64: string;
@@ -48,9 +48,9 @@ export interface PlanZeros {
 export interface Plan {
   readonly format: "espalier-plan";
   readonly version: 1;
-  /** How it was made; for people. */
+  /** The way in which the plan was made, for people. */
   readonly method: string;
-  /** Whether it speaks of what layers select of inputs and flattened maps (axes of their weights). */
+  /** Whether the plan holds features of inputs and flattened maps that layers select (axes of their weights). */
   readonly selectsInputs?: true | undefined;
   readonly groups: readonly PlanGroup[];
   /** Single weights, applied before all else; absent where there are none. */

@@ -1,5 +1,5 @@
 /**
- * @file What an entropy coder does, and the adaptive probabilities that it codes under.
+ * @file The interface of an entropy coder, and the adaptive probabilities that it codes under.
  *
  * Every routine of the packed form is written once, over a {@link Coder}: an encoder writes the bit that
  * it is given and gives it back, a decoder ignores it and gives back the one that it read. So the two

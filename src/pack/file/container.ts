@@ -1,4 +1,4 @@
-/** @file The frame of a pack: what both sides must agree on besides the coding. */
+/** @file The frame of a pack: the constants that both sides must agree on besides the coding. */
 
 /** 0x89, then "ESP": the first byte tells a pack from text, and shows when a transfer stripped bits. */
 export const magic = [0x89, 0x45, 0x53, 0x50] as const;

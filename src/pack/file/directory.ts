@@ -1,4 +1,4 @@
-/** @file The directory of a pack: what each tensor is, how it is coded, and where it belongs. */
+/** @file The directory of a pack: the type, the coding and the place of each tensor. */
 import { ByteReader, pushFloat32, pushVarint, word } from "../coding/byte-io.ts";
 import type { Geometry } from "../coding/geometry.ts";
 import { damage } from "../coding/pack-faults.ts";

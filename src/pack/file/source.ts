@@ -1,4 +1,4 @@
-/** @file Where the bytes of a pack come from: an array, a stream, or anything that can be awaited. */
+/** @file The source of a pack's bytes: an array, a stream, or an iterator of pieces that can be awaited. */
 import { word } from "../coding/byte-io.ts";
 import { allocated, damage, packFault } from "../coding/pack-faults.ts";
 import { crc32 } from "./crc32.ts";

@@ -1,4 +1,4 @@
-/** @file Which way a tensor is coded: every way that may pay is tried on a counter, the cheapest wins. */
+/** @file Chooses the coding of a tensor: every promising way is tried on a counter, and the cheapest wins. */
 
 import { bytesOf } from "../../tensor/host-tensor.ts";
 import type { Geometry } from "../coding/geometry.ts";

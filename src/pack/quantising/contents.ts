@@ -1,4 +1,4 @@
-/** @file What a pack keeps of each tensor: its bits, or codes for a step or a codebook. */
+/** @file The contents that a pack keeps of each tensor: its bits, or codes for a step or a codebook. */
 import { EspalierError } from "../../errors.ts";
 import type { StoredWeight } from "../../onnx/reading/stored-weights.ts";
 import { isFloat } from "../../tensor/dtype.ts";

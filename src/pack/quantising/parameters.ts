@@ -1,4 +1,4 @@
-/** @file Which constants of a network a lossy pack may change, and how. */
+/** @file The constants of a network that a lossy pack may change, and the way in which it changes them. */
 import { consumersOf, type Graph } from "../../ir/graph.ts";
 import { runningStatistics, trainedInputs } from "../../ops/passes/training.ts";
 

@@ -1,4 +1,4 @@
-/** @file Whether what quantisation leaves of a tensor takes fewer bytes than the tensor as it is. */
+/** @file Decides whether a quantised tensor takes fewer bytes than the unchanged tensor. */
 
 import type { Geometry } from "../coding/geometry.ts";
 import { Models } from "../file/tensor-code.ts";

@@ -1,8 +1,8 @@
 /**
- * @file Which channels live and die together: element ids for every axis of every tensor.
+ * @file Finds the channels that must be removed together: element ids for every axis of every tensor.
  *
- * Walks the graph once and lets each operator's `ties` facet unite ids. What comes out is the raw
- * material of units and groups (`units.ts`), of surgery and of the masks that verification inserts.
+ * Walks the graph once and lets each operator's `ties` facet unite ids. The result is the basis of units and groups
+ * (`units.ts`), of surgery, and of the masks that verification inserts.
  */
 
 import { type Graph, type Node, operatorName, producersOf } from "../../ir/graph.ts";
@@ -20,7 +20,7 @@ import { type Selection, selectionAt } from "./selections.ts";
 import type { Producer, Read } from "./sums.ts";
 import { TieSession } from "./tie-session.ts";
 
-/** What one walk over the graph finds out. */
+/** The result of one walk over the graph. */
 export interface Analysis {
   readonly graph: Graph;
   /** Sizes that symbolic dims were bound to. */
@@ -35,7 +35,7 @@ export interface Analysis {
   readonly producers: readonly Producer[];
   /** Outputs of nodes that add up branches: their channels are residual streams. */
   readonly streams: readonly string[];
-  /** Whether selections of what layers read were asked for, and where they stand. */
+  /** Whether layers may select their inputs, and the places of these selections. */
   readonly selectsInputs: boolean;
   readonly selections: ReadonlyMap<Node, Selection>;
   /** The tensors that the facets of a node see, by node; absent for nodes that are barriers as a whole. */
@@ -131,7 +131,7 @@ class Walk {
     this.#fromConstants = constantNames(graph);
   }
 
-  /** An input of the graph stays as it is. */
+  /** An input of the graph stays unchanged. */
   enter(name: string): void {
     const shape = knownShape(this.#inference, name);
     const layout = shape && this.#own(name, shape);
@@ -162,7 +162,7 @@ class Walk {
     else this.#tie(node, bound, inputs, outputs);
   }
 
-  /** What reaches an output of the graph stays as it is, and so does what its size is computed from. */
+  /** Channels that reach an output of the graph stay, and so do channels from which its size is computed. */
   leave(name: string): void {
     this.#fixMeasured(name, "its size reaches an output of the network");
     const layout = this.layouts.get(name);
@@ -287,7 +287,7 @@ class Walk {
     for (const ids of base.ids) for (const id of ids) this.pool.fix(id, reason);
   }
 
-  /** Shape arithmetic with this result must not change: what it measures stays as it is. */
+  /** Shape arithmetic with this result must not change, so the axes that it measures keep their widths. */
   #fixMeasured(name: string, reason: string): void {
     const { values } = this.#inference;
     const node = this.#makers.get(name);
@@ -301,7 +301,7 @@ class Walk {
   }
 }
 
-/** Why what a node's bodies read by name is fixed. */
+/** The reason why values that a node's bodies read by name are fixed. */
 export function insideReason(node: Node): string {
   return `read inside the body of ${operatorName(node)} "${node.name}"`;
 }

@@ -1,4 +1,4 @@
-/** @file Sizes for symbolic dims, and which results of shape arithmetic change with them. */
+/** @file Sizes for symbolic dims, and the results of shape arithmetic that change with them. */
 import type { Graph } from "../../ir/graph.ts";
 import { type Inference, inferTypes } from "../../ops/passes/infer.ts";
 
@@ -77,7 +77,7 @@ export function dynamicElements(
     try {
       return [inferTypes(graph, { dims: bound })];
     } catch {
-      return []; // A network may take some batches and sizes only: the other probes must tell.
+      return []; // A network may accept only some batches and sizes; the other probes then decide.
     }
   });
   return (name) => {

@@ -1,4 +1,4 @@
-/** @file Union-find over element ids, with the reasons why some classes must stay, and how many there may be. */
+/** @file Union-find over element ids, with the reasons why some classes must stay, and limits on the number of ids. */
 
 /**
  * Indices along the axes of all tensors that one analysis may list. Networks of a few hundred layers have some
@@ -18,7 +18,9 @@ export class IdPool {
   #size = 0;
   #indices = 0;
   #positions = 0;
-  /** By class representative: 0, or one more than the place of its reason in `#reasons`. The first given wins. */
+  /**
+   * For each class representative: 0, or one more than the index of its reason in `#reasons`. The first reason wins.
+   */
   #reasonOf = new Int32Array(1024);
   readonly #reasons: string[] = [];
   readonly #places = new Map<string, number>();

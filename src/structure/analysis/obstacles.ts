@@ -1,4 +1,4 @@
-/** @file Why a node cannot be tied by its operator's rule, so that it is a barrier as a whole. */
+/** @file The reasons why a node cannot be tied by its operator's rule, so that it is a barrier as a whole. */
 import type { Graph, Node } from "../../ir/graph.ts";
 import { numericShape } from "../../ops/operator/known.ts";
 import { type Inference, inferNode } from "../../ops/passes/infer.ts";
@@ -26,7 +26,7 @@ export function outputShapes(
   });
 }
 
-/** What is known of a node of a known operator before it is tied. */
+/** The known facts about a node of a known operator before it is tied. */
 export interface Untied {
   readonly graph: Graph;
   readonly node: Node;

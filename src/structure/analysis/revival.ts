@@ -1,5 +1,5 @@
 /**
- * @file Where a channel still holds something when every number that goes with it is 0.
+ * @file The places where a channel has nonzero values although all of its parameters are 0.
  *
  * Such a channel is *dead*: its filters, bias, scale and shift are 0. An axis of a tensor is *revived*
  * where dead channels along it may hold anything else than 0: by a constant (sigmoid(0)), or by what

@@ -1,7 +1,7 @@
 /**
- * @file Layers that select what they read: where the features that a fully connected layer reads cannot
- * go one by one (pixels of an input, or the positions of a flattened map, which belong to channels),
- * the layer may leave some of them out. Its columns go, and a Gather stands before it.
+ * @file Layers that select their inputs: where the features that a fully connected layer reads cannot be removed one by
+ * one (pixels of an input, or the positions of a flattened map, which belong to channels), the layer may leave some of
+ * them out. Its columns for them are removed, and a Gather before it picks the other features.
  *
  * For the analysis such a layer reads a tensor with ids of its own. A feature that is selected needs the
  * channel that it is a position of; a channel of which no feature is selected is of no use.

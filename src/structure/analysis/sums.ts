@@ -1,7 +1,9 @@
-/** @file Where channels are made and where they are summed over, as the rules of operators tell it. */
+/**
+ * @file The places where channels are computed and where they are summed over, as the rules of operators report them.
+ */
 import type { Node } from "../../ir/graph.ts";
 
-/** A node sums over one axis of one of its inputs: where a removed channel stops being seen. */
+/** A sum of a node over one axis of an input: behind it a removed channel has no effect of its own. */
 export interface Read {
   readonly node: Node;
   readonly input: number;

@@ -1,4 +1,4 @@
-/** @file The `Ties` that an operator's rule speaks to, for one node. */
+/** @file The `Ties` interface that an operator's rule calls, for one node. */
 
 import { assert, EspalierError } from "../../errors.ts";
 import type { Node } from "../../ir/graph.ts";
@@ -20,7 +20,7 @@ import { NodeRevival } from "./node-revival.ts";
 import type { Revived } from "./revival.ts";
 import type { Producer, Read } from "./sums.ts";
 
-/** What a session starts from. */
+/** The inputs of a session. */
 export interface SessionStart {
   readonly pool: IdPool;
   readonly node: Node;

@@ -5,14 +5,14 @@
 import { type Constant, constantOf } from "../../ir/graph.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 
-/** What one use of a constant becomes. */
+/** The new contents of one use of a constant. */
 export interface Version {
   /** Equal signatures mean equal contents. */
   readonly signature: string;
   readonly make: () => Constant;
 }
 
-/** The version of a constant as it was. */
+/** The unchanged version of a constant. */
 export function unchanged(constant: Constant): Version {
   return { signature: "", make: () => constant };
 }

@@ -1,6 +1,6 @@
 /**
- * @file Where a smaller network can be compared with its reference besides its outputs: before what may
- * hide a difference, and behind every layer. What stays of a channel axis is the same there.
+ * @file The values besides outputs at which a smaller network can be compared with its reference: before nodes that may
+ * hide a difference, and behind every layer. The kept indices of a channel axis are the same there.
  */
 import { type Graph, type Node, producersOf } from "../../ir/graph.ts";
 import { hidesDifferences, isLayer } from "../../ops/passes/ends.ts";
@@ -21,9 +21,9 @@ export interface Place {
 
 /** All places of a network. */
 export interface Places {
-  /** What comes before nodes that may hide a difference, by output; nothing where no node hides any. */
+  /** The values before nodes that may hide a difference, by output; empty where no node hides any. */
   readonly ends: ReadonlyMap<string, readonly Place[]>;
-  /** What layers compute, in graph order. */
+  /** The results of layers, in graph order. */
   readonly layers: readonly Place[];
 }
 

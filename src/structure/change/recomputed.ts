@@ -1,8 +1,8 @@
 /**
  * @file Values that shape arithmetic computes, as the smaller network would compute them.
  *
- * Where they come out other than before, surgery must decide: a size follows its axis, and anything
- * else is what it was (a mean over 64 channels divides by 64 still).
+ * Where a value differs from before, surgery decides: a size follows its axis, and any other value is kept (a mean over
+ * 64 channels still divides by 64).
  */
 import { EspalierError } from "../../errors.ts";
 import { type Node, newNode, producersOf, type TensorType } from "../../ir/graph.ts";

@@ -1,4 +1,4 @@
-/** @file What a smaller network has learnt, put back into the whole: the other direction of surgery. */
+/** @file Puts the parameters that a smaller network has learnt back into the whole network: the inverse of surgery. */
 import { type Constant, constantOf, type Graph } from "../../ir/graph.ts";
 import { freshNames } from "../../ir/names.ts";
 import { isFloat } from "../../tensor/dtype.ts";

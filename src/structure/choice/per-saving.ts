@@ -1,9 +1,9 @@
-/** @file Scores that estimate a loss, weighed against what the removal of each unit saves. */
+/** @file Scores that estimate a loss, divided by the saving of each unit's removal. */
 import { type Removed, removeNothing } from "../units/removal.ts";
 import type { Structure } from "../units/units.ts";
 import type { Budget } from "./select.ts";
 
-/** What a unit counts as saving whose removal saves nothing: it goes last. */
+/** The least saving that a unit counts with; a unit that saves nothing is removed last. */
 const leastSaving = 1e-12;
 
 /**

@@ -1,4 +1,4 @@
-/** @file Choosing units under a budget: lowest scores first, widths kept legal. */
+/** @file Chooses units to remove under budgets: lowest scores first, with allowed widths. */
 
 import { EspalierError } from "../../errors.ts";
 import { globMatcher } from "../../ir/names.ts";
@@ -77,12 +77,12 @@ export function candidateUnits(structure: Structure, rules: SelectionRules): num
     .map((unit) => unit.index);
 }
 
-/** Whether a score tells anything: +Infinity and NaN stand for units of which a method knows nothing. */
+/** Whether a unit is scored: +Infinity and NaN stand for units that a method cannot score. */
 export function isScored(score: number): boolean {
   return !Number.isNaN(score) && score !== Number.POSITIVE_INFINITY;
 }
 
-/** The units that might go, but of which a ranking knows nothing. */
+/** The prunable units that a ranking has no score for. */
 export function unscoredUnits(
   structure: Structure,
   scores: Float64Array,

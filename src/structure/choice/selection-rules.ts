@@ -1,6 +1,6 @@
-/** @file What a user asks of a selection: which groups may lose units, and which widths may be left. */
+/** @file The rules of a selection: the groups that may lose units, and the widths that may be left. */
 
-/** What may be chosen. */
+/** The rules that a user may give. */
 export interface SelectionRules {
   /**
    * Widths of filter axes come out as multiples of this (or as they were); `auto` takes for convolutions the

@@ -1,4 +1,4 @@
-/** @file What a network costs: multiply-accumulates, parameters and bytes, in total and per layer. */
+/** @file The cost of a network: multiply-accumulates, parameters and bytes, in total and per layer. */
 import { bodyContents, type Graph, type Node, operatorName } from "../../ir/graph.ts";
 import { multiplies, operatorOf } from "../../ops/index.ts";
 import { type Inference, inferTypes } from "../../ops/passes/infer.ts";
@@ -100,10 +100,7 @@ export interface Totals {
   readonly parameterBytes: number;
 }
 
-/**
- * A function that gives the totals for any removal, with all that goes along; what does not change is
- * computed once.
- */
+/** A function that gives the totals for any removal, including dependent units; unchanged parts are computed once. */
 export function costModel(structure: Structure): (removed: Removed) => Totals {
   const { graph, operands, parameters } = structure.analysis;
   const weights = [...parameters].flatMap(([key, layout]) => {

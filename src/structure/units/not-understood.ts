@@ -1,4 +1,4 @@
-/** @file What of a network is not understood, and what stays because of it. */
+/** @file The operators of a network without a rule, and the units that stay because of them. */
 import { type BodyContents, bodyContents, operatorName } from "../../ir/graph.ts";
 import { operatorOf } from "../../ops/index.ts";
 import { insideReason } from "../analysis/analysis.ts";

@@ -1,4 +1,4 @@
-/** @file Which units go, and what that leaves of every axis. */
+/** @file A removal: its units, and the indices of every axis that it leaves. */
 import type { Layout } from "../analysis/layout.ts";
 import { elementIds, isJoint } from "../analysis/layout.ts";
 import type { Structure } from "./units.ts";

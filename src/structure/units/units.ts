@@ -1,10 +1,13 @@
-/** @file Units and groups: what can be removed, what goes together, and what must stay and why. */
+/**
+ * @file Units and groups: the channels that can be removed, those that must be removed together, and those that must
+ * stay, with the reasons.
+ */
 import type { Graph, Node } from "../../ir/graph.ts";
 import { type Analysis, type AnalyzeOptions, analyze, useKey } from "../analysis/analysis.ts";
 import { axisIds } from "../analysis/cuts.ts";
 import { blockOf, elementIds, type Layout } from "../analysis/layout.ts";
 
-/** Channels that live and die together: one class of element ids that some filter produces. */
+/** Channels that can only be removed together: one class of element ids that some filter produces. */
 export interface Unit {
   /** Position in `Structure.units`. */
   readonly index: number;
