@@ -53,7 +53,7 @@ it("shows what was decided, and the time of each phase, when it is to be verbose
   const { err } = await espalier(["--verbose", ...argv]);
   expect(err).toMatch(/^espalier \d.*, Node v/);
   expect(err).toMatch(/^prune: .*--macs 0.5 .*--method magnitude/m);
-  expect(err).toMatch(/^what goes was chosen by magnitude/m);
+  expect(err).toMatch(/^channels were ranked by magnitude/m);
   for (const phase of ["reading", "pruning", "verifying", "writing", "total"])
     expect(err).toMatch(new RegExp(`^${phase}: \\d+\\.\\d\\d s$`, "m"));
   expect((await espalier(argv)).err).not.toMatch(/reading/);

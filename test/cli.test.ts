@@ -305,7 +305,7 @@ describe("prune", () => {
     [["prune", "NET", "-o", "SMALL.txt", "--macs", "0.5"], ".onnx"],
     [["prune", "NET", "-o", "no/such/folder/x.onnx", "--macs", "0.5"], "folder"],
     [["prune", "NET", "-o", "SMALL", "--plan", "p", "--macs", "0.5"], "cannot be used"],
-    [["prune", "NET", "-o", "SMALL", "--macs", "0.5", "--mean", "0.5"], "--mean speaks of data"],
+    [["prune", "NET", "-o", "SMALL", "--macs", "0.5", "--mean", "0.5"], "--mean is a data flag"],
     [["prune", "NET", "-o", "SMALL", "--macs", "0.5", ...magnitude, "--mode", "x"], "no option"],
     [
       ["prune", "NET", "-o", "SMALL", "--macs", "0.5", ...magnitude, "--option", "norm=l9"],

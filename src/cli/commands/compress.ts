@@ -52,7 +52,7 @@ export const flags = {
     ...isolateFlags,
     ...jsonFlags,
   },
-  "What may be lost:": {
+  "Tolerance:": {
     maxDrop: value(
       "share",
       fractionBelowOne,
@@ -67,7 +67,7 @@ export const flags = {
     ),
   },
   [targetsHeading]: targetFlags,
-  "What may go:": {
+  "Channels that may be removed:": {
     ...groupFlags,
     ...widthFlags,
     selectInputs: advanced(

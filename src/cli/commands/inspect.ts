@@ -142,7 +142,7 @@ function unknowns({ notUnderstood }: Inspection, { columns }: TableOptions): str
     const text = escapeForTerminal(`${operator}: ${facts.join("; ")}`);
     return `  ${wrap(text, columns - 2, "  ")}\n`;
   });
-  return `operators that are not understood\n${lines.join("")}`;
+  return `operators without a rule\n${lines.join("")}`;
 }
 
 function describePort({ name, dtype, shape }: Port): string {

@@ -186,35 +186,41 @@ function requireConsistent(path: string, flags: Flags): void {
     throw new EspalierError("USAGE", message, { hint });
   };
   if (output === path || /\.onnx$/i.test(output))
-    usage(`the output ${output} has the name of a model`, "Name the pack, say, net.esp.");
+    usage(`the output ${output} is named like a model`, "Name the pack, say, net.esp.");
   const lossy = [bits, codebook, lambda, rowSteps, stepsBy, maxDrop, tuneEpochs].some(
     (flag) => flag !== undefined,
   );
   if (lossless && lossy)
     usage("--lossless keeps every bit", "Leave out --lossless, or the flags that round weights.");
   if (maxDrop !== undefined && (bits !== undefined || codebook !== undefined))
-    usage("--max-drop searches the bits", "Leave out --bits and --codebook.");
+    usage("--max-drop chooses the bits itself", "Leave out --bits and --codebook.");
   if ((maxDrop === undefined && tuneEpochs === undefined) !== (data === undefined))
     usage(
       "--data is for --max-drop and --tune-epochs, which need it",
       "Give --data and one of them, or neither.",
     );
   if (tuneEpochs === undefined && isTuningGiven(flags))
-    usage("there are options of tuning, but no tuning", "Add --tune-epochs.");
+    usage("options of tuning are given, but no epochs of tuning", "Add --tune-epochs.");
   if (tuneEpochs !== undefined && (lambda !== undefined || rowSteps))
-    usage("--tune-epochs is for plain steps", "Leave out --lambda and --row-steps.");
+    usage(
+      "--tune-epochs works only with one uniform step for each layer",
+      "Leave out --lambda and --row-steps.",
+    );
   if (
     codebook !== undefined &&
     [bits, lambda, rowSteps, stepsBy].some((flag) => flag !== undefined)
   )
-    usage("--codebook has no steps", "Leave out --bits, --lambda, --row-steps and --steps-by.");
+    usage(
+      "--codebook rounds to a table, not to steps",
+      "Leave out --bits, --lambda, --row-steps and --steps-by.",
+    );
   const [given] = [
     ...givenDataFlags(flags),
     ...(limit === undefined ? [] : ["--limit"]),
     ...(batch === undefined ? [] : ["--batch"]),
   ];
   if (given !== undefined && data === undefined)
-    usage(`${given} speaks of data, but no data was given`, "Add --data DIR and --max-drop.");
+    usage(`${given} is a data flag, but no data was given`, "Add --data DIR and --max-drop.");
 }
 
 /** Refuses to write a pack that does not unpack to the network that was packed. */

@@ -87,7 +87,7 @@ export const flags = {
     mode: advanced(value("value", asText, "Short for --option mode=VALUE.")),
     seed: advanced(value("n", integerFrom(0), "Seed of the method random. Default: 0.")),
   },
-  "What may go:": { ...groupFlags, ...widthFlags, ...selectionFlags },
+  "Channels that may be removed:": { ...groupFlags, ...widthFlags, ...selectionFlags },
   [dataHeading]: dataFlags,
 };
 
@@ -158,7 +158,7 @@ async function pruneAndWrite(
   await requireData(model, flags, signal);
   signal.throwIfAborted();
   const { pruned: chosen, latency } = await choose(model, options, flags, signal, progress);
-  progress.detail(`what goes was chosen by ${escapeForTerminal(chosen.method)}`);
+  progress.detail(`channels were ranked by ${escapeForTerminal(chosen.method)}`);
   signal.throwIfAborted();
   const pruned = await refit(model, chosen, flags, signal, progress);
   for (const note of pruned.notes) progress.warn(escapeForTerminal(note));
@@ -198,7 +198,7 @@ function requireConsistent(path: string, flags: Flags): void {
   if (output !== undefined) requireModelName(output);
   if (plan !== undefined && (flags.option.size > 0 || flags.only.length + flags.except.length > 0))
     usage(
-      "--plan says already what goes",
+      "--plan already holds the channels to remove",
       "Edit the plan, or leave out --option, --only and --except.",
     );
   if (flags.refitImages !== undefined && flags.refit === undefined)
@@ -206,7 +206,7 @@ function requireConsistent(path: string, flags: Flags): void {
   const [given] = givenDataFlags(flags);
   if (given !== undefined && flags.refit === undefined && flags.verifyData === undefined)
     usage(
-      `${given} speaks of data, but no data was given`,
+      `${given} is a data flag, but no data was given`,
       "Add --refit DIR or --verify-data DIR.",
     );
   if (output === path)

@@ -55,7 +55,7 @@ export const flags = {
       "Ends after this time of training. Default: after --epochs.",
     ),
   },
-  "Networks that are built:": {
+  "Built-in networks:": {
     classes: value(
       "n",
       integerFrom(1),

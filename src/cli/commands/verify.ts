@@ -109,7 +109,7 @@ async function verifyPair(
 ): Promise<number> {
   const [given] = givenDataFlags(flags);
   if (given !== undefined && flags.data === undefined)
-    throw new EspalierError("USAGE", `${given} speaks of data, but no data was given`, {
+    throw new EspalierError("USAGE", `${given} is a data flag, but no data was given`, {
       hint: "Add --data DIR.",
     });
   progress.phase("reading");
@@ -146,9 +146,13 @@ async function verifyFolder(
   progress: Progress,
 ): Promise<number> {
   if (!(await isFolder(run)))
-    throw new EspalierError("USAGE", `${run} is no folder of a run, and no second file was named`, {
-      hint: "Give ORIGINAL and SMALL, or the folder that `espalier compress` made.",
-    });
+    throw new EspalierError(
+      "USAGE",
+      `${run} is not the folder of a run, and no second file was named`,
+      {
+        hint: "Give ORIGINAL and SMALL, or the folder that `espalier compress` made.",
+      },
+    );
   const given = [
     ...givenDataFlags(flags),
     ...(flags.data === undefined ? [] : ["--data"]),
@@ -157,9 +161,13 @@ async function verifyFolder(
     ...(flags.externalData ? ["--external-data"] : []),
   ];
   if (given.length > 0)
-    throw new EspalierError("USAGE", `${given.join(", ")}: not for the folder of a run`, {
-      hint: "A run is verified from its own files.",
-    });
+    throw new EspalierError(
+      "USAGE",
+      `${given.join(", ")}: cannot be given with the folder of a run`,
+      {
+        hint: "A run is verified from its own files.",
+      },
+    );
   const { verifyRun } = await import("../../compress/verify/verify-run.ts");
   progress.phase("verifying");
   const verification = await verifyRun(run, {
