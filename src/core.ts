@@ -29,16 +29,13 @@ export { type PackAsyncOptions, type Packed, pack, packAsync } from "./pack/pack
 export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export {
-  type Figures,
-  type MissedTarget,
   type PruneAsyncOptions,
-  type Pruned,
   type PruneOptions,
   prune,
   pruneAsync,
-  type SelectedInputs,
   type Targets,
 } from "./prune/prune.ts";
+export type { Figures, MissedTarget, Pruned, SelectedInputs } from "./prune/pruned.ts";
 export type { AnalyzeOptions } from "./structure/analysis/analysis.ts";
 export type { LayerCost, UncountedLayer } from "./structure/cost/cost.ts";
 export {

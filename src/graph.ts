@@ -78,7 +78,8 @@ export { type EncodeOptions, encodeGraph } from "./onnx/writing/encode-graph.ts"
 export type { AttributeInit, Emitter, Value } from "./ops/operator/gradient.ts";
 export type { TiedTensor } from "./ops/operator/operator.ts";
 export type { Inference } from "./ops/passes/infer.ts";
-export { type Pruned, referenceFor } from "./prune/prune.ts";
+export { referenceFor } from "./prune/prune.ts";
+export { type Pruned, type PrunedParts, partsOf } from "./prune/pruned.ts";
 export type { Analysis, AnalyzeOptions, Operands } from "./structure/analysis/analysis.ts";
 export type { IdPool } from "./structure/analysis/id-pool.ts";
 export type { Base, Block, Layout } from "./structure/analysis/layout.ts";

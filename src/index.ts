@@ -94,16 +94,13 @@ export {
   pruneToLatency,
 } from "./prune/latency.ts";
 export {
-  type Figures,
-  type MissedTarget,
   type PruneAsyncOptions,
-  type Pruned,
   type PruneOptions,
   prune,
   pruneAsync,
-  type SelectedInputs,
   type Targets,
 } from "./prune/prune.ts";
+export type { Figures, MissedTarget, Pruned, SelectedInputs } from "./prune/pruned.ts";
 export { type RefitPrunedOptions, refitPruned } from "./prune/refit.ts";
 export { verifyByPlan, verifyPruned } from "./prune/verify.ts";
 export type { RunHooks } from "./runs/folder/run-hooks.ts";

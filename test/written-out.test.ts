@@ -1,4 +1,5 @@
 /** @file Networks that are written out on reading are pruned and verified; weights that are inputs, too, stay what they are. */
+
 import { describe, expect, it } from "vitest";
 import { GraphBuilder } from "../src/ir/builder.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
@@ -6,6 +7,7 @@ import { encodeGraph } from "../src/onnx/writing/encode-graph.ts";
 import { concatBytes } from "../src/onnx/writing/write.ts";
 import { inferTypes } from "../src/ops/passes/infer.ts";
 import { prune } from "../src/prune/prune.ts";
+import { partsOf } from "../src/prune/pruned.ts";
 import { verifyPruned } from "../src/prune/verify.ts";
 import { withSession } from "../src/runtime/session.ts";
 import { int64Vector, tensorOf } from "../src/tensor/host-tensor.ts";
@@ -129,7 +131,7 @@ describe("a network that is written out", () => {
   ])("loses channels, and computes what it must: $what", async ({ bytes, units }) => {
     const model = readModel(bytes);
     const pruned = prune(model, { method: "magnitude", targets: { params: 0.6 } });
-    const { structure } = pruned;
+    const { structure } = partsOf(pruned);
     expect(structure.units.filter(({ reason }) => reason === undefined)).toHaveLength(units);
     expect(pruned.isReached).toBe(true);
     // The masked original that the result must equal, and the original itself where nothing goes.

@@ -10,7 +10,8 @@ import { concatBytes } from "../onnx/writing/write.ts";
 import { structureOf } from "../structure/units/units.ts";
 import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { damageOfPruned } from "./damage.ts";
-import { finishPruning, type Pruned, prune } from "./prune.ts";
+import { finishPruning, prune } from "./prune.ts";
+import { type Pruned, partsOf } from "./pruned.ts";
 
 const width = 16;
 /** The filters of the first layer that the second one reads; the rest is dead. */
@@ -135,7 +136,7 @@ it("answers that are infinite or no numbers are destroyed", async () => {
   ];
   const choice = {
     method: "own",
-    removed: pruned.removed,
+    removed: partsOf(pruned).removed,
     edits,
     isReached: true,
     missed: [],
@@ -150,7 +151,7 @@ it("a classifier whose mean answer has moved far is destroyed, though it follows
   const moved = new Float32Array(6).fill(0.1);
   moved[0] = 50;
   const edits = [{ node: "conv3", input: 2, tensor: tensorOf("float32", [6], moved) }];
-  const { removed } = without(model, {});
+  const { removed } = partsOf(without(model, {}));
   const choice = { method: "own", removed, edits, isReached: true, missed: [], notes: [] };
   const { isDestroyed, outputs } = await damageOfPruned(
     model,

@@ -10,7 +10,7 @@ import { imageLikeFeeds, type PixelRange } from "../measure/inputs/image-like-fe
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import type { Feeds } from "../runtime/values.ts";
-import type { Pruned } from "./prune.ts";
+import { type Pruned, partsOf } from "./pruned.ts";
 
 /** The answers of a pruned network, compared with its original's. */
 export interface Damage {
@@ -63,9 +63,10 @@ const convincing = 2;
  */
 export async function damageOfPruned(
   original: Model,
-  { structure, bytes, groups, before }: Pick<Pruned, "structure" | "bytes" | "groups" | "before">,
+  pruned: Pruned,
   { feeds = [], minWidth = 1, seed = 0, ...options }: DamageOfPrunedOptions = {},
 ): Promise<Damage> {
+  const { bytes, groups, before } = pruned;
   const source = writeModel(original);
   const { graph } = original;
   const probabilities = new Set(
@@ -84,7 +85,7 @@ export async function damageOfPruned(
   }
   const { least, most, macs } = randomInputs;
   const samples = Math.max(least, Math.min(most, Math.floor(macs / before.macs)));
-  const { dims } = structure.analysis;
+  const { dims } = partsOf(pruned).structure.analysis;
   const random = (range: PixelRange, count: number) =>
     imageLikeFeeds(graph, dims, { count, range, seed });
   const tries = Math.max(fewestTries, Math.floor(samples / 4));

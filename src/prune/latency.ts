@@ -20,12 +20,11 @@ import { requireGoOn } from "../tensor/steps.ts";
 import {
   budgetsOf,
   chooseUnits,
-  describeMissed,
   finishPruning,
   missedTargets,
-  type Pruned,
   type PruneOptions,
 } from "./prune.ts";
+import { describeMissed, type Pruned, partsOf } from "./pruned.ts";
 import { structureCost, unclaimable } from "./unknown-costs.ts";
 
 /** What latency to reach, and how to measure it. */
@@ -181,7 +180,7 @@ function withLatency(
   latency: MeasuredLatency,
   asked: number,
 ): PrunedToLatency {
-  const { structure, removed } = pruned;
+  const { structure, removed } = partsOf(pruned);
   const isMet = latency.ratio <= asked;
   const others = [
     ...budgetsOf(structure, options.targets ?? {}),

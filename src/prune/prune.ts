@@ -41,6 +41,14 @@ import {
 } from "../tensor/steps.ts";
 import { counted } from "../words/numbers.ts";
 import { cutsInOrder, meeting } from "./cut-order.ts";
+import {
+  describeMissed,
+  type MissedTarget,
+  type Pruned,
+  type PrunedParts,
+  type SelectedInputs,
+  withParts,
+} from "./pruned.ts";
 import { requireCountable, structureCost, unclaimable, unknownsOf } from "./unknown-costs.ts";
 
 /** Shares of the original that may remain, each in (0, 1]. */
@@ -74,66 +82,9 @@ export interface PruneOptions {
   readonly plan?: Plan | undefined;
 }
 
-/** The cost figures of one side. */
-export interface Figures {
-  readonly params: number;
-  readonly macs: number;
-  readonly sizeBytes: number;
-}
-
-/** How many features a layer reads, where it selects them. */
-export interface SelectedInputs {
-  /** Node name. */
-  readonly layer: string;
-  readonly before: number;
-  readonly after: number;
-}
-
-/** A target that lies below what the rules and the method allow. */
-export interface MissedTarget {
-  /** `macs`, `params`, `bytes`, `density` or `latency`. */
-  readonly target: string;
-  /** The share that was asked for. */
-  readonly asked: number;
-  /** The share that is left. */
-  readonly reached: number;
-}
-
-/** The result of `prune`. */
-export interface Pruned {
-  readonly method: string;
-  /** Why this method was taken, where nobody named one. */
-  readonly methodReason?: string;
-  /** The smaller network; patched from the original. */
-  readonly graph: Graph;
-  readonly bytes: ModelBytes;
-  readonly plan: Plan;
-  readonly before: Figures;
-  readonly after: Figures;
-  /** Units per group. */
-  readonly groups: readonly {
-    readonly id: string;
-    readonly before: number;
-    readonly after: number;
-  }[];
-  /** Layers that select what they read: features that they read, which costs no MACs. */
-  readonly selected: readonly SelectedInputs[];
-  /** False when the targets lie below what may be removed; the most that may was removed then. */
-  readonly isReached: boolean;
-  /** The targets that what was removed does not meet. */
-  readonly missed: readonly MissedTarget[];
-  /** What a user should know, one sentence each; options stand in backticks. */
-  readonly notes: readonly string[];
-  readonly structure: Structure;
-  readonly removed: Removed;
-  /** Weights that became 0, those that were it before included. */
-  readonly zeros: Zeros;
-  readonly edits: readonly Edit[];
-}
-
 /**
  * Prunes a model once, without training. The result is exact up to the method's own compensation:
- * `referenceFor` gives the network that it must equal.
+ * `referenceFor` of `espalier/graph` gives the network that it must equal.
  *
  * Errors: `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA` for a method that trains, `METHOD_NEEDS_BN`,
  * `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
@@ -245,14 +196,6 @@ export function missedTargets(
   });
 }
 
-/** A missed target as a note. */
-export function describeMissed({ target, asked, reached }: MissedTarget): string {
-  return (
-    `the target \`${target}\` ${asked} is out of reach: ${reached.toFixed(3)} is the least that the rules ` +
-    "and the method allow"
-  );
-}
-
 /**
  * The method that is asked for; without a name, or with `auto`, `bn` where batch normalization tells of half of what may
  * go (in multiply-accumulates) or more, else `magnitude`. Fails with `METHOD_UNKNOWN`, `METHOD_NEEDS_DATA`, and with
@@ -345,16 +288,15 @@ function fromPlan(structure: Structure, plan: Plan): PruningChoice {
 
 /** Carries out a choice: edits, removal, bytes, figures. */
 export function finishPruning(model: Model, structure: Structure, choice: PruningChoice): Pruned {
-  const { removed, edits, zeros = noZeros } = choice;
+  const { removed, edits, zeros = noZeros, ...told } = choice;
   const { dims } = structure.analysis;
   const edited = editedStructure(structure, { zeros, edits });
   const graph = removeUnits(edited, removed);
   const bytes = writeModel(model, graph);
   const [before, after] = [model.graph, graph].map((each) => costOf(each, dims));
   const changed = changedDefaults(model.graph, graph);
-  return {
-    ...choice,
-    zeros,
+  const pruned: Pruned = {
+    ...told,
     graph,
     bytes,
     notes: [...choice.notes.filter((note) => !changed.includes(note)), ...changed],
@@ -371,8 +313,8 @@ export function finishPruning(model: Model, structure: Structure, choice: Prunin
       after: units.filter((unit) => removed[unit] === 0).length,
     })),
     selected: selectedInputs(structure, removed),
-    structure,
   };
+  return withParts(pruned, { structure, removed, zeros, edits });
 }
 
 /** That weights which a caller may feed have another shape now; none where there are none. */
@@ -406,12 +348,12 @@ export function selectedInputs(
 }
 
 /**
- * The network that a pruned one must equal: the original with the same zeros and edits, and zeros wherever
- * a removed channel was read.
+ * The network that a pruned one must equal, from its parts (`partsOf`): the original with the same zeros and edits, and
+ * zeros wherever a removed channel was read.
  */
 export function referenceFor(
   model: Model,
-  { structure, removed, ...changes }: Pick<Pruned, "structure" | "removed" | "zeros" | "edits">,
+  { structure, removed, ...changes }: PrunedParts,
 ): ModelBytes {
   return writeModel(model, maskReads(editedStructure(structure, changes), removed));
 }
@@ -419,7 +361,7 @@ export function referenceFor(
 /** The structure of the edited graph. Edits change values, never ties, so units keep their numbers. */
 function editedStructure(
   structure: Structure,
-  { zeros, edits }: Pick<Pruned, "zeros" | "edits">,
+  { zeros, edits }: Pick<PrunedParts, "zeros" | "edits">,
 ): Structure {
   if (edits.length === 0 && zeros.size === 0) return structure;
   const { analysis } = structure;

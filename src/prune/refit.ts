@@ -6,7 +6,8 @@ import { dataFeeds } from "../measure/inputs/data-feeds.ts";
 import { type RefitOptions, refit } from "../methods/compensation/refit.ts";
 import type { Model } from "../onnx/model.ts";
 import { counted } from "../words/numbers.ts";
-import { finishPruning, type Pruned } from "./prune.ts";
+import { finishPruning } from "./prune.ts";
+import { type Pruned, partsOf } from "./pruned.ts";
 
 /** Which images, and how. */
 export interface RefitPrunedOptions extends RefitOptions {
@@ -31,7 +32,8 @@ export async function refitPruned(
   options: RefitPrunedOptions = {},
 ): Promise<Pruned> {
   const { images = defaultImages, signal } = options;
-  if (pruned.zeros.size > 0)
+  const { structure, removed, ...parts } = partsOf(pruned);
+  if (parts.zeros.size > 0)
     throw new EspalierError("USAGE", "refitting would fill the weights that became 0", {
       hint: "Remove whole units, or tune what is left by training with `keepsZeros`.",
     });
@@ -49,8 +51,8 @@ export async function refitPruned(
       `${dataset.path}: ${counted(count, "image does", "images do")} not fill one batch of the network`,
       { hint: "Give more images to refit on.", data: { path: dataset.path, count } },
     );
-  const edits = await refit(pruned.structure, pruned.removed, pruned.edits, batches, options);
-  const refitted = finishPruning(model, pruned.structure, { ...pruned, edits });
+  const edits = await refit(structure, removed, parts.edits, batches, options);
+  const refitted = finishPruning(model, structure, { ...pruned, ...parts, removed, edits });
   const method = `${pruned.method}, refitted on ${counted(count, "image")}`;
   return { ...refitted, plan: { ...refitted.plan, method } };
 }

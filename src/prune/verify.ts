@@ -11,18 +11,21 @@ import { placesOf } from "../structure/change/places.ts";
 import { editsOf, type Plan, removalOf, zerosOf } from "../structure/plan.ts";
 import { structureOf } from "../structure/units/units.ts";
 import { withZeros } from "../structure/weights/zeros.ts";
-import { type Pruned, referenceFor } from "./prune.ts";
+import { referenceFor } from "./prune.ts";
+import { type Pruned, type PrunedParts, partsOf } from "./pruned.ts";
 
 /**
  * Verifies a fresh removal. Errors: `RUNTIME_FAILED` when onnxruntime refuses one of the networks.
  */
 export async function verifyPruned(
   original: Model,
-  pruned: Pick<Pruned, "structure" | "removed" | "zeros" | "edits" | "bytes" | "graph">,
+  pruned: Pruned,
   options: VerifyOptions = {},
 ): Promise<Verification> {
-  const { structure, removed, graph, bytes } = pruned;
-  const reference = referenceFor(original, pruned);
+  const { graph, bytes } = pruned;
+  const parts = partsOf(pruned);
+  const { structure, removed } = parts;
+  const reference = referenceFor(original, parts);
   const places = placesOf(structure, removed, graph);
   const { dims } = structure.analysis;
   const found = await compareModels(original, reference, bytes, dims, options, places);
@@ -65,7 +68,7 @@ export async function verifyZeros(
     structure,
     graph,
     bytes,
-  }: Pick<Pruned, "structure" | "removed" | "zeros" | "bytes" | "graph">,
+  }: Pick<PrunedParts, "structure" | "removed" | "zeros"> & Pick<Pruned, "bytes" | "graph">,
   options: VerifyOptions = {},
 ): Promise<Pick<Verification, "passed" | "maxError" | "checks">> {
   if (zeros.size === 0 || !removed.includes(1)) return { passed: true, maxError: 0, checks: [] };

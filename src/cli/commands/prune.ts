@@ -8,7 +8,8 @@ import { readOptions } from "../../methods/method/options.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
-import type { Pruned, PruneOptions } from "../../prune/prune.ts";
+import type { PruneOptions } from "../../prune/prune.ts";
+import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import {
@@ -366,12 +367,12 @@ async function bytesFor(output: string, model: Model, pruned: Pruned): Promise<M
 }
 
 /** The share of the original's weights that are not 0, before and after. */
-function densityOf({ structure, graph }: Pruned): {
+function densityOf(pruned: Pruned): {
   readonly before: number;
   readonly after: number;
 } {
-  const { weights, nonZero } = countWeights(structure.analysis.graph);
-  return { before: nonZero / weights, after: countWeights(graph).nonZero / weights };
+  const { weights, nonZero } = countWeights(partsOf(pruned).structure.analysis.graph);
+  return { before: nonZero / weights, after: countWeights(pruned.graph).nonZero / weights };
 }
 
 /** The figures about a result. */
@@ -401,7 +402,7 @@ function report(
       isReached,
       missed,
       notes: pruned.notes.map(inFlags),
-      ...(pruned.zeros.size > 0 && { density: densityOf(pruned) }),
+      ...(partsOf(pruned).zeros.size > 0 && { density: densityOf(pruned) }),
       ...(latency && { latency }),
       ...(verification && { verification }),
       ...(damage && { damage }),

@@ -3,7 +3,7 @@
 import type { Graph } from "../../ir/graph.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
-import type { Pruned } from "../../prune/prune.ts";
+import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { counted, formatBytes, formatInteger, formatMs, inPercent } from "../../words/numbers.ts";
 import { speedOf } from "../../words/speed.ts";
@@ -24,7 +24,8 @@ export function describePruned(
     a === 0 ? "" : inPercent(b / a),
   ];
   const nonZero = (graph: Graph) => countWeights(graph).nonZero;
-  const [whole, left] = [pruned.structure.analysis.graph, pruned.graph].map(nonZero);
+  const { structure, zeros } = partsOf(pruned);
+  const [whole, left] = [structure.analysis.graph, pruned.graph].map(nonZero);
   const cost = drawTable(
     [
       { title: "" },
@@ -35,7 +36,7 @@ export function describePruned(
     [
       row("MACs", before.macs, after.macs, formatInteger),
       row("params", before.params, after.params, formatInteger),
-      ...(pruned.zeros.size > 0 ? [row("weights, not 0", whole, left, formatInteger)] : []),
+      ...(zeros.size > 0 ? [row("weights, not 0", whole, left, formatInteger)] : []),
       row("size", before.sizeBytes, after.sizeBytes, formatBytes),
       ...(latency ? [row("latency", latency.originalMs, latency.medianMs, formatMs)] : []),
     ],

@@ -10,7 +10,7 @@ import { levelOf } from "../../guard/ladder.ts";
 import { metricOf, type Outcomes, pairedDropAsync } from "../../measure/outcomes/outcomes.ts";
 import type { ModelBytes } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
-import type { Pruned } from "../../prune/prune.ts";
+import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { verifyPruned, verifyZeros } from "../../prune/verify.ts";
 import { roundPaths } from "../../runs/folder/run-folder.ts";
 import { removeUnits } from "../../structure/change/surgery.ts";
@@ -62,7 +62,7 @@ export async function tryOut(
   const verification = await requireExact(candidate, pruned, round, session);
   const removed = await context.measureOutcomes(pruned.bytes.chunks, "select");
   const common = {
-    units: countRemoved(pruned.removed),
+    units: countRemoved(partsOf(pruned).removed),
     remaining: {
       ...remainingOf(pruned.after, original),
       ...(hasDensity && { density: densityLeft(pruned.graph, original) }),
@@ -117,7 +117,7 @@ async function requireExact(
   session: CompressContext["session"],
 ): Promise<AttemptRecord["verification"]> {
   const { maxError, samples, passed, checks } = await verifyPruned(network, pruned, session);
-  const exact = await verifyZeros(network, pruned, session);
+  const exact = await verifyZeros(network, { ...pruned, ...partsOf(pruned) }, session);
   if (passed && exact.passed) return { maxError, samples, passed };
   throw new EspalierError("VERIFY_FAILED", `round ${round}: the removal is not exact`, {
     hint: "Please report it with the model if you may share it; `except` may spare the layer.",
@@ -141,7 +141,8 @@ async function saveTry(
   await saveModel(paths.pruned, pruned.bytes);
   await savePlan(paths.plan, { ...pruned.plan, method: method.name });
   if (memory !== undefined) {
-    const kept = removeUnits(structureOf(memory.graph, pruned.structure.analysis), pruned.removed);
+    const { structure, removed } = partsOf(pruned);
+    const kept = removeUnits(structureOf(memory.graph, structure.analysis), removed);
     await saveModel(paths.memory, writeModel(memory, kept));
   }
   await saveModel(paths.tuned, tuned);

@@ -7,7 +7,8 @@ import type { Proposal } from "../../methods/method/method.ts";
 import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
 import { anyWeightMayGo, type CutOrder, cutsInOrder } from "../../prune/cut-order.ts";
-import { budgetsOf, finishPruning, type Pruned } from "../../prune/prune.ts";
+import { budgetsOf, finishPruning } from "../../prune/prune.ts";
+import type { Pruned } from "../../prune/pruned.ts";
 import {
   type CompressSettings,
   hasTargets,
