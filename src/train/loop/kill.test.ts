@@ -18,10 +18,10 @@ const here = (path: string) => JSON.stringify(new URL(path, import.meta.url).hre
 function scriptOf(name: string): string {
   return `
     import { writeFileSync } from "node:fs";
-    import { quadrantNetwork } from ${here("../../test/support/training.ts")};
-    import { openDataset } from ${here("../data/dataset.ts")};
-    import { concatBytes } from ${here("../onnx/write.ts")};
-    import { adam } from ${here("./optimizers.ts")};
+    import { quadrantNetwork } from ${here("../../../test/support/training.ts")};
+    import { openDataset } from ${here("../../data/dataset.ts")};
+    import { concatBytes } from ${here("../../onnx/writing/write.ts")};
+    import { adam } from ${here("../step/optimizers.ts")};
     import { train } from ${here("./train.ts")};
     const result = await train(quadrantNetwork(), await openDataset(${JSON.stringify(data)}), {
       epochs: 7,
