@@ -21,16 +21,8 @@
 
 export { defineConfig, type EspalierConfig, type FlagValue } from "./cli/config.ts";
 export { type Compressed, type CompressOptions, compress } from "./compress/compress.ts";
-export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
 export type { CompressReport } from "./compress/record/compress-report.ts";
-export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
-export {
-  type RunCheck,
-  type RunVerification,
-  type VerifyRunOptions,
-  verifyRun,
-} from "./compress/verify/verify-run.ts";
 export type { Augmentation } from "./data/augment.ts";
 export { type Answer, type Dataset, openDataset } from "./data/dataset.ts";
 export type { DatasetOptions } from "./data/options.ts";
@@ -77,12 +69,10 @@ export type { SupportForm } from "./pack/coding/support-code.ts";
 export type { ValueForm } from "./pack/file/directory.ts";
 export type { PackSource } from "./pack/file/source.ts";
 export {
-  type PackAsyncOptions,
   type Packed,
   type PackedParts,
   type PackedTensor,
   pack,
-  packAsync,
 } from "./pack/pack.ts";
 export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
@@ -94,17 +84,14 @@ export {
   pruneToLatency,
 } from "./prune/latency.ts";
 export {
-  type PruneAsyncOptions,
   type PruneOptions,
   prune,
-  pruneAsync,
   type Targets,
 } from "./prune/prune.ts";
 export type { Figures, MissedTarget, Pruned, SelectedInputs } from "./prune/pruned.ts";
 export { type RefitPrunedOptions, refitPruned } from "./prune/refit.ts";
 export { verifyByPlan, verifyPruned } from "./prune/verify.ts";
 export type { RunHooks } from "./runs/folder/run-hooks.ts";
-export { isolated } from "./runtime/shared-host.ts";
 export type { ModelSource } from "./runtime/values.ts";
 export type { AnalyzeOptions } from "./structure/analysis/analysis.ts";
 export type { LayerCost, UncountedLayer } from "./structure/cost/cost.ts";

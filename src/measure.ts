@@ -102,4 +102,5 @@ export {
   type SessionOptions,
   withSession,
 } from "./runtime/session.ts";
+export { isolated } from "./runtime/shared-host.ts";
 export type { Feeds, ModelSource, SessionValue } from "./runtime/values.ts";

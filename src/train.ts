@@ -12,12 +12,22 @@
  * const { best } = await train(await loadModel("small.onnx"), photos, { epochs: 3 });
  */
 
+export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
+export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
 export type { MeasuredPack } from "./compress/packing/measured-pack.ts";
 export {
   type PackedTuned,
   type PackTunedOptions,
   packTuned,
 } from "./compress/packing/pack-tuned.ts";
+export type { CompressReport } from "./compress/record/compress-report.ts";
+export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
+export {
+  type RunCheck,
+  type RunVerification,
+  type VerifyRunOptions,
+  verifyRun,
+} from "./compress/verify/verify-run.ts";
 export type { Dataset } from "./data/dataset.ts";
 export type { AnswerOptions } from "./measure/evaluation/answers.ts";
 export { type LabellingOptions, withLabelsFrom } from "./measure/unlabelled/pseudo-labels.ts";

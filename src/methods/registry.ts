@@ -53,7 +53,7 @@ export function needsTraining(name: string): EspalierError {
     "METHOD_NEEDS_DATA",
     `the method ${name} trains before it ranks channels`,
     {
-      hint: `Use \`espalier compress MODEL --data DIR --method ${name} -o RUN\`, or compressRun of the library.`,
+      hint: `Use \`espalier compress MODEL --data DIR --method ${name} -o RUN\`, or compressRun of espalier/train.`,
       data: { method: name },
     },
   );
