@@ -13,7 +13,7 @@ import { compressReport } from "../src/compress/record/compress-report.ts";
 import { runPaths } from "../src/runs/folder/run-folder.ts";
 import { macsTargets, methods, networks, targetCase } from "./compression-cases.ts";
 
-/** Of Okabe and Ito: told apart by colour-blind readers, and in grey by the symbols. */
+/** Colours by Okabe and Ito, which colour-blind readers can distinguish; in grey the symbols differ. */
 const looks = {
   importance: { color: "#0072b2", symbol: "circle" },
   bn: { color: "#d55e00", symbol: "rect" },

@@ -28,7 +28,7 @@ interface Row {
   readonly flops: number;
   readonly params: number;
   readonly latency: number;
-  /** Of the default pack. */
+  /** Bytes of the default pack. */
   readonly bytes: number;
   readonly widths: string;
   /** Empty without a tolerance. */

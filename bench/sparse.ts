@@ -38,7 +38,7 @@ import { cases, type SparseCase } from "./sparse-cases.ts";
 import { byKind, meanOf, percent, spreadOf, tableHead, tableLine } from "./table-cells.ts";
 
 const packRecord = z.object({
-  /** Of the pack within the tolerance, and of the default one at 8 bits. */
+  /** Bytes of the pack within the tolerance, and of the default pack at 8 bits. */
   bytes: z.number(),
   bytesAt8: z.number(),
   bits: z.number().nullable(),
@@ -58,7 +58,7 @@ interface Row extends PackRecord {
   /** Neurons and filters with incoming weights, by layer. */
   readonly neurons: readonly number[];
   readonly flops: number;
-  /** Of the original file. */
+  /** Bytes of the original file. */
   readonly bytesBefore: number;
   readonly general: GeneralSizes;
 }

@@ -7,7 +7,7 @@ import { batchArrays, batchesOf, type Case, graphOf, twinOf, weightsOf } from ".
 import { gradientsThemselves, openLearner } from "./ours.ts";
 import { answers, startTorch, type Torch } from "./torch.ts";
 
-/** Of both sides; `ESPALIER_PEER_THREADS`. */
+/** Threads of both sides; `ESPALIER_PEER_THREADS`. */
 export const threads = Number(process.env.ESPALIER_PEER_THREADS ?? 2);
 
 const steps = 50;

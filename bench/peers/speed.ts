@@ -38,7 +38,7 @@ export interface SideResult {
   /** Processor time per step, all threads together; waiting in a loop for another thread counts. */
   readonly cpuMs: number;
   readonly peakBytes: number;
-  /** Of the process before it had a network. */
+  /** Memory of the process before it had a network. */
   readonly startBytes: number;
 }
 

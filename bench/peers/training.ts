@@ -22,7 +22,7 @@ import { answers, startTorch } from "./torch.ts";
 const network: Case = { network: "resnet20", options: {}, batch: 64 };
 const pixels = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 const momentum = 0.9;
-/** Of all parameters, those of batch normalization too. */
+/** Weight decay of all parameters, including those of batch normalization. */
 const decay = 5e-4;
 const rate = 0.1;
 const seed = 0;
@@ -42,7 +42,7 @@ export interface TrainingComparison {
 /** What one side gave. */
 interface Side {
   readonly predictions: Predictions;
-  /** Of the epochs that ran now; a side that was over already has none. */
+  /** The times of the epochs that ran now; a side that was over already has none. */
   readonly epochs: readonly EpochTime[];
 }
 

@@ -230,7 +230,7 @@ function methodFor(
 /** The share of which `bn` has to know something. */
 const enough = 0.5;
 
-/** That another method without training scores units of which a proposal knows nothing, where it does. */
+/** The note that another method without training can score the unscored units of a proposal, where one can. */
 function methodsThatScoreMore(
   structure: Structure,
   { scores, weightScores }: Proposal,
@@ -317,7 +317,7 @@ export function finishPruning(model: Model, structure: Structure, choice: Prunin
   return withParts(pruned, { structure, removed, zeros, edits });
 }
 
-/** That weights which a caller may feed have another shape now; none where there are none. */
+/** The warning that weights which a caller may feed have another shape now; none where no such weights changed. */
 function changedDefaults(before: Graph, after: Graph): readonly string[] {
   const names = [...before.constants.values()].flatMap((constant) => {
     const { name, shape } = constant;

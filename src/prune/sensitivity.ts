@@ -92,7 +92,7 @@ export interface SensitivityPoint {
 export interface GroupSensitivity {
   readonly id: string;
   readonly units: number;
-  /** Those that the rules and the network let go, and that the method can score. */
+  /** The units that may be removed by the rules and the network, and that the method can score. */
   readonly prunableUnits: number;
   /** By rising share. */
   readonly points: readonly SensitivityPoint[];

@@ -92,7 +92,7 @@ function metWords(isKept: boolean): string {
   return isKept ? "All targets are met." : "The targets are met, the tolerance is not certain.";
 }
 
-/** That tuning diverged, where it did. */
+/** The sentence that tuning diverged, where it did. */
 function divergenceWords(rounds: readonly RoundRecord[]): string[] {
   const attempts = rounds.flatMap((round) => round.attempts);
   const diverged = attempts.filter(({ isDiverged }) => isDiverged).length;

@@ -67,7 +67,7 @@ async function recordRound(
   };
   const files = Object.values(roundPaths(run, round));
   const recorded = await journal.once(`round ${round}`, roundRecord, once, () => files);
-  // Those that lie there where the round was on record are of a later one, which goes on from them.
+  // If the round was on record already, the checkpoints there belong to a later round, which goes on from them.
   if (isNew) await clearCheckpoints(run);
   return recorded;
 }
