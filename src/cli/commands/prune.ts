@@ -1,10 +1,6 @@
 /** @file `espalier prune`: prunes in one shot without training, and verifies the result before it is written. */
-
 import { Command } from "commander";
-import { EspalierError } from "../../errors.ts";
 import type { Verification } from "../../measure/equality/compare.ts";
-import { autoMethod, type Method } from "../../methods/method/method.ts";
-import { readOptions } from "../../methods/method/options.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
@@ -12,32 +8,11 @@ import type { PruneOptions } from "../../prune/prune.ts";
 import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { escapeForTerminal } from "../../words/text.ts";
-import {
-  dataFlags,
-  dataHeading,
-  givenDataFlags,
-  open,
-  warnOfInputs,
-} from "../options/data-options.ts";
-import { addFlags, advanced, asText, type FlagsOf, toggle, value } from "../options/flag.ts";
-import { inHost, noIsolateFlags } from "../options/isolation.ts";
-import {
-  jsonFlags,
-  load,
-  modelFlags,
-  threadsFlags,
-  toleranceFlags,
-} from "../options/model-options.ts";
-import { requireModelName, requireWritable } from "../options/output-place.ts";
-import {
-  groupFlags,
-  methodOptionFlags,
-  selectionFlags,
-  targetFlags,
-  targetsHeading,
-  widthFlags,
-} from "../options/removal-options.ts";
-import { integerFrom } from "../options/values.ts";
+import { open, warnOfInputs } from "../options/data-options.ts";
+import { addFlags } from "../options/flag.ts";
+import { inHost } from "../options/isolation.ts";
+import { load } from "../options/model-options.ts";
+import { requireWritable } from "../options/output-place.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { inFlags } from "../terminal/flag-names.ts";
 import { explained } from "../terminal/help.ts";
@@ -46,54 +21,7 @@ import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress, type Progress } from "../terminal/progress.ts";
 import { describeDamage, describePruned } from "../texts/prune-report.ts";
 import { describeVerification } from "../texts/verify-report.ts";
-
-/** The flags of `espalier prune`. */
-export const flags = {
-  "Options:": {
-    output: value("OUT", asText, "The smaller model to write; its plan lies beside it.", {
-      short: "-o",
-    }),
-    dryRun: toggle("Shows what would be removed, and writes nothing."),
-    plan: value("FILE", asText, "A plan that is applied instead of ranking channels.", {
-      conflicts: [
-        ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
-        ...["roundTo", "minWidth", "seed"],
-      ],
-    }),
-    ...modelFlags,
-    verifyData: advanced(
-      value("DIR", asText, "A data set whose images are compared as well. Default: random inputs."),
-    ),
-    ...toleranceFlags,
-    ...threadsFlags,
-    ...noIsolateFlags,
-    ...jsonFlags,
-  },
-  [targetsHeading]: targetFlags,
-  "Method:": {
-    method: value(
-      "name",
-      asText,
-      "The method that ranks channels; `espalier methods` lists the methods. Default: auto, which is bn where most layers still have their batch normalization, else magnitude.",
-    ),
-    ...methodOptionFlags,
-    refit: value(
-      "DIR",
-      asText,
-      "A data set on whose images the layers that read removed channels are refitted; needs no labels. Default: none.",
-    ),
-    refitImages: advanced(
-      value("n", integerFrom(1), "Images on which layers are refitted. Default: 256."),
-    ),
-    mode: advanced(value("value", asText, "Short for --option mode=VALUE.")),
-    seed: advanced(value("n", integerFrom(0), "Seed of the method random. Default: 0.")),
-  },
-  "Channels that may be removed:": { ...groupFlags, ...widthFlags, ...selectionFlags },
-  [dataHeading]: dataFlags,
-};
-
-/** Flags of `espalier prune`, as they are read. */
-export type Flags = FlagsOf<typeof flags>;
+import { type Flags, flags, optionsOf, requireConsistent } from "./prune-flags.ts";
 
 const explanation = `
 A target is the share of the original that may remain; with several targets all
@@ -186,83 +114,12 @@ async function pruneAndWrite(
   return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
 }
 
-/** Refuses contradicting flags before any work is done. */
-function requireConsistent(path: string, flags: Flags): void {
-  const usage = (message: string, hint: string): never => {
-    throw new EspalierError("USAGE", message, { hint });
-  };
-  const { macs, params, bytes, density, latency, plan, output, dryRun } = flags;
-  if ([macs, params, bytes, density, latency].every((target) => target === undefined) && !plan)
-    usage("no target was given", "Say how much may remain, for example --macs 0.6.");
-  if (output === undefined && !dryRun)
-    usage("no output was given", "Name the smaller model with -o OUT.onnx, or try --dry-run.");
-  if (output !== undefined) requireModelName(output);
-  if (plan !== undefined && (flags.option.size > 0 || flags.only.length + flags.except.length > 0))
-    usage(
-      "--plan already holds the channels to remove",
-      "Edit the plan, or leave out --option, --only and --except.",
-    );
-  if (flags.refitImages !== undefined && flags.refit === undefined)
-    usage("--refit-images needs --refit", `Give the images: --refit DIR.`);
-  const [given] = givenDataFlags(flags);
-  if (given !== undefined && flags.refit === undefined && flags.verifyData === undefined)
-    usage(
-      `${given} is a data flag, but no data was given`,
-      "Add --refit DIR or --verify-data DIR.",
-    );
-  if (output === path)
-    usage(
-      "the output is the model itself",
-      "Keep the original: verification and a later --plan need it.",
-    );
-}
-
-async function optionsOf(flags: Flags): Promise<PruneOptions> {
-  const { dims, macs, params, bytes, density } = flags;
-  const { roundTo, minWidth, only, except, seed, mode } = flags;
-  if (flags.plan !== undefined) {
-    const { loadPlan } = await import("../../files/plan-file.ts");
-    return { dims, plan: await loadPlan(flags.plan) };
-  }
-  const methodOptions = {
-    ...Object.fromEntries(flags.option),
-    ...(mode !== undefined && { mode }),
-  };
-  // Options belong to one method; where none is named, they are taken as options of bn.
-  const isTold = Object.keys(methodOptions).length > 0;
-  const name = flags.method ?? (isTold ? "bn" : autoMethod);
-  const method = name === autoMethod ? name : await methodWithoutData(name);
-  if (typeof method === "object") readOptions(method.name, method.options, methodOptions);
-  else if (isTold)
-    throw new EspalierError("USAGE", "--method auto takes no options of a method", {
-      hint: "Name the method that they belong to, such as --method bn.",
-    });
-  return {
-    method,
-    selectsInputs: flags.selectInputs ?? false,
-    targets: { macs, params, bytes, density },
-    rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
-    methodOptions,
-    dims,
-    seed: seed ?? 0,
-  };
-}
-
 /** Fails before anything is scored where data is missing or does not fit the network. */
 async function requireData(model: Model, flags: Flags, signal: AbortSignal): Promise<void> {
   const { dataFeeds } = await import("../../measure/inputs/data-feeds.ts");
   for (const folder of new Set([flags.refit, flags.verifyData]))
     if (folder !== undefined)
       await dataFeeds(model.graph, await open(folder, flags, model), { count: 1, signal });
-}
-
-async function methodWithoutData(name: string): Promise<Method> {
-  const { anyMethodNamed } = await import("../../methods/learned-registry.ts");
-  const { isLearned } = await import("../../methods/method/learned-method.ts");
-  const method = anyMethodNamed(name);
-  if (!isLearned(method)) return method;
-  const { needsTraining } = await import("../../methods/registry.ts");
-  throw needsTraining(name);
 }
 
 interface Chosen {
