@@ -21,8 +21,16 @@
 
 export { defineConfig, type EspalierConfig, type FlagValue } from "./cli/config.ts";
 export { type Compressed, type CompressOptions, compress } from "./compress/compress.ts";
+export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
 export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
 export type { CompressReport } from "./compress/record/compress-report.ts";
+export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
+export {
+  type RunCheck,
+  type RunVerification,
+  type VerifyRunOptions,
+  verifyRun,
+} from "./compress/verify/verify-run.ts";
 export type { Augmentation } from "./data/augment.ts";
 export { type Answer, type Dataset, openDataset } from "./data/dataset.ts";
 export type { DatasetOptions } from "./data/options.ts";

@@ -1,5 +1,5 @@
 /**
- * @file `espalier/train`: training beyond `train` of `espalier`: runs in folders, teachers and answers in the
+ * @file `espalier/train`: training beyond `train` of `espalier`: training runs in folders, teachers and answers in the
  * place of labels, new statistics for batch normalization, tuning under the rounding of a pack, and what
  * methods that train are made of.
  *
@@ -12,22 +12,12 @@
  * const { best } = await train(await loadModel("small.onnx"), photos, { epochs: 3 });
  */
 
-export { type CompressRunRequest, compressRun } from "./compress/compress-run.ts";
-export type { CustomMetric, CustomParts } from "./compress/context/custom.ts";
 export type { MeasuredPack } from "./compress/packing/measured-pack.ts";
 export {
   type PackedTuned,
   type PackTunedOptions,
   packTuned,
 } from "./compress/packing/pack-tuned.ts";
-export type { CompressReport } from "./compress/record/compress-report.ts";
-export { type ResumeOptions, type RunReport, resumeRun } from "./compress/resume-run.ts";
-export {
-  type RunCheck,
-  type RunVerification,
-  type VerifyRunOptions,
-  verifyRun,
-} from "./compress/verify/verify-run.ts";
 export type { Dataset } from "./data/dataset.ts";
 export type { AnswerOptions } from "./measure/evaluation/answers.ts";
 export { type LabellingOptions, withLabelsFrom } from "./measure/unlabelled/pseudo-labels.ts";
