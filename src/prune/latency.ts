@@ -7,11 +7,12 @@
  * target is moved until the measured ratio fits.
  */
 import { assert } from "../errors.ts";
-import { bench, profile } from "../measure/latency/bench.ts";
+import { type BenchOptions, bench, profile } from "../measure/latency/bench.ts";
 import type { Interval } from "../measure/statistics/statistics.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import { operatorOf } from "../ops/index.ts";
+import type { ModelSource } from "../runtime/values.ts";
 import { type Budget, groupsToPrune } from "../structure/choice/select.ts";
 import { type Removed, removeNothing, shapeAfter } from "../structure/units/removal.ts";
 import { type Structure, structureOf } from "../structure/units/units.ts";
@@ -69,6 +70,27 @@ const slack = 0.03;
 const margin = 0.98;
 const budgetName = "latency";
 
+/** Lets both networks take turns, and gives the latency of the second. */
+async function measured(
+  original: ModelSource,
+  pruned: ModelSource,
+  how: BenchOptions,
+): Promise<Omit<MeasuredLatency, "round">> {
+  const models = [
+    { name: "original", model: original },
+    { name: "pruned", model: pruned },
+  ];
+  const { models: latencies, ratios, threads, provider } = await bench(models, how);
+  return {
+    medianMs: latencies[1].medianMs,
+    originalMs: latencies[0].medianMs,
+    ratio: ratios[0].ratio,
+    ci95: ratios[0].ci95,
+    threads,
+    provider,
+  };
+}
+
 /**
  * Prunes until the measured latency is at most `target.fraction` of the original's, and as near to
  * it as the rounds allow. When no round gets there, the fastest is returned, `isReached` false.
@@ -83,9 +105,12 @@ export async function pruneToLatency(
   groupsToPrune(structure, options.rules ?? {});
   const { dims } = structure.analysis;
   const original = writeModel(model).chunks;
-  const how = { threads, providers, signal, dims };
+  const how = { threads, providers, signal, dims, seconds };
   target.onRound?.({ round: 0, rounds });
-  const estimate = latencyModel(structure, await profile(original, how));
+  const estimate = latencyModel(
+    structure,
+    await profile(original, { threads, providers, signal, dims }),
+  );
 
   let best: PrunedToLatency | undefined;
   let passing = 0;
@@ -103,22 +128,7 @@ export async function pruneToLatency(
     last = choice.removed;
     const pruned = finishPruning(model, structure, choice);
     target.onRound?.({ round, rounds });
-    const result = await bench(
-      [
-        { name: "original", model: original },
-        { name: "pruned", model: pruned.bytes.chunks },
-      ],
-      { ...how, seconds },
-    );
-    const latency: MeasuredLatency = {
-      medianMs: result.models[1].medianMs,
-      originalMs: result.models[0].medianMs,
-      ratio: result.ratios[0].ratio,
-      ci95: result.ratios[0].ci95,
-      threads: result.threads,
-      provider: result.provider,
-      round,
-    };
+    const latency = { ...(await measured(original, pruned.bytes.chunks, how)), round };
     const { ratio } = latency;
     const isMet = ratio <= fraction;
     const candidate = withLatency(pruned, options, latency, fraction);

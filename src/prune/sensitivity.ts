@@ -149,15 +149,24 @@ export async function sensitivity(
   const candidates = candidateUnits(structure, rules).filter((unit) =>
     isScored(proposal.scores[unit]),
   );
-  const groups = structure.groups
-    .map(({ id, units }, index) => ({
-      id,
-      units: units.length,
-      own: candidates.filter((unit) => structure.units[unit].group === index),
-    }))
-    .filter(({ own }) => own.length > 0);
+  const groups = groupsOf(structure, candidates);
   const total = groups.length * points;
   const original = await measureOutcomesOn(writeModel(model).chunks);
+  /** One point of a curve: what the removal of these units costs. */
+  const pointAt = async (share: number, removed: Removed): Promise<SensitivityPoint> => {
+    const pruned = finishPruning(model, structure, {
+      method: method.name,
+      removed,
+      isReached: true,
+      missed: [],
+      notes: [],
+      edits: proposal.edits(removed),
+    });
+    const outcomes = await measureOutcomesOn(pruned.bytes.chunks);
+    const { drop, ci95 } = await pairedDropAsync(original, outcomes, { level: 0.025, signal });
+    const macs = pruned.after.macs / pruned.before.macs;
+    return { share, units: countRemoved(removed), drop, ci95, macs };
+  };
   let done = 0;
   const measured: GroupSensitivity[] = [];
   for (const { id, units, own } of groups) {
@@ -167,28 +176,9 @@ export async function sensitivity(
     for (let i = 0; i < points; i++) {
       const share = (2 * i + 1) / (2 * points);
       const removed = order.choose(Math.round(share * own.length));
-      const count = countRemoved(removed);
       const before = curve.at(-1) ?? { units: 0, drop: 0, ci95: [0, 0], macs: 1 };
-      if (count === before.units) curve.push({ ...before, share });
-      else {
-        const pruned = finishPruning(model, structure, {
-          method: method.name,
-          removed,
-          isReached: true,
-          missed: [],
-          notes: [],
-          edits: proposal.edits(removed),
-        });
-        const outcomes = await measureOutcomesOn(pruned.bytes.chunks);
-        const { drop, ci95 } = await pairedDropAsync(original, outcomes, { level: 0.025, signal });
-        curve.push({
-          share,
-          units: count,
-          drop,
-          ci95,
-          macs: pruned.after.macs / pruned.before.macs,
-        });
-      }
+      const isSame = countRemoved(removed) === before.units;
+      curve.push(isSame ? { ...before, share } : await pointAt(share, removed));
       done++;
       onProgress?.({ done, total, group: id });
     }
@@ -204,6 +194,17 @@ export async function sensitivity(
     groups: measured,
     notes: [...(proposal.warnings ?? []), ...proposal.notes, ...unknownsOf(structure)],
   };
+}
+
+/** The groups that hold candidates, and these. */
+function groupsOf(structure: Structure, candidates: readonly number[]) {
+  return structure.groups
+    .map(({ id, units }, index) => ({
+      id,
+      units: units.length,
+      own: candidates.filter((unit) => structure.units[unit].group === index),
+    }))
+    .filter(({ own }) => own.length > 0);
 }
 
 function named(name = "magnitude"): Method {

@@ -25,7 +25,7 @@ const groups = {
     perClass: advanced(toggle("Shows each class.")),
     former: toggle("What it was called.", { isHidden: true }),
   },
-  "What may go:": {
+  "Channels that may be removed:": {
     only: list("pattern", asText, "These groups."),
     dims: advanced(pairs("name=size", integerFrom(1), "Sizes.")),
     form: choice("name", ["one", "two"], "The form.", { conflicts: ["roundTo"] }),
@@ -98,7 +98,7 @@ describe("flags", () => {
       "Options:",
       "--round-to <n>",
       "--no-isolate",
-      "What may go:",
+      "Channels that may be removed:",
       "--only",
       "Advanced:",
     ];

@@ -116,7 +116,7 @@ export function requireOptimizerFits({
   nesterov,
 }: Pick<TrainSettings, "optimizer" | "momentum" | "nesterov">): void {
   if (optimizer !== "sgd" && (momentum !== undefined || nesterov))
-    throw usage(`${optimizer} has no momentum of that kind`, "Leave it away, or use sgd.");
+    throw usage(`${optimizer} has no momentum of that kind`, "Leave it out, or use sgd.");
   if (nesterov && momentum === 0)
     throw usage("Nesterov's step needs momentum", "Give `momentum` above 0, or none for 0.9.");
 }
