@@ -21,6 +21,14 @@ export function freshNames(graph: Graph): (stem: string) => string {
   };
 }
 
+/** The prefix, with more before it where the name of a constant begins with it: no constant's name has the result. */
+export function freePrefix({ constants }: Graph, prefix: string): string {
+  const names = [...constants.keys()];
+  let free = prefix;
+  while (names.some((name) => name.startsWith(free))) free = `espalier/${free}`;
+  return free;
+}
+
 /**
  * The shapes of a network's inputs with a name for every size that is left open without one: `x_2` for
  * axis 2 of x. This is the one place where such sizes are named, so that they have the same name wherever

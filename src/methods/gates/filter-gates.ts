@@ -1,7 +1,7 @@
 /** @file Factors per filter: inserted into a network, trained there, and folded into its parameters again. */
 import { assert } from "../../errors.ts";
 import { type Constant, constantOf, type Graph, type Node, newNode } from "../../ir/graph.ts";
-import { freshNames } from "../../ir/names.ts";
+import { freePrefix, freshNames } from "../../ir/names.ts";
 import { storedWeight, weightOf } from "../../ops/operator/linear-layer.ts";
 import {
   type HostTensor,
@@ -42,7 +42,7 @@ export function insertGates(
     constants.set(name, constantOf(name, tensor));
     return name;
   };
-  const prefix = freePrefix(graph);
+  const prefix = freePrefix(graph, "gate/");
   const behind = new Map<string, ProductBehind>();
   const before = new Map<string, ProductBefore>();
   const products = new Map<GateSite, string>();
@@ -258,12 +258,4 @@ function scaled(
     (value, i) => value * factors[Math.floor(i / inner) % factors.length],
   );
   return tensorOf(tensor.dtype, tensor.shape, numbers);
-}
-
-/** A prefix that no constant's name has. */
-function freePrefix({ constants }: Graph): string {
-  const names = [...constants.keys()];
-  let prefix = "gate/";
-  while (names.some((name) => name.startsWith(prefix))) prefix = `espalier/${prefix}`;
-  return prefix;
 }

@@ -7,6 +7,7 @@
  */
 import { assert } from "../../errors.ts";
 import type { Graph, Node } from "../../ir/graph.ts";
+import { freePrefix } from "../../ir/names.ts";
 import { noZeros, type Zeros, zerosIn } from "../../structure/weights/zeros.ts";
 import { type HostTensor, sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import type { VariationalWeight } from "./variational-layers.ts";
@@ -63,7 +64,7 @@ export function insertNoise<W extends VariationalWeight>(
   assert(!keepsZeros || sigma === "weight", "single weights without noise have a σ of their own");
   const zeros = keepsZeros ? zerosIn(graph) : noZeros;
   const make = makerOf(graph);
-  const prefix = freePrefix(graph);
+  const prefix = freePrefix(graph, "log-deviation/");
   const nodes = new Map(graph.nodes.map((node) => [node.name, node]));
   const logDeviations = new Map<string, string>();
   const fixed: string[] = [];
@@ -151,12 +152,4 @@ export function momentsOfWeight(
     return Math.exp(Math.min(Math.log(limit), Math.max(leastLogDeviation, log)));
   });
   return { means, deviations };
-}
-
-/** A prefix that no constant's name has. */
-function freePrefix({ constants }: Graph): string {
-  const names = [...constants.keys()];
-  let prefix = "log-deviation/";
-  while (names.some((name) => name.startsWith(prefix))) prefix = `espalier/${prefix}`;
-  return prefix;
 }
