@@ -159,7 +159,10 @@ export function pairedDifferenceInterval(counts: PairedCounts, confidence = 0.95
 }
 
 /** The score statistic T(d) above: positive where the second network is better than by `d`. */
-export function pairedScore({ onlyFirst, onlySecond, samples: n }: PairedCounts, d: number): number {
+export function pairedScore(
+  { onlyFirst, onlySecond, samples: n }: PairedCounts,
+  d: number,
+): number {
   const b = -onlySecond - onlyFirst + (2 * n - onlySecond + onlyFirst) * d;
   const c = -onlyFirst * d * (1 - d);
   const q = (Math.sqrt(Math.max(0, b * b - 8 * n * c)) - b) / (4 * n);
