@@ -26,6 +26,7 @@ export const errorCodes = {
   METHOD_NEEDS_DATA: "The method needs data that was not given.",
   TARGET_INVALID: "A target is not a fraction between 0 and 1, or none was given.",
   PLAN_INVALID: "The plan does not fit the model, or removes channels that must stay.",
+  COSTS_INVALID: "The file is no cost table, or one with impossible times, widths or sizes.",
   PATTERN_UNMATCHED: "A layer or group pattern matches nothing.",
   PACK_INVALID: "The file is not a pack, was cut off or damaged, or is of a later version.",
   PACK_TOO_LARGE: "The pack announces more bytes than are allowed, or than such a pack can hold.",
@@ -160,6 +161,7 @@ export interface ErrorData {
     readonly uncounted?: readonly { readonly name: string; readonly operator: string }[];
   };
   readonly PLAN_INVALID: AboutTensor & { readonly faults?: readonly string[] };
+  readonly COSTS_INVALID: AboutFile & { readonly faults?: readonly string[] };
   readonly PATTERN_UNMATCHED: AboutFile & {
     readonly pattern?: string;
     readonly known?: readonly string[];

@@ -69,6 +69,7 @@ describe("a configuration file", () => {
       train: { epochs: 1 },
       compress: { rounds: 1 },
       bench: { runs: 9 },
+      profile: { fresh: true },
       sensitivity: { points: 3 },
       pack: { bits: 6 },
       unpack: { maxBytes: 2 ** 20 },

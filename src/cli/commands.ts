@@ -5,6 +5,7 @@ import { flags as evaluate, evaluateCommand } from "./commands/evaluate.ts";
 import { flags as inspect, inspectCommand } from "./commands/inspect.ts";
 import { flags as methods, methodsCommand } from "./commands/methods.ts";
 import { flags as pack, packCommand } from "./commands/pack.ts";
+import { flags as profile, profileCommand } from "./commands/profile.ts";
 import { pruneCommand } from "./commands/prune.ts";
 import { flags as prune } from "./commands/prune-flags.ts";
 import { flags as report, reportCommand } from "./commands/report.ts";
@@ -34,6 +35,7 @@ export const commands = {
   pack: { define: packCommand, flags: pack, config: "code" },
   unpack: { define: unpackCommand, flags: unpack, config: "data" },
   bench: { define: benchCommand, flags: bench, config: "code" },
+  profile: { define: profileCommand, flags: profile, config: "code" },
   sensitivity: { define: sensitivityCommand, flags: sensitivity, config: "code" },
   methods: { define: methodsCommand, flags: methods, config: "none" },
   version: { define: versionCommand, flags: version, config: "none" },
