@@ -29,12 +29,17 @@ export interface InputCheck {
   /** Medians over channels: by how many deviations means are off, and the ratio of deviations. */
   readonly shift: number;
   readonly ratio: number;
-  /** The known form of inputs that is nearest, the one at hand apart; `undefined` where pixels are not known. */
+  /**
+   * The known form of inputs that is nearest, the one at hand apart. `undefined` where the inputs raise no suspicion,
+   * and where pixels are not known.
+   */
   readonly nearest: { readonly form: InputForm; readonly distance: number } | undefined;
 }
 
-/** Images that are looked at. */
-const samples = 48;
+/** Images that are looked at, at most and at least; large ones are looked at as long as they hold so many numbers. */
+const mostSamples = 48;
+const fewestSamples = 4;
+const enoughNumbers = 1 << 22;
 /** Inputs that are off by more are wrong where a known form fits far better, see {@link inputWarning}. */
 const suspicious = 0.5;
 const convincing = 1 / 3;
@@ -42,8 +47,8 @@ const convincing = 1 / 3;
 const impossible = 4;
 
 /**
- * Looks at the first normalization that inputs reach, and tries known forms of inputs. `undefined` for networks
- * without one: where it was folded away nothing is left that tells.
+ * Looks at the first normalization that inputs reach, and tries known forms of inputs where what it gets is
+ * suspicious. `undefined` for networks without one: where it was folded away nothing is left that tells.
  */
 export async function checkInputs(
   graph: Graph,
@@ -58,14 +63,16 @@ export async function checkInputs(
     nodes: nodesBehind(graph.nodes, [first.value]),
     outputs: [first.value],
   };
+  const fitting = Math.floor(enoughNumbers / sizeOf(dataset.sampleShape));
+  const limit = Math.min(mostSamples, Math.max(fewestSamples, fitting));
   const batches: Batch[] = [];
-  for await (const batch of dataset.batches(role, { batchSize: 16, limit: samples }))
-    batches.push(batch);
+  for await (const batch of dataset.batches(role, { batchSize: 16, limit })) batches.push(batch);
   return withSession(encodeGraph(part).chunks, session, async (opened) => {
     const distanceFor = async (form: InputForm | undefined) =>
       distanceOf(first, await momentsOf(opened, dataset, batches, first.value, form));
     const own = await distanceFor(undefined);
     let nearest: InputCheck["nearest"];
+    if (own.distance < suspicious) return { node: first.node.name, ...own, nearest };
     for (const form of knownForms(dataset, batches)) {
       const { distance } = await distanceFor(form);
       if (nearest === undefined || distance < nearest.distance) nearest = { form, distance };
@@ -164,10 +171,14 @@ function addMoments({ shape, ...tensor }: HostTensor, sums: Float64Array, square
   const values = toNumbers({ shape, ...tensor });
   const [, channels, ...places] = shape;
   const size = sizeOf(places);
-  for (const [i, value] of values.entries()) {
-    const channel = Math.floor(i / size) % channels;
-    sums[channel] += value;
-    squares[channel] += value ** 2;
+  for (let from = 0, map = 0; from < values.length; from += size, map++) {
+    let [sum, square] = [0, 0];
+    for (let i = from; i < from + size; i++) {
+      sum += values[i];
+      square += values[i] ** 2;
+    }
+    sums[map % channels] += sum;
+    squares[map % channels] += square;
   }
 }
 

@@ -90,36 +90,65 @@ export function knownForms(
 
 /** A batch as it would be in another form. */
 export function withForm(batch: Batch, how: Preprocessing, form: InputForm): Batch {
-  const data = new Float32Array(batch.input.data.length);
-  eachPixel(batch, how, (i, pixel, channel) => {
-    const [mean, std] = [form.mean, form.std].map((list) => list[channel] ?? list[0]);
-    data[i] = (form.scale * pixel - mean) / std;
-  });
+  const values: Float32Array = batch.input.data;
+  const data = new Float32Array(values.length);
+  for (const { first, end, step, channel } of channelRuns(batch, how)) {
+    const { factor, shift } = pixelsOf(how, channel);
+    const mean = form.mean[channel] ?? form.mean[0];
+    const std = form.std[channel] ?? form.std[0];
+    for (let i = first; i < end; i += step)
+      data[i] = (form.scale * (factor * values[i] + shift) - mean) / std;
+  }
   return { ...batch, input: { ...batch.input, data } };
 }
 
 function holdsPixels(batch: Batch, how: Preprocessing): boolean {
+  const values: Float32Array = batch.input.data;
   let [least, most] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  eachPixel(batch, how, (_, pixel) => {
-    least = Math.min(least, pixel);
-    most = Math.max(most, pixel);
-  });
+  for (const { first, end, step, channel } of channelRuns(batch, how)) {
+    const { factor, shift } = pixelsOf(how, channel);
+    for (let i = first; i < end; i += step) {
+      const pixel = factor * values[i] + shift;
+      if (pixel < least) least = pixel;
+      if (pixel > most) most = pixel;
+    }
+  }
   // Samples of numbers from 0 to 1, say, are no pixels; no batch of images is so dark throughout.
   return least > -0.5 && most < 255.5 && most > 2;
 }
 
-/** Visits what the elements of an input were before they were scaled: x = (input · std + mean) / scale. */
-function eachPixel(
-  { input }: Batch,
-  how: Preprocessing,
-  visit: (index: number, pixel: number, channel: number) => void,
-): void {
-  const [, a, b, c] = input.shape;
-  const [channels, places] = how.layout === "nchw" ? [a, b * c] : [c, 1];
-  const data: Float32Array = input.data;
-  for (const [i, value] of data.entries()) {
-    const channel = Math.floor(i / places) % channels;
-    const [mean, std] = [how.mean, how.std].map((list) => list[channel] ?? list[0]);
-    visit(i, (value * std + mean) / how.scale, channel);
-  }
+/** What the elements of an input were before they were scaled: pixel = factor · x + shift. */
+function pixelsOf({ mean, std, scale }: Preprocessing, channel: number) {
+  return {
+    factor: (std[channel] ?? std[0]) / scale,
+    shift: (mean[channel] ?? mean[0]) / scale,
+  };
+}
+
+/** Elements of an input, `step` apart, that belong to one channel. */
+interface ChannelRun {
+  readonly first: number;
+  readonly end: number;
+  readonly step: number;
+  readonly channel: number;
+}
+
+/** Runs that hold every element of the images of a batch once. */
+function channelRuns({ input }: Batch, { layout }: Preprocessing): readonly ChannelRun[] {
+  const [count, a, b, c] = input.shape;
+  const isPlanar = layout === "nchw";
+  const [channels, places] = isPlanar ? [a, b * c] : [c, count * a * b];
+  if (!isPlanar)
+    return Array.from({ length: channels }, (_, channel) => ({
+      first: channel,
+      end: places * channels,
+      step: channels,
+      channel,
+    }));
+  return Array.from({ length: count * channels }, (_, map) => ({
+    first: map * places,
+    end: (map + 1) * places,
+    step: 1,
+    channel: map % channels,
+  }));
 }
