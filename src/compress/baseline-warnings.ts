@@ -2,6 +2,7 @@
 import { checkInputs, inputWarning } from "../measure/inputs/input-check.ts";
 import { metricOf, type Outcomes, samplesOf } from "../measure/outcomes/outcomes.ts";
 import { writeModel } from "../onnx/writing/write.ts";
+import { largestOf } from "../tensor/extremes.ts";
 import { fittedPlan } from "../train/loop/batch.ts";
 import { inPercent } from "../words/numbers.ts";
 import type { CompressContext } from "./context/context.ts";
@@ -45,7 +46,7 @@ export function chanceWarnings(select: Outcomes): string[] {
   if (select.kind !== "classes") return [];
   const counts = new Map<number, number>();
   for (const label of select.predictions.labels) counts.set(label, (counts.get(label) ?? 0) + 1);
-  const commonest = Math.max(...counts.values()) / samplesOf(select);
+  const commonest = largestOf(counts.values()) / samplesOf(select);
   const { value } = metricOf(select);
   if (counts.size < 2 || value > commonest) return [];
   return [

@@ -11,7 +11,7 @@ import {
   uncertifiedReport,
   withoutOwnScript,
 } from "../../test/reports.ts";
-import type { CompressReport } from "../compress/record/compress-report.ts";
+import { type CompressReport, compressReport } from "../compress/record/compress-report.ts";
 import { drawReport, type Extras } from "./draw.ts";
 
 /** Text of a page as a reader sees it, without markup. */
@@ -27,6 +27,18 @@ const draw = (report: CompressReport, extras: Partial<Extras> = {}) =>
   drawReport(report, { ...someExtras, ...extras });
 const headings = (page: string) =>
   [...page.matchAll(/<h2[^>]*>(.*?)<\/h2>/g)].map(([, heading]) => heading);
+
+it("draws a run of 2,000 attempts; a report of more is no report", () => {
+  const report = certifiedReport();
+  const [round] = report.rounds;
+  const withAttempts = (length: number) => {
+    const attempts = Array.from({ length }, () => round.attempts[0]);
+    return { ...report, rounds: [{ ...round, attempts, search: [] }] };
+  };
+  expect(headings(draw(withAttempts(2000)))).toContain("What each step cost");
+  expect(compressReport.safeParse(withAttempts(2000)).success).toBe(true);
+  expect(compressReport.safeParse(withAttempts(2001)).success).toBe(false);
+});
 
 describe("the page of a certified classifier", () => {
   const report = certifiedReport();

@@ -19,7 +19,7 @@ export const modelFlags = {
   dims: pairs(
     "name=size",
     integerFrom(1),
-    "Size of a dimension that the model leaves open, by the name that inspect shows. May be repeated. Default: 1 for the batch, 224 for an image's side.",
+    "Size of a dimension that the model leaves open, by the name that inspect shows. May be repeated. Default: 1 for the batch, 224 for an image's side, 64 for a volume's.",
   ),
 };
 

@@ -1,5 +1,6 @@
 /** @file Tables of text that fit a terminal. */
 
+import { largestOf } from "../../tensor/extremes.ts";
 import { displayWidth, escapeForTerminal, shorten, wrap } from "../../words/text.ts";
 import { styled } from "./style.ts";
 
@@ -50,7 +51,7 @@ export type Fact = readonly [name: string, value: string | { readonly prose: str
 
 /** Two columns without a heading. */
 export function drawFacts(facts: readonly Fact[], columns: number): string {
-  const width = Math.max(...facts.map(([name]) => displayWidth(name)));
+  const width = largestOf(facts.map(([name]) => displayWidth(name)));
   const room = columns - width - gap.length;
   const nextLine = `\n${" ".repeat(width)}${gap}`;
   return facts

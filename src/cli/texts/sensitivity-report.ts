@@ -1,6 +1,7 @@
 /** @file What `sensitivity` shows a person. */
 
 import type { GroupSensitivity, Sensitivity } from "../../prune/sensitivity.ts";
+import { largestOf } from "../../tensor/extremes.ts";
 import { metricWords } from "../../words/metrics.ts";
 import { formatInteger, inPercent } from "../../words/numbers.ts";
 import { escapeForTerminal, shorten, wrap } from "../../words/text.ts";
@@ -29,10 +30,8 @@ export function describeSensitivity(measured: Sensitivity, io: Io): string {
   if (groups.length === 0) return `${facts}\nno group here may be thinned\n`;
   const shares = groups[0].points.map(({ share }) => share);
   const shown = spread(shares.length);
-  const largest = Math.max(
-    leastScale,
-    ...groups.flatMap(({ points }) => points.map(({ drop }) => drop)),
-  );
+  const drops = groups.flatMap(({ points }) => points.map(({ drop }) => drop));
+  const largest = Math.max(leastScale, largestOf(drops));
   const table = drawTable(
     [
       { title: "group", isFlexible: true },

@@ -3,6 +3,7 @@
 import type { RunVerification } from "../../compress/verify/verify-run.ts";
 import { problemsOf, type Verification } from "../../measure/equality/compare.ts";
 import type { Finding } from "../../measure/equality/judgement.ts";
+import { largestOf } from "../../tensor/extremes.ts";
 import { counted, formatInteger, formatScientific } from "../../words/numbers.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { type Style, styled } from "../terminal/style.ts";
@@ -93,6 +94,6 @@ function littleProof({ provesLittle, innerTensors, checks }: Verification): stri
 function runtimeDifference({ checks }: Verification): string {
   const others = checks.filter(({ finding }) => finding === "runtime");
   if (others.length === 0) return "";
-  const largest = Math.max(...others.map(({ maxError }) => maxError));
+  const largest = largestOf(others.map(({ maxError }) => maxError));
   return `at optimization all, ONNX Runtime computes this quantised network with whole numbers, and differs by ${formatScientific(largest)}; at optimization disabled both are equal\n`;
 }

@@ -90,6 +90,9 @@ export const searchEntry = z.object({
   drop: z.number(),
 });
 
+/** More than any run makes; a page of more could not be drawn in reasonable time. */
+const mostTries = 2000;
+
 /** One round. */
 export const roundRecord = z.object({
   /** From 1. */
@@ -181,7 +184,13 @@ export const compressReport = z.object({
     words: z.string(),
   }),
   looks: z.array(look),
-  rounds: z.array(roundRecord),
+  rounds: z
+    .array(roundRecord)
+    .refine(
+      (rounds) =>
+        rounds.flatMap(({ attempts, search }) => [...attempts, ...search]).length <= mostTries,
+      `expected at most ${mostTries} attempts and looks in all rounds`,
+    ),
   /** The round whose network is the result; 0 is the original. */
   chosenRound: z.number(),
   /** How the result reaches the targets and the tolerance, in one sentence. */

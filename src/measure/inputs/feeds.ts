@@ -1,6 +1,7 @@
 /** @file Random inputs for a network, made from what it declares. */
 import { EspalierError } from "../../errors.ts";
 import type { Dim, Graph, Shape, TensorType } from "../../ir/graph.ts";
+import { usualSides } from "../../structure/analysis/bound-sizes.ts";
 import { isFloat } from "../../tensor/dtype.ts";
 import { allocate, type HostTensor, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../../tensor/random.ts";
@@ -10,7 +11,7 @@ import { requireFeedable } from "./run-size.ts";
 export interface FeedOptions {
   /** Size of a symbolic first axis; default 1. A network whose batch is fixed must have this one. */
   readonly batch?: number | undefined;
-  /** Sizes of other symbolic axes, by name; a spatial one is 224 where it is not named here. */
+  /** Sizes of other symbolic axes, by name; a spatial one that is not named here is 224, or 64 in a volume. */
   readonly dims?: ReadonlyMap<string, number> | undefined;
   /** Default 0. */
   readonly seed?: RandomKey | undefined;
@@ -25,9 +26,6 @@ export function declaredInputs(graph: Graph): readonly (TensorType & { readonly 
     return { name, ...type };
   });
 }
-
-/** Side of an image whose size the network leaves open. */
-const defaultSide = 224;
 
 /**
  * Standard normal values for float inputs, and whole ones from 0 to 255 for images of bytes; zeros (empty
@@ -93,7 +91,7 @@ function bindDim(name: string, shape: Shape, dim: Dim, axis: number, options: Fe
   if (named !== undefined) return named;
   if (axis === 0) return batch ?? 1;
   // [N, C, ...spatial] or [N, ...spatial, C]: what is symbolic there is an image's side.
-  if (shape.length >= 3) return defaultSide;
+  if (shape.length >= 3) return usualSides(shape)[0];
   throw new EspalierError("DATA_MISMATCH", `The size "${dim}" of input "${name}" is not fixed.`, {
     hint: `Say how large "${dim}" is to be.`,
     data: { input: name, axis, dim },

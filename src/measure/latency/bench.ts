@@ -149,7 +149,7 @@ async function takeTurns(
       const { session, feeds } = racers[i];
       // The run that is not counted brings this network's weights back into the caches.
       const times = await session.time(feeds, { runs: turns[i].runs, warmup: turns[i].leadIn });
-      block[i].push(...times);
+      for (const ms of times) block[i].push(ms);
     }
     for (const [i, times] of block.entries()) {
       series[i].blockMs.push(median(times));

@@ -45,6 +45,12 @@ describe("reductions", () => {
       inputs: [tensorOf("int32", [2, 2], [-7, 2, 5, 2]), int64(1)],
     }));
 
+  it.each(["ReduceMax", "ReduceMin"])("%s of 300,000 elements", async (op) => {
+    await expectAsOnnxruntime({ op, inputs: [floats([300_000])] });
+    const whole = Array.from({ length: 300_000 }, (_, i) => (i * 7) % 1000);
+    await expectAsOnnxruntime({ op, inputs: [tensorOf("int64", [300_000], whole)] });
+  });
+
   it.each(["ReduceSum", "ReduceMax"])("%s of nothing", (op) =>
     expectAsOnnxruntime({ op, inputs: [tensorOf("float32", [2, 0, 3], []), int64(1)] }),
   );

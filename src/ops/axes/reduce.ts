@@ -2,10 +2,11 @@
 import { assert } from "../../errors.ts";
 import type { TensorType } from "../../ir/graph.ts";
 import { isFloat } from "../../tensor/dtype.ts";
+import { largestOf, smallestOf } from "../../tensor/extremes.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { type Algebra, algebraOf } from "../operator/algebra.ts";
 import { notFollowed } from "../operator/constant-channels.ts";
-import { foldReduce, maxWhole, minWhole, type ReduceRule } from "../operator/fold.ts";
+import { foldReduce, type ReduceRule } from "../operator/fold.ts";
 import type { GradientRule, Value } from "../operator/gradient.ts";
 import { fixEverything, knownNumbers } from "../operator/known.ts";
 import {
@@ -106,9 +107,9 @@ const table: readonly Reduction[] = [
     },
     moments: averagedMoments },
   { op: "ReduceMax", is: "the largest x", keepsConstants: true, barrier: "its largest element is taken", dx: toExtremes,
-    fold: { float: (x) => Math.max(...x), whole: (x) => (x.length === 0 ? undefined : maxWhole(...x)) } },
+    fold: { float: largestOf, whole: (x) => (x.length === 0 ? undefined : x.reduce((a, b) => (b > a ? b : a))) } },
   { op: "ReduceMin", is: "the smallest x", keepsConstants: true, barrier: "its smallest element is taken", dx: toExtremes,
-    fold: { float: (x) => Math.min(...x), whole: (x) => (x.length === 0 ? undefined : minWhole(...x)) } },
+    fold: { float: smallestOf, whole: (x) => (x.length === 0 ? undefined : x.reduce((a, b) => (b < a ? b : a))) } },
   { op: "ReduceProd", is: "Π x", keepsConstants: false, barrier: "its elements are multiplied", dx: toFactors,
     fold: { float: (x) => x.reduce((a, b) => a * b, 1), whole: (x) => x.reduce((a, b) => BigInt.asIntN(64, a * b), 1n) } },
 ];

@@ -1,5 +1,6 @@
 /** @file Where a network became smaller: one row for each layer, each figure over a bar. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
+import { largestOf } from "../../tensor/extremes.ts";
 import { formatBytes, formatCount, formatInteger } from "../../words/numbers.ts";
 import { countedOnPage, formatShare } from "../page/figures.ts";
 import { type Html, html, nameOf, type Part } from "../page/html.ts";
@@ -125,7 +126,7 @@ function drawRows(
   figures: readonly Figure[],
 ): Html {
   const largest = figures.map((_, i) =>
-    Math.max(...all.map(({ changes }) => Math.max(...(changes[i] ?? [0])))),
+    largestOf(all.map(({ changes }) => largestOf(changes[i] ?? [0]))),
   );
   const columns: readonly Column[] = [
     { title: "layer" },

@@ -1,7 +1,9 @@
 /** @file The posterior that a method learnt: figures of each epoch, and of the units of each group. */
+
 import type { z } from "zod";
 import type { CompressReport, epochEntry } from "../../compress/record/compress-report.ts";
 import type { PosteriorRecord } from "../../compress/record/posterior-record.ts";
+import { largestOf } from "../../tensor/extremes.ts";
 import { formatInteger } from "../../words/numbers.ts";
 import { drawChart } from "../page/chart.ts";
 import { countedOnPage } from "../page/figures.ts";
@@ -152,7 +154,7 @@ const [chartWidth, chartHeight] = [144, 44];
 
 /** Bars stacked: what was removed below, what stayed above. */
 function histogram(label: string, { kept, removed }: Group["kl"]): Html {
-  const most = Math.max(1, ...kept.map((count, i) => count + removed[i]));
+  const most = Math.max(1, largestOf(kept.map((count, i) => count + removed[i])));
   const barWidth = chartWidth / kept.length;
   const place = (value: number) => Number(value.toFixed(2));
   const bar = (i: number, from: number, count: number, color: string) => {

@@ -1,6 +1,7 @@
 /** @file The way from the original to the result: what each round gave up, and what it got for it. */
 import type { EChartsOption, LineSeriesOption, ScatterSeriesOption } from "echarts";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
+import { largestOf, smallestOf } from "../../tensor/extremes.ts";
 import { formatInteger } from "../../words/numbers.ts";
 import {
   type Canvas,
@@ -153,7 +154,7 @@ function sharesOf({
   rejected,
   removed,
 }: Pick<Points, "accepted" | "rejected" | "removed">) {
-  const smallest = Math.min(...[...accepted, ...rejected, ...removed].map(([x]) => x));
+  const smallest = smallestOf([...accepted, ...rejected, ...removed].map(([x]) => x));
   const interval = smallest < 60 ? 20 : 10;
   return { interval, min: Math.max(0, interval * Math.floor((smallest - 2) / interval)) };
 }
@@ -168,10 +169,11 @@ function scaleOf(
 ): ReturnType<typeof roundScale> {
   const wanted = accepted.map(([, y]) => y);
   if (tolerated !== undefined) wanted.push(tolerated);
-  const high = Math.max(...wanted);
-  const spread = Math.max(high - Math.min(...wanted), 0.005 * Math.abs(high), 1e-6);
+  const high = largestOf(wanted);
+  const least = smallestOf(wanted);
+  const spread = Math.max(high - least, 0.005 * Math.abs(high), 1e-6);
   const others = [...bounds, ...rejected, ...removed, ...searched].map(([, y]) => y ?? high);
-  const low = Math.max(Math.min(...wanted, ...others), Math.min(...wanted) - 3.5 * spread);
+  const low = Math.max(Math.min(least, smallestOf(others)), least - 3.5 * spread);
   return roundScale(low - 0.1 * spread, high + 0.1 * spread);
 }
 

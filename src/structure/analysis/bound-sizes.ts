@@ -1,12 +1,19 @@
 /** @file Sizes for symbolic dims, and the results of shape arithmetic that change with them. */
-import type { Graph } from "../../ir/graph.ts";
+import type { Graph, Shape } from "../../ir/graph.ts";
 import { type Inference, inferTypes } from "../../ops/passes/infer.ts";
 
 /** Batch sizes to try; networks over the frames of a film take multiples of their number only. */
 const batchSizes = [1, 8, 16, 12];
 
 /** Spatial sizes to try for symbolic dims; the first that the network accepts is taken. */
-const spatialSizes = [224, 256, 32, 28, 64, 128, 299, 227, 320, 416, 512, 640];
+const imageSides = [224, 256, 32, 28, 64, 128, 299, 227, 320, 416, 512, 640];
+const volumeSides = [64, 32, 128, 96, 16, 28, 224, 256];
+
+/** The sizes to try for the open spatial axes of an input, the usual one first: of images, or of volumes (three axes). */
+export function usualSides(shape: Shape): readonly number[] {
+  const open = shape.slice(1).filter((dim) => typeof dim === "string");
+  return open.length > 2 ? volumeSides : imageSides;
+}
 
 /**
  * Gives every symbolic input dim a size: what the caller says; else the first of the usual sizes of
@@ -18,13 +25,16 @@ export function bindDims(
 ): { readonly dims: ReadonlyMap<string, number>; readonly inference: Inference } {
   const batch = new Set<string>();
   const spatial = new Set<string>();
-  for (const name of graph.inputs)
-    for (const [axis, dim] of (graph.types.get(name)?.shape ?? []).entries())
+  const shapes = graph.inputs.map((name) => graph.types.get(name)?.shape ?? []);
+  for (const shape of shapes)
+    for (const [axis, dim] of shape.entries())
       if (typeof dim === "string" && !given.has(dim)) (axis === 0 ? batch : spatial).add(dim);
+  const hasVolume = shapes.some((shape) => usualSides(shape) === volumeSides);
+  const sides = hasVolume ? volumeSides : imageSides;
   const open = [...spatial].filter((dim) => !batch.has(dim));
   let first: unknown;
   for (const samples of batch.size > 0 ? batchSizes : [1])
-    for (const size of open.length > 0 ? spatialSizes : [0]) {
+    for (const size of open.length > 0 ? sides : [0]) {
       const bound = new Map(given);
       for (const dim of batch) bound.set(dim, samples);
       for (const dim of open) bound.set(dim, size);

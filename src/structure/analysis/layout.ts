@@ -314,8 +314,8 @@ function alignAxes(from: readonly number[], to: readonly number[]): Segment[] {
     // Axes of size 1 beside equal products: keep [1, C] and [C] in one segment.
     const last = segments.at(-1);
     if (last && (segment.from.length === 0 || segment.to.length === 0)) {
-      last.from.push(...segment.from);
-      last.to.push(...segment.to);
+      for (const axis of segment.from) last.from.push(axis);
+      for (const axis of segment.to) last.to.push(axis);
     } else segments.push(segment);
   }
   return segments;
