@@ -2,7 +2,6 @@
 import type { Dataset } from "../data/dataset.ts";
 import { anyMethodNamed } from "../methods/learned-registry.ts";
 import { isLearned } from "../methods/method/learned-method.ts";
-import type { Proposal } from "../methods/method/method.ts";
 import { requireCountable } from "../prune/unknown-costs.ts";
 import type { CompressSettings } from "../runs/settings/compress-settings.ts";
 import { requireObjectiveFits } from "../runs/settings/train-settings.ts";
@@ -17,7 +16,6 @@ import type { CustomParts } from "./context/custom.ts";
  * and that the network can be trained as they say, where it is trained at all. Fails as `compressRun`.
  *
  * @param hasLabels Whether the user has labelled the data; the labels of `dataset` may be the original's answers.
- * @returns What a method that needs no training proposes; one that trains has to learn first.
  */
 export function requireFeasible(
   structure: Structure,
@@ -25,17 +23,17 @@ export function requireFeasible(
   settings: CompressSettings,
   { objective }: CustomParts = {},
   hasLabels = dataset.labelKind !== "none",
-): Proposal | undefined {
+): void {
   const { graph } = structure.analysis;
   requireCountable(structure, settings.targets);
   const context = methodContextOf(structure, settings);
   groupsToPrune(structure, context.rules);
   const method = anyMethodNamed(settings.method);
   if (isLearned(method)) method.learningEpochs(context);
-  const proposal = isLearned(method) ? undefined : method.propose(context);
+  else if (method.requireScorable) method.requireScorable(context);
+  else method.propose(context);
   requireObjectiveFits(settings.tuning, settings.distills || !hasLabels);
-  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return proposal;
+  if (!isLearned(method) && settings.epochs + settings.finalEpochs === 0) return;
   const tuning = tuningOf(settings, dataset, graph, hasLabels);
   requireTrainable(graph, dataset, { ...tuning, ...(objective && { objective }) });
-  return proposal;
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { chain, distance, normals, runGraph } from "../../test/support/bn-network.ts";
 import { GraphBuilder } from "../ir/builder.ts";
 import { removeUnits } from "../structure/change/surgery.ts";
+import type { SelectionRules } from "../structure/choice/selection-rules.ts";
 import { removeNothing } from "../structure/units/removal.ts";
 import { type Structure, structureOf } from "../structure/units/units.ts";
 import { applyEdits } from "../structure/weights/edits.ts";
@@ -10,8 +11,16 @@ import { tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import { bn } from "./bn.ts";
 import type { Proposal } from "./method/method.ts";
 
-function propose(structure: Structure, options: Readonly<Record<string, string>> = {}): Proposal {
-  return bn.propose({ structure, seed: 0, options, rules: {} });
+function propose(
+  structure: Structure,
+  options: Readonly<Record<string, string>> = {},
+  rules: SelectionRules = {},
+): Proposal {
+  return bn.propose({ structure, seed: 0, options, rules });
+}
+
+function requireScorable(structure: Structure, rules: SelectionRules = {}): void {
+  bn.requireScorable?.({ structure, seed: 0, options: {}, rules });
 }
 
 /** Scores of the inner channels, in their order. */
@@ -246,9 +255,12 @@ describe("a network without what the method reads", () => {
     const [y] = b.node("Conv", [b.input("x", "float32", [1, 2, 4, 4]), w]);
     b.output(y);
     const structure = structureOf(b.build());
-    expect(() => propose(structure)).toThrow(
-      expect.objectContaining({ code: "METHOD_NEEDS_BN", hint: expect.stringMatching(/PRESERVE/) }),
-    );
+    const refusal = expect.objectContaining({
+      code: "METHOD_NEEDS_BN",
+      hint: expect.stringMatching(/PRESERVE/),
+    });
+    expect(() => propose(structure)).toThrow(refusal);
+    expect(() => requireScorable(structure)).toThrow(refusal);
   });
 
   it("keeps units that are read before any statistics are known, and says so", () => {
@@ -275,5 +287,11 @@ describe("a network without what the method reads", () => {
     const isKnown = structure.units.map(({ index }) => Number.isFinite(scores[index]));
     expect(isKnown).toEqual([false, false, false, true, true, true, true, false, false]);
     expect(notes.join()).toMatch(/3 units stay.*bare/);
+    expect(() => requireScorable(structure)).not.toThrow();
+    for (const refused of [
+      () => propose(structure, {}, { only: ["bare"] }),
+      () => requireScorable(structure, { only: ["bare"] }),
+    ])
+      expect(refused).toThrow(expect.objectContaining({ code: "METHOD_NEEDS_BN" }));
   });
 });

@@ -17,7 +17,7 @@ import { EspalierError } from "../errors.ts";
 import type { Moments } from "../ops/operator/operator.ts";
 import { roleOf } from "../ops/passes/roles.ts";
 import { savingOfKind } from "../structure/choice/per-saving.ts";
-import { candidateUnits, isScored } from "../structure/choice/select.ts";
+import { candidateUnits } from "../structure/choice/select.ts";
 import type { SelectionRules } from "../structure/choice/selection-rules.ts";
 import { costModel } from "../structure/cost/cost.ts";
 import type { Structure } from "../structure/units/units.ts";
@@ -77,6 +77,11 @@ export const bn = defineMethod({
   needs: { batchNorm: true, data: false },
   options,
 
+  requireScorable({ structure, rules }) {
+    requireBatchNorm(structure);
+    requireKnown({ structure, rules }, unknownOf(structure, momentsOf(structure.analysis)));
+  },
+
   propose(context) {
     const { structure } = context;
     const { graph } = structure.analysis;
@@ -93,6 +98,7 @@ export const bn = defineMethod({
         : new Map<string, Float64Array>();
     const sources = sourcesOf(readers, moments, correlations);
     const unknown = unknownUnits(structure, [...readers, ...others], moments);
+    requireKnown(context, unknown);
     const score = mode === "next" ? damageScores : activationScores(mode);
     const scores = score(context, {
       readers,
@@ -105,7 +111,6 @@ export const bn = defineMethod({
     // A channel whose features layers select is removed with the last of these features.
     for (const unit of structure.carriers) scores[unit] = Number.MAX_VALUE;
     for (const unit of unknown) scores[unit] = Number.POSITIVE_INFINITY;
-    requireScores(context, scores);
     return {
       scores,
       edits: (removed) =>
@@ -120,9 +125,7 @@ export const bn = defineMethod({
  * each unit alone saves. 0 where no unit may be removed.
  */
 export function knownShare(structure: Structure, rules: SelectionRules): number {
-  const readers = readersOf(structure);
-  const reads = [...readers, ...otherReadsOf(structure, readers)];
-  const unknown = unknownUnits(structure, reads, momentsOf(structure.analysis));
+  const unknown = unknownOf(structure, momentsOf(structure.analysis));
   const cost = costModel(structure);
   const savingOf = savingOfKind(structure, (removed) => cost(removed).macs);
   let [known, all] = [0, 0];
@@ -196,6 +199,14 @@ function asPowers(source: Source): Source {
   );
 }
 
+function unknownOf(
+  structure: Structure,
+  moments: ReadonlyMap<string, Moments>,
+): ReadonlySet<number> {
+  const readers = readersOf(structure);
+  return unknownUnits(structure, [...readers, ...otherReadsOf(structure, readers)], moments);
+}
+
 /** Units with a reader for whose input no statistics are known, and the statistics that these readers need. */
 function unknownUnits(
   { units }: Structure,
@@ -216,9 +227,12 @@ function unknownUnits(
 /**
  * Fails with `METHOD_NEEDS_BN` where units might be removed, but batch normalization has statistics for none of them.
  */
-function requireScores({ structure, rules }: MethodContext, scores: Float64Array): void {
+function requireKnown(
+  { structure, rules }: Pick<MethodContext, "structure" | "rules">,
+  unknown: ReadonlySet<number>,
+): void {
   const candidates = candidateUnits(structure, rules);
-  if (candidates.length === 0 || candidates.some((unit) => isScored(scores[unit]))) return;
+  if (candidates.length === 0 || candidates.some((unit) => !unknown.has(unit))) return;
   throw needsBatchNorm(
     "and this network's tells nothing of any channel that may go: between it and their readers lies " +
       "something through which statistics are not followed, or it was kept in other layers only",

@@ -21,7 +21,7 @@ import { candidateUnits, removalsInOrder, unscoredUnits } from "../../structure/
 import { costModel } from "../../structure/cost/cost.ts";
 import { type Structure, structureOf } from "../../structure/units/units.ts";
 import { type CompressRunRequest, readRequest } from "../compress-run.ts";
-import { judgedBy, tuningOf } from "../context/context.ts";
+import { judgedBy, methodContextOf, tuningOf } from "../context/context.ts";
 import { requireFeasible } from "../feasible.ts";
 import { canShrink } from "../rounds/candidate.ts";
 import type { CompressionPlan, PlannedNetwork, PlannedRound } from "./compression-plan.ts";
@@ -48,7 +48,10 @@ export async function planCompression(
   const structure = structureOf(model.graph, settings);
   const hasLabels = dataset.labelKind !== "none";
   const labelled = await judgedBy(model, dataset, settings, {}, hooks.signal);
-  const proposal = requireFeasible(structure, labelled, settings, {}, hasLabels);
+  requireFeasible(structure, labelled, settings, {}, hasLabels);
+  const proposal = isLearned(method)
+    ? undefined
+    : method.propose(methodContextOf(structure, settings));
   const network = networkOf(request.network, model, structure, settings, proposal);
 
   hooks.onPhase?.("trying");
