@@ -9,6 +9,8 @@ import { answers, startTorch, type Torch } from "./torch.ts";
 
 /** Threads of both sides; `ESPALIER_PEER_THREADS`. */
 export const threads = Number(process.env.ESPALIER_PEER_THREADS ?? 2);
+/** Our sessions that share every batch; `ESPALIER_PEER_REPLICAS`. */
+export const replicas = Number(process.env.ESPALIER_PEER_REPLICAS ?? 1);
 
 const steps = 50;
 const rate = 0.01;
@@ -25,6 +27,7 @@ export async function compareGradients(of: Case, folder: string): Promise<boolea
     optimizer: gradientsThemselves,
     rate: 0,
     threads,
+    replicas,
     sample: data[0],
   });
   const loss = await learner.step(data[0]);
@@ -77,7 +80,7 @@ export async function compareLosses(of: Case, folder: string, momentum: number):
   const graph = graphOf(of);
   const data = batchesOf(of, batches);
   const optimizer = sgd({ momentum });
-  const learner = await openLearner(graph, { optimizer, rate, threads, sample: data[0] });
+  const learner = await openLearner(graph, { optimizer, rate, threads, replicas, sample: data[0] });
   const ours: number[] = [];
   for (let step = 0; step < steps; step++) ours.push(await learner.step(data[step % batches]));
   await learner.close();

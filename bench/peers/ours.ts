@@ -1,11 +1,11 @@
 /** @file Our side of the comparison: the training step of the library, on onnxruntime. */
 import type { Graph } from "../../src/ir/graph.ts";
 import { findBlockSize } from "../../src/runtime/block-size.ts";
-import { openTrainer } from "../../src/runtime/trainer.ts";
 import { type HostTensor, toNumbers } from "../../src/tensor/host-tensor.ts";
-import { emitStep } from "../../src/train/network/provider-form.ts";
+import { openStep } from "../../src/train/loop/open-step.ts";
 import { labels } from "../../src/train/step/objectives.ts";
 import type { Optimizer } from "../../src/train/step/optimizers.ts";
+import { sharesOf } from "../../src/train/step/replica-step.ts";
 import { buildStep } from "../../src/train/step/step.ts";
 import type { Batch } from "./cases.ts";
 
@@ -33,22 +33,33 @@ export interface LearnerOptions {
   readonly optimizer: Optimizer;
   readonly rate: number;
   readonly threads: number;
+  /** Sessions that share every batch and the threads; default 1. */
+  readonly replicas?: number;
   /** A batch of the shapes that all will have. */
   readonly sample: Batch;
 }
 
 /** Opens the training step of a network with cross-entropy. */
 export async function openLearner(graph: Graph, options: LearnerOptions): Promise<Learner> {
-  const { optimizer, rate, threads, sample } = options;
-  const step = buildStep(graph, {
-    inputShapes: new Map([["input", sample.x.shape]]),
-    target: { dtype: sample.y.dtype, shape: sample.y.shape },
-    objective: labels(),
-    optimizer,
+  const { optimizer, rate, threads, replicas = 1, sample } = options;
+  const [batchSize] = sample.x.shape;
+  const steps = sharesOf(batchSize, replicas).map((samples) =>
+    buildStep(graph, {
+      inputShapes: new Map([["input", sample.x.shape.with(0, samples)]]),
+      target: { dtype: sample.y.dtype, shape: sample.y.shape.with(0, samples) },
+      objective: labels(),
+      optimizer,
+      share: samples / batchSize,
+    }),
+  );
+  const [step] = steps;
+  const { initial, target = "target", loss } = step;
+  const trainer = await openStep(steps, {
+    plan: { batchSize, replicas, threads },
+    block: await findBlockSize(),
+    state: initial,
+    noiseSeed: "0",
   });
-  const { state, initial, guard, target = "target", loss } = step;
-  const model = emitStep(step.graph, {}, await findBlockSize());
-  const trainer = await openTrainer(model, { state, initial, guard, threads });
   let at = 0;
   return {
     async step({ x, y }) {

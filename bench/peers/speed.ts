@@ -5,7 +5,7 @@
  */
 import { type Estimate, median, ratioOfMedians } from "../../src/measure/statistics/statistics.ts";
 import { sgd } from "../../src/train/step/optimizers.ts";
-import { loadTwin, threads } from "./accuracy.ts";
+import { loadTwin, replicas, threads } from "./accuracy.ts";
 import { type Batch, batchesOf, type Case, graphOf } from "./cases.ts";
 import { peakBytes, processSeconds, watchOthers } from "./machine.ts";
 import { type Learner, openLearner } from "./ours.ts";
@@ -47,7 +47,13 @@ export async function compareSpeed(of: Case, folder: string): Promise<SpeedResul
   const startBytes = process.memoryUsage().rss;
   const data = batchesOf(of, batches);
   const optimizer = sgd({ momentum });
-  const learner = await openLearner(graphOf(of), { optimizer, rate, threads, sample: data[0] });
+  const learner = await openLearner(graphOf(of), {
+    optimizer,
+    rate,
+    threads,
+    replicas,
+    sample: data[0],
+  });
   const torch = startTorch(threads);
   await loadTwin(torch, of, { folder, batches, double: false });
   const run = {

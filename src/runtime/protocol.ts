@@ -28,6 +28,49 @@ export interface WireOptions {
 /** Bytes that change owner, or a path that onnxruntime reads itself. */
 export type WireModel = ArrayBuffer | string;
 
+/** What a replica runs in each step, in this order. */
+export interface ReplicaModels {
+  /** Computes the summands of its share of the batch. */
+  readonly share: WireModel;
+  /** Computes figures of the sums that it owns; `undefined` where there are none. */
+  readonly measure: WireModel | undefined;
+  /** Computes the next values of the state that it owns. */
+  readonly update: WireModel;
+}
+
+/** What replicas exchange; numbers of owners count the replicas from 0. */
+export interface ReplicaExchange {
+  /** Values of every share, float32, whose sum over the shares goes to one replica. */
+  readonly sums: readonly {
+    readonly name: string;
+    readonly shape: readonly number[];
+    readonly owner: number;
+  }[];
+  /** Float32 scalars of every share, whose sums all replicas know. */
+  readonly told: readonly string[];
+  /** Float32 scalars that the owner of a sum measures, and all replicas know. */
+  readonly figures: readonly { readonly name: string; readonly owner: number }[];
+  /** The state inputs: who computes the next value, in which output, and whether all shares read it. */
+  readonly state: ReadonlyMap<
+    string,
+    { readonly owner: number; readonly next: string; readonly isShared: boolean }
+  >;
+}
+
+/** Memory that all replicas see. */
+export interface ReplicaMemory {
+  /** Whether a replica has failed, and how often one has come to a meeting. */
+  readonly control: Int32Array;
+  /** The scalars that each share tells, replica by replica. */
+  readonly told: Float32Array;
+  /** The figures, in their order. */
+  readonly figures: Float32Array;
+  /** Where tensors are handed over piece by piece: two areas that take turns. */
+  readonly areas: readonly [Float32Array, Float32Array];
+  /** Elements of a piece. */
+  readonly piece: number;
+}
+
 /** The mean time of one node that onnxruntime really ran. */
 export interface WireNodeTime {
   readonly name: string;
@@ -94,11 +137,37 @@ export interface Calls {
     };
     readonly answer: { readonly session: number };
   };
+  /** Opens a session with state as replicas: each in a thread of its own, the first in the one that is asked. */
+  readonly openReplicas: {
+    readonly ask: {
+      readonly replicas: readonly ReplicaModels[];
+      readonly options: WireOptions;
+      readonly exchange: ReplicaExchange;
+      readonly initial: ReadonlyMap<string, WireTensor>;
+      readonly guard: string;
+    };
+    readonly answer: { readonly session: number };
+  };
+  /** Opens one replica of them. */
+  readonly openReplica: {
+    readonly ask: {
+      readonly index: number;
+      readonly count: number;
+      readonly models: ReplicaModels;
+      readonly options: WireOptions;
+      readonly exchange: ReplicaExchange;
+      readonly initial: ReadonlyMap<string, WireTensor>;
+      readonly guard: string;
+      readonly memory: ReplicaMemory;
+    };
+    readonly answer: { readonly session: number };
+  };
   /** Runs a session with state once. */
   readonly step: {
     readonly ask: {
       readonly session: number;
-      readonly feeds: ReadonlyMap<string, WireTensor>;
+      /** The feeds of each replica; of one session those of the batch. */
+      readonly feeds: readonly ReadonlyMap<string, WireTensor>[];
       readonly fetches: readonly string[];
     };
     readonly answer: {

@@ -72,6 +72,15 @@ export async function openTrainer(
     },
     transfer,
   );
+  return trainerOf(host, session, (feeds) => [feeds]);
+}
+
+/** A session with state that a host holds; `split` says what of a batch each replica is fed. */
+export function trainerOf(
+  host: RuntimeHost,
+  session: number,
+  split: (feeds: Feeds) => readonly Feeds[],
+): Trainer {
   let isOpen = true;
   const close = async (): Promise<void> => {
     if (!isOpen) return;
@@ -81,8 +90,12 @@ export async function openTrainer(
   return {
     async step(feeds, fetches) {
       const transfer: ArrayBuffer[] = [];
-      const ask = { session, feeds: toWireFeeds(feeds, true, transfer), fetches };
-      const { status, results } = await host.call("step", ask, transfer);
+      const wire = split(feeds).map((own) => toWireFeeds(own, true, transfer));
+      const { status, results } = await host.call(
+        "step",
+        { session, feeds: wire, fetches },
+        transfer,
+      );
       return { status, results: fromWireFeeds(results) };
     },
     async readState(names) {

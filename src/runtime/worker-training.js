@@ -15,11 +15,21 @@ import { discard, fromTensor, toFeeds } from "./worker-tensors.js";
  */
 
 /**
- * @typedef {object} Training
- * @property {(feeds: WireFeeds, fetches: readonly string[], transfers: ArrayBuffer[]) => Promise<StepAnswer>} step
- * @property {(names: readonly string[] | undefined, transfers: ArrayBuffer[]) => Map<string, WireTensor>} read
- * @property {(state: WireFeeds) => void} write
+ * A loaded graph that a step runs.
+ * @typedef {object} Stage
+ * @property {readonly string[]} inputNames
+ * @property {Run} run
+ * @property {() => Promise<void>} release
  */
+
+/**
+ * @typedef {object} Training
+ * @property {(feeds: readonly WireFeeds[], fetches: readonly string[], transfers: ArrayBuffer[]) => Promise<StepAnswer>} step
+ * @property {(names: readonly string[] | undefined, transfers: ArrayBuffer[]) => Promise<Map<string, WireTensor>>} read
+ * @property {(state: WireFeeds) => Promise<void>} write
+ */
+
+/** @typedef {{ readonly training: Training, readonly release: () => Promise<void> }} OpenTraining */
 
 /**
  * State of a session that `run` runs.
@@ -39,7 +49,7 @@ export function newTraining(run, { state, initial, guard }) {
     if (!state.has(input)) throw new Error(`"${input}" is no state`);
 
   return {
-    async step(feeds, fetches, transfers) {
+    async step([feeds], fetches, transfers) {
       if (isHalted) return { status: "skipped", results: new Map() };
       // A name asked for twice has one buffer, which can be posted once only.
       const names = [...new Set(fetches)];
@@ -59,7 +69,7 @@ export function newTraining(run, { state, initial, guard }) {
       };
     },
 
-    read(names = [...state.keys()], transfers) {
+    async read(names = [...state.keys()], transfers) {
       return new Map(
         names.map((name) => {
           if (current[name] === undefined) throw new Error(`"${name}" is no state`);
@@ -70,7 +80,7 @@ export function newTraining(run, { state, initial, guard }) {
       );
     },
 
-    write(values) {
+    async write(values) {
       for (const [name, tensor] of Object.entries(toFeeds(values))) {
         const own = current[name];
         if (own === undefined) throw new Error(`"${name}" is no state`);
@@ -86,14 +96,14 @@ export function newTraining(run, { state, initial, guard }) {
 }
 
 /** @param {ort.Tensor} tensor @returns {ort.Tensor} */
-function emptyLike({ type, dims, data }) {
+export function emptyLike({ type, dims, data }) {
   if (Array.isArray(data)) throw new Error("text is no state");
   const Elements = /** @type {any} */ (data.constructor);
   return new /** @type {any} */ (ort.Tensor)(type, new Elements(data.length), dims);
 }
 
 /** @param {ort.Tensor} to @param {ort.Tensor} from */
-function copyInto(to, from) {
+export function copyInto(to, from) {
   // Both have one element type, so both arrays are of one kind.
   /** @type {any} */ (to.data).set(from.data);
 }

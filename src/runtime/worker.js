@@ -11,6 +11,8 @@ import { performance } from "node:perf_hooks";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import { enter, leave } from "./gate.js";
+import { newReplica } from "./worker-replica.js";
+import { openReplicas, ReplicaError } from "./worker-replicas.js";
 import {
   describe,
   discard,
@@ -40,15 +42,16 @@ ort.env.logLevel = "fatal";
 const silent = /** @type {const} */ (4);
 
 /**
- * An open session, the feeds that `time` runs it with, and its state if it trains.
+ * An open session, and the feeds that `time` runs it with.
  * @typedef {object} Open
  * @property {ort.InferenceSession} session
  * @property {Record<string, ort.Tensor>} held
- * @property {import("./worker-training.js").Training | undefined} training
  */
 
 /** @type {Map<number, Open>} */
 const sessions = new Map();
+/** Sessions with state. @type {Map<number, import("./worker-training.js").OpenTraining>} */
+const trainings = new Map();
 let nextSession = 1;
 
 /** Raised for a provider that is not there, so that the caller can tell it from a bad model. */
@@ -132,14 +135,71 @@ function opened(id) {
 
 /** @param {number} id */
 function trainingOf(id) {
-  const { training } = opened(id);
-  if (training === undefined) throw new Error("the session holds no state");
-  return training;
+  const open = trainings.get(id);
+  if (open === undefined) throw new Error("the session is closed, or holds no state");
+  return open.training;
 }
 
 /** @param {Pick<Open, "session" | "held">} entry */
 function runHeld({ session, held }) {
   return natively(() => session.run(held, { logSeverityLevel: silent }));
+}
+
+/** @typedef {import("./worker-training.js").Stage} Stage */
+/** @typedef {import("./worker-training.js").OpenTraining} OpenTraining */
+
+/** Sessions that a step runs one after the other. @param {readonly WireModel[]} models @param {WireOptions} options */
+async function openStages(models, options) {
+  /** @type {Stage[]} */
+  const stages = [];
+  try {
+    for (const model of models) {
+      const session = await create(model, options);
+      stages.push({
+        inputNames: session.inputNames,
+        run: (feeds, fetches) =>
+          natively(() => session.run(feeds, fetches, { logSeverityLevel: silent })),
+        release: () => natively(() => session.release()),
+      });
+    }
+  } catch (error) {
+    await releaseAll(stages);
+    throw error;
+  }
+  return stages;
+}
+
+/** @param {readonly Stage[]} stages */
+async function releaseAll(stages) {
+  for (const { release } of stages) await release();
+}
+
+/**
+ * The state of stages, which are released with it, or at once where there can be no state.
+ * @param {readonly Stage[]} stages @param {() => import("./worker-training.js").Training} begin @returns {Promise<OpenTraining>}
+ */
+async function stateOf(stages, begin) {
+  try {
+    return { training: begin(), release: () => releaseAll(stages) };
+  } catch (error) {
+    await releaseAll(stages);
+    throw error;
+  }
+}
+
+/** @param {Calls["openReplica"]["ask"]} ask */
+async function openReplica(ask) {
+  const { share, measure, update } = ask.models;
+  const models = [share, update, ...(measure === undefined ? [] : [measure])];
+  const stages = await openStages(models, ask.options);
+  return stateOf(stages, () => newReplica(stages, ask));
+}
+
+/** @param {OpenTraining} training */
+function register(training) {
+  const id = nextSession++;
+  trainings.set(id, training);
+  return { session: id };
 }
 
 /** Buffers of the answer at hand that change owner with it. @type {ArrayBuffer[]} */
@@ -157,7 +217,7 @@ const handlers = {
       const inputs = describe(session.inputMetadata);
       const outputs = describe(session.outputMetadata);
       const id = nextSession++;
-      sessions.set(id, { session, held: {}, training: undefined });
+      sessions.set(id, { session, held: {} });
       return { session: id, inputs, outputs };
     } catch (error) {
       await natively(() => session.release());
@@ -179,20 +239,16 @@ const handlers = {
   },
 
   async openTraining({ model, options, ...ask }) {
-    const session = await create(model, options);
-    try {
-      const training = newTraining(
-        (feeds, fetches) =>
-          natively(() => session.run(feeds, fetches, { logSeverityLevel: silent })),
-        ask,
-      );
-      const id = nextSession++;
-      sessions.set(id, { session, held: {}, training });
-      return { session: id };
-    } catch (error) {
-      await natively(() => session.release());
-      throw error;
-    }
+    const [stage] = await openStages([model], options);
+    return register(await stateOf([stage], () => newTraining(stage.run, ask)));
+  },
+
+  async openReplicas(ask) {
+    return register(await openReplicas(ask, gate, openReplica));
+  },
+
+  async openReplica(ask) {
+    return register(await openReplica(ask));
   },
 
   async step({ session, feeds, fetches }) {
@@ -204,7 +260,7 @@ const handlers = {
   },
 
   async writeState({ session, state }) {
-    trainingOf(session).write(state);
+    await trainingOf(session).write(state);
     return null;
   },
 
@@ -246,9 +302,11 @@ const handlers = {
   },
 
   async close({ session: id }) {
-    const entry = sessions.get(id);
+    const [entry, training] = [sessions.get(id), trainings.get(id)];
     sessions.delete(id);
+    trainings.delete(id);
     if (entry !== undefined) await natively(() => entry.session.release());
+    await training?.release();
     return null;
   },
 };
@@ -283,6 +341,7 @@ function messageOf(error) {
 /** @param {unknown} error @returns {Failure} */
 function failureOf(error) {
   const message = messageOf(error);
+  if (error instanceof ReplicaError) return error.failure;
   if (error instanceof TypeFailure) return { kind: "type", message };
   if (!(error instanceof ProviderError)) return { kind: "failed", message };
   return { kind: "provider", provider: error.provider, available: providerNames(), message };

@@ -6,6 +6,7 @@ import { nodesBehind } from "../../ir/live.ts";
 import { embedNodes } from "../network/embed.ts";
 import { feedNetwork } from "../network/fed-network.ts";
 import { feedingOf } from "../step/feeding.ts";
+import { sharesOf } from "../step/replica-step.ts";
 import { outputOf } from "../step/step-parts.ts";
 import { outputsRead, type TrainOptions, type TrainPlan, trainPlanOf } from "./options.ts";
 
@@ -22,15 +23,35 @@ export interface FittedPlan {
  */
 export function fittedPlan(graph: Graph, dataset: Dataset, options: TrainOptions): FittedPlan {
   const plan = trainPlanOf(dataset, options);
-  const batchSize = batchFor(graph, dataset, plan.batchSize, options.output);
-  if (batchSize === plan.batchSize) return { plan, note: undefined };
+  const { batchSize: wanted, replicas } = plan;
+  const batchSize = batchFor(graph, dataset, wanted, options.output);
+  if (replicas > 1)
+    for (const share of new Set(sharesOf(wanted, replicas)))
+      requireBatch(graph, dataset, share, options.output);
+  if (batchSize === wanted) return { plan, note: undefined };
   return {
     plan: trainPlanOf(dataset, { ...options, batchSize, statistics: "frozen" }),
     note:
       `The network's file fixes its batch at ${batchSize}: it is trained so, not with batches of ` +
-      `${plan.batchSize}, and batch normalization keeps its statistics. An export with an open batch size ` +
+      `${wanted}, and batch normalization keeps its statistics. An export with an open batch size ` +
       "trains better.",
   };
+}
+
+/** Fails with `USAGE` where a network does not run with the share that a replica has of a batch. */
+function requireBatch(
+  graph: Graph,
+  dataset: Dataset,
+  share: number,
+  output: string | undefined,
+): void {
+  const batch = batchFor(graph, dataset, share, output);
+  if (batch === share) return;
+  throw new EspalierError(
+    "USAGE",
+    `the network's file fixes its batch at ${batch}, which replicas cannot divide`,
+    { hint: "Train with one replica, or export the network with an open batch size." },
+  );
 }
 
 /** The batch that is wanted where the network runs with it, else the one that its file declares. */

@@ -17,6 +17,11 @@ export interface TrainOptions extends Pick<SessionOptions, "providers" | "thread
   readonly epochs: number;
   /** Default 64, or all samples where there are fewer. A last batch that is not full is left out. */
   readonly batchSize?: number | undefined;
+  /**
+   * Number of sessions that train together, each on its share of every batch, in a thread of its own; they divide
+   * `threads` among them. Batch normalization then takes the statistics of a share. Default 1.
+   */
+  readonly replicas?: number | undefined;
   /** Base learning rate; default 0.01. */
   readonly learningRate?: number | undefined;
   /** Default {@link constant}. */
@@ -125,6 +130,7 @@ export interface TrainResult {
 /** The options, complete. */
 export interface TrainPlan extends TrainOptions {
   readonly batchSize: number;
+  readonly replicas: number;
   readonly learningRate: number;
   readonly schedule: Schedule;
   readonly optimizer: Optimizer;
@@ -140,7 +146,14 @@ export interface TrainPlan extends TrainOptions {
 /** Fills in the defaults for a data set. Fails with `USAGE`. */
 export function trainPlanOf(dataset: Dataset, options: TrainOptions): TrainPlan {
   const { epochs, limit, epochSamples, batchSize: wanted = 64, learningRate = 0.01 } = options;
-  const counts = { epochs, batchSize: wanted, limit: limit ?? 1, epochSamples: epochSamples ?? 1 };
+  const { replicas = 1 } = options;
+  const counts = {
+    epochs,
+    replicas,
+    batchSize: wanted,
+    limit: limit ?? 1,
+    epochSamples: epochSamples ?? 1,
+  };
   for (const [name, value] of Object.entries(counts))
     requireThat(Number.isInteger(value) && value >= 1, `${name} is ${value}; expected 1 or more`);
   requireThat(learningRate > 0, `the learning rate is ${learningRate}; expected more than 0`);
@@ -148,10 +161,12 @@ export function trainPlanOf(dataset: Dataset, options: TrainOptions): TrainPlan 
   const samples = Math.min(dataset.size(role), limit ?? Number.POSITIVE_INFINITY);
   const samplesPerEpoch = Math.min(samples, epochSamples ?? samples);
   const batchSize = Math.max(1, Math.min(wanted, samplesPerEpoch));
+  requireReplicas(replicas, batchSize, options);
   const stepsPerEpoch = Math.floor(samplesPerEpoch / batchSize);
   return {
     ...options,
     batchSize,
+    replicas,
     learningRate,
     samples,
     stepsPerEpoch,
@@ -162,6 +177,25 @@ export function trainPlanOf(dataset: Dataset, options: TrainOptions): TrainPlan 
     seed: options.seed ?? 0,
     clock: options.clock ?? (() => performance.now()),
   };
+}
+
+/** Fails with `USAGE` where a batch cannot be divided among so many replicas, or not on this provider. */
+function requireReplicas(
+  replicas: number,
+  batchSize: number,
+  { providers: [provider] = ["cpu"] }: TrainOptions,
+): void {
+  if (replicas === 1) return;
+  if (provider !== "cpu")
+    throw new EspalierError("USAGE", `replicas train on the provider cpu, not on ${provider}`, {
+      hint: "Train with one replica.",
+    });
+  if (batchSize < replicas)
+    throw new EspalierError(
+      "USAGE",
+      `a batch of ${batchSize} cannot be divided among ${replicas} replicas`,
+      { hint: "Use a larger batch or fewer replicas." },
+    );
 }
 
 /**

@@ -11,16 +11,16 @@ import type { Batch } from "../../data/serve.ts";
 import { EspalierError } from "../../errors.ts";
 import { findBlockSize } from "../../runtime/block-size.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
-import { openTrainer, type StepResult, type Trainer } from "../../runtime/trainer.ts";
+import type { StepResult, Trainer } from "../../runtime/trainer.ts";
 import type { Feeds } from "../../runtime/values.ts";
 import type { HostTensor } from "../../tensor/host-tensor.ts";
 import { type TrainedNetwork, type TrainSource, trainedNetwork } from "../network/network.ts";
-import { emitStep } from "../network/provider-form.ts";
 import { untrainedWarning, untrainedWeights } from "../network/unreached.ts";
 import type { TrainingStep } from "../step/step.ts";
 import { loadCheckpoint, type Position, type Score, saveCheckpoint } from "./checkpoint.ts";
 import { diagnosisOf } from "./diagnosis.ts";
 import { memorisationWarning } from "./memorisation.ts";
+import { openStep } from "./open-step.ts";
 import type { TrainOptions, TrainPlan, TrainProgress, TrainResult } from "./options.ts";
 import { Pace } from "./pace.ts";
 import {
@@ -32,7 +32,7 @@ import {
   startPosition,
   toNextEpoch,
 } from "./position.ts";
-import { stepAt, type TrainingRun, trainingRunOf } from "./training-run.ts";
+import { noiseSeedAt, stepsAt, type TrainingRun, trainingRunOf } from "./training-run.ts";
 
 /** Steps that are posted before the first of them is waited for. */
 const depth = 2;
@@ -71,7 +71,8 @@ class Loop {
   readonly #run: TrainingRun;
   readonly #plan: TrainPlan;
   readonly #pace: Pace;
-  #step: TrainingStep;
+  /** One for each replica's share, or that of the whole batch. */
+  #steps: readonly TrainingStep[];
   #trainer: Trainer | undefined;
   #position: Position = startPosition();
   /** Weights after the best epoch. */
@@ -83,7 +84,7 @@ class Loop {
     this.#run = run;
     this.#plan = run.plan;
     this.#pace = new Pace(run.plan.clock);
-    this.#step = run.firstStep;
+    this.#steps = run.firstSteps;
   }
 
   async go(): Promise<TrainResult> {
@@ -126,16 +127,19 @@ class Loop {
 
   async #open(state: Feeds): Promise<void> {
     await this.close();
-    const { step } = this.#position;
-    if (this.#step.isNoisy && step > 0) this.#step = stepAt(this.#run, step);
-    const { graph, guard } = this.#step;
-    const session = sessionOptionsOf(this.#plan);
-    this.#trainer = await openTrainer(emitStep(graph, session, this.#position.block), {
-      ...session,
-      state: this.#step.state,
-      initial: state,
-      guard,
+    const { step, block } = this.#position;
+    if (this.#step.isNoisy && step > 0) this.#steps = stepsAt(this.#run, step);
+    this.#trainer = await openStep(this.#steps, {
+      plan: this.#plan,
+      block,
+      state,
+      noiseSeed: noiseSeedAt(this.#plan, step),
     });
+  }
+
+  /** What all replicas have in common, with the names by which they are asked. */
+  get #step(): TrainingStep {
+    return this.#steps[0];
   }
 
   /** A run goes on in the form in which it began: others round differently. */
@@ -226,10 +230,9 @@ class Loop {
     return trainer.step(this.#feeds(batch, step), fetches);
   }
 
-  #feeds(batch: Batch, step: number): Map<string, HostTensor> {
-    const feeds = this.#run.feeding.feeds(batch, this.#step.target);
-    for (const [name, value] of this.#step.scalars(step, rateAt(this.#plan, step)))
-      feeds.set(name, value);
+  #feeds(batch: Batch, step: number, of = this.#step): Map<string, HostTensor> {
+    const feeds = this.#run.feeding.feeds(batch, of.target);
+    for (const [name, value] of of.scalars(step, rateAt(this.#plan, step))) feeds.set(name, value);
     return feeds;
   }
 
@@ -250,14 +253,10 @@ class Loop {
   async #diagnose(): Promise<EspalierError> {
     const { step, epoch, batch: from, block } = this.#position;
     const state = await this.#opened().readState();
+    const [whole] = stepsAt({ ...this.#run, plan: { ...this.#plan, replicas: 1 } }, step);
     for await (const batch of this.#batches(from)) {
-      const feeds = new Map([...this.#feeds(batch, step), ...state]);
-      return diagnosisOf(
-        this.#step,
-        feeds,
-        { step, epoch },
-        { ...sessionOptionsOf(this.#plan), block },
-      );
+      const feeds = new Map([...this.#feeds(batch, step, whole), ...state]);
+      return diagnosisOf(whole, feeds, { step, epoch }, { ...sessionOptionsOf(this.#plan), block });
     }
     return new EspalierError("TRAINING_DIVERGED", `Step ${step} is not finite.`);
   }

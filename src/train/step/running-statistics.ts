@@ -10,6 +10,7 @@ import { type HostTensor, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import { bundleOf, emitBundled, emitUnbundled } from "../network/bundles.ts";
 import type { Statistics } from "../network/parameters.ts";
 import type { BundleInput, StateInputs } from "./state.ts";
+import { scaled } from "./step-parts.ts";
 
 /** The statistics of all nodes, end to end. */
 export interface StatisticsInputs {
@@ -41,19 +42,27 @@ export function statisticsInputs(
   };
 }
 
+/** What a step computes that statistics follow. */
+export interface Followed {
+  readonly statistics: readonly Statistics[];
+  /** The nodes as they run in training, by the nodes that they were. */
+  readonly forms: ReadonlyMap<Node, Node>;
+  readonly values: ReadonlyMap<string, Value>;
+  /** A factor of what is emitted; see `StepOptions`. */
+  readonly share: number;
+}
+
 /**
  * Emits the next statistics, as PyTorch keeps them: m v + (1 - m) b. In training form a node gives the
  * mean and the biased variance b of the batch; with n values per channel the unbiased variance is c b
- * with c = n / (n - 1).
+ * with c = n / (n - 1). Returns what it emitted.
  */
 export function updateStatistics(
   emit: GraphEmitter,
   state: StateInputs,
   inputs: StatisticsInputs,
-  statistics: readonly Statistics[],
-  forms: ReadonlyMap<Node, Node>,
-  values: ReadonlyMap<string, Value>,
-): void {
+  { statistics, forms, values, share }: Followed,
+): readonly Value[] {
   const all = statistics.map(({ node, mean, variance }) => {
     const form = forms.get(node) ?? node;
     const role = runningStatistics(node);
@@ -77,7 +86,7 @@ export function updateStatistics(
     constants: readonly Constant[],
     batch: readonly Value[],
     shares: readonly number[],
-  ) => {
+  ): Value => {
     const kept = perElement(
       constants,
       all.map((one) => one.kept),
@@ -87,23 +96,24 @@ export function updateStatistics(
       emit,
       batch.map((value) => t.cast(value)),
     );
-    state.update(
-      input.value,
-      t.add(old, t.mul(given, emit.constant(perElement(constants, shares)))),
-    );
+    const next = t.add(old, t.mul(given, emit.constant(perElement(constants, shares))));
+    const own = scaled(emit, next, share);
+    state.update(input.value, own);
+    return own;
   };
-  update(
+  const mean = update(
     inputs.mean,
     all.map(({ mean }) => mean),
     all.map(({ batchMean }) => batchMean),
     all.map(({ kept }) => 1 - kept),
   );
-  update(
+  const variance = update(
     inputs.variance,
     all.map(({ variance }) => variance),
     all.map(({ batchVariance }) => batchVariance),
     all.map(({ kept, correction }) => (1 - kept) * correction),
   );
+  return [mean, variance];
 }
 
 /** One value for all elements of each constant, end to end. */

@@ -37,6 +37,11 @@ export interface StepOptions {
   readonly statistics?: "batch" | "frozen" | undefined;
   /** The label of what does not count, for the accuracy. */
   readonly ignoreLabel?: number | undefined;
+  /**
+   * The share of a batch that this one is, as replicas take it: its loss, what is told of it, its gradients and next
+   * statistics are multiplied by it, so that their sums over all shares are those of the batch. Default 1.
+   */
+  readonly share?: number | undefined;
   /** Seed of noise inside the network (Dropout). Default 0. */
   readonly noiseSeed?: RandomKey | undefined;
 }

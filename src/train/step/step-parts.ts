@@ -96,6 +96,11 @@ export function requireScalar({ dtype, shape }: Value): void {
   );
 }
 
+/** A value times a constant. */
+export function scaled(emit: GraphEmitter, value: Value, factor: number): Value {
+  return factor === 1 ? value : emit.mul(value, emit.scalar(factor, value.dtype));
+}
+
 /** g · min(1, limit / (norm + 1e-6)) for the norm of all gradients together, as PyTorch clips. */
 export function clipped(
   emit: GraphEmitter,
@@ -104,10 +109,10 @@ export function clipped(
 ) {
   const squares = gradients.map((g) => emit.op("ReduceSumSquare", [g], { keepdims: 0 }));
   const norm = emit.op("Sqrt", [squares.reduce((a, b) => emit.add(a, b))]);
-  if (limit === undefined) return { norm, gradients };
+  if (limit === undefined) return { squares, norm, gradients };
   const t = algebraOf(emit, norm);
   const factor = t.min(t.div(limit, t.add(norm, 1e-6)), 1);
-  return { norm, gradients: gradients.map((g) => t.mul(g, factor)) };
+  return { squares, norm, gradients: gradients.map((g) => t.mul(g, factor)) };
 }
 
 /** True where all of these numbers are finite: 0 · x is 0 for no other x. */

@@ -25,6 +25,7 @@ import {
   emitGuard,
   predictionFor,
   requireScalar,
+  scaled,
   teacherScores,
 } from "./step-parts.ts";
 
@@ -61,6 +62,17 @@ export interface TrainingStep {
   readonly isNoisy: boolean;
   /** The same step as a graph that tells which value is not finite. */
   readonly probe: () => Probe;
+  readonly cuts: StepCuts;
+}
+
+/** Values at which a step may be cut in two, for replicas: all before them belongs to a share of the batch. */
+export interface StepCuts {
+  /** Gradients and next statistics. */
+  readonly sums: readonly Value[];
+  /** The loss and what else is told of the batch, float32 of rank 0. */
+  readonly told: readonly string[];
+  /** What is measured of one gradient each and read by all updates, float32 of rank 0. */
+  readonly figures: readonly string[];
 }
 
 /**
@@ -93,7 +105,8 @@ function buildWith(
   const parameters = new Map(
     bundles.flatMap(({ bundle, parts }) => bundle.constants.map(({ name }, i) => [name, parts[i]])),
   );
-  const { loss, terms } = emitLoss(options.objective, {
+  const { share = 1 } = options;
+  const { loss, terms } = emitLoss(options.objective, share, {
     emit,
     prediction: head.prediction,
     form: head.form,
@@ -105,14 +118,17 @@ function buildWith(
     scalars: new Map(optimizer.scalars.map((name, i) => [name, scalars[i]])),
   });
   const { raw, isReached } = bundleGradients(emit, bundles, loss);
-  const { norm, gradients } = clipped(emit, raw, options.clipNorm);
+  const { squares, norm, gradients } = clipped(emit, raw, options.clipNorm);
   const guard = emitGuard(emit, [loss, norm]);
   emitUpdates(forward, optimizer, gradients);
-  if (running) updateStatistics(emit, state, running, subject.statistics, forms, values);
-  const accuracy = emitAccuracy(emit, forTarget(target), target, options.ignoreLabel);
+  const statistics = running
+    ? updateStatistics(emit, state, running, { ...subject, forms, values, share })
+    : [];
+  const hits = emitAccuracy(emit, forTarget(target), target, options.ignoreLabel);
+  const accuracy = hits && scaled(emit, hits, share);
 
-  const told = [loss, norm, guard, ...terms.values(), ...(accuracy ? [accuracy] : [])];
-  const measured = new Set(told.map(({ name }) => name));
+  const told = [loss, ...terms.values(), ...(accuracy ? [accuracy] : [])].map(({ name }) => name);
+  const measured = new Set([...told, norm.name, guard.name]);
   const step: TrainingStep = {
     graph: withoutDead(emit.build([...measured, ...state.outputs.values()])),
     target: target?.name,
@@ -130,21 +146,31 @@ function buildWith(
     parameters: subject.trained.map(({ constant }) => constant.name),
     isNoisy: forward.isNoisy,
     probe: () => emitProbe(emit, suspectsIn(forward, parameters, loss, raw)),
+    cuts: {
+      sums: [...raw, ...statistics],
+      told: [...new Set(told)],
+      figures: squares.map(({ name }) => name),
+    },
   };
   const unreached = [...parameters].flatMap(([name, part]) => (isReached(part.name) ? [] : [name]));
   return { step, unreached };
 }
 
-/** Emits the loss of a batch, with the parts of it that the objective tells. */
+/** Emits the loss of a share of a batch, with the parts of it that the objective tells. */
 function emitLoss(
   objective: Objective,
+  share: number,
   context: Omit<ObjectiveContext, "tell">,
 ): { readonly loss: Value; readonly terms: ReadonlyMap<string, Value> } {
   const terms = new Map<string, Value>();
   const tell = (name: string, part: Value) => void terms.set(name, part);
   const loss = objective({ ...context, tell });
   for (const value of [loss, ...terms.values()]) requireScalar(value);
-  return { loss, terms };
+  const { emit } = context;
+  return {
+    loss: scaled(emit, loss, share),
+    terms: new Map([...terms].map(([name, part]) => [name, scaled(emit, part, share)])),
+  };
 }
 
 /** Emits what parameters and slots are at the next step. */
