@@ -37,7 +37,12 @@ import {
 import { versions } from "../runtime/versions.ts";
 import { structureOf } from "../structure/units/units.ts";
 import { baselineWarnings } from "./baseline-warnings.ts";
-import { type CompressContext, judgedBy } from "./context/context.ts";
+import {
+  type CompressContext,
+  judgedBy,
+  withoutChoice,
+  withTuningChosen,
+} from "./context/context.ts";
 import { type CustomParts, customConfig, requireSameParts } from "./context/custom.ts";
 import { contextOf } from "./context/run-context.ts";
 import { requireFeasible } from "./feasible.ts";
@@ -116,14 +121,16 @@ export interface CompressSource {
 export async function beginRun(
   run: string,
   { model, network, externalData, samples, dataOptions: options }: CompressSource,
-  settings: CompressSettings,
+  asked: CompressSettings,
   custom: CustomParts,
-  { signal }: RunHooks,
+  hooks: RunHooks,
 ): Promise<{ readonly config: CompressConfig; readonly dataset: Dataset }> {
   requireRoles(samples);
   const hasLabels = samples.labelKind !== "none";
-  const dataset = await judgedBy(model, samples, settings, custom, signal);
-  requireFeasible(structureOf(model.graph, settings), dataset, settings, custom, hasLabels);
+  const dataset = await judgedBy(model, samples, asked, custom, hooks.signal);
+  const structure = structureOf(model.graph, asked);
+  requireFeasible(structure, dataset, withoutChoice(asked), custom, hasLabels);
+  const settings = await withTuningChosen(asked, model, dataset, hasLabels, hooks);
   const config: CompressConfig = {
     version: 1,
     command: "compress",
@@ -135,7 +142,7 @@ export async function beginRun(
     data: { path: resolve(samples.path), digest: await dataset.digest(), options },
     settings,
   };
-  if (signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the run began.");
+  if (hooks.signal?.aborted) throw new EspalierError("ABORTED", "Stopped before the run began.");
   await createRun(run, config, (folder) => saveModel(runPaths(folder).original, writeModel(model)));
   return { config, dataset };
 }

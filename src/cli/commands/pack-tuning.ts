@@ -41,6 +41,7 @@ export const tuningFlags = {
   distill: toggle("The outputs of the network before rounding are learnt in place of labels."),
   ...epochFlags,
   seed: runFlags.seed,
+  replicas: runFlags.replicas,
   ...learningFlags,
 };
 
@@ -93,7 +94,7 @@ export async function measured(
     ...(output !== undefined && { output }),
     pack: options,
   };
-  const tuning = await tuningOf(model, dataset, flags);
+  const tuning = await tuningOf(model, dataset, flags, { signal: io.signal, progress });
   let isTuning = false;
   const followed = tuning && {
     ...tuning,
@@ -159,9 +160,17 @@ async function tuningOf(
   model: Model,
   dataset: Dataset,
   flags: TuningFlags,
+  { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<TrainOptions | undefined> {
-  const settings = await tuningSettingsOf(flags);
-  if (settings === undefined) return undefined;
+  const asked = await tuningSettingsOf(flags);
+  if (asked === undefined) return undefined;
   const { trainOptionsOf } = await import("../../runs/settings/train-settings.ts");
-  return trainOptionsOf(settings, dataset, flags.distill ? model.graph : undefined);
+  const { withReplicasChosen } = await import("../../runs/training/replicas-chosen.ts");
+  const teacher = flags.distill ? model.graph : undefined;
+  const settings = await withReplicasChosen(asked, model, dataset, teacher, {
+    signal,
+    onPhase: progress.phase,
+    onNote: progress.note,
+  });
+  return trainOptionsOf(settings, dataset, teacher);
 }

@@ -37,7 +37,7 @@ export const flags = {
         conflicts: [
           ...["epochs", "lr", "schedule", "warmUp", "optimizer", "momentum", "nesterov", "decay"],
           ...["clip", "loss", "labelSmoothing", "augment", "distill", "temperature", "earlyStop"],
-          ...["keepZeros", "timeBudget"],
+          ...["keepZeros", "timeBudget", "replicas"],
         ],
         isAdvanced: true,
       },

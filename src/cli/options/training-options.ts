@@ -8,6 +8,7 @@ import {
 import { advanced, asText, choice, list, toggle, type ValuesOf, value } from "./flag.ts";
 import {
   augmentValue,
+  countOrAuto,
   factorValue,
   fractionBelowOne,
   integerFrom,
@@ -49,6 +50,11 @@ export const runFlags = {
       integerFrom(1),
       "Steps between checkpoints within an epoch; a sudden end loses at most this many steps. Default: 500.",
     ),
+  ),
+  replicas: value(
+    "n",
+    countOrAuto,
+    "Sessions that train together, each on its share of every batch; they divide the threads. auto times a few steps and keeps the fastest number. Batch normalization takes the statistics of a share. Default: 1.",
   ),
   keepZeros: toggle(
     "Keeps weights at 0 that are 0 before training. Default: all weights are trained.",
@@ -157,6 +163,7 @@ export function trainingSettingsOf(flags: TrainingFlags): Omit<TrainSettingsInpu
   const { epochSamples } = flags;
   const { outputName } = flags;
   const { loss, labelSmoothing, augment, temperature, provider, threads, checkpointEvery } = flags;
+  const { replicas } = flags;
   const given = {
     schedule,
     warmUp,
@@ -174,6 +181,7 @@ export function trainingSettingsOf(flags: TrainingFlags): Omit<TrainSettingsInpu
     temperature,
     provider,
     threads,
+    replicas,
     checkpointEvery,
     batchSize: flags.batch,
     learningRate: flags.lr,

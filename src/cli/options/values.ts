@@ -33,6 +33,11 @@ export function integerFrom(
   };
 }
 
+/** A whole number above 0, or `auto`. */
+export function countOrAuto(text: string): number | "auto" {
+  return text === "auto" ? "auto" : integerFrom(1)(text);
+}
+
 /** A number above 0. */
 export function positiveValue(text: string): number {
   const value = fractionOrNumber(text);

@@ -13,6 +13,7 @@ import type { Journal } from "../../runs/folder/journal.ts";
 import type { RunHooks } from "../../runs/folder/run-hooks.ts";
 import { type CompressSettings, rulesOf } from "../../runs/settings/compress-settings.ts";
 import { trainOptionsOf } from "../../runs/settings/train-settings.ts";
+import { withReplicasChosen } from "../../runs/training/replicas-chosen.ts";
 import { type SessionOptions, sessionOptionsOf } from "../../runtime/session.ts";
 import type { ModelSource } from "../../runtime/values.ts";
 import type { Cost } from "../../structure/cost/cost.ts";
@@ -81,9 +82,41 @@ export function tuningOf(
   original: Graph,
   hasLabels: boolean,
 ): TrainOptions {
-  const teacher = settings.distills || !hasLabels ? original : undefined;
   const tuning = { ...settings.tuning, epochs: Math.max(1, settings.epochs) };
-  return trainOptionsOf(tuning, dataset, teacher);
+  return trainOptionsOf(tuning, dataset, teacherOf(settings, original, hasLabels));
+}
+
+function teacherOf({ distills }: CompressSettings, original: Graph, hasLabels: boolean) {
+  return distills || !hasLabels ? original : undefined;
+}
+
+/**
+ * The settings with the number of replicas that is fastest for the original, where that is asked for; all rounds keep
+ * it. Fails as `withReplicasChosen`.
+ */
+export async function withTuningChosen(
+  settings: CompressSettings,
+  original: Model,
+  dataset: Dataset,
+  hasLabels: boolean,
+  hooks: RunHooks,
+): Promise<CompressSettings> {
+  const { replicas } = await withReplicasChosen(
+    { ...settings.tuning, epochs: Math.max(1, settings.epochs) },
+    original,
+    dataset,
+    teacherOf(settings, original.graph, hasLabels),
+    hooks,
+  );
+  return { ...settings, tuning: { ...settings.tuning, replicas } };
+}
+
+/** The settings before the number of replicas is chosen: with one, with which networks can be trained if at all. */
+export function withoutChoice(settings: CompressSettings): CompressSettings {
+  const { tuning } = settings;
+  return tuning.replicas === "auto"
+    ? { ...settings, tuning: { ...tuning, replicas: 1 } }
+    : settings;
 }
 
 /**

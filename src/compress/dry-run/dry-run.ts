@@ -21,7 +21,13 @@ import { candidateUnits, removalsInOrder, unscoredUnits } from "../../structure/
 import { costModel } from "../../structure/cost/cost.ts";
 import { type Structure, structureOf } from "../../structure/units/units.ts";
 import { type CompressRunRequest, readRequest } from "../compress-run.ts";
-import { judgedBy, methodContextOf, tuningOf } from "../context/context.ts";
+import {
+  judgedBy,
+  methodContextOf,
+  tuningOf,
+  withoutChoice,
+  withTuningChosen,
+} from "../context/context.ts";
 import { requireFeasible } from "../feasible.ts";
 import { canShrink } from "../rounds/candidate.ts";
 import type { CompressionPlan, PlannedNetwork, PlannedRound } from "./compression-plan.ts";
@@ -40,15 +46,16 @@ export async function planCompression(
   request: PlanRequest,
   hooks: RunHooks = {},
 ): Promise<CompressionPlan> {
-  const settings = compressSettingsOf(request.settings);
-  const method = anyMethodNamed(settings.method);
+  const asked = compressSettingsOf(request.settings);
+  const method = anyMethodNamed(asked.method);
   if (request.run !== undefined) await requireFree(request.run);
   hooks.onPhase?.("reading");
   const { model, dataset, options } = await readRequest(request);
-  const structure = structureOf(model.graph, settings);
+  const structure = structureOf(model.graph, asked);
   const hasLabels = dataset.labelKind !== "none";
-  const labelled = await judgedBy(model, dataset, settings, {}, hooks.signal);
-  requireFeasible(structure, labelled, settings, {}, hasLabels);
+  const labelled = await judgedBy(model, dataset, asked, {}, hooks.signal);
+  requireFeasible(structure, labelled, withoutChoice(asked), {}, hasLabels);
+  const settings = await withTuningChosen(asked, model, labelled, hasLabels, hooks);
   const proposal = isLearned(method)
     ? undefined
     : method.propose(methodContextOf(structure, settings));

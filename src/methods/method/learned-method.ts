@@ -30,6 +30,7 @@ export interface LearningOptions
     | "timeBudgetSeconds"
     | "providers"
     | "threads"
+    | "replicas"
     | "signal"
     | "onProgress"
     | "onEpoch"

@@ -5,7 +5,7 @@
 
 import { z } from "zod";
 import type { Dataset } from "../../data/dataset.ts";
-import { EspalierError } from "../../errors.ts";
+import { assert, EspalierError } from "../../errors.ts";
 import type { Graph } from "../../ir/graph.ts";
 import type { TrainOptions } from "../../train/loop/options.ts";
 import { frozen } from "../../train/network/parameters.ts";
@@ -85,6 +85,8 @@ export const trainSettings = z.strictObject({
   patience: count.optional(),
   timeBudgetSeconds: positive.optional(),
   threads: count.optional(),
+  /** Sessions that share every batch and the threads; `auto` is replaced before a run begins. Default 1. */
+  replicas: z.union([count, z.literal("auto")]).optional(),
   provider: z.string().default("cpu"),
   /** Steps between checkpoints within an epoch. */
   checkpointEvery: count.default(500),
@@ -161,7 +163,8 @@ export function trainOptionsOf(
   const followsOutputs = dataset.answers !== undefined;
   const { batchSize = followsOutputs ? 16 : 64 } = settings;
   const optimizer = optimizerFor(settings, followsOutputs);
-  const { epochSamples, provider, threads, keepsZeros, outputName: output } = settings;
+  const { epochSamples, provider, threads, keepsZeros, outputName: output, replicas } = settings;
+  assert(replicas !== "auto", "the number of replicas is chosen before options are made of it");
   return {
     epochs,
     batchSize,
@@ -186,6 +189,7 @@ export function trainOptionsOf(
     ],
     providers: [provider],
     ...(threads === undefined ? {} : { threads }),
+    ...(replicas === undefined ? {} : { replicas }),
   };
 }
 

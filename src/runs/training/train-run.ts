@@ -14,8 +14,9 @@ import { labelSizeNote } from "../../measure/evaluation/label-size.ts";
 import { checkInputs, inputWarning } from "../../measure/inputs/input-check.ts";
 import { withAnswersFrom } from "../../measure/unlabelled/pseudo-outputs.ts";
 import { architectureNamed } from "../../models/registry.ts";
-import type { Model } from "../../onnx/model.ts";
-import { writeModel } from "../../onnx/writing/write.ts";
+import type { Model, ModelBytes } from "../../onnx/model.ts";
+import { readModel } from "../../onnx/reading/read.ts";
+import { concatBytes, writeModel } from "../../onnx/writing/write.ts";
 import { sessionOptionsOf } from "../../runtime/session.ts";
 import { versions } from "../../runtime/versions.ts";
 import { evaluatorOf } from "../../train/loop/evaluation.ts";
@@ -43,6 +44,7 @@ import {
   type TrainSettingsInput,
   trainOptionsOf,
 } from "../settings/train-settings.ts";
+import { withReplicasChosen } from "./replicas-chosen.ts";
 import { isModelFile, type NetworkRequest, networkFor } from "./train-network.ts";
 import type { TrainReport } from "./train-report.ts";
 
@@ -69,16 +71,17 @@ export async function trainRun(
   hooks: RunHooks = {},
 ): Promise<TrainReport> {
   const { run, externalData = false } = request;
-  const settings = settingsOf(withRecipe(request.network, request.settings ?? {}));
-  requireObjectiveFits(settings, request.teacher !== undefined);
+  const asked = settingsOf(withRecipe(request.network, request.settings ?? {}));
+  requireObjectiveFits(asked, request.teacher !== undefined);
   await requireFree(run);
   hooks.onPhase?.("reading");
   const teacher = request.teacher === undefined ? undefined : await loadModel(request.teacher);
   const { original, dataset, dataOptions } = await networkFor(
-    { ...request, outputName: settings.outputName },
+    { ...request, outputName: asked.outputName },
     teacher,
-    settings.seed,
+    asked.seed,
   );
+  const settings = await withReplicasFor(original, dataset, asked, teacher, hooks);
   const config: TrainConfig = {
     version: 1,
     command: "train",
@@ -104,6 +107,20 @@ export async function trainRun(
       throw error;
     }
   });
+}
+
+/** The settings with the number of replicas that is fastest for a network, where that is asked for. */
+async function withReplicasFor(
+  original: ModelBytes,
+  samples: Dataset,
+  settings: TrainSettings,
+  teacher: Model | undefined,
+  hooks: RunHooks,
+): Promise<TrainSettings> {
+  if (settings.replicas !== "auto") return settings;
+  const dataset = await taughtBy(teacher, samples, settings, hooks.signal);
+  const model = readModel(concatBytes(original));
+  return withReplicasChosen(settings, model, dataset, teacher?.graph, hooks);
 }
 
 /**
