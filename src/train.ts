@@ -40,6 +40,11 @@ export type { TrainReport } from "./runs/training/train-report.ts";
 export { type TrainRunRequest, trainRun } from "./runs/training/train-run.ts";
 export type { ModelSource } from "./runtime/values.ts";
 export type { EpochRecord, Position, Score } from "./train/loop/checkpoint.ts";
+export {
+  chooseReplicas,
+  type ReplicaChoice,
+  type ReplicaTiming,
+} from "./train/loop/choose-replicas.ts";
 export type { CheckpointOptions, Evaluator } from "./train/loop/options.ts";
 export { type RecalibrateOptions, recalibrate } from "./train/loop/recalibrate.ts";
 export type { TunedQuantised } from "./train/loop/tune-quantised.ts";

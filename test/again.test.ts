@@ -78,7 +78,7 @@ describe.skipIf(process.platform === "win32")("a run made again (skipped on Wind
     "--macs 0.5 --sensitivity --posterior-samples 5 --batch 32 --limit 100 --epoch-samples 50",
     "--macs 0.5 --optimizer adamw --lr 0.001 --schedule one-cycle --warm-up 0.1 --decay 0.01 --clip 1",
     "--macs 0.5 --momentum 0.8 --nesterov --keep-zeros --loss ce+dice --label-smoothing 0.1",
-    "--macs 0.5 --augment crop=2,flip --freeze bn* --freeze fc2 --lr-factor conv1=0.5 --threads 2",
+    "--macs 0.5 --augment crop=2,flip --freeze bn* --freeze fc2 --lr-factor conv1=0.5 --threads 2 --replicas 2",
     "--macs 0.5 --checkpoint-every 20 --provider webgpu --held-out --split-seed 3 --ignore-label 11",
     "--macs 0.5 --scale 1 --mean=-0.5,0.4,0.3 --std 0.2,0.2,0.2 --layout nhwc --color bgr --format npz",
     "--macs 0.5 --resize 256 --crop 224x200 --pad 2",
@@ -95,7 +95,7 @@ describe.skipIf(process.platform === "win32")("a run made again (skipped on Wind
 
   it.each([
     "",
-    "--epochs 3 --batch 16 --early-stop 2 --time-budget 60 --augment crop",
+    "--epochs 3 --batch 16 --replicas 2 --early-stop 2 --time-budget 60 --augment crop",
     "--distill teacher.onnx --temperature 3 --seed 4",
     "--recalibrate-only",
     "--optimizer adam --lr 0.002 --schedule constant --keep-zeros --loss dice",

@@ -48,6 +48,26 @@ describe("train", () => {
     expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
+  it("keeps the number of replicas that auto chose, and resumes with it", async () => {
+    const { data, run, folder } = await workplace();
+    const words = [...dense, "--data", data, ...quick, "--batch", "40", "--threads", "2"];
+    const stopped = await espalier(
+      [...words, "-o", run, "--replicas", "auto"],
+      stopAt("epoch 1/2"),
+    );
+    expect(stopped.exitCode).toBe(130);
+    expect(stopped.err).toMatch(
+      /trains with \d replicas? \(a step with 1: [\d.]+ ms, 2: [\d.]+ ms\)/,
+    );
+    const { replicas } = json(await readFile(join(run, "config.json"), "utf8")).settings;
+    expect([1, 2]).toContain(replicas);
+    expect((await espalier(["resume", run])).exitCode).toBe(0);
+    const again = join(folder, "again");
+    await espalier([...words, "-o", again, "--replicas", String(replicas)]);
+    const bytes = await readFile(join(run, "model.onnx"));
+    expect(bytes.equals(await readFile(join(again, "model.onnx")))).toBe(true);
+  });
+
   it("builds a network that fits the data, trains it, and leaves a run", async () => {
     const { data, run, model } = await workplace();
     const { exitCode, out, err } = await espalier([
