@@ -51,14 +51,15 @@ describe("train", () => {
   it("keeps the number of replicas that auto chose, and resumes with it", async () => {
     const { data, run, folder } = await workplace();
     const words = [...dense, "--data", data, ...quick, "--batch", "40", "--threads", "2"];
-    const stopped = await espalier(
-      [...words, "-o", run, "--replicas", "auto"],
-      stopAt("epoch 1/2"),
-    );
-    expect(stopped.exitCode).toBe(130);
-    expect(stopped.err).toMatch(
-      /trains with \d replicas? \(a step with 1: [\d.]+ ms, 2: [\d.]+ ms\)/,
-    );
+    const io = stopAt("epoch 1/2");
+    let told = "";
+    const err = (text: string) => {
+      told += text;
+      io.err(text);
+    };
+    const begun = [...words, "-o", run, "--replicas", "auto"];
+    expect((await espalier(begun, { ...io, err })).exitCode).toBe(130);
+    expect(told).toMatch(/trains with \d replicas? \(a step with 1: [\d.]+ ms, 2: [\d.]+ ms\)/);
     const { replicas } = json(await readFile(join(run, "config.json"), "utf8")).settings;
     expect([1, 2]).toContain(replicas);
     expect((await espalier(["resume", run])).exitCode).toBe(0);

@@ -54,4 +54,6 @@ it.each(cases)(
       [7],
     );
   },
+  // Its sessions and their threads begin anew at each of many checkpoints.
+  120_000,
 );
