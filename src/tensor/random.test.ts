@@ -1,4 +1,5 @@
 /** @file Random numbers: published answers, moments, and independence of streams. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { normalQuantile } from "./normal-quantile.ts";
 import { philox, randomOf } from "./random.ts";
@@ -34,7 +35,32 @@ function momentsOf(values: ArrayLike<number>) {
   };
 }
 
+/** Figure 2 of the paper, in BigInt. */
+function philoxOfBigInts(counter: readonly number[], key: readonly number[]): readonly number[] {
+  let [c0, c1, c2, c3] = counter.map(BigInt);
+  let [k0, k1] = key.map(BigInt);
+  const word = (value: bigint) => BigInt.asUintN(32, value);
+  for (let round = 0; round < 10; round++) {
+    const [p0, p1] = [0xd2511f53n * c0, 0xcd9e8d57n * c2];
+    [c0, c1, c2, c3] = [(p1 >> 32n) ^ c1 ^ k0, word(p1), (p0 >> 32n) ^ c3 ^ k1, word(p0)];
+    [k0, k1] = [word(k0 + 0x9e3779b9n), word(k1 + 0xbb67ae85n)];
+  }
+  return [c0, c1, c2, c3].map(Number);
+}
+
 describe("philox", () => {
+  it("multiplies exactly, as with whole numbers of any size", () => {
+    const word = fc.oneof(
+      fc.nat(0xffffffff),
+      fc.constantFrom(0, 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1),
+    );
+    fc.assert(
+      fc.property(fc.tuple(word, word, word, word), fc.tuple(word, word), (counter, key) => {
+        expect(philox(counter, key)).toEqual(philoxOfBigInts(counter, key));
+      }),
+    );
+  });
+
   it.each(knownAnswers)("maps counter $counter under key $key to the published words", (known) => {
     expect(philox(known.counter, known.key)).toEqual(known.answer);
   });

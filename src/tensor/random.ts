@@ -132,28 +132,24 @@ export function philox(counter: Word4, key: Word2): Word4 {
   let [c0, c1, c2, c3] = counter;
   let [k0, k1] = key;
   for (let round = 0; round < 10; round++) {
-    const high0 = multiplyHigh(0xd2511f53, c0);
-    const high1 = multiplyHigh(0xcd9e8d57, c2);
-    const low0 = Math.imul(0xd2511f53, c0);
-    const low1 = Math.imul(0xcd9e8d57, c2);
+    const low0 = Math.imul(0xd2511f53, c0) >>> 0;
+    const low1 = Math.imul(0xcd9e8d57, c2) >>> 0;
+    const high0 = highOf(0xd2511f53 * c0, low0);
+    const high1 = highOf(0xcd9e8d57 * c2, low1);
     c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1 >>> 0;
+    c1 = low1;
     c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0 >>> 0;
+    c3 = low0;
     k0 = (k0 + 0x9e3779b9) >>> 0;
     k1 = (k1 + 0xbb67ae85) >>> 0;
   }
   return [c0, c1, c2, c3];
 }
 
-/** The upper 32 bits of the 64-bit product of two 32-bit numbers. */
-function multiplyHigh(a: number, b: number): number {
-  const a0 = a & 0xffff;
-  const a1 = a >>> 16;
-  const b0 = b & 0xffff;
-  const b1 = b >>> 16;
-  // Each partial sum stays below 2^53, so float64 holds it exactly.
-  const middle = a1 * b0 + Math.floor((a0 * b0) / 0x10000);
-  const cross = a0 * b1 + (middle % 0x10000);
-  return (a1 * b1 + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)) >>> 0;
+/**
+ * The upper 32 bits of the product of two 32-bit numbers, from the product in float64 and its lower 32 bits. Product
+ * less lower bits is a multiple of 2^32. In float64 it is at most 2^12 off, so the nearest multiple is the exact one.
+ */
+function highOf(product: number, low: number): number {
+  return ((product - low) * 2 ** -32 + 0.5) >>> 0;
 }
