@@ -35,6 +35,9 @@ export const errorCodes = {
   DATA_MISMATCH: "The samples do not fit the network's input.",
   RUNTIME_FAILED: "ONNX Runtime refused the model, failed while running it, or crashed.",
   PROVIDER_MISSING: "The execution provider is not available on this machine.",
+  ANSWERS_INVALID:
+    "A table of answers has other columns, questions or classes than those that were asked for.",
+  CERTIFICATE_INVALID: "The file is no certificate, or one of another version.",
   TRAINING_DIVERGED: "A loss, weight or gradient is no longer a finite number.",
   CHECKPOINT_INVALID:
     "A checkpoint, the journal of a run or a file that the journal records was changed, or belongs to another run.",
@@ -223,6 +226,8 @@ export interface ErrorData {
     readonly provider?: string;
     readonly available?: readonly string[];
   };
+  readonly ANSWERS_INVALID: AboutFile & { readonly issues?: readonly string[] };
+  readonly CERTIFICATE_INVALID: AboutFile & { readonly issues?: readonly string[] };
   readonly TRAINING_DIVERGED: AboutTensor & { readonly epoch?: number; readonly step?: number };
   readonly CHECKPOINT_INVALID: AboutRun & AboutDifference;
   readonly RUN_NOT_EMPTY: AboutRun;

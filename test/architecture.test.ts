@@ -18,7 +18,7 @@ const levels: readonly (readonly string[])[] = [
   ["train", "guard"],
   ["methods"],
   ["prune", "runs"],
-  ["compress"],
+  ["compress", "certify"],
   ["report"],
   ["cli", "web"],
 ];

@@ -1,5 +1,6 @@
 /** @file The commands, from which the command line and the type of a configuration follow. */
 import { flags as bench, benchCommand } from "./commands/bench.ts";
+import { flags as certify, certifyCommand } from "./commands/certify.ts";
 import { flags as compress, compressCommand } from "./commands/compress.ts";
 import { flags as evaluate, evaluateCommand } from "./commands/evaluate.ts";
 import { flags as inspect, inspectCommand } from "./commands/inspect.ts";
@@ -28,6 +29,7 @@ export const commands = {
   prune: { define: pruneCommand, flags: prune, config: "code" },
   verify: { define: verifyCommand, flags: verify, config: "data" },
   evaluate: { define: evaluateCommand, flags: evaluate, config: "code" },
+  certify: { define: certifyCommand, flags: certify, config: "code" },
   train: { define: trainCommand, flags: train, config: "code" },
   compress: { define: compressCommand, flags: compress, config: "code" },
   resume: { define: resumeCommand, flags: resume, config: "data" },

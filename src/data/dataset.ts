@@ -1,4 +1,5 @@
 /** @file Opens a folder of samples and serves them in batches, role by role. */
+import { createHash } from "node:crypto";
 import { EspalierError } from "../errors.ts";
 import { digestOfSamples } from "./digest.ts";
 import { list } from "./files.ts";
@@ -6,6 +7,7 @@ import { type LabelMaps, labelMapsOf, requireLabelsBelow } from "./label-maps.ts
 import { type DatasetOptions, readOptions } from "./options.ts";
 import { joinStores } from "./packed.ts";
 import { type Preprocessing, preprocessingOf } from "./preprocessing.ts";
+import type { Raster } from "./raster.ts";
 import { readRaw } from "./recognize.ts";
 import {
   type Batch,
@@ -21,6 +23,7 @@ import {
   invalid,
   type LabelKind,
   labelKindOf,
+  type RasterStore,
   type RawData,
   type SampleTable,
   splitNames,
@@ -36,6 +39,17 @@ export interface Answer {
    * variances. More than 0.
    */
   readonly spread: number;
+}
+
+/** A sample as its file holds it. */
+export interface Picture {
+  /** Where it lies; several samples may share a file. */
+  readonly file: string;
+  readonly raster: Raster;
+  /** SHA-256 of its stored bytes: the same for the same picture, whatever data set it is part of. */
+  readonly digest: string;
+  /** Whether it is a plain vector rather than an image. */
+  readonly isVector: boolean;
 }
 
 /** Samples on disk, with everything that is known about them. */
@@ -75,6 +89,10 @@ export interface Dataset {
   fileOf(index: number): string;
   /** A digest of samples and labels, wherever they lie. Reads every file once more. */
   digest(): Promise<string>;
+  /** A sample as its file holds it, before it becomes an input. */
+  picture(index: number): Promise<Picture>;
+  /** Whether names of files or folders say splits. */
+  readonly namesSplits: boolean;
 }
 
 /**
@@ -129,7 +147,17 @@ async function datasetOf(path: string, raw: RawData, options: DatasetOptions): P
     },
     fileOf: (index) => (samples.labelMaps ?? samples.images).fileOf(index),
     digest: () => digestOfSamples(tables),
+    picture: (index) => pictureOf(samples.images, index),
+    namesSplits: tables.some(({ split }) => split !== "none"),
   };
+}
+
+async function pictureOf(images: RasterStore, index: number): Promise<Picture> {
+  const digest = createHash("sha256")
+    .update(await images.bytesOf(index))
+    .digest("hex");
+  const { isVector } = images;
+  return { file: images.fileOf(index), raster: await images.read(index), digest, isVector };
 }
 
 /** Serves images with their maps as class indices. */

@@ -91,7 +91,8 @@ function isGrey({ data }: Raster): boolean {
   return true;
 }
 
-async function loadSharp(): Promise<Sharp> {
+/** The decoder and encoder of images. Fails with `DATA_INVALID` where it is not installed. */
+export async function loadSharp(): Promise<Sharp> {
   try {
     return (await import("sharp")).default;
   } catch (cause) {

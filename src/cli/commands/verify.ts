@@ -3,8 +3,15 @@
  * files.
  */
 import { Command } from "commander";
+import type { Certificate } from "../../certify/certificate.ts";
 import { EspalierError } from "../../errors.ts";
-import { dataFlags, dataHeading, givenDataFlags, open } from "../options/data-options.ts";
+import {
+  dataFlags,
+  dataHeading,
+  dataOptionsOf,
+  givenDataFlags,
+  open,
+} from "../options/data-options.ts";
 import { addFlags, advanced, asText, type FlagsOf, value } from "../options/flag.ts";
 import { inHost, noIsolateFlags } from "../options/isolation.ts";
 import {
@@ -21,13 +28,26 @@ import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress } from "../terminal/progress.ts";
-import { describeRunVerification, describeVerification } from "../texts/verify-report.ts";
+import {
+  describeCertificateVerification,
+  describeRunVerification,
+  describeVerification,
+} from "../texts/verify-report.ts";
 
 /** The flags of `espalier verify`. */
 export const flags = {
   "Options:": {
     plan: value("FILE", asText, "The plan with which SMALL was pruned. Default: SMALL.plan.json."),
-    data: value("DIR", asText, "A data set whose images are compared as well. Default: none."),
+    data: value(
+      "DIR",
+      asText,
+      "A data set whose images are compared as well; of a certificate, the data that it is about. Default: none.",
+    ),
+    digest: value(
+      "hex",
+      asText,
+      "The digest under which a certificate became known, which its own must equal. Default: none.",
+    ),
     ...toleranceFlags,
     ...modelFlags,
     samples: advanced(
@@ -59,13 +79,20 @@ figures of report.json that follow from files are computed again: costs, the met
 on test with its confidence intervals, the drop, calibration, classes, and the
 verdict of the guard. The data are not needed.
 
+With the certificate that \`espalier certify\` made: the looks are computed again from
+the claim, order and suggestions from the seed, the verdict from the answers. With
+--data the pictures, and labels if there are any, must be those of the certificate;
+the networks that it names are run again where they still are, and must differ on
+the same images.
+
 The exit code is 4 if any check fails.
 
 Examples:
   espalier verify net.onnx small.onnx
   espalier verify net.onnx small.onnx --plan other.plan.json
   espalier verify net.onnx small.onnx --data photos --resize 224x224 --json
-  espalier verify run`;
+  espalier verify run
+  espalier verify cert/certificate.json --data photos`;
 
 /** The number of samples that are taken from --data. */
 const dataSamples = 16;
@@ -73,7 +100,7 @@ const dataSamples = 16;
 /** The command. */
 export function verifyCommand(io: Io, end: (exitCode: number) => void): Command {
   const command = new Command("verify")
-    .argument("<ORIGINAL>", "ONNX file that was pruned, or the folder of a run")
+    .argument("<ORIGINAL>", "ONNX file that was pruned, the folder of a run, or a certificate")
     .argument("[SMALL]", "ONNX file that came out")
     .description("Proves that a pruned network equals its original without the removed channels.")
     .addHelpText("after", explained(explanation, io));
@@ -86,7 +113,9 @@ export function verifyCommand(io: Io, end: (exitCode: number) => void): Command 
             given,
             () =>
               small === undefined
-                ? verifyFolder(first, given, io, progress)
+                ? /\.json$/i.test(first)
+                  ? verifyCertificateFile(first, given, io, progress)
+                  : verifyFolder(first, given, io, progress)
                 : verifyPair(first, small, given, io, progress),
             io.signal,
           ),
@@ -178,6 +207,53 @@ async function verifyFolder(
   if (flags.json) writeJson(io, verification);
   else io.out(describeRunVerification(verification, io));
   return verification.passed ? exitCodes.done : exitCodes.verificationFailed;
+}
+
+async function verifyCertificateFile(
+  path: string,
+  flags: Flags,
+  io: Io,
+  progress: Progress,
+): Promise<number> {
+  const { readCertificate, verifyCertificate } = await import(
+    "../../certify/verify-certificate.ts"
+  );
+  progress.phase("verifying");
+  const certificate = await readCertificate(path);
+  const { data, networks } = await sourcesOf(certificate, flags);
+  const verification = await verifyCertificate(certificate, {
+    digest: flags.digest,
+    data,
+    networks,
+    threads: flags.threads,
+    signal: io.signal,
+    onPhase: progress.phase,
+    onProgress: (done, total) => progress.step({ done, total, unit: "images" }),
+  });
+  progress.end();
+  if (flags.json) {
+    const { certificate: _, ...found } = verification;
+    writeJson(io, found);
+  } else io.out(describeCertificateVerification(verification, io));
+  return verification.passed ? exitCodes.done : exitCodes.verificationFailed;
+}
+
+/** The data that were given, and the networks where they still lie at their paths. */
+async function sourcesOf({ request }: Certificate, flags: Flags) {
+  if (flags.data === undefined) return {};
+  const path = flags.data;
+  const { subjectOf, isThere } = await import("../options/certify-subjects.ts");
+  const { options } = request.data;
+  const { openDataset } = await import("../../data/dataset.ts");
+  const given = { ...options, ...dataOptionsOf(flags) };
+  const { first, second } = request.networks;
+  const areThere = (await isThere(first.path)) && (await isThere(second.path));
+  if (!areThere) return { data: await openDataset(path, given) };
+  const networks = {
+    first: await subjectOf(first.path, { flags, data: path, options: given }),
+    second: await subjectOf(second.path, { flags, data: path, options: given }),
+  };
+  return { data: networks.first.dataset, networks };
 }
 
 /** The settings of the verification that the flags give. */

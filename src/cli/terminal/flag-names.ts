@@ -7,6 +7,7 @@ const flagOf: Readonly<Record<string, string>> = {
   bytes: "--bytes",
   color: "--color",
   crop: "--crop",
+  decoys: "--decoys",
   density: "--density",
   dims: "--dims",
   distills: "--distill",
@@ -28,8 +29,10 @@ const flagOf: Readonly<Record<string, string>> = {
   params: "--params",
   rate: "--option rate=...",
   resize: "--resize",
+  reuse: "--reuse",
   scale: "--scale",
   std: "--std",
+  top: "--top",
   temperature: "--temperature",
   width: "--base-width",
 };

@@ -1,5 +1,6 @@
 /** @file What `verify` and the verification of `prune` tell a person. */
 
+import type { CertificateVerification } from "../../certify/verify-certificate.ts";
 import type { RunVerification } from "../../compress/verify/verify-run.ts";
 import { problemsOf, type Verification } from "../../measure/equality/compare.ts";
 import type { Finding } from "../../measure/equality/judgement.ts";
@@ -28,6 +29,22 @@ export function describeRunVerification(
     ({ name, problem = "" }) => `  ${escapeForTerminal(name)}: ${escapeForTerminal(problem)}\n`,
   );
   return `${table}\n${shown}: ${failed.length} of ${counted(checks.length, "check")}\n${lines.join("")}`;
+}
+
+/** Writes each check of a certificate, what was found wrong, and what could not be looked at. */
+export function describeCertificateVerification(
+  { passed, checks, notes, certificate }: CertificateVerification,
+  io: TableOptions,
+): string {
+  const problems = checks.flatMap((check) =>
+    check.problems.map((problem) => `  ${escapeForTerminal(`${check.name}: ${problem}`)}\n`),
+  );
+  const names = checks.map(({ name }) => name).join(", ");
+  const remarks = notes.map((note) => `${wrap(escapeForTerminal(note), io.columns)}\n`).join("");
+  if (!passed)
+    return `${headed("VERIFICATION FAILED", "error", "the certificate does not stand", io)}${problems.join("")}${remarks}`;
+  const summary = `${names} are as the certificate says; it says: ${escapeForTerminal(certificate.words[0])}`;
+  return `${headed("verified", "success", summary, io)}${remarks}`;
 }
 
 function figuresOf(figures: Readonly<Record<string, number>>): string {

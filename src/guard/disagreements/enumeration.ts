@@ -172,8 +172,8 @@ function rangeOf(samples: number, probability: number): readonly [lowest: number
   return [Math.max(0, Math.floor(mean - spread)), Math.min(samples, Math.ceil(mean + spread))];
 }
 
-/** Additions that one sum may take: about a tenth of a second. */
-const mostWork = 1e8;
+/** Additions that one sum may take: a few hundredths of a second. */
+const mostWork = 3e7;
 
 /** Whether the sum over all outcomes is quick enough to be made. */
 function isQuick({ looks }: Plan, lost: number, won: number): boolean {

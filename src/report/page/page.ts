@@ -31,8 +31,10 @@ export function documentOf(page: {
   readonly title: string;
   readonly header: Part;
   readonly sections: readonly Section[];
+  /** The file that the page was drawn from. Default `report.json`. */
+  readonly source?: string;
 }): string {
-  const { title, header, sections } = page;
+  const { title, header, sections, source = "report.json" } = page;
   const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; ${scriptPolicy}`;
   return html`<!doctype html>
 <html lang="en">
@@ -60,7 +62,7 @@ ${body}
 </section>
 `,
 )}</main>
-<footer><p>Drawn by Espalier from <code>report.json</code>. This page loads nothing; its one script copies commands.</p></footer>
+<footer><p>Drawn by Espalier from <code>${source}</code>. This page loads nothing; its one script copies commands.</p></footer>
 <script>${trusted(copyScript)}</script>
 </body>
 </html>
