@@ -66,6 +66,7 @@ describe("a configuration file", () => {
       prune: { macs: 0.5 },
       verify: { seed: 2 },
       evaluate: { split: "select" },
+      certify: { maxDrop: 0.02 },
       train: { epochs: 1 },
       compress: { rounds: 1 },
       bench: { runs: 9 },
