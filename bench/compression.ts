@@ -36,7 +36,7 @@ function rowOf(name: string, { baseline, result, latency, drop, asked }: Compres
     name,
     percent(result.macs / baseline.macs),
     percent(result.params / baseline.params),
-    latency.ratio.toFixed(3),
+    latency?.ratio.toFixed(3) ?? "",
     percent(baseline.value),
     percent(result.value),
     `${percent(drop.value)} (${drop.ci95?.map(percent).join(" to ")})`,

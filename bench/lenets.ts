@@ -72,7 +72,7 @@ async function runCase(
     error: 1 - (result.value ?? 0),
     macs: result.macs / baseline.macs,
     params: result.params,
-    latency: latency.ratio,
+    latency: latency?.ratio ?? Number.NaN,
     flops: paperFlops(costOf(model.graph, structure.analysis.dims)),
     bytes: pack(model).bytes.length,
     // Inputs that layers select stand in brackets, before the widths.

@@ -66,6 +66,8 @@ export {
   type Latency,
   type LatencyRatio,
 } from "./measure/latency/bench.ts";
+export type { OperatorTimes } from "./measure/latency/operators.ts";
+export type { MeasuredPair, NotTimed, PairLatency, PairOptions } from "./measure/latency/pair.ts";
 export type { RefitOptions } from "./methods/compensation/refit.ts";
 /** How channels are ranked. */
 export { methods } from "./methods/learned-registry.ts";
@@ -91,6 +93,10 @@ export {
   type PrunedToLatency,
   pruneToLatency,
 } from "./prune/latency.ts";
+export {
+  type LatencyOfPrunedOptions,
+  latencyOfPruned,
+} from "./prune/latency-of-pruned.ts";
 export {
   type PruneOptions,
   prune,
@@ -124,3 +130,4 @@ export * as objectives from "./train/step/objectives.ts";
 export * as optimizers from "./train/step/optimizers.ts";
 /** How the learning rate changes from step to step. */
 export * as schedules from "./train/step/schedules.ts";
+export type { SpeedVerdict } from "./words/speed.ts";

@@ -83,6 +83,7 @@ describe.skipIf(process.platform === "win32")("a run made again (skipped on Wind
     "--macs 0.5 --scale 1 --mean=-0.5,0.4,0.3 --std 0.2,0.2,0.2 --layout nhwc --color bgr --format npz",
     "--macs 0.5 --resize 256 --crop 224x200 --pad 2",
     "--macs 0.5 --resize 320x240 --augment flip",
+    "--macs 0.5 --no-bench",
   ])("compress %s asks for the same", async (flags) => {
     const asked = await compression(["net.onnx", "--data", "my data", ...split(flags)]);
     const words = wordsOf(commandAgain(asked, "my run"));

@@ -30,11 +30,19 @@ export const plainIo: Io = {
   now: () => performance.now(),
 };
 
-/** Runs `espalier` with these arguments. */
-export async function espalier(argv: readonly string[], io: Partial<Io> = {}): Promise<Ran> {
+/**
+ * Runs `espalier` with these arguments. `prune` does not time its result in the end, which takes seconds, but with
+ * `isTimed`.
+ */
+export async function espalier(
+  argv: readonly string[],
+  io: Partial<Io> = {},
+  { isTimed = false } = {},
+): Promise<Ran> {
   let out = "";
   let err = "";
-  const exitCode = await main(argv, {
+  const words = argv[0] === "prune" && !isTimed ? [...argv, "--no-bench"] : argv;
+  const exitCode = await main(words, {
     ...plainIo,
     out: (text) => {
       out += text;

@@ -133,6 +133,20 @@ describe("prune", () => {
     ]);
   });
 
+  it("ends with the latency against the original's, and writes the same bytes without", async () => {
+    const { folder, net, small } = await workplace(residualNetwork({ width: 48, side: 16 }));
+    const flags = ["--macs", "0.2", ...magnitude, "--threads", "1"];
+    const untimed = join(folder, "untimed.onnx");
+    const plain = await espalier(["prune", net, "-o", untimed, ...flags, "--json"]);
+    expect(json(plain.out)).not.toHaveProperty("latency");
+    const timed = await espalier(["prune", net, "-o", small, ...flags], {}, { isTimed: true });
+    expect(timed.out).toMatch(
+      /^latency: faster: [\d.]+ times as fast \(95 %: [\d.]+ to [\d.]+\), 1 thread$/m,
+    );
+    expect(timed.out).toMatch(/^latency +[\d.]+ ms +[\d.]+ ms +[\d.]+ %$/m);
+    expect((await readFile(small)).equals(await readFile(untimed))).toBe(true);
+  });
+
   it("applies an edited plan, and verifies the result by it", async () => {
     const { folder, net, small } = await workplace();
     const any = ["--round-to", "1"];
@@ -427,12 +441,32 @@ describe("bench", () => {
       ...["bench", net, large, "--runs", "20", "--threads", "1", "--json"],
     ]);
     expect(exitCode).toBe(0);
-    const { medianMs, ratio, threads, provider } = json(out);
+    const { medianMs, ratio, verdict, threads, provider } = json(out);
     expect(Number(medianMs)).toBeGreaterThan(0);
     expect(Number(ratio)).toBeGreaterThan(2);
+    expect(verdict).toBe("slower");
     expect([threads, provider]).toEqual([1, "cpu"]);
     const single = await espalier(["bench", net, "--runs", "20"]);
     expect(single).toMatchObject({ exitCode: 0, out: expect.stringContaining("net.onnx") });
+  });
+
+  it("names the operators that take longer, and says once which network is faster", async () => {
+    const { folder, net: wide } = await workplace(residualNetwork({ width: 48, side: 16 }));
+    const narrow = join(folder, "narrow.onnx");
+    await writeFile(narrow, residualNetwork({ width: 8, side: 16 }));
+    const flags = ["--runs", "10", "--seconds", "0.4", "--threads", "1", "--profile"];
+    const slower = await espalier(["bench", narrow, wide, ...flags]);
+    expect(slower.out.match(/is slower than|is faster than/g)).toHaveLength(1);
+    expect(slower.out).toContain("net.onnx is slower than narrow.onnx: it takes");
+    expect(slower.out).toMatch(/^block0\.a +Conv +[\d.]+ ms +[\d.]+ ms +slower$/m);
+    const faster = await espalier(["bench", wide, narrow, ...flags, "--json"]);
+    expect(json(faster.out)).toMatchObject({ verdict: "faster" });
+    const { operators } = json(faster.out);
+    expect(operators).toContainEqual(
+      expect.objectContaining({ name: "block0.a", opType: "Conv", isSlower: false }),
+    );
+    const alone = await espalier(["bench", wide, ...flags]);
+    expect(alone.out).toMatch(/^operator +type +time +share$/m);
   });
 });
 
@@ -493,7 +527,8 @@ describe("espalier", () => {
 
   it("goes on when nobody reads its progress any more", async () => {
     const { net, small } = await workplace();
-    const child = startEspalier(["prune", net, "-o", small, "--macs", "0.5", ...magnitude]);
+    const argv = ["prune", net, "-o", small, "--macs", "0.5", ...magnitude, "--no-bench"];
+    const child = startEspalier(argv);
     child.stderr.destroy();
     let out = "";
     child.stdout.on("data", (text) => {

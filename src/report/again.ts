@@ -82,6 +82,7 @@ const withoutFlag: readonly string[] = [
 /** The words of a setting; `undefined` where no flag says it. */
 function flagOf(place: string, value: unknown): readonly string[] | undefined {
   if (withoutFlag.includes(place) || value === null || value === undefined) return undefined;
+  if (place === "benches") return value === false ? ["--no-bench"] : [];
   const last = place.slice(place.lastIndexOf(".") + 1);
   const flag =
     otherNames.get(place) ?? `--${last.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

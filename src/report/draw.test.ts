@@ -191,16 +191,42 @@ it("says first how many weights are left where single ones went, and what they t
 });
 
 it("says where fewer multiply-accumulates brought no speed, and what may help", () => {
-  const { latency, ...report } = certifiedReport();
-  const pageWith = (ratio: number) =>
-    textOf(draw({ ...report, latency: { ...latency, ratio, ci95: [ratio - 0.05, ratio + 0.05] } }));
-  expect(pageWith(1.1)).toContain("(--round-to 8) may help");
+  const report = certifiedReport();
+  const pageWith = (ratio: number) => {
+    const slowerOperators =
+      ratio > 1
+        ? [
+            {
+              name: "conv1",
+              opType: "Conv",
+              isInserted: false,
+              count: { before: 1, after: 1 },
+              beforeMs: 0.1,
+              afterMs: 0.2,
+            },
+          ]
+        : [];
+    const ci95: [number, number] = [ratio - 0.05, ratio + 0.05];
+    const latency = { ratio, ci95, threads: 2, provider: "cpu", slowerOperators };
+    return textOf(draw({ ...report, latency }));
+  };
+  expect(pageWith(1.1)).toContain("conv1 (Conv): 0.100 ms before, 0.200 ms now");
+  expect(pageWith(1.1)).toContain("multiples of 8 or 16 (--round-to)");
   expect(pageWith(1.1)).toContain("and is slower: it takes 1.10 times as long");
-  expect(pageWith(0.97)).toContain("(--round-to 8) may help");
+  expect(pageWith(0.97)).toContain("multiples of 8 or 16 (--round-to)");
   expect(pageWith(0.97)).toContain("and shows no difference in speed");
   expect(pageWith(0.97)).toContain("no difference shown 95 %: 0.98 to 1.09 times as fast");
   expect(pageWith(0.97)).not.toMatch(/\d times as fast \.|slower/);
-  expect(pageWith(0.6)).not.toContain("--round-to 8");
+  expect(pageWith(0.6)).not.toContain("--round-to");
+});
+
+it("has no figure of latency where none was measured", () => {
+  const { latency: _, ...report } = certifiedReport();
+  const side = ({ latencyMs: _ms, ...figures }: typeof report.baseline) => figures;
+  const [baseline, result] = [side(report.baseline), side(report.result)];
+  const text = textOf(draw({ ...report, baseline, result }));
+  expect(text).not.toMatch(/times as fast|latency on|Latency,|undefined/);
+  expect(text).toContain("47 % of its multiply-accumulates");
 });
 
 describe("the page of an uncertified segmenter", () => {

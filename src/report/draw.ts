@@ -87,7 +87,14 @@ function factsOf(report: CompressReport): readonly (readonly [string, string])[]
     ["method", [method, ...options].join(" ")],
     ["seed", String(seed)],
     ["samples", roles.join(", ")],
-    ["latency on", `${latency.provider}, ${countedOnPage(latency.threads, "thread")}`],
+    ...(latency === undefined
+      ? []
+      : [
+          [
+            "latency on",
+            `${latency.provider}, ${countedOnPage(latency.threads, "thread")}`,
+          ] as const,
+        ]),
     ["digest of original.onnx", digests.original],
     ["digest of model.onnx", digests.model],
     ["digest of the data", digests.data],

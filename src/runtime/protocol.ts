@@ -71,11 +71,14 @@ export interface ReplicaMemory {
   readonly piece: number;
 }
 
-/** The mean time of one node that onnxruntime really ran. */
+/** The time of one node that onnxruntime really ran. */
 export interface WireNodeTime {
   readonly name: string;
   readonly opType: string;
+  /** The mean over the runs. */
   readonly ms: number;
+  /** The median over the runs, which a few disturbed runs do not move. */
+  readonly medianMs: number;
 }
 
 /** Each call: what is asked, and what comes back. */

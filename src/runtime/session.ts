@@ -105,11 +105,11 @@ export async function withSession<T>(
   }
 }
 
-/** The mean time of one node, as onnxruntime ran it. */
+/** The time of one node, as onnxruntime ran it. */
 export type NodeTime = WireNodeTime;
 
 /**
- * The time that each node took, mean over `runs`, in the order of running. Names are those of the
+ * The time that each node took, mean and median over `runs`, in the order of running. Names are those of the
  * graph after onnxruntime's rewriting: at `"basic"` a fused node keeps its first node's name where
  * it can, at `"all"` a convolution is named after the value that it computes, plus `_nchwc`.
  */

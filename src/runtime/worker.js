@@ -312,7 +312,7 @@ const handlers = {
 };
 
 /**
- * Mean time of each node over the last `runs` runs, in the order in which they ran.
+ * Mean and median time of each node over the last `runs` runs, in the order in which they ran.
  * @param {{ cat: string, name: string, dur: number, args?: { op_name?: string } }[]} events
  * @param {number} runs
  */
@@ -329,7 +329,9 @@ function nodeTimes(events, runs) {
   }
   return [...nodes].map(([name, { opType, durations }]) => {
     const last = durations.slice(-runs);
-    return { name, opType, ms: last.reduce((sum, us) => sum + us, 0) / last.length / 1000 };
+    const middle = last.toSorted((a, b) => a - b)[Math.floor(last.length / 2)];
+    const mean = last.reduce((sum, us) => sum + us, 0) / last.length;
+    return { name, opType, ms: mean / 1000, medianMs: middle / 1000 };
   });
 }
 

@@ -6,8 +6,8 @@ import { speedOf } from "./speed.ts";
 
 describe("speed", () => {
   it.each([
-    [0.527, [0.518, 0.536], "faster", "1.90 times as fast", "95 %: 1.87 to 1.93"],
-    [1.25, [1.2, 1.3], "slower", "slower, 1.25 times as long", "95 %: 1.20 to 1.30"],
+    [0.527, [0.518, 0.536], "faster", "faster: 1.90 times as fast", "95 %: 1.87 to 1.93"],
+    [1.25, [1.2, 1.3], "slower", "slower: 1.25 times as long", "95 %: 1.20 to 1.30"],
     [
       0.9,
       [0.8, 1.01],
@@ -31,14 +31,19 @@ describe("speed", () => {
       "95 %: 1.00 to 1.25 times as fast",
     ],
     // What is not 1 is not written as 1.00.
-    [0.998, [0.997, 0.9996], "faster", "1.002 times as fast", "95 %: 1.0004 to 1.003"],
-    [1.001, [1.0004, 1.02], "slower", "slower, 1.001 times as long", "95 %: 1.0004 to 1.02"],
+    [0.998, [0.997, 0.9996], "faster", "faster: 1.002 times as fast", "95 %: 1.0004 to 1.003"],
+    [1.001, [1.0004, 1.02], "slower", "slower: 1.001 times as long", "95 %: 1.0004 to 1.02"],
   ] as const)("of %d in %j is %s", (ratio, ci95, verdict, words, interval) => {
     expect(speedOf({ ratio, ci95 })).toMatchObject({ verdict, words, interval });
   });
 
   it.each([
-    [0.5, [0.4, 0.6], "runs 2.00 times as fast", "runs 2.00 times as fast as a.onnx"],
+    [
+      0.5,
+      [0.4, 0.6],
+      "runs 2.00 times as fast",
+      "is faster than a.onnx: it runs 2.00 times as fast",
+    ],
     [
       2,
       [1.9, 2.1],

@@ -16,7 +16,12 @@ import {
   value,
 } from "../options/flag.ts";
 import { isolateFlags } from "../options/isolation.ts";
-import { externalDataFlags, jsonFlags, threadsFlags } from "../options/model-options.ts";
+import {
+  externalDataFlags,
+  jsonFlags,
+  noBenchFlags,
+  threadsFlags,
+} from "../options/model-options.ts";
 import {
   groupFlags,
   methodOptionFlags,
@@ -105,6 +110,7 @@ export const flags = {
         "Number of removals, each smaller than the one before, that a round may try. Default: 3.",
       ),
     ),
+    ...noBenchFlags,
     benchSeconds: advanced(value("s", positiveValue, "Time for comparing latencies. Default: 5.")),
     posteriorSamples: advanced(
       value(
@@ -218,7 +224,8 @@ export function requestOf(network: string, flags: Flags): Omit<CompressRunReques
 function settingsOf(flags: Flags): CompressSettingsInput {
   const { method, macs, params, bytes, density, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
-  const { timeBudget: timeBudgetSeconds, benchSeconds, distill: distills, sensitivity } = flags;
+  const { timeBudget: timeBudgetSeconds, distill: distills, sensitivity } = flags;
+  const { bench: benches, benchSeconds } = flags;
   const { selectInputs: selectsInputs, posteriorSamples } = flags;
   const given = {
     method,
@@ -230,6 +237,7 @@ function settingsOf(flags: Flags): CompressSettingsInput {
     epochs,
     finalEpochs,
     timeBudgetSeconds,
+    benches,
     benchSeconds,
     distills,
     sensitivity,

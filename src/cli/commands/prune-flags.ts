@@ -6,7 +6,13 @@ import type { PruneOptions } from "../../prune/prune.ts";
 import { dataFlags, dataHeading, givenDataFlags } from "../options/data-options.ts";
 import { advanced, asText, type FlagsOf, toggle, value } from "../options/flag.ts";
 import { noIsolateFlags } from "../options/isolation.ts";
-import { jsonFlags, modelFlags, threadsFlags, toleranceFlags } from "../options/model-options.ts";
+import {
+  jsonFlags,
+  modelFlags,
+  noBenchFlags,
+  threadsFlags,
+  toleranceFlags,
+} from "../options/model-options.ts";
 import { requireModelName } from "../options/output-place.ts";
 import {
   groupFlags,
@@ -32,6 +38,7 @@ export const flags = {
       ],
     }),
     ...modelFlags,
+    ...noBenchFlags,
     verifyData: advanced(
       value("DIR", asText, "A data set whose images are compared as well. Default: random inputs."),
     ),

@@ -1,6 +1,7 @@
 /** @file `espalier prune`: prunes in one shot without training, and verifies the result before it is written. */
 import { Command } from "commander";
 import type { Verification } from "../../measure/equality/compare.ts";
+import type { NotTimed, PairLatency } from "../../measure/latency/pair.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
@@ -19,7 +20,7 @@ import { explained } from "../terminal/help.ts";
 import { interruptible } from "../terminal/interruptible.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress, type Progress } from "../terminal/progress.ts";
-import { describeDamage, describePruned } from "../texts/prune-report.ts";
+import { describeDamage, describePruned, type ReportedLatency } from "../texts/prune-report.ts";
 import { describeVerification } from "../texts/verify-report.ts";
 import { type Flags, flags, optionsOf, requireConsistent } from "./prune-flags.ts";
 
@@ -32,7 +33,9 @@ channels are set to 0, and is written only if both compute the same. Then the re
 and the original answer a few inputs (of --verify-data or --refit, else random ones
 that resemble photographs), and a warning is shown if their answers hardly agree.
 The plan (the channels that stayed, and the parameters that compensate) lies beside
-OUT as OUT.plan.json: edit it and apply it again with --plan.
+OUT as OUT.plan.json: edit it and apply it again with --plan. In the end the result and
+the original take turns for 2 seconds, and the ratio of their latencies is shown; where
+the result is slower, the operators that take longer, too.
 
 Examples:
   espalier prune net.onnx -o small.onnx --macs 0.6
@@ -95,6 +98,7 @@ async function pruneAndWrite(
 
   let verification: Verification | undefined;
   let damage: Damage | undefined;
+  let speed: PairLatency | NotTimed | undefined;
   if (!flags.dryRun) {
     progress.phase("verifying");
     verification = await verify(model, pruned, flags, signal);
@@ -107,9 +111,14 @@ async function pruneAndWrite(
       progress.phase("writing");
       await write(flags.output, model, pruned);
     }
+    // What does not compute the same is not written, and its speed does not matter.
+    if (verification.passed && flags.bench !== false) {
+      progress.phase("timing");
+      speed = await timed(model, pruned, latency, flags, signal, progress);
+    }
   }
   progress.end();
-  report(pruned, { latency, verification, damage }, flags, io);
+  report(pruned, { latency: speed ?? latency, verification, damage }, flags, io);
   if (verification !== undefined && !verification.passed) return exitCodes.verificationFailed;
   return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
 }
@@ -210,6 +219,24 @@ async function feedsFor(model: Model, flags: Flags, signal: AbortSignal) {
   return dataFeeds(model.graph, dataset, { count: verifyImages, signal });
 }
 
+/** The latency of the result against the original's; what --latency has measured is not measured again. */
+async function timed(
+  model: Model,
+  pruned: Pruned,
+  measured: MeasuredLatency | undefined,
+  { threads }: Flags,
+  signal: AbortSignal,
+  progress: Progress,
+): Promise<PairLatency | NotTimed> {
+  const { latencyOfPruned } = await import("../../prune/latency-of-pruned.ts");
+  return latencyOfPruned(model, pruned, {
+    measured,
+    threads,
+    signal,
+    onProgress: ({ fraction }) => progress.step({ done: fraction, total: 1 }),
+  });
+}
+
 async function write(output: string, model: Model, pruned: Pruned): Promise<void> {
   const { savePruned } = await import("../../files/plan-file.ts");
   await savePruned(output, await bytesFor(output, model, pruned), pruned.plan);
@@ -234,7 +261,7 @@ function densityOf(pruned: Pruned): {
 
 /** The figures about a result. */
 interface Measured {
-  readonly latency: MeasuredLatency | undefined;
+  readonly latency: ReportedLatency | undefined;
   readonly verification: Verification | undefined;
   readonly damage: Damage | undefined;
 }

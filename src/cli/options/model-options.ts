@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { EspalierError } from "../../errors.ts";
 import type { Shape } from "../../ir/graph.ts";
 import type { Model } from "../../onnx/model.ts";
-import { advanced, asText, pairs, toggle, type ValuesOf, value } from "./flag.ts";
+import { advanced, asText, offSwitch, pairs, toggle, type ValuesOf, value } from "./flag.ts";
 import { integerFrom, positiveValue } from "./values.ts";
 
 /** The flag for weights outside the model file. */
@@ -34,6 +34,13 @@ export const threadsFlags = {
       integerFrom(1),
       "Threads that compute one operator; they change its speed. Default: all cores.",
     ),
+  ),
+};
+
+/** The flag that leaves out the timing of a result. */
+export const noBenchFlags = {
+  bench: offSwitch(
+    "Does not time the result against the original, which takes a few seconds at the end. Default: both are timed.",
   ),
 };
 

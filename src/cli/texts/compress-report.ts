@@ -11,7 +11,7 @@ import {
   formatScientific,
   inPercent,
 } from "../../words/numbers.ts";
-import { speedOf } from "../../words/speed.ts";
+import { speedOf, whatMakesFaster, whySlower } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { inFlags } from "../terminal/flag-names.ts";
@@ -24,7 +24,7 @@ export function exitCodeOf({ outcome }: CompressReport): number {
 
 /** Writes the figures before and after, the verdict of the guard, and the path of the result. */
 export function describeCompression(run: string, report: CompressReport, io: TableOptions): string {
-  const { baseline, result, latency, drop, outcome, verification } = report;
+  const { baseline, result, drop, outcome, verification } = report;
   const words = metricWords(report.metric);
   const row = (name: string, a: number, b: number, show: (value: number) => string) => [
     name,
@@ -51,7 +51,9 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
         ? [row("weights, not 0", weights("before"), weights("after"), formatInteger)]
         : []),
       row("size", baseline.sizeBytes, result.sizeBytes, formatBytes),
-      row("latency", baseline.latencyMs, result.latencyMs, formatMs),
+      ...(baseline.latencyMs === undefined || result.latencyMs === undefined
+        ? []
+        : [row("latency", baseline.latencyMs, result.latencyMs, formatMs)]),
     ],
     io,
   );
@@ -67,12 +69,8 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     ]);
   for (const { layer, before, after } of report.selected)
     facts.push(["selected", `${escapeForTerminal(layer)} reads ${after} of ${before} features`]);
-  const speed = speedOf(latency);
   facts.push(
-    [
-      "latency",
-      { prose: `${speed.words} (${speed.interval}), ${counted(latency.threads, "thread")}` },
-    ],
+    ...latencyFacts(report),
     [
       "verified",
       `${verification.passed ? "exact removal" : "FAILED"}, error ${formatScientific(verification.maxError)} of the range`,
@@ -82,6 +80,17 @@ export function describeCompression(run: string, report: CompressReport, io: Tab
     ["report", join(run, "report.html")],
   );
   return `${table}\n${outcome.words}\n${warningsOf(report, io)}\n${drawFacts(facts, io.columns)}`;
+}
+
+/** Whether the result is faster; where it is slower, why, and what to do. */
+function latencyFacts({ latency }: CompressReport): readonly Fact[] {
+  if (latency === undefined) return [];
+  const { verdict, words, interval } = speedOf(latency);
+  const threads = counted(latency.threads, "thread");
+  const measured: Fact = ["latency", { prose: `${words} (${interval}), ${threads}` }];
+  if (verdict !== "slower") return [measured];
+  const why = escapeForTerminal(whySlower(latency.slowerOperators));
+  return [measured, ["slower", { prose: `${why} ${whatMakesFaster}` }]];
 }
 
 /** Problems of the run, and warnings that need action, as lines of text. */

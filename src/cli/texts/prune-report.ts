@@ -1,19 +1,23 @@
 /** @file What `prune` tells a person. */
 
 import type { Graph } from "../../ir/graph.ts";
+import type { NotTimed, PairLatency } from "../../measure/latency/pair.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { MeasuredLatency } from "../../prune/latency.ts";
 import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { counted, formatBytes, formatInteger, formatMs, inPercent } from "../../words/numbers.ts";
-import { speedOf } from "../../words/speed.ts";
+import { speedOf, whatMakesFaster, whySlower } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { drawTable, type TableOptions } from "../terminal/table.ts";
+
+/** What is known of the latency of a result: the comparison at the end, or with --no-bench what --latency measured. */
+export type ReportedLatency = PairLatency | NotTimed | MeasuredLatency;
 
 /** Writes the cost before and after, and the groups that lost channels. */
 export function describePruned(
   pruned: Pruned,
-  latency: MeasuredLatency | undefined,
+  latency: ReportedLatency | undefined,
   io: TableOptions,
 ): string {
   const { before, after, groups } = pruned;
@@ -38,13 +42,13 @@ export function describePruned(
       row("params", before.params, after.params, formatInteger),
       ...(zeros.size > 0 ? [row("weights, not 0", whole, left, formatInteger)] : []),
       row("size", before.sizeBytes, after.sizeBytes, formatBytes),
-      ...(latency ? [row("latency", latency.originalMs, latency.medianMs, formatMs)] : []),
+      ...(latency !== undefined && "ratio" in latency
+        ? [row("latency", latency.originalMs, latency.medianMs, formatMs)]
+        : []),
     ],
     io,
   );
-  const measured = latency
-    ? `${wrap(`latency: ${speedOf(latency).words} (${speedOf(latency).interval}), ${counted(latency.threads, "thread")}`, io.columns, "  ")}\n`
-    : "";
+  const measured = latency === undefined ? "" : describeLatency(latency, io);
   const changed = groups.filter((group) => group.after < group.before);
   if (changed.length === 0) return `${cost}${measured}\nno channel was removed\n`;
   const table = drawTable(
@@ -70,6 +74,19 @@ export function describePruned(
         `${wrap(`${escapeForTerminal(layer)} reads ${left} of ${counted(all, "feature")}, selected by a Gather that costs no MACs`, io.columns, "  ")}\n`,
     );
   return `${cost}${measured}\n${table}${selected.join("")}${same > 0 ? `${counted(same, "more group is unchanged", "more groups are unchanged")}\n` : ""}`;
+}
+
+/** Whether the result is faster, as far as the interval tells; where it is slower, why, and what to do. */
+function describeLatency(latency: ReportedLatency, { columns }: TableOptions): string {
+  const line = (text: string) => `${wrap(text, columns, "  ")}\n`;
+  if ("skipped" in latency)
+    return line(`latency: not measured. ${escapeForTerminal(latency.skipped)}`);
+  const { verdict, words, interval } = speedOf(latency);
+  const threads = counted(latency.threads, "thread");
+  const measured = line(`latency: ${words} (${interval}), ${threads}`);
+  if (verdict !== "slower" || !("slowerOperators" in latency)) return measured;
+  const why = escapeForTerminal(whySlower(latency.slowerOperators));
+  return `${measured}${line(why)}${line(whatMakesFaster)}`;
 }
 
 /** The warning that a network's answers hardly agree with the original's, with figures and advice. */

@@ -37,7 +37,8 @@ const side = z.object({
   samples: z.number(),
   select: measured,
   ...figures,
-  latencyMs: z.number(),
+  /** Absent where the networks were not timed. */
+  latencyMs: z.number().optional(),
 });
 
 /** One epoch of learning or tuning; the first is 1. */
@@ -135,6 +136,27 @@ const supportFigures = z.object({
   clusters: z.number(),
 });
 
+/** The ratio of two latencies, and where the result is slower, the operators that take longer. */
+export const latencyFigures = z.object({
+  ratio: z.number(),
+  ci95: interval,
+  threads: z.number(),
+  provider: z.string(),
+  slowerOperators: z
+    .array(
+      z.object({
+        name: z.string(),
+        opType: z.string(),
+        isInserted: z.boolean(),
+        /** Operators that ONNX Runtime inserts are counted together by their type. */
+        count: z.object({ before: z.number(), after: z.number() }),
+        beforeMs: z.number(),
+        afterMs: z.number(),
+      }),
+    )
+    .default([]),
+});
+
 /** The border at which a report that was written is read again. */
 export const compressReport = z.object({
   command: z.literal("compress"),
@@ -168,13 +190,8 @@ export const compressReport = z.object({
   }),
   baseline: side,
   result: side,
-  /** Result / baseline, measured interleaved. */
-  latency: z.object({
-    ratio: z.number(),
-    ci95: interval,
-    threads: z.number(),
-    provider: z.string(),
-  }),
+  /** Result / baseline, measured interleaved; absent where that was not wanted. */
+  latency: latencyFigures.optional(),
   /** Baseline minus result on `test`, paired; `certified` is what the guard says. */
   drop: z.object({
     value: z.number().nullable(),

@@ -40,7 +40,12 @@ export function sharesLeft(
 }
 
 /** Shares of the original that are left, by target; bytes are those of the parameters, as targets have them. */
-export type SharesLeft = Readonly<Record<keyof CompressSettings["targets"], number>>;
+export type SharesLeft = Readonly<Record<Exclude<TargetName, "latency">, number>> & {
+  /** `undefined` where it could not be measured. */
+  readonly latency: number | undefined;
+};
+
+type TargetName = keyof CompressSettings["targets"];
 
 /** What targets are called in sentences. */
 const targetNames: ReadonlyMap<string, string> = new Map([
@@ -64,9 +69,10 @@ export function outcomeOf(
     readonly rounds: readonly RoundRecord[];
   },
 ): CompressReport["outcome"] {
+  const asked = new Map(Object.entries(settings.targets));
   const missed = Object.entries(shares).filter(([name, share]) => {
-    const target = Object.entries(settings.targets).find(([key]) => key === name)?.[1];
-    return target !== undefined && share > target * (1 + 1e-9);
+    const target = asked.get(name);
+    return target !== undefined && !((share ?? Number.NaN) <= target * (1 + 1e-9));
   });
   const unclear = settings.targets.macs === undefined ? [] : uncounted;
   const isKept = settings.maxDrop === undefined || isCertified;
@@ -77,10 +83,7 @@ export function outcomeOf(
     ...(hasTargets(settings) && missed.length === 0 && unclear.length === 0
       ? [metWords(isKept)]
       : []),
-    ...missed.map(
-      ([name, share]) =>
-        `The target for ${targetNames.get(name) ?? name} was missed: ${inPercent(share)} are left.`,
-    ),
+    ...missed.map(([name, share]) => missedWords(targetNames.get(name) ?? name, share)),
     ...unclaimable({ uncounted }, settings.targets),
     ...(settings.maxDrop === undefined ? [] : [claim]),
   ];
@@ -90,6 +93,11 @@ export function outcomeOf(
 
 function metWords(isKept: boolean): string {
   return isKept ? "All targets are met." : "The targets are met, the tolerance is not certain.";
+}
+
+function missedWords(name: string, share: number | undefined): string {
+  if (share === undefined) return `The target for ${name} was missed: it could not be measured.`;
+  return `The target for ${name} was missed: ${inPercent(share)} are left.`;
 }
 
 /** The sentence that tuning diverged, where it did. */

@@ -3,6 +3,7 @@
  * of a run and writes the report; `verify RUN` gathers it from the files of the run and compares.
  */
 import { z } from "zod";
+import type { PairLatency } from "../../measure/latency/pair.ts";
 import type { Outcomes } from "../../measure/outcomes/outcomes.ts";
 import type { Model } from "../../onnx/model.ts";
 import { selectedInputs } from "../../prune/prune.ts";
@@ -11,7 +12,12 @@ import { type Cost, costOf } from "../../structure/cost/cost.ts";
 import type { Removed } from "../../structure/units/removal.ts";
 import { type Structure, structureOf } from "../../structure/units/units.ts";
 import { countWeights, weightTotal } from "../../structure/weights/layer-weights.ts";
-import type { CompressReport, Measured, RoundRecord } from "./compress-report.ts";
+import {
+  type CompressReport,
+  latencyFigures,
+  type Measured,
+  type RoundRecord,
+} from "./compress-report.ts";
 import { costFigures, groupsOf, layersOf, sparsityOf } from "./network-figures.ts";
 import { askedOf, type ChosenRound, outcomeOf, sharesLeft } from "./outcome-record.ts";
 import { packingRecordOf } from "./packing-record.ts";
@@ -25,15 +31,25 @@ import {
 import { calibrationOf, classesOf, dropFigures, testFigures } from "./sample-figures.ts";
 import { uncertaintyRecordOf } from "./uncertainty-record.ts";
 
-/** The latencies of a run, as they are put on record. */
-export const latencyRecord = z.object({
-  original: z.number(),
-  result: z.number(),
-  ratio: z.number(),
-  ci95: z.tuple([z.number(), z.number()]),
-  threads: z.number(),
-  provider: z.string(),
-});
+/** The latencies of a run as they are put on record, or why there are none. */
+export const timingRecord = z.union([
+  latencyFigures.extend({ original: z.number(), result: z.number() }),
+  z.object({ skipped: z.string() }),
+]);
+
+/** What was measured, in the form of the record. */
+export function recordOfTiming(timed: PairLatency): z.output<typeof timingRecord> {
+  const { originalMs, medianMs, ratio, ci95, threads, provider, slowerOperators } = timed;
+  return {
+    original: originalMs,
+    result: medianMs,
+    ratio,
+    ci95: [ci95[0], ci95[1]],
+    threads,
+    provider,
+    slowerOperators: slowerOperators.map(({ isSlower: _, ...operator }) => operator),
+  };
+}
 
 /** What both networks did on `test`, and what draws from a posterior did; `undefined` without `test`. */
 export interface TestEvidence {
@@ -57,7 +73,8 @@ export interface Evidence {
   /** The original on `select`. */
   readonly select: Measured;
   readonly test: TestEvidence;
-  readonly latencies: z.output<typeof latencyRecord>;
+  /** `undefined` where the networks were not to be timed. */
+  readonly latencies: z.output<typeof timingRecord> | undefined;
   readonly rounds: readonly RoundRecord[];
   readonly choice: ChosenRound;
   readonly isTimeSpent: boolean;
@@ -72,7 +89,7 @@ export interface Evidence {
 export function reportOf(evidence: Evidence): CompressReport {
   const { config, kind, original, structure, result, removed, test, rounds, choice } = evidence;
   const { settings, hasLabels } = config;
-  const { original: originalMs, result: resultMs, ...latency } = evidence.latencies;
+  const timed = timesOf(evidence.latencies);
   const taken = roundsTaken(rounds, choice.round);
   const costs = {
     before: costOf(original.graph, structure.analysis.dims),
@@ -96,15 +113,15 @@ export function reportOf(evidence: Evidence): CompressReport {
       ...testFigures(test.before),
       select: evidence.select,
       ...costFigures(costs.before, original),
-      latencyMs: originalMs,
+      ...timed.baseline,
     },
     result: {
       ...testFigures(test.after),
       select: selectFigures(taken, evidence.select),
       ...costFigures(costs.after, result),
-      latencyMs: resultMs,
+      ...timed.result,
     },
-    latency,
+    ...timed.report,
     drop: {
       ...dropFigures(test.before, test.after),
       certified: choice.isCertified,
@@ -126,8 +143,25 @@ export function reportOf(evidence: Evidence): CompressReport {
     sensitivity: evidence.sensitivity,
     digests: { ...evidence.digests, data: config.data.digest },
     notes: notesOf(rounds),
-    warnings: [...evidence.warnings, ...warningsOf(rounds)],
+    warnings: [...evidence.warnings, ...(timed.warnings ?? []), ...warningsOf(rounds)],
   };
+}
+
+/** The latencies in the places of a report where they stand. */
+function timesOf(latencies: Evidence["latencies"]) {
+  if (latencies === undefined) return {};
+  if ("skipped" in latencies)
+    return { warnings: [`the result was not timed: ${latencies.skipped}`] };
+  const { original, result, ...latency } = latencies;
+  return {
+    baseline: { latencyMs: original },
+    result: { latencyMs: result },
+    report: { latency },
+  };
+}
+
+function ratioOf(latencies: Evidence["latencies"]): number | undefined {
+  return latencies === undefined || "skipped" in latencies ? undefined : latencies.ratio;
 }
 
 /** Whether the result reaches what was asked for, by all that is left of the original. */
@@ -136,7 +170,7 @@ function verdictOf(
   { before, after }: { readonly before: Cost; readonly after: Cost },
 ): CompressReport["outcome"] {
   const density = countWeights(result.graph).nonZero / weightTotal(original.graph);
-  const shares = sharesLeft(before, after, { density, latency: latencies.ratio });
+  const shares = sharesLeft(before, after, { density, latency: ratioOf(latencies) });
   const { uncounted } = after;
   return outcomeOf(config.settings, choice, isTimeSpent, { shares, rounds, uncounted });
 }

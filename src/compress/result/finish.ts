@@ -4,7 +4,7 @@ import { EspalierError } from "../../errors.ts";
 import { fileDigest } from "../../files/file-digest.ts";
 import { loadModel, saveModel } from "../../files/model-file.ts";
 import { loadPlan, savePlan } from "../../files/plan-file.ts";
-import { bench } from "../../measure/latency/bench.ts";
+import { type TimedNetwork, timePair } from "../../measure/latency/pair.ts";
 import { saveOutcomes } from "../../measure/outcomes/outcomes-file.ts";
 import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
@@ -20,7 +20,13 @@ import type { Zeros } from "../../structure/weights/zeros.ts";
 import type { CompressContext } from "../context/context.ts";
 import type { CompressReport, RoundRecord } from "../record/compress-report.ts";
 import type { ChosenRound } from "../record/outcome-record.ts";
-import { type Evidence, latencyRecord, reportOf, type TestEvidence } from "../record/report-of.ts";
+import {
+  type Evidence,
+  recordOfTiming,
+  reportOf,
+  type TestEvidence,
+  timingRecord,
+} from "../record/report-of.ts";
 import { roundsTaken } from "../record/round-figures.ts";
 import { kindOf, measuredOf } from "../record/sample-figures.ts";
 import { composeRemovals, composeZeros, mismatchAfter } from "../rounds/compose.ts";
@@ -126,30 +132,18 @@ async function measure(
   return { test: { before, after, posterior }, latencies };
 }
 
-/** Latencies, measured once in a run. */
+/** Latencies, measured once in a run, unless that was not wanted. */
 async function latenciesOf(
   { journal, hooks, session, settings, original }: CompressContext,
   model: Model,
 ): Promise<Evidence["latencies"]> {
-  return journal.once("latency", latencyRecord, async () => {
+  if (!settings.benches) return undefined;
+  return journal.once("latency", timingRecord, async () => {
     hooks.onPhase?.("timing");
-    const { models, ratios, threads, provider } = await bench(
-      [
-        { name: "original", model: chunksOf(original.model) },
-        { name: "result", model: chunksOf(model) },
-      ],
-      { ...session, seconds: settings.benchSeconds },
-    );
-    const [{ ratio, ci95: ends }] = ratios;
-    const ci95: [number, number] = [ends[0], ends[1]];
-    return {
-      original: models[0].medianMs,
-      result: models[1].medianMs,
-      ratio,
-      ci95,
-      threads,
-      provider,
-    };
+    const network = (each: Model): TimedNetwork => ({ graph: each.graph, source: chunksOf(each) });
+    const how = { ...session, seconds: settings.benchSeconds };
+    const timed = await timePair(network(original.model), network(model), how);
+    return "skipped" in timed ? timed : recordOfTiming(timed);
   });
 }
 

@@ -12,7 +12,7 @@ import { removalOf } from "../../structure/plan.ts";
 import { structureOf } from "../../structure/units/units.ts";
 import { type CompressReport, roundRecord } from "../record/compress-report.ts";
 import type { ChosenRound } from "../record/outcome-record.ts";
-import { type Evidence, latencyRecord, type TestEvidence } from "../record/report-of.ts";
+import { type Evidence, type TestEvidence, timingRecord } from "../record/report-of.ts";
 import { kindOf, testFigures } from "../record/sample-figures.ts";
 import { chooseRound, lookName, lookRecord } from "../result/certify.ts";
 
@@ -69,7 +69,7 @@ export async function evidenceOfRun(
   const [original, result] = [await loadModel(paths.original), await loadModel(paths.model)];
   const plan = await loadPlan(paths.plan);
   const structure = structureOf(original.graph, plan);
-  const recorded = await orElse("record", () => recordOf(run, report), asReported(report));
+  const recorded = await orElse("record", () => recordOf(run, config, report), asReported(report));
   const nothing = { before: undefined, after: undefined, posterior: undefined };
   const test = await orElse("predictions", () => testOf(run, config, report), nothing);
   const choice = await orElse(
@@ -109,7 +109,11 @@ interface Recorded extends Pick<Evidence, "latencies" | "rounds" | "warnings"> {
 }
 
 /** Reads the record. Fails with `RUN_INVALID` where something is not on it. */
-async function recordOf(run: string, report: Echoed): Promise<Recorded> {
+async function recordOf(
+  run: string,
+  { settings }: CompressConfig,
+  report: Echoed,
+): Promise<Recorded> {
   const journal = await Journal.open(runPaths(run).journal);
   const recorded = async <T>(name: string, schema: z.ZodType<T>): Promise<T> =>
     journal.once(name, schema, () => {
@@ -119,17 +123,27 @@ async function recordOf(run: string, report: Echoed): Promise<Recorded> {
   for (const { round } of report.rounds) rounds.push(await recorded(`round ${round}`, roundRecord));
   return {
     rounds,
-    latencies: await recorded("latency", latencyRecord),
+    latencies: settings.benches ? await recorded("latency", timingRecord) : undefined,
     warnings: await recorded("warnings", z.array(z.string())),
     look: (round) => recorded(lookName(round), lookRecord),
   };
+}
+
+/** The latencies that a report says, where it has any. */
+function timesIn({
+  latency,
+  baseline: { latencyMs: original },
+  result: { latencyMs: result },
+}: Pick<Echoed, "latency" | "baseline" | "result">): Evidence["latencies"] {
+  if (latency === undefined || original === undefined || result === undefined) return undefined;
+  return { ...latency, original, result };
 }
 
 /** What the report says in place of a record that could not be read. */
 function asReported({ rounds, latency, baseline, result, looks }: Echoed): Recorded {
   return {
     rounds,
-    latencies: { ...latency, original: baseline.latencyMs, result: result.latencyMs },
+    latencies: timesIn({ latency, baseline, result }),
     warnings: [],
     async look(round) {
       const made = looks.find((look) => look.round === round);

@@ -15,14 +15,9 @@ import {
   type SessionOptions,
 } from "../../runtime/session.ts";
 import type { Feeds, ModelSource } from "../../runtime/values.ts";
+import { type SpeedVerdict, speedOf } from "../../words/speed.ts";
 import { type FeedOptions, randomFeeds } from "../inputs/feeds.ts";
-import {
-  type Estimate,
-  type Interval,
-  median,
-  medianEstimate,
-  ratioOfMedians,
-} from "../statistics/statistics.ts";
+import { type Interval, median, medianEstimate, ratioOfMedians } from "../statistics/statistics.ts";
 
 /** A network to time. */
 export interface BenchModel {
@@ -63,6 +58,8 @@ export interface LatencyRatio {
   /** Its latency / the first one's: below 1 is faster. */
   readonly ratio: number;
   readonly ci95: Interval;
+  /** Faster or slower where the whole interval says so. */
+  readonly verdict: SpeedVerdict;
 }
 
 /** What `bench` found. */
@@ -107,8 +104,8 @@ export async function bench(
         return { name, medianMs: value, ci95, runs: series[i].runs, inputs };
       }),
       ratios: models.slice(1).map(({ name }, i) => {
-        const ratio: Estimate = ratioOfMedians(series[i + 1].blockMs, series[0].blockMs);
-        return { name, ratio: ratio.value, ci95: ratio.ci95 };
+        const { value: ratio, ci95 } = ratioOfMedians(series[i + 1].blockMs, series[0].blockMs);
+        return { name, ratio, ci95, verdict: speedOf({ ratio, ci95 }).verdict };
       }),
       threads,
       provider: providers[0] ?? "cpu",

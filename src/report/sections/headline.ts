@@ -51,7 +51,9 @@ function changedSentence(report: CompressReport): Html {
     weights &&
     html`<b>${formatShare(weights.left / weights.all)}</b> of its weights (the others are 0, or gone), `
   }<b>${formatShare(result.macs / baseline.macs)}</b> of its multiply-accumulates (MACs) and
-<b>${formatShare(result.params / baseline.params)}</b> of its parameters, and <b>${speedOf(latency).predicate()}</b>.
+<b>${formatShare(result.params / baseline.params)}</b> of its parameters${
+    latency && html`, and <b>${speedOf(latency).predicate()}</b>`
+  }.
 ${qualitySentence(report)}`;
 }
 
@@ -122,7 +124,7 @@ function emphasised(text: string, start: string, kind: "good" | "bad" | ""): Htm
 
 /** Five figures, more where single weights went; of a network that is as it was nothing is to be compared. */
 function cardsOf(report: CompressReport): readonly Card[] {
-  const cards = [qualityCard(report), ...sizeCards(report), latencyCard(report)];
+  const cards = [qualityCard(report), ...sizeCards(report), ...latencyCards(report)];
   if (!isUnchanged(report)) return [...cards, ...weightCards(report)];
   return cards.map(({ title, before }) => ({ title, before, after: before, change: "unchanged" }));
 }
@@ -219,13 +221,21 @@ class="muted">in steps of 8 bits, not measured</span>`,
   ];
 }
 
-function latencyCard({ baseline, result, latency }: CompressReport): Card {
+/** The latency, where it was measured. */
+function latencyCards({
+  baseline: { latencyMs: beforeMs },
+  result: { latencyMs: afterMs },
+  latency,
+}: CompressReport): readonly Card[] {
+  if (latency === undefined || beforeMs === undefined || afterMs === undefined) return [];
   const { words, interval } = speedOf(latency);
-  return {
-    title: `Latency, ${countedOnPage(latency.threads, "thread")}`,
-    before: spaced(formatMs(baseline.latencyMs)),
-    after: spaced(formatMs(result.latencyMs)),
-    share: latency.ratio,
-    change: html`<b>${words}</b><br><span class="muted">${interval}</span>`,
-  };
+  return [
+    {
+      title: `Latency, ${countedOnPage(latency.threads, "thread")}`,
+      before: spaced(formatMs(beforeMs)),
+      after: spaced(formatMs(afterMs)),
+      share: latency.ratio,
+      change: html`<b>${words}</b><br><span class="muted">${interval}</span>`,
+    },
+  ];
 }

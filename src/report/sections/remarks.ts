@@ -1,6 +1,6 @@
 /** @file Remarks besides the figures: failures, and limits of the evidence. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { speedOf } from "../../words/speed.ts";
+import { speedOf, whatMakesFaster, whySlower } from "../../words/speed.ts";
 import { formatDrop, metricOnPage, sentence } from "../page/figures.ts";
 import { html, type Part } from "../page/html.ts";
 import type { Section } from "../page/page.ts";
@@ -47,7 +47,8 @@ function troublesOf(report: CompressReport): readonly string[] {
 }
 
 /** The limits of the figures. */
-function limitsOf({ hasLabels, result, baseline, latency }: CompressReport): readonly string[] {
+function limitsOf(report: CompressReport): readonly string[] {
+  const { hasLabels, result } = report;
   const limits: string[] = [];
   if (!hasLabels)
     limits.push(
@@ -57,9 +58,19 @@ function limitsOf({ hasLabels, result, baseline, latency }: CompressReport): rea
     limits.push(
       "There are no test data, so no figure here is from data that had no part in the choice.",
     );
-  if (speedOf(latency).verdict !== "faster" && result.macs < baseline.macs)
-    limits.push(
-      "Fewer multiply-accumulates, but not shown to be faster on this machine: ONNX Runtime computes convolutions in blocks of channels, and widths that do not fill them cost as much. Widths that are multiples of 8 (--round-to 8) may help.",
-    );
-  return limits;
+  return [...limits, ...speedLimits(report)];
+}
+
+/** Fewer multiply-accumulates that brought no speed: which operators take longer, and what may help. */
+function speedLimits({ result, baseline, latency }: CompressReport): readonly string[] {
+  if (latency === undefined || result.macs >= baseline.macs) return [];
+  const { verdict } = speedOf(latency);
+  if (verdict === "faster") return [];
+  if (verdict === "slower")
+    return [
+      `Slower than the original on this machine, with fewer multiply-accumulates. ${whySlower(latency.slowerOperators)} ${whatMakesFaster}`,
+    ];
+  return [
+    `Fewer multiply-accumulates, but not shown to be faster on this machine. ${whatMakesFaster}`,
+  ];
 }

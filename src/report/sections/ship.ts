@@ -36,8 +36,11 @@ export function shipOf(report: CompressReport, run: string): Section {
 <ol class="steps">
 <li><b>Pack it.</b> ${packedWords(report)}
 ${copyable(`espalier pack ${shellPath(run)} -o ${shellPath(`${run}.esp`)}`)}</li>
-<li><b>Time it on its device.</b> Here, with ${countedOnPage(latency.threads, "thread")}, it ${speedOf(latency).predicate()}
-(${speedOf(latency).interval}).
+<li><b>Time it on its device.</b>${
+      latency &&
+      html` Here, with ${countedOnPage(latency.threads, "thread")}, it ${speedOf(latency).predicate()}
+(${speedOf(latency).interval}).`
+    }
 ${copyable(`espalier bench ${path("original.onnx")} ${path("model.onnx")}`)}</li>
 <li><b>Check it.</b> Every figure of this page is computed again.
 ${copyable(`espalier verify ${shellPath(run)}`)}</li>

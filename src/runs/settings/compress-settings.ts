@@ -66,6 +66,8 @@ export const compressSettings = z.strictObject({
   sensitivity: z.boolean().default(false),
   /** Draws from the posterior of the result on `test`, where the method learns one; 0: none. */
   posteriorSamples: z.int().nonnegative().max(10_000).default(20),
+  /** Whether the result is timed against the original in the end. */
+  benches: z.boolean().default(true),
   /** Seconds for the comparison of latencies. */
   benchSeconds: z.number().positive().default(5),
   /** The time that the whole run may take. */
@@ -93,6 +95,10 @@ export function compressSettingsOf(input: CompressSettingsInput): CompressSettin
   if (parsed.data.maxDrop === undefined && !hasTargets(parsed.data))
     throw new EspalierError("TARGET_INVALID", "neither a target nor a tolerance was given", {
       hint: "Say what may be lost (`maxDrop` 0.01), or what may remain (`macs` 0.5), or both.",
+    });
+  if (!parsed.data.benches && parsed.data.targets.latency !== undefined)
+    throw new EspalierError("USAGE", "the result is not to be timed, but `latency` is a target", {
+      hint: "Let it be timed: only a measurement tells whether that target is reached.",
     });
   requireOptimizerFits(parsed.data.tuning);
   // Without --distill, whether a network teaches is known once it is known whether samples have labels.
