@@ -190,12 +190,12 @@ describe("the largest of n Gaussians", () => {
     [49, 2.241189597079206, 0.2167735078189659],
     [12544, 3.906999423986736, 0.09027772601535002],
   ])("n = %d", (n, mean, variance) => {
-    const got = maxOfGaussians(n, 3, 4);
+    const got = maxOfGaussians(n)({ mean: 3, variance: 4 });
     expect(got.mean).toBeCloseTo(3 + 2 * mean, 11);
     expect(got.variance).toBeCloseTo(4 * variance, 10);
   });
 
   it("without variance is the mean", () => {
-    expect(maxOfGaussians(9, -2, 0)).toEqual({ mean: -2, variance: 0 });
+    expect(maxOfGaussians(9)({ mean: -2, variance: 0 })).toEqual({ mean: -2, variance: 0 });
   });
 });

@@ -142,9 +142,23 @@ export function smoothMoments(
   return { mean: centre + first, variance: Math.max(0, second - first * first) };
 }
 
-/** Mean and variance of the largest of `count` independent draws from N(mean, variance). */
-export function maxOfGaussians(count: number, mean: number, variance: number): MeanVariance {
-  if (count <= 1 || variance <= 0) return { mean, variance: Math.max(0, variance) };
+/**
+ * The moments of the largest of `count` independent draws, as a function of the mean and the variance that they are drawn
+ * with. All Gaussians have the same quadrature, which is made here.
+ */
+export function maxOfGaussians(count: number): (x: MeanVariance) => MeanVariance {
+  const largest = count > 1 ? largestOfStandard(count) : { mean: 0, variance: 1 };
+  return ({ mean, variance }) =>
+    variance <= 0
+      ? { mean, variance: 0 }
+      : {
+          mean: mean + Math.sqrt(variance) * largest.mean,
+          variance: variance * largest.variance,
+        };
+}
+
+/** Mean and variance of the largest of `count` independent standard normal draws. */
+function largestOfStandard(count: number): MeanVariance {
   let first = 0;
   let second = 0;
   integrate(standardCuts(), (z, weight) => {
@@ -153,10 +167,7 @@ export function maxOfGaussians(count: number, mean: number, variance: number): M
     first += weight * density * z;
     second += weight * density * z * z;
   });
-  return {
-    mean: mean + Math.sqrt(variance) * first,
-    variance: variance * Math.max(0, second - first * first),
-  };
+  return { mean: first, variance: Math.max(0, second - first * first) };
 }
 
 /** -reach, -reach + 1, ..., reach. */

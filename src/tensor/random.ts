@@ -43,14 +43,14 @@ export function randomOf(seed: RandomKey, ...keys: readonly RandomKey[]): Random
 }
 
 function streamOf(key: Word2): Random {
-  let block: Word4 = [0, 0, 0, 0];
+  const block = new Uint32Array(4);
   let used = 4;
   let low = 0;
   let high = 0;
 
   const uint32 = (): number => {
     if (used === 4) {
-      block = philox([low, high, 0, 0], key);
+      philoxInto(block, low, high, 0, 0, key);
       used = 0;
       low = (low + 1) >>> 0;
       if (low === 0) high = (high + 1) >>> 0;
@@ -129,27 +129,52 @@ function compress(key: Word2, block: Word4): Word2 {
 
 /** Philox 4x32-10 of a 128-bit counter under a 64-bit key, least significant words first. */
 export function philox(counter: Word4, key: Word2): Word4 {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const low0 = Math.imul(0xd2511f53, c0) >>> 0;
-    const low1 = Math.imul(0xcd9e8d57, c2) >>> 0;
-    const high0 = highOf(0xd2511f53 * c0, low0);
-    const high1 = highOf(0xcd9e8d57 * c2, low1);
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c1 = low1;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c3 = low0;
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
-  }
-  return [c0, c1, c2, c3];
+  const block = new Uint32Array(4);
+  philoxInto(block, ...counter, key);
+  return [block[0], block[1], block[2], block[3]];
 }
 
-/**
- * The upper 32 bits of the product of two 32-bit numbers, from the product in float64 and its lower 32 bits. Product
- * less lower bits is a multiple of 2^32. In float64 it is at most 2^12 off, so the nearest multiple is the exact one.
- */
-function highOf(product: number, low: number): number {
-  return ((product - low) * 2 ** -32 + 0.5) >>> 0;
+/** {@link philox} into memory that is there: images and noise take millions of blocks. */
+function philoxInto(
+  block: Uint32Array,
+  first: number,
+  second: number,
+  third: number,
+  fourth: number,
+  key: Word2,
+): void {
+  let c0 = first;
+  let c1 = second;
+  let c2 = third;
+  let c3 = fourth;
+  let k0 = key[0];
+  let k1 = key[1];
+  for (let round = 0; round < 10; round++) {
+    const high0 = multiplyHigh(0xd2511f53, c0);
+    const high1 = multiplyHigh(0xcd9e8d57, c2);
+    const low0 = Math.imul(0xd2511f53, c0);
+    const low1 = Math.imul(0xcd9e8d57, c2);
+    c0 = high1 ^ c1 ^ k0;
+    c1 = low1;
+    c2 = high0 ^ c3 ^ k1;
+    c3 = low0;
+    k0 = (k0 + 0x9e3779b9) | 0;
+    k1 = (k1 + 0xbb67ae85) | 0;
+  }
+  block[0] = c0;
+  block[1] = c1;
+  block[2] = c2;
+  block[3] = c3;
+}
+
+/** The upper 32 bits of the 64-bit product of two 32-bit numbers, with the sign that `|` gives them. */
+function multiplyHigh(a: number, b: number): number {
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
+  // Each sum of a product of halves and a carry fits into 32 bits; only its sign is lost.
+  const middle = Math.imul(a1, b0) + (Math.imul(a0, b0) >>> 16);
+  const cross = Math.imul(a0, b1) + (middle & 0xffff);
+  return (Math.imul(a1, b1) + (middle >>> 16) + (cross >>> 16)) | 0;
 }

@@ -2,7 +2,7 @@
 import { EspalierError } from "../../errors.ts";
 import type { Dim, Graph, Shape, TensorType } from "../../ir/graph.ts";
 import { usualSides } from "../../structure/analysis/bound-sizes.ts";
-import { isFloat } from "../../tensor/dtype.ts";
+import { type DType, isFloat } from "../../tensor/dtype.ts";
 import { allocate, type HostTensor, sizeOf, tensorOf } from "../../tensor/host-tensor.ts";
 import { type RandomKey, randomOf } from "../../tensor/random.ts";
 import { requireFeedable } from "./run-size.ts";
@@ -36,29 +36,44 @@ export function randomFeeds(
   inputs: readonly (TensorType & { readonly name: string })[],
   options: FeedOptions = {},
 ): ReadonlyMap<string, HostTensor> {
-  const feeds = new Map<string, HostTensor>();
-  for (const { name, dtype, shape: declared } of inputs) {
-    const shape = bindShape(name, declared, options);
-    const size = sizeOf(shape);
-    if (isFloat(dtype)) {
-      const values = randomOf(options.seed ?? 0, "feeds", name).normals(size);
-      feeds.set(
-        name,
-        dtype === "float32" ? { dtype, shape, data: values } : tensorOf(dtype, shape, values),
-      );
-    } else if (dtype === "uint8" && shape.length >= 3) {
-      const random = randomOf(options.seed ?? 0, "feeds", name);
-      feeds.set(name, {
-        dtype,
-        shape,
-        data: Uint8Array.from({ length: size }, () => random.integer(256)),
-      });
-    } else {
-      const data = dtype === "string" ? new Array<string>(size).fill("") : allocate(dtype, size);
-      feeds.set(name, { dtype, shape, data });
-    }
+  return new Map(
+    boundInputs(inputs, options).map((input) => [input.name, randomTensor(input, options.seed)]),
+  );
+}
+
+/** An input whose size is known. */
+export interface BoundInput {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** The inputs with their sizes. Fails as {@link randomFeeds} does. */
+export function boundInputs(
+  inputs: readonly (TensorType & { readonly name: string })[],
+  options: FeedOptions = {},
+): readonly BoundInput[] {
+  return inputs.map(({ name, dtype, shape }) => ({
+    name,
+    dtype,
+    shape: bindShape(name, shape, options),
+  }));
+}
+
+/** What {@link randomFeeds} gives for one input. */
+export function randomTensor({ name, dtype, shape }: BoundInput, seed: RandomKey = 0): HostTensor {
+  const size = sizeOf(shape);
+  const random = () => randomOf(seed, "feeds", name);
+  if (isFloat(dtype)) {
+    const values = random().normals(size);
+    return dtype === "float32" ? { dtype, shape, data: values } : tensorOf(dtype, shape, values);
   }
-  return feeds;
+  if (dtype === "uint8" && shape.length >= 3) {
+    const bytes = random();
+    return { dtype, shape, data: Uint8Array.from({ length: size }, () => bytes.integer(256)) };
+  }
+  const data = dtype === "string" ? new Array<string>(size).fill("") : allocate(dtype, size);
+  return { dtype, shape, data };
 }
 
 function bindShape(

@@ -13,7 +13,7 @@ import { isFloat } from "../../tensor/dtype.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { type Random, randomOf } from "../../tensor/random.ts";
 import { cos, sin } from "../../tensor/trigonometry.ts";
-import { declaredInputs, randomFeeds } from "./feeds.ts";
+import { boundInputs, declaredInputs, randomTensor } from "./feeds.ts";
 
 /** What pixels are: around 0, less a mean and over a deviation, as networks are mostly trained, or from 0 to 255. */
 export type PixelRange = "normalised" | "bytes";
@@ -41,19 +41,18 @@ export function* imageLikeFeeds(
   dims: ReadonlyMap<string, number>,
   { count, range, seed = 0 }: ImageLikeOptions,
 ): Iterable<Feeds> {
-  const inputs = declaredInputs(graph);
-  for (let i = 0; i < count; i++) {
-    const noise = randomFeeds(inputs, { dims, seed: `damage ${seed} ${i}` });
+  const inputs = boundInputs(declaredInputs(graph), { dims });
+  for (let i = 0; i < count; i++)
     yield new Map(
-      [...noise].map(([name, tensor]) => {
-        const { dtype, shape } = tensor;
-        if (!isFloat(dtype) || shape.length < 3) return [name, tensor];
+      inputs.map((input) => {
+        const { name, dtype, shape } = input;
+        const noise = () => randomTensor(input, `damage ${seed} ${i}`);
+        if (!isFloat(dtype) || shape.length < 3) return [name, noise()];
         const key = `damage ${seed} ${i} ${name}`;
-        const brightness = shape.length === 4 ? leavesOf(shape, key) : wavesOver(tensor, key);
+        const brightness = shape.length === 4 ? leavesOf(shape, key) : wavesOver(noise(), key);
         return [name, tensorOf(dtype, shape, brightness.map(pixelOf[range]))];
       }),
     );
-  }
 }
 
 /** Radii of leaves as shares of the image's side: from a detail to half of the picture. */
@@ -89,11 +88,13 @@ function leavesOf(shape: readonly number[], key: string): Float64Array {
   for (let n = 0; n < batch; n++) {
     const random = randomOf(0, key, n);
     const palette = { mean: random.uniform(), spread: 0.15 + 0.25 * random.uniform(), tint: 0.12 };
+    const canvas = { height, width, channels };
     const owners = new Int32Array(size).fill(-1);
+    const bare = new BarePixels(canvas);
     const colors: (readonly number[])[] = [];
-    for (let bare = size; bare > 0 && colors.length < mostLeaves; ) {
-      const leaf = drawLeaf(random, { height, width, channels }, palette);
-      bare -= cover(owners, width, leaf, colors.length);
+    for (let left = size; left > 0 && colors.length < mostLeaves; ) {
+      const leaf = drawLeaf(random, canvas, palette);
+      left -= cover(owners, bare, canvas, leaf, colors.length);
       colors.push(leaf.color);
     }
     for (let at = 0; at < size; at++)
@@ -136,23 +137,60 @@ function drawLeaf(
   };
 }
 
+/** The pixels that no leaf covers yet: each leaf looks at these alone. */
+class BarePixels {
+  /** For each pixel, and the end of each row, a place at or before the next bare pixel of its row. */
+  readonly #next: Int32Array;
+  readonly #stride: number;
+
+  constructor({ height, width }: Canvas) {
+    this.#stride = width + 1;
+    this.#next = Int32Array.from({ length: height * this.#stride }, (_, i) => i);
+  }
+
+  /** The first bare column of a row from one on; the width where there is none. */
+  from(row: number, column: number): number {
+    const next = this.#next;
+    let at = row * this.#stride + column;
+    while (next[at] !== at) {
+      next[at] = next[next[at]];
+      at = next[at];
+    }
+    return at - row * this.#stride;
+  }
+
+  cover(row: number, column: number): void {
+    const at = row * this.#stride + column;
+    this.#next[at] = at + 1;
+  }
+}
+
 /** Gives the pixels of a leaf that nothing covers yet to it; returns how many. */
-function cover(owners: Int32Array, width: number, leaf: Leaf, own: number): number {
+function cover(
+  owners: Int32Array,
+  bare: BarePixels,
+  { height, width }: Canvas,
+  leaf: Leaf,
+  own: number,
+): number {
   const { center, radius, isSquare, angle } = leaf;
-  const [c, s] = [cos(angle), sin(angle)];
+  const c = isSquare ? cos(angle) : 0;
+  const s = isSquare ? sin(angle) : 0;
   const reach = isSquare ? radius * Math.SQRT2 : radius;
   const [y, x] = center;
-  const height = owners.length / width;
+  const left = Math.max(0, Math.ceil(x - reach));
+  const right = Math.min(width, x + reach);
   let covered = 0;
   for (let i = Math.max(0, Math.ceil(y - reach)); i < Math.min(height, y + reach); i++)
-    for (let k = Math.max(0, Math.ceil(x - reach)); k < Math.min(width, x + reach); k++) {
-      if (owners[i * width + k] >= 0) continue;
-      const [dy, dx] = [i - y, k - x];
+    for (let k = bare.from(i, left); k < right; k = bare.from(i, k + 1)) {
+      const dy = i - y;
+      const dx = k - x;
       const distance = isSquare
         ? Math.max(Math.abs(dx * c + dy * s), Math.abs(dy * c - dx * s))
         : Math.sqrt(dx * dx + dy * dy);
       if (distance > radius) continue;
       owners[i * width + k] = own;
+      bare.cover(i, k);
       covered++;
     }
   return covered;

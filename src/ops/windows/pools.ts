@@ -4,6 +4,7 @@ import { maxOfGaussians } from "../../tensor/gaussian.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { notFollowed, sameChannels } from "../operator/constant-channels.ts";
 import { fixAxes, fixEverything, knownNumbers, tieWindowed } from "../operator/known.ts";
+import { perChannel } from "../operator/moments.ts";
 import {
   defineOp,
   followsInputs,
@@ -94,14 +95,7 @@ const maxPool = pool(
   // The positions of a window are taken to be independent.
   (context) => {
     const moments = context.moments(0);
-    if (moments === undefined) return undefined;
-    const count = sizeOf(context.attrs.kernel);
-    const { mean, variance } = moments;
-    const pooled = [...mean.entries()].map(([c, m]) => maxOfGaussians(count, m, variance[c]));
-    return {
-      mean: Float64Array.from(pooled, (p) => p.mean),
-      variance: Float64Array.from(pooled, (p) => p.variance),
-    };
+    return moments && perChannel(moments, maxOfGaussians(sizeOf(context.attrs.kernel)));
   },
   maxPoolGradient,
   sameChannels,
