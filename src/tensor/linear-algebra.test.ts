@@ -1,20 +1,25 @@
 /** @file Matrices against their definitions: every factorisation multiplied out again. */
 import { describe, expect, it } from "vitest";
 import {
+  addColumnGram,
   cholesky,
   choleskySolve,
+  columnsOf,
+  fillUpper,
   gramMatrix,
   identity,
   inverse,
+  multiplyInto,
   product,
   productWithLower,
   productWithTranspose,
+  rowsOf,
   scalarProduct,
   subMatrix,
   transposed,
 } from "./linear-algebra.ts";
 import { randomOf } from "./random.ts";
-import { type ProductForm, simdProduct } from "./simd-product.ts";
+import { type ProductPlan, simdProduct } from "./simd-product.ts";
 
 const normals = (length: number, key: string) =>
   Float64Array.from(randomOf(7, key).normals(length));
@@ -30,37 +35,74 @@ function positiveDefinite(n: number): Float64Array {
 }
 
 describe("products by vector instructions", () => {
-  const forms: readonly ProductForm[] = ["all", "lower", "from-diagonal"];
+  const forms: readonly Pick<ProductPlan, "isLower" | "from">[] = [
+    { isLower: false, from: "first" },
+    { isLower: true, from: "first" },
+    { isLower: false, from: "column" },
+    { isLower: false, from: "row" },
+    { isLower: true, from: "row" },
+  ];
+  const effects = ["set", "add", "subtract"] as const;
   const sizes: readonly (readonly [n: number, m: number, k: number])[] = [
     [4, 4, 1],
     [1, 1, 3],
     [9, 7, 5],
     [30, 31, 29],
     [130, 129, 127],
-    // More rows than are laid out at once, in blocks of 260 and of 4.
-    [601, 6, 501],
-    [9, 5, 40_000],
+    // More rows than are laid out at once, in blocks of 130 and of 4.
+    [301, 6, 501],
+    [9, 5, 20_000],
   ];
-  it.each(sizes.flatMap(([n, m, k]) => forms.map((form) => [n, m, k, form] as const)))(
-    "are those of the loop to the bit: [%d, %d, %d] %s",
-    (n, m, k, form) => {
-      const vectors = simdProduct();
-      if (vectors === undefined) throw new Error("this engine has no vector instructions");
-      const [rows, steps] = form === "all" ? [m, k] : form === "lower" ? [n, k] : [m, m];
-      const a = normals(n * steps, "a");
-      const b = normals(rows * steps, "b");
-      // Numbers of all sizes, so that an order of sums other than the loop's would show.
-      for (const [i, x] of a.entries()) a[i] = x * 10 ** ((i % 31) - 15);
-      if (form === "from-diagonal")
-        for (let i = 0; i < rows; i++) b.fill(0, i * steps, i * steps + i);
-      const [got, want] = [new Float64Array(n * rows), new Float64Array(n * rows)];
-      const shape = { n, m: rows, k: steps, form };
-      vectors(got, a, b, shape);
-      scalarProduct(want, a, b, shape);
-      const isWanted = (i: number) => form !== "lower" || i % rows <= Math.floor(i / rows);
-      expect(got.filter((_, i) => isWanted(i))).toEqual(want.filter((_, i) => isWanted(i)));
-    },
+  const cases = sizes.flatMap(([n, m, k]) =>
+    forms.flatMap((form) => effects.map((effect) => ({ n, m, k, ...form, effect }))),
   );
+  it.each(cases)("are those of the loop to the bit: %o", (plan) => {
+    const vectors = simdProduct();
+    if (vectors === undefined) throw new Error("this engine has no vector instructions");
+    const { n, m, k, isLower, from, effect } = plan;
+    // Rows are longer than what is read of them, and do not begin with the array.
+    const rows = (count: number, length: number, key: string) =>
+      rowsOf(normals(5 + count * (length + 3), key), length + 3, 5);
+    const columns = (count: number, length: number, key: string) =>
+      columnsOf(normals(5 + (count + 3) * length, key), count + 3, 5);
+    const a = rows(n, k, "a");
+    const b = effect === "add" ? columns(m, k, "b") : rows(m, k, "b");
+    // Numbers of all sizes, so that an order of sums other than the loop's would show.
+    for (const [i, x] of a.data.entries()) a.data[i] = x * 10 ** ((i % 31) - 15);
+    if (from !== "first") {
+      const [{ data, at, stride, step }, count] = from === "row" ? [a, n] : [b, m];
+      for (let i = 0; i < count; i++)
+        for (let p = 0; p < Math.min(i, k); p++) data[at + i * stride + p * step] = 0;
+    }
+    const [got, want] = [rows(n, m, "out"), rows(n, m, "out")];
+    vectors(got, a, b, plan);
+    scalarProduct(want, a, b, plan);
+    for (let i = 0; i < n; i++) {
+      const start = got.at + i * got.stride;
+      const end = start + (isLower ? Math.min(m, i + 1) : m);
+      expect(got.data.subarray(start, end)).toEqual(want.data.subarray(start, end));
+    }
+  });
+
+  it("give the product, and add it to what is there or take it off", () => {
+    const [n, m, k] = [13, 9, 21];
+    const [a, b, before] = [normals(n * k, "a"), normals(m * k, "b"), normals(n * m, "before")];
+    const plain = productWithTranspose(a, b, n, m, k);
+    for (const [effect, sign] of [
+      ["add", 1],
+      ["subtract", -1],
+    ] as const) {
+      const out = before.slice();
+      const plan = { n, m, k, isLower: false, from: "first", effect } as const;
+      multiplyInto(rowsOf(out, m), rowsOf(a, k), rowsOf(b, k), plan);
+      expect(
+        distance(
+          out,
+          before.map((x, i) => x + sign * plain[i]),
+        ),
+      ).toBeLessThan(1e-12);
+    }
+  });
 });
 
 describe("products", () => {
@@ -101,6 +143,10 @@ describe("products", () => {
       expect(distance(gramMatrix(a, n, k), productWithTranspose(a, a, n, n, k))).toBeLessThan(
         1e-12,
       );
+      const columns = new Float64Array(n * n);
+      addColumnGram(columns, transposed(a, n, k), n, k);
+      fillUpper(columns, n);
+      expect(distance(columns, gramMatrix(a, n, k))).toBeLessThan(1e-12);
       const lower = normals(k * k, "l").map((x, i) => (i % k > Math.floor(i / k) ? 0 : x));
       expect(distance(productWithLower(a, lower, n, k), product(a, lower, n, k, k))).toBeLessThan(
         1e-12,
@@ -115,13 +161,14 @@ describe("products", () => {
 });
 
 describe("Cholesky's factorisation", () => {
-  it.each([1, 2, 7, 40])("of a matrix of size %d multiplies out to it", (n) => {
+  it.each([1, 2, 7, 40, 100])("of a matrix of size %d multiplies out to it", (n) => {
     const a = positiveDefinite(n);
     const l = cholesky(a, n);
     expect(distance(productWithTranspose(l, l, n, n, n), a)).toBeLessThan(1e-10);
+    expect(l.every((x, i) => x === 0 || i % n <= Math.floor(i / n))).toBe(true);
   });
 
-  it.each([1, 5, 33])("solves for several right sides, size %d", (n) => {
+  it.each([1, 5, 33, 97])("solves for several right sides, size %d", (n) => {
     const a = positiveDefinite(n);
     const x = normals(n * 3, "x");
     const b = product(a, x, n, 3, n);

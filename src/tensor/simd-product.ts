@@ -6,28 +6,41 @@
  * The module is written out below, instruction by instruction (WebAssembly Core Specification 2.0, chapter 5).
  */
 
-/**
- * Which sums of A Bᵀ are wanted: `all` of them, the `lower` half of a symmetric result with some above the diagonal,
- * or those of a B whose row j holds zeros before element j (`from-diagonal`), which are skipped.
- */
-export type ProductForm = "all" | "lower" | "from-diagonal";
+/** Rows of numbers in a larger array: element p of row i lies at `at` + i · `stride` + p · `step`. */
+export interface Rows {
+  readonly data: Float64Array;
+  readonly at: number;
+  readonly stride: number;
+  readonly step: number;
+}
 
-/** Writes A Bᵀ of A [n, k] and B [m, k] to `out` [n, m]. */
-export type ProductInto = (
-  out: Float64Array,
-  a: Float64Array,
-  b: Float64Array,
-  sizes: { readonly n: number; readonly m: number; readonly k: number; readonly form: ProductForm },
-) => void;
+/** The product that is wanted of A [n, k] and B [m, k], both by rows. */
+export interface ProductPlan {
+  readonly n: number;
+  readonly m: number;
+  readonly k: number;
+  /** Whether only the sums (i, j) with j <= i are wanted. Some of the others may be written as well. */
+  readonly isLower: boolean;
+  /** The element with which each sum begins: those before are zeros in row i of A (`row`), or in row j of B (`column`). */
+  readonly from: "first" | "row" | "column";
+  /** What becomes of the sums: they replace what is there, or it counts as their first term, or they are taken off it. */
+  readonly effect: "set" | "add" | "subtract";
+}
+
+/** Computes A Bᵀ [n, m] into `out`, whose rows have steps of 1. */
+export type ProductInto = (out: Rows, a: Rows, b: Rows, plan: ProductPlan) => void;
 
 /** Rows of each factor in a tile: 4 by 4 sums are added up at once, and lie in 8 registers. */
-const tile = 4;
+export const tile = 4;
 
+/** Elements of each row that are dealt with at once: 4 rows of each factor stay in the first cache. */
+const mostSteps = 512;
 /** Numbers of A that are laid out at once: they stay in the second cache. */
-const blockSize = 2 ** 17;
+const blockSize = 2 ** 15;
 
-/** Places in the module's memory, in bytes: the sums of a tile, then 4 rows of B, then rows of A. */
-const [sumsAt, columnsAt] = [0, tile * tile * 8];
+/** The place of the sums of a tile in the module's memory, in bytes; behind them lie all of B, and rows of A. */
+const sumsAt = 0;
+const columnsAt = tile * tile * 8;
 
 const pageBytes = 2 ** 16;
 
@@ -38,51 +51,122 @@ const pageBytes = 2 ** 16;
 export function simdProduct(): ProductInto | undefined {
   const kernel = newKernel();
   if (kernel === undefined) return undefined;
-  const { memory, multiply } = kernel;
-  return (out, a, b, { n, m, k, form }) => {
-    const rowsAt = columnsAt + tile * k * 8;
-    const blockRows = Math.max(1, Math.floor(blockSize / (tile * k))) * tile;
-    const needed = rowsAt + Math.min(blockRows, n + tile) * k * 8;
-    const missing = Math.ceil((needed - memory.buffer.byteLength) / pageBytes);
-    if (missing > 0) memory.grow(missing);
-    const sums = new Float64Array(memory.buffer, sumsAt, tile * tile);
-    const columns = new Float64Array(memory.buffer, columnsAt, tile * k);
-    const rows = new Float64Array(memory.buffer, rowsAt);
-    for (let top = 0; top < n; top += blockRows) {
-      const bottom = Math.min(n, top + blockRows);
-      for (let i = top; i < bottom; i += tile) interleave(rows, (i - top) * k, a, i, n, k, 0);
-      for (let j = 0; j < m; j += tile) {
-        const first = form === "from-diagonal" ? j : 0;
-        const start = form === "lower" ? Math.max(top, j) : top;
-        if (start < bottom) interleave(columns, 0, b, j, m, k, first);
-        const width = Math.min(tile, m - j);
-        for (let i = start; i < bottom; i += tile) {
-          const at = rowsAt + (i - top) * k * 8;
-          multiply(at + first * tile * 8, columnsAt + first * tile * 8, at + k * tile * 8);
-          const height = Math.min(tile, n - i);
-          for (let r = 0; r < height; r++)
-            for (let c = 0; c < width; c++) out[(i + r) * m + j + c] = sums[r * tile + c];
-        }
-      }
-    }
+  return (out, a, b, plan) => {
+    for (let from = 0; from < plan.k; from += mostSteps)
+      addSteps(kernel, out, a, b, plan, from, Math.min(plan.k, from + mostSteps));
   };
 }
 
-/** Lays 4 rows of a matrix [count, k] side by side, [k, 4], from element `first` on; zeros for rows beyond the last. */
+/** Adds the products of the elements from `from` to `to` of each row; the first ones start the sums. */
+function addSteps(
+  { memory, multiply }: Kernel,
+  out: Rows,
+  a: Rows,
+  b: Rows,
+  plan: ProductPlan,
+  from: number,
+  to: number,
+): void {
+  const { n, m, isLower } = plan;
+  const steps = to - from;
+  const panelBytes = tile * steps * 8;
+  const blockRows = Math.max(1, Math.floor(blockSize / (tile * steps))) * tile;
+  const rowsAt = columnsAt + Math.ceil(m / tile) * panelBytes;
+  const needed = rowsAt + Math.ceil(Math.min(blockRows, n) / tile) * panelBytes;
+  const missing = Math.ceil((needed - memory.buffer.byteLength) / pageBytes);
+  if (missing > 0) memory.grow(missing);
+  const sums = new Float64Array(memory.buffer, sumsAt, tile * tile);
+  const columns = new Float64Array(memory.buffer, columnsAt);
+  const rows = new Float64Array(memory.buffer, rowsAt);
+  for (let j = 0; j < m; j += tile) interleave(columns, j * steps, b, j, m, from, to);
+  for (let top = 0; top < n; top += blockRows) {
+    const bottom = Math.min(n, top + blockRows);
+    for (let i = top; i < bottom; i += tile) interleave(rows, (i - top) * steps, a, i, n, from, to);
+    for (let j = 0; j < m; j += tile)
+      for (let i = isLower ? Math.max(top, j) : top; i < bottom; i += tile) {
+        const first = firstOf(plan, i, j);
+        if (first >= to) continue;
+        const skipped = Math.max(0, first - from) * tile * 8;
+        const at = rowsAt + (i - top) * steps * 8;
+        loadSums(sums, out, i, j, plan, first < from);
+        multiply(at + skipped, columnsAt + j * steps * 8 + skipped, at + panelBytes);
+        storeSums(out, sums, i, j, plan);
+      }
+  }
+}
+
+/** The element with which the sums of a tile begin, whose first row is i and whose first column is j. */
+export function firstOf({ from }: ProductPlan, i: number, j: number): number {
+  return from === "first" ? 0 : from === "row" ? i : j;
+}
+
+/** Lays 4 rows of a matrix of `count` rows side by side, [to - from, 4]; zeros for rows beyond the last. */
 function interleave(
   out: Float64Array,
   at: number,
-  matrix: Float64Array,
+  { data, at: start, stride, step }: Rows,
   row: number,
   count: number,
-  k: number,
-  first: number,
+  from: number,
+  to: number,
 ): void {
-  if (row + tile > count) out.fill(0, at + first * tile, at + k * tile);
-  for (let r = 0; r < Math.min(tile, count - row); r++) {
-    const from = (row + r) * k;
-    for (let p = first, to = at + first * tile + r; p < k; p++, to += tile)
-      out[to] = matrix[from + p];
+  const end = at + (to - from) * tile;
+  let first = start + row * stride + from * step;
+  if (row + tile <= count) {
+    for (let place = at; place < end; place += tile, first += step) {
+      out[place] = data[first];
+      out[place + 1] = data[first + stride];
+      out[place + 2] = data[first + 2 * stride];
+      out[place + 3] = data[first + 3 * stride];
+    }
+    return;
+  }
+  out.fill(0, at, end);
+  for (let r = 0; r < count - row; r++)
+    for (let place = at + r, p = first + r * stride; place < end; place += tile, p += step)
+      out[place] = data[p];
+}
+
+/** What the sums of a tile begin with: what is there counts, or they have begun already. */
+function loadSums(
+  sums: Float64Array,
+  { data, at, stride }: Rows,
+  i: number,
+  j: number,
+  { n, m, effect }: ProductPlan,
+  hasBegun: boolean,
+): void {
+  const isWhole = i + tile <= n && j + tile <= m;
+  const isNew = effect === "set" && !hasBegun;
+  if (isNew || !isWhole) sums.fill(0);
+  if (isNew) return;
+  const sign = effect === "subtract" ? -1 : 1;
+  const height = isWhole ? tile : Math.min(tile, n - i);
+  const width = isWhole ? tile : Math.min(tile, m - j);
+  for (let r = 0; r < height; r++) {
+    const from = at + (i + r) * stride + j;
+    for (let c = 0; c < width; c++) sums[r * tile + c] = sign * data[from + c];
+  }
+}
+
+function storeSums(
+  { data, at, stride }: Rows,
+  sums: Float64Array,
+  i: number,
+  j: number,
+  { n, m, effect }: ProductPlan,
+): void {
+  const sign = effect === "subtract" ? -1 : 1;
+  const height = Math.min(tile, n - i);
+  const width = Math.min(tile, m - j);
+  for (let r = 0; r < height; r++) {
+    const to = at + (i + r) * stride + j;
+    if (width === tile) {
+      data[to] = sign * sums[r * tile];
+      data[to + 1] = sign * sums[r * tile + 1];
+      data[to + 2] = sign * sums[r * tile + 2];
+      data[to + 3] = sign * sums[r * tile + 3];
+    } else for (let c = 0; c < width; c++) data[to + c] = sign * sums[r * tile + c];
   }
 }
 
@@ -106,7 +190,7 @@ interface Memory {
 
 interface Kernel {
   readonly memory: Memory;
-  /** Adds up the products of two panels [steps, 4] that begin at these bytes; that of A ends before `end`. */
+  /** Adds the products of two panels [steps, 4] that begin at these bytes to the sums; that of A ends before `end`. */
   readonly multiply: (row: number, column: number, end: number) => void;
 }
 
@@ -165,8 +249,8 @@ const op = {
 } as const;
 
 /**
- * For each step: 4 numbers of B are loaded as two vectors, each of the 4 of A into both lanes of one, and the products
- * added to the 8 vectors of sums.
+ * The sums go on from those in memory, and go back there. For each step, 4 numbers of B are loaded as two vectors, each of
+ * the 4 of A into both lanes of one, and the products added to the 8 vectors of sums.
  */
 function multiplyBody(): readonly number[] {
   const [row, column, end] = [0, 1, 2];
@@ -178,7 +262,13 @@ function multiplyBody(): readonly number[] {
     ...[...op.multiplyTwo, ...op.addTwo, op.set, sum(r, half)],
   ];
   const advance = (pointer: number) => [op.get, pointer, op.constant, tile * 8, op.add];
+  const quarterAt = (r: number, half: number) => unsigned(32 * r + 16 * half);
   return [
+    ...quarters.flatMap((r) =>
+      [0, 1].flatMap((half) => [
+        ...[op.constant, sumsAt, ...op.load, ...quarterAt(r, half), op.set, sum(r, half)],
+      ]),
+    ),
     ...op.loop,
     ...[op.get, column, ...op.load, 0, op.set, left],
     ...[op.get, column, ...op.load, 16, op.set, right],
@@ -193,7 +283,7 @@ function multiplyBody(): readonly number[] {
     ...quarters.flatMap((r) =>
       [0, 1].flatMap((half) => [
         ...[op.constant, sumsAt, op.get, sum(r, half)],
-        ...[...op.store, ...unsigned(32 * r + 16 * half)],
+        ...[...op.store, ...quarterAt(r, half)],
       ]),
     ),
   ];
