@@ -24,7 +24,7 @@ import type { Structure } from "../structure/units/units.ts";
 import { hypot } from "../tensor/elementary.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";
-import { correlationsOf } from "./compensation/correlations.ts";
+import { correlationsOf, uncorrelated } from "./compensation/correlations.ts";
 import { outputShares } from "./compensation/output-shares.ts";
 import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./compensation/readers.ts";
 import { damageModel, removalOrder } from "./compensation/removal-order.ts";
@@ -95,7 +95,7 @@ export const bn = defineMethod({
     const correlations =
       isCompensated && asked.correlations
         ? correlationsOf(structure, readers, moments)
-        : new Map<string, Float64Array>();
+        : uncorrelated;
     const sources = sourcesOf(readers, moments, correlations);
     const unknown = unknownUnits(structure, [...readers, ...others], moments);
     requireKnown(context, unknown);

@@ -74,6 +74,10 @@ export function tensorOf(
   const length = sizeOf(shape);
   assert(values.length === length, `${values.length} values for shape [${shape.join(", ")}]`);
   const data = allocate(dtype, length);
+  if (data instanceof Float32Array || data instanceof Float64Array) {
+    data.set(values);
+    return { dtype, shape, data };
+  }
   for (let i = 0; i < length; i++) {
     const value = values[i];
     if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(value);

@@ -5,14 +5,19 @@
  * channels go together without loss of precision.
  */
 import type { Moments } from "../../ops/operator/operator.ts";
-import { square } from "../../tensor/elementary.ts";
 import {
   cholesky,
   choleskySolve,
-  productWithLower,
+  multiplyByLower,
   subMatrix,
 } from "../../tensor/linear-algebra.ts";
 import type { Correlations } from "./correlations.ts";
+import {
+  normalizedWeights,
+  normalizedWeightsOfKept,
+  rowPowers,
+  weightPowers,
+} from "./normalized-weights.ts";
 import type { Reader } from "./readers.ts";
 
 /** The share of computed correlations that is trusted: the rest counts as independent noise of each channel. */
@@ -48,7 +53,7 @@ export interface ModelledReader extends Reader {
 export function sourcesOf(
   readers: readonly Reader[],
   moments: ReadonlyMap<string, Moments>,
-  correlations: Correlations,
+  { between: correlations, variances }: Correlations,
 ): readonly Source[] {
   const byName = new Map<string, Reader[]>();
   for (const reader of readers) {
@@ -60,7 +65,8 @@ export function sourcesOf(
     const known = moments.get(name);
     if (known === undefined) return [];
     const deviation = known.variance.map(Math.sqrt);
-    const between = trusted(correlations.get(name), deviation);
+    const isDead = deadChannels(deviation);
+    const between = trusted(correlations.get(name), isDead);
     const channels = {
       name,
       units: own[0].sourceUnits,
@@ -69,23 +75,54 @@ export function sourcesOf(
       correlations: between,
       factor: between && cholesky(between, deviation.length),
     };
-    return [{ ...channels, readers: own.map((reader) => modelled(reader, channels)) }];
+    const modelledReaders = own.map((reader) => {
+      const isExact = between !== undefined && reader.weight.group === 1 && !isDead.includes(1);
+      const variance = isExact ? variances.get(reader.node) : undefined;
+      return variance
+        ? { ...reader, resultVariance: trustedVariance(reader, deviation, variance) }
+        : modelled(reader, channels);
+    });
+    return [{ ...channels, readers: modelledReaders }];
   });
+}
+
+/**
+ * `resultVariance` from the variance that results have if all of the correlations count: the trusted ones are `trust` C +
+ * (1 - trust) I where no channel is dead, which makes it a mean of both.
+ */
+function trustedVariance(
+  reader: Reader,
+  deviation: Float64Array,
+  variance: Float64Array,
+): Float64Array {
+  const alone = weightPowers(reader, deviation, reader.weight.values);
+  return variance.map((all, o) => trust * all + (1 - trust) * alone[o]);
+}
+
+/** One flag per channel: whether it is all but dead. */
+function deadChannels(deviation: Float64Array): Uint8Array {
+  const power = deviation.reduce((sum, s) => sum + s * s, 0) / deviation.length;
+  return Uint8Array.from(deviation, (s) => Number(s < deadShare * Math.sqrt(power)));
 }
 
 /** Correlations, reduced to the share that is trusted: positive definite, and 0 for channels that are all but dead. */
 function trusted(
   correlations: Float64Array | undefined,
-  deviation: Float64Array,
+  isDead: Uint8Array,
 ): Float64Array | undefined {
-  const width = deviation.length;
-  const power = deviation.reduce((sum, s) => sum + s * s, 0) / width;
-  const isDead = deviation.map((s) => Number(s < deadShare * Math.sqrt(power)));
-  return correlations?.map((r, i) => {
-    const [a, b] = [Math.floor(i / width), i % width];
-    if (a === b) return 1;
-    return isDead[a] || isDead[b] ? 0 : trust * r;
-  });
+  if (correlations === undefined) return undefined;
+  const width = isDead.length;
+  const out = new Float64Array(width * width);
+  for (let a = 0; a < width; a++) {
+    out[a * width + a] = 1;
+    if (isDead[a]) continue;
+    for (let b = 0; b < a; b++)
+      if (!isDead[b]) {
+        out[a * width + b] = trust * correlations[a * width + b];
+        out[b * width + a] = out[a * width + b];
+      }
+  }
+  return out;
 }
 
 /** The same source with other deviations of its channels. */
@@ -95,56 +132,55 @@ export function withDeviations(source: Source, deviation: Float64Array): Source 
 }
 
 function modelled(reader: Reader, channels: Pick<Source, "deviation" | "factor">): ModelledReader {
-  return { ...reader, resultVariance: resultVariance(reader, channels, reader.weight.values) };
+  return { ...reader, resultVariance: resultVariance(reader, channels) };
 }
 
-/** Variance of each result for weights `values` [O, I, K], positions uncorrelated: Σ |w L|² over taps. [O] */
+/** Variance of each result, positions uncorrelated: Σ |w L|² over taps. [O] */
 export function resultVariance(
   reader: Reader,
   { deviation, factor }: Pick<Source, "deviation" | "factor">,
-  values: Float64Array,
 ): Float64Array {
-  const { outputs, inputs, group } = reader.weight;
-  const variance = new Float64Array(outputs);
-  for (const tap of normalizedWeights(reader, deviation, values)) {
-    const spread = factor && group === 1 ? productWithLower(tap, factor, outputs, inputs) : tap;
-    for (let o = 0, i = 0; o < outputs; o++)
-      for (const end = i + inputs; i < end; i++) variance[o] += square(spread[i]);
-  }
-  return variance;
+  const { outputs, inputs, taps, group, values } = reader.weight;
+  if (factor === undefined || group > 1) return weightPowers(reader, deviation, values);
+  const weights = normalizedWeights(reader, deviation);
+  multiplyByLower(weights, factor, outputs * taps, inputs);
+  return rowPowers(weights, outputs);
 }
 
 /**
- * How kept channels stand in for removed ones: u_r ≈ Σ over k of X[k, r] u_k, the least-squares
- * solution C_KK X = C_KR. [kept, removed]; `undefined` where channels are uncorrelated.
+ * The same for weights `values` [O, I, K] where only some of the channels are left, of whose correlations `factor` is the
+ * factor; not for grouped layers.
  */
+export function resultVarianceOfKept(
+  reader: Reader,
+  { deviation }: Pick<Source, "deviation">,
+  values: Float64Array,
+  { kept, factor }: { readonly kept: Int32Array; readonly factor: Float64Array },
+): Float64Array {
+  const { outputs, taps } = reader.weight;
+  const weights = normalizedWeightsOfKept(reader, deviation, values, kept);
+  multiplyByLower(weights, factor, outputs * taps, kept.length);
+  return rowPowers(weights, outputs);
+}
+
+/** How kept channels stand in for removed ones. */
+export interface Substitutes {
+  /** X with u_r ≈ Σ over k of X[k, r] u_k, the least-squares solution of C_KK X = C_KR. [kept, removed] */
+  readonly shares: Float64Array;
+  /** L with L Lᵀ = C_KK, the correlations of the kept channels. [kept, kept] */
+  readonly factor: Float64Array;
+}
+
+/** How kept channels stand in for removed ones; `undefined` where channels are uncorrelated. */
 export function substitutes(
   { correlations, units }: Pick<Source, "correlations" | "units">,
-  kept: readonly number[],
-  removed: readonly number[],
-): Float64Array | undefined {
+  kept: Int32Array,
+  removed: Int32Array,
+): Substitutes | undefined {
   if (correlations === undefined || kept.length === 0) return undefined;
   const width = units.length;
   const among = subMatrix(correlations, width, kept, kept);
   const across = subMatrix(correlations, width, kept, removed);
-  return choleskySolve(cholesky(among, kept.length), across, kept.length, removed.length);
-}
-
-/** A layer's weights times the deviations of its inputs and the root of the tap's share: [K, O, C]. */
-export function normalizedWeights(
-  { weight, shares }: Reader,
-  deviation: Float64Array,
-  values: Float64Array = weight.values,
-): readonly Float64Array[] {
-  const { outputs, inputs, taps, group } = weight;
-  const perGroup = outputs / group;
-  const roots = shares.map(Math.sqrt);
-  const matrices = Array.from({ length: taps }, () => new Float64Array(outputs * inputs));
-  for (const [k, matrix] of matrices.entries())
-    for (let o = 0, at = 0; o < outputs; o++) {
-      const first = Math.floor(o / perGroup) * inputs;
-      for (let i = 0; i < inputs; i++, at++)
-        matrix[at] = values[at * taps + k] * deviation[first + i] * roots[k];
-    }
-  return matrices;
+  const factor = cholesky(among, kept.length);
+  return { factor, shares: choleskySolve(factor, across, kept.length, removed.length) };
 }

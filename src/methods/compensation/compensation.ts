@@ -15,7 +15,14 @@ import { isFloat } from "../../tensor/dtype.ts";
 import { pow } from "../../tensor/elementary.ts";
 import { sizeOf, tensorOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { productWithTranspose } from "../../tensor/linear-algebra.ts";
-import { type ModelledReader, resultVariance, type Source, substitutes } from "./channel-model.ts";
+import {
+  type ModelledReader,
+  resultVarianceOfKept,
+  type Source,
+  type Substitutes,
+  substitutes,
+} from "./channel-model.ts";
+import { weightPowers } from "./normalized-weights.ts";
 import type { Reader } from "./readers.ts";
 
 /** The corrections to make besides that of the mean. */
@@ -42,66 +49,72 @@ export function compensate(
 ): readonly Edit[] {
   const consumers = consumersOf(graph);
   return sources.flatMap((source) => {
-    const isGone = Array.from(source.units, (unit) => unit >= 0 && removed[unit] === 1);
-    if (!isGone.includes(true)) return [];
-    const kept = [...isGone.keys()].filter((channel) => !isGone[channel]);
-    const gone = [...isGone.keys()].filter((channel) => isGone[channel]);
-    const shares = substitutes(source, kept, gone);
-    return source.readers.flatMap((reader) => {
-      const mayChange = reader.weight.group === 1 && !reader.isShared;
-      const weights = without(reader, source, {
-        kept,
-        gone,
-        shares: mayChange ? shares : undefined,
-      });
-      return editReader(graph, consumers, reader, source, { weights, corrections, isGone });
-    });
+    const isGone = Uint8Array.from(source.units, (unit) =>
+      unit >= 0 && removed[unit] === 1 ? 1 : 0,
+    );
+    if (!isGone.includes(1)) return [];
+    const kept = placesWhere(isGone, 0);
+    const gone = placesWhere(isGone, 1);
+    const change = { isGone, kept, gone, stand: substitutes(source, kept, gone) };
+    return source.readers.flatMap((reader) =>
+      editReader(graph, consumers, reader, source, change, corrections),
+    );
   });
 }
 
-/** The weights [O, I, K] with zeros for the removed channels, whose contribution the kept channels take over. */
-function without(
-  { weight }: Reader,
+/** Which channels of a source go. */
+interface Change {
+  /** One flag per channel. */
+  readonly isGone: Uint8Array;
+  readonly kept: Int32Array;
+  readonly gone: Int32Array;
+  /** How the kept channels stand in for those that go, where they are correlated. */
+  readonly stand: Substitutes | undefined;
+}
+
+function placesWhere(flags: Uint8Array, flag: number): Int32Array {
+  return Int32Array.from([...flags.keys()].filter((place) => flags[place] === flag));
+}
+
+/**
+ * The weights [O, I, K] by which the kept channels take over the contribution of those that go; the weights themselves
+ * where they take over nothing. Those of channels that go are unchanged, because verification reads their original values.
+ */
+function compensatedWeights(
+  { weight, isShared }: Reader,
   { deviation }: Source,
-  change: {
-    readonly kept: readonly number[];
-    readonly gone: readonly number[];
-    readonly shares: Float64Array | undefined;
-  },
+  change: Change,
 ): Float64Array {
-  const { outputs, inputs, taps } = weight;
-  const { kept, gone, shares } = change;
+  if (!change.stand || weight.group > 1 || isShared) return weight.values;
   const values = weight.values.slice();
-  if (shares) {
-    // In units of the channels themselves: x_r ≈ Σ X[k, r] s_r / s_k x_k.
-    const factors = shares.map((x, i) => {
-      const [k, r] = [kept[Math.floor(i / gone.length)], gone[i % gone.length]];
-      return deviation[k] > 0 ? (x * deviation[r]) / deviation[k] : 0;
-    });
-    const lost = new Float64Array(outputs * taps * gone.length);
-    for (let o = 0; o < outputs; o++)
-      for (const [l, r] of gone.entries())
-        for (let tap = 0; tap < taps; tap++)
-          lost[(o * taps + tap) * gone.length + l] = weight.values[(o * inputs + r) * taps + tap];
-    const gain = productWithTranspose(lost, factors, outputs * taps, kept.length, gone.length);
-    for (let o = 0; o < outputs; o++)
-      for (const [j, k] of kept.entries())
-        for (let tap = 0; tap < taps; tap++)
-          values[(o * inputs + k) * taps + tap] += gain[(o * taps + tap) * kept.length + j];
-  }
-  const isGone = new Set(gone);
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++)
-      if (isGone.has(channelOf(weight, o, i)))
-        values.fill(0, (o * inputs + i) * taps, (o * inputs + i + 1) * taps);
+  takeOver(values, weight, deviation, change, change.stand.shares);
   return values;
 }
 
-interface Change {
-  /** The weights [O, I, K], with zeros for removed channels. */
-  readonly weights: Float64Array;
-  readonly corrections: Corrections;
-  readonly isGone: readonly boolean[];
+/** Adds to the weights of the kept channels what they take over of those that go: x_r ≈ Σ X[k, r] s_r / s_k x_k. */
+function takeOver(
+  values: Float64Array,
+  { outputs, inputs, taps, values: before }: Reader["weight"],
+  deviation: Float64Array,
+  { kept, gone }: Change,
+  shares: Float64Array,
+): void {
+  const factors = new Float64Array(kept.length * gone.length);
+  for (let j = 0, at = 0; j < kept.length; j++)
+    for (let l = 0; l < gone.length; l++, at++) {
+      const own = deviation[kept[j]];
+      factors[at] = own > 0 ? (shares[at] * deviation[gone[l]]) / own : 0;
+    }
+  const lost = new Float64Array(outputs * taps * gone.length);
+  for (let o = 0; o < outputs; o++)
+    for (let l = 0; l < gone.length; l++)
+      for (let tap = 0, from = (o * inputs + gone[l]) * taps; tap < taps; tap++, from++)
+        lost[(o * taps + tap) * gone.length + l] = before[from];
+  const gain = productWithTranspose(lost, factors, outputs * taps, kept.length, gone.length);
+  for (let o = 0; o < outputs; o++)
+    for (let j = 0; j < kept.length; j++)
+      for (let tap = 0, to = (o * inputs + kept[j]) * taps; tap < taps; tap++, to++)
+        values[to] += gain[(o * taps + tap) * kept.length + j];
 }
 
 function editReader(
@@ -109,25 +122,23 @@ function editReader(
   consumers: ReadonlyMap<string, readonly Node[]>,
   reader: ModelledReader,
   source: Source,
-  { weights, corrections, isGone }: Change,
+  change: Change,
+  corrections: Corrections,
 ): Edit[] {
-  const { node, role, weight, batchNorm } = reader;
+  const { node, role, batchNorm } = reader;
   const edits: Edit[] = [];
+  const weights = compensatedWeights(reader, source, change);
   const stored = graph.constants.get(node.inputs[role.weightInput]);
-  const goes = slicesThatGo(weight, isGone);
-  const isChanged = weights.some((w, i) => w !== weight.values[i] && goes[i] === 0);
-  if (stored && isChanged) {
-    // The slices that are removed stay unchanged, because verification reads their original values.
-    const whole = weights.map((w, i) => (goes[i] === 1 ? weight.values[i] : w));
-    const tensor = storedWeight(role, stored, whole);
+  if (stored && areDifferent(weights, reader.weight.values)) {
+    const tensor = storedWeight(role, stored, weights);
     edits.push({ node: node.name, input: role.weightInput, tensor });
   }
-  const loss = meanLoss(reader, source, weights);
+  const loss = meanLoss(reader, source, weights, change);
   const lowered = lowerMean(graph, consumers, reader, loss);
   if (lowered) edits.push(lowered);
   if (batchNorm && corrections.variance) {
     const { variance } = batchNorm;
-    const shares = varianceShares(reader, source, weights);
+    const shares = varianceShares(reader, source, weights, change);
     const old = graph.constants.get(batchNorm.node.inputs[batchNorm.role.varianceInput]);
     const tensor =
       old &&
@@ -164,31 +175,26 @@ export function lowerMean(
   return tensor && { node: node.name, input: role.meanInput, tensor };
 }
 
-/** A mask over weights [O, I, K]: 1 for a channel that is removed, else 0. */
-function slicesThatGo(weight: Reader["weight"], isGone: readonly boolean[]): Uint8Array {
-  const { outputs, inputs, taps } = weight;
-  const goes = new Uint8Array(outputs * inputs * taps);
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++)
-      if (isGone[channelOf(weight, o, i)])
-        goes.fill(1, (o * inputs + i) * taps, (o * inputs + i + 1) * taps);
-  return goes;
+function areDifferent(a: Float64Array, b: Float64Array): boolean {
+  return a !== b && a.some((value, i) => value !== b[i]);
 }
 
-/** The decrease of the mean of each result: Σ share_k (w - w') E x. [O] */
+/** The decrease of the mean of each result: Σ share_k (w - w') E x, where w' is 0 for channels that go. [O] */
 function meanLoss(
   { weight, shares }: Reader,
   { mean }: Source,
   weights: Float64Array,
+  { isGone }: Change,
 ): Float64Array {
   const { outputs, inputs, taps, values } = weight;
   const loss = new Float64Array(outputs);
-  for (let o = 0; o < outputs; o++)
-    for (let i = 0; i < inputs; i++)
-      for (let k = 0; k < taps; k++) {
-        const at = (o * inputs + i) * taps + k;
-        loss[o] += shares[k] * (values[at] - weights[at]) * mean[channelOf(weight, o, i)];
-      }
+  for (let o = 0, at = 0; o < outputs; o++)
+    for (let i = 0; i < inputs; i++) {
+      const channel = channelOf(weight, o, i);
+      const stays = isGone[channel] === 0 ? 1 : 0;
+      for (let k = 0; k < taps; k++, at++)
+        loss[o] += shares[k] * (values[at] - stays * weights[at]) * mean[channel];
+    }
   return loss;
 }
 
@@ -197,8 +203,16 @@ function varianceShares(
   reader: ModelledReader,
   source: Source,
   weights: Float64Array,
+  { kept, stand, isGone }: Change,
 ): Float64Array {
-  const after = resultVariance(reader, source, weights);
+  const after =
+    stand && reader.weight.group === 1
+      ? resultVarianceOfKept(reader, source, weights, { kept, factor: stand.factor })
+      : weightPowers(
+          reader,
+          source.deviation.map((s, c) => (isGone[c] === 1 ? 0 : s)),
+          weights,
+        );
   return reader.resultVariance.map((all, o) => {
     const share = all > 0 ? Math.min(1, after[o] / all) : 1;
     return pow(Math.max(leastShare, share), variancePower);

@@ -45,7 +45,7 @@ const width = signs.length;
 const { graph, rows, norms } = network(signs);
 const structure = structureOf(graph);
 const readers = readersOf(structure);
-const known = correlationsOf(structure, readers, momentsOf(structure.analysis));
+const known = correlationsOf(structure, readers, momentsOf(structure.analysis)).between;
 
 /** Correlation of two Gaussian channels: that of their weights, signed by their scales. */
 const ofWeights = (a: number, b: number): number => {
@@ -110,7 +110,7 @@ describe("correlations", () => {
     const [y] = b.node("Conv", [g, b.constant("w2", normals([2, width, 1, 1], "w2"))]);
     b.output(y);
     const moved = structureOf(b.build());
-    const correlations = correlationsOf(moved, readersOf(moved), momentsOf(moved.analysis));
+    const correlations = correlationsOf(moved, readersOf(moved), momentsOf(moved.analysis)).between;
     const [before, after] = [correlations.get("n"), correlations.get("g")];
     for (let i = 0; i < width; i++)
       for (let j = 0; j < width; j++)

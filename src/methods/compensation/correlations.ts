@@ -8,18 +8,33 @@
  */
 import type { Node } from "../../ir/graph.ts";
 import { momentsFrom } from "../../ops/elementwise/applied.ts";
-import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
 import type { Structure } from "../../structure/units/units.ts";
 import { square } from "../../tensor/elementary.ts";
 import { toNumbers } from "../../tensor/host-tensor.ts";
-import { cholesky, gramMatrix, identity, productWithLower } from "../../tensor/linear-algebra.ts";
+import {
+  addGram,
+  cholesky,
+  diagonalOf,
+  fillUpper,
+  identity,
+  multiplyByLower,
+} from "../../tensor/linear-algebra.ts";
+import { normalizedWeights } from "./normalized-weights.ts";
 import type { Reader } from "./readers.ts";
 import { momentRule } from "./statistics.ts";
 
-/** Correlation matrices [C, C] of values, by name; where one is absent, channels are uncorrelated. */
-export type Correlations = ReadonlyMap<string, Float64Array>;
+/** What the weights tell of the values of a network. */
+export interface Correlations {
+  /** Correlation matrices [C, C] of values, by name; where one is absent, channels are uncorrelated. */
+  readonly between: ReadonlyMap<string, Float64Array>;
+  /** Variance of each result of a linear layer under the correlations of what it reads, where that is known. [O] */
+  readonly variances: ReadonlyMap<Node, Float64Array>;
+}
+
+/** Channels that nothing correlates. */
+export const uncorrelated: Correlations = { between: new Map(), variances: new Map() };
 
 /** Values with more channels than this are taken as uncorrelated: the work grows with the cube. */
 const widestCorrelated = 512;
@@ -46,18 +61,21 @@ export function correlationsOf(
   moments: ReadonlyMap<string, Moments>,
 ): Correlations {
   const known = new Map<string, Float64Array>();
+  const variances = new Map<Node, Float64Array>();
   const readerOf = new Map(readers.map((reader) => [reader.node, reader]));
   // Where values have the same moments, the first in the order of the graph counts.
   const names = new Map([...moments].reverse().map(([name, own]) => [own, name]));
   for (const node of structure.analysis.graph.nodes) {
     const reader = readerOf.get(node);
+    const covariance = reader && throughWeights(reader, moments, known.get(reader.source));
+    if (covariance) variances.set(node, diagonalOf(covariance, reader.weight.outputs));
     const correlations = reader
-      ? throughWeights(reader, moments.get(reader.source), known.get(reader.source))
+      ? covariance && toCorrelations(covariance, reader.weight.outputs)
       : (throughBatchNorm(structure, node, known) ??
         throughFunction(structure, node, known, { moments, names }));
     if (correlations) known.set(node.outputs[0], correlations);
   }
-  return known;
+  return { between: known, variances };
 }
 
 /**
@@ -65,66 +83,66 @@ export function correlationsOf(
  * independent and of one variance.
  */
 function throughWeights(
-  { weight, shares, sourceUnits }: Reader,
-  moments: Moments | undefined,
+  reader: Reader,
+  moments: ReadonlyMap<string, Moments>,
   correlations: Float64Array | undefined,
 ): Float64Array | undefined {
-  const { outputs, inputs, taps, values, group } = weight;
+  const { weight, sourceUnits, source } = reader;
+  const { outputs, inputs, taps, group } = weight;
   const channels = sourceUnits.length;
   if (outputs > widestCorrelated || channels > widestCorrelated) return undefined;
-  const deviations = moments?.variance.map(Math.sqrt) ?? new Float64Array(channels).fill(1);
-  const factor = correlations && group === 1 ? cholesky(correlations, channels) : undefined;
+  const own = moments.get(source);
+  const deviations = own?.variance.map(Math.sqrt) ?? new Float64Array(channels).fill(1);
+  const weights = normalizedWeights(reader, deviations);
   const covariance = new Float64Array(outputs * outputs);
-  for (let k = 0; k < taps; k++) {
-    const scaled = new Float64Array(outputs * inputs);
-    for (let o = 0; o < outputs; o++)
-      for (let i = 0; i < inputs; i++)
-        scaled[o * inputs + i] =
-          Math.sqrt(shares[k]) *
-          values[(o * inputs + i) * taps + k] *
-          deviations[channelOf(weight, o, i)];
-    const tap =
-      group === 1
-        ? gramMatrix(
-            factor ? productWithLower(scaled, factor, outputs, inputs) : scaled,
-            outputs,
-            inputs,
-          )
-        : groupedTap(weight, scaled, correlations, channels);
-    for (let i = 0; i < tap.length; i++) covariance[i] += tap[i];
+  if (group > 1) addGrouped(covariance, weight, weights, correlations, channels);
+  else {
+    const factor = correlations && cholesky(correlations, channels);
+    if (factor) multiplyByLower(weights, factor, outputs * taps, inputs);
+    addGram(covariance, weights, outputs, taps * inputs);
   }
-  return toCorrelations(covariance, outputs);
+  fillUpper(covariance, outputs);
+  return covariance;
 }
 
-/** One tap of a grouped convolution: every pair of outputs, over the inputs of both groups. */
-function groupedTap(
-  weight: Reader["weight"],
-  scaled: Float64Array,
+/**
+ * Adds the covariances of a grouped convolution with weights [O, K, I] to a lower half: every pair of outputs, over the
+ * inputs of both groups.
+ */
+function addGrouped(
+  covariance: Float64Array,
+  { outputs, inputs, taps, group }: Reader["weight"],
+  weights: Float64Array,
   correlations: Float64Array | undefined,
   channels: number,
-): Float64Array {
-  const { outputs, inputs } = weight;
-  const tap = new Float64Array(outputs * outputs);
-  for (let o = 0; o < outputs; o++)
+): void {
+  const perGroup = outputs / group;
+  for (let o = 0; o < outputs; o++) {
+    const own = Math.floor(o / perGroup);
     for (let p = 0; p <= o; p++) {
+      const other = Math.floor(p / perGroup);
+      if (correlations === undefined && own !== other) continue;
       let sum = 0;
       for (let i = 0; i < inputs; i++)
         for (let j = 0; j < inputs; j++) {
-          const [a, b] = [channelOf(weight, o, i), channelOf(weight, p, j)];
-          const between = correlations ? correlations[a * channels + b] : Number(a === b);
-          sum += scaled[o * inputs + i] * scaled[p * inputs + j] * between;
+          const place = (own * inputs + i) * channels + other * inputs + j;
+          const between = correlations ? correlations[place] : Number(i === j);
+          if (between === 0) continue;
+          let product = 0;
+          for (let k = 0; k < taps; k++)
+            product += weights[(o * taps + k) * inputs + i] * weights[(p * taps + k) * inputs + j];
+          sum += product * between;
         }
-      tap[o * outputs + p] = sum;
-      tap[p * outputs + o] = sum;
+      covariance[o * outputs + p] += sum;
     }
-  return tap;
+  }
 }
 
 /** Normalization scales each channel by itself: only the sign of its scale matters. */
 function throughBatchNorm(
   { analysis: { graph } }: Structure,
   node: Node,
-  known: Correlations,
+  known: ReadonlyMap<string, Float64Array>,
 ): Float64Array | undefined {
   const role = roleOf(node);
   if (role.kind !== "batch-norm") return undefined;
@@ -132,8 +150,12 @@ function throughBatchNorm(
   const scale = graph.constants.get(node.inputs[role.scaleInput]);
   if (!correlations || !scale) return undefined;
   const signs = toNumbers(scale.read()).map((x) => (x < 0 ? -1 : 1));
+  if (!signs.includes(-1)) return correlations;
   const width = signs.length;
-  return correlations.map((x, i) => x * signs[Math.floor(i / width)] * signs[i % width]);
+  const out = new Float64Array(width * width);
+  for (let a = 0, at = 0; a < width; a++)
+    for (let b = 0; b < width; b++, at++) out[at] = correlations[at] * signs[a] * signs[b];
+  return out;
 }
 
 /**
@@ -146,7 +168,7 @@ function throughBatchNorm(
 function throughFunction(
   structure: Structure,
   node: Node,
-  known: Correlations,
+  known: ReadonlyMap<string, Float64Array>,
   { moments, names }: Statistics,
 ): Float64Array | undefined {
   const [output] = node.outputs;
@@ -188,9 +210,10 @@ function throughFunction(
     const between = known.get(name) ?? identity(own.mean.length);
     for (let a = 0; a < width; a++) {
       if (source[a] < 0) continue;
-      for (let b = 0; b < width; b++) {
+      const row = source[a] * own.mean.length;
+      for (let b = 0; b <= a; b++) {
         if (source[b] < 0) continue;
-        const r = between[source[a] * own.mean.length + source[b]];
+        const r = between[row + source[b]];
         covariance[a * width + b] +=
           first[a] * first[b] * r +
           (second[a] * second[b] * r * r) / 2 +
@@ -198,6 +221,7 @@ function throughFunction(
       }
     }
   }
+  fillUpper(covariance, width);
   return toCorrelations(covariance, width);
 }
 
@@ -240,12 +264,13 @@ function channelsByUnit(to: Int32Array, from: Int32Array | undefined): Int32Arra
 }
 
 function toCorrelations(covariance: Float64Array, width: number): Float64Array {
-  const deviations = Float64Array.from({ length: width }, (_, c) =>
-    Math.sqrt(covariance[c * width + c]),
-  );
-  return covariance.map((x, i) => {
-    const [a, b] = [Math.floor(i / width), i % width];
-    if (a === b) return 1;
-    return deviations[a] * deviations[b] > 0 ? x / (deviations[a] * deviations[b]) : 0;
-  });
+  const deviations = diagonalOf(covariance, width).map(Math.sqrt);
+  const out = new Float64Array(width * width);
+  for (let a = 0, at = 0; a < width; a++)
+    for (let b = 0; b < width; b++, at++) {
+      const power = deviations[a] * deviations[b];
+      if (a === b) out[at] = 1;
+      else if (power > 0) out[at] = covariance[at] / power;
+    }
+  return out;
 }

@@ -59,14 +59,16 @@ function throughWeights(
   const { outputs, inputs, taps, values } = weight;
   const channels = sourceUnits.length;
   const given = new Float64Array(channels);
-  for (let o = 0; o < outputs; o++) {
-    const parts = new Float64Array(inputs);
+  const parts = new Float64Array(inputs);
+  for (let o = 0, at = 0; o < outputs; o++) {
+    let total = 0;
     for (let i = 0; i < inputs; i++) {
       const variance = moments?.variance[channelOf(weight, o, i)] ?? 1;
-      for (let k = 0; k < taps; k++)
-        parts[i] += tapShares[k] * square(values[(o * inputs + i) * taps + k]) * variance;
+      let part = 0;
+      for (let k = 0; k < taps; k++, at++) part += tapShares[k] * square(values[at]) * variance;
+      parts[i] = part;
+      total += part;
     }
-    const total = parts.reduce((sum, part) => sum + part, 0);
     for (let i = 0; i < inputs; i++)
       if (total > 0) given[channelOf(weight, o, i)] += (result[o] * parts[i]) / total;
   }

@@ -10,7 +10,8 @@ import {
   subMatrix,
 } from "../../tensor/linear-algebra.ts";
 import { randomOf } from "../../tensor/random.ts";
-import { normalizedWeights, resultVariance, type Source, substitutes } from "./channel-model.ts";
+import { resultVariance, type Source, substitutes } from "./channel-model.ts";
+import { normalizedWeights } from "./normalized-weights.ts";
 import { readersOf } from "./readers.ts";
 import { damageModel, removalOrder } from "./removal-order.ts";
 
@@ -38,7 +39,7 @@ function source(between: Float64Array | undefined): Source {
     .filter((reader) => reader.source === "h")
     .map((reader) => ({
       ...reader,
-      resultVariance: resultVariance(reader, channels, reader.weight.values),
+      resultVariance: resultVariance(reader, channels),
     }));
   const { sourceUnits: units } = readers[0];
   return { name: "h", units, mean: new Float64Array(width), ...channels, readers };
@@ -71,11 +72,13 @@ function expectedDamage(
   const scales = reader.batchNorm?.scale ?? new Float64Array();
   const gains = scales.map((s, o) => (weights[o] * s ** 2) / (reader.resultVariance[o] + 1e-5));
   let damage = 0;
-  for (const tap of normalizedWeights(reader, deviation))
-    for (const [o, gain] of gains.entries())
+  const { taps } = reader.weight;
+  const rows = normalizedWeights(reader, deviation);
+  for (const [o, gain] of gains.entries())
+    for (let row = o * taps * width; row < (o + 1) * taps * width; row += width)
       for (const [i, a] of gone.entries())
         for (const [j, b] of gone.entries())
-          damage += gain * tap[o * width + a] * tap[o * width + b] * untold[i * gone.length + j];
+          damage += gain * rows[row + a] * rows[row + b] * untold[i * gone.length + j];
   return damage;
 }
 
@@ -127,9 +130,8 @@ describe("the damage model", () => {
       const readers = original.readers.map((reader) => {
         const { weight } = reader;
         const values = weight.values.map((value) => scale * value);
-        const variance = resultVariance(reader, original, values);
-        const changed = { weight: { ...weight, values }, batchNorm: undefined };
-        return { ...reader, ...changed, resultVariance: variance };
+        const changed = { ...reader, weight: { ...weight, values }, batchNorm: undefined };
+        return { ...changed, resultVariance: resultVariance(changed, original) };
       });
       const { units } = original;
       const model = damageModel(structure.units.length, [{ ...original, readers }], [], answers);
@@ -191,13 +193,14 @@ describe("the damage model", () => {
 describe("substitutes", () => {
   it("solve the normal equations", () => {
     const between = correlations();
-    const [kept, gone] = [
-      [0, 2, 5],
-      [1, 3, 4],
-    ];
-    const stand = substitutes(source(between), kept, gone) ?? new Float64Array();
-    const left = product(subMatrix(between, width, kept, kept), stand, 3, 3, 3);
+    const [kept, gone] = [Int32Array.of(0, 2, 5), Int32Array.of(1, 3, 4)];
+    const stand = substitutes(source(between), kept, gone);
+    const among = subMatrix(between, width, kept, kept);
+    const left = product(among, stand?.shares ?? new Float64Array(), 3, 3, 3);
     const right = subMatrix(between, width, kept, gone);
     for (const [i, x] of left.entries()) expect(x).toBeCloseTo(right[i], 10);
+    const factor = stand?.factor ?? new Float64Array();
+    const again = productWithTranspose(factor, factor, 3, 3, 3);
+    for (const [i, x] of again.entries()) expect(x).toBeCloseTo(among[i], 12);
   });
 });

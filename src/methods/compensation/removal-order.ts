@@ -14,8 +14,10 @@
 
 import { channelOf } from "../../ops/operator/linear-layer.ts";
 import { square } from "../../tensor/elementary.ts";
-import { gramMatrix, inverseFromFactor } from "../../tensor/linear-algebra.ts";
-import { type ModelledReader, normalizedWeights, type Source } from "./channel-model.ts";
+import { addColumnGram } from "../../tensor/linear-algebra.ts";
+import type { ModelledReader, Source } from "./channel-model.ts";
+import { type Account, Ledger } from "./ledger.ts";
+import { normalizedWeights } from "./normalized-weights.ts";
 import type { OutputShares } from "./output-shares.ts";
 import type { OtherRead } from "./readers.ts";
 
@@ -37,39 +39,16 @@ const ordinaryShares = { least: 0.1, most: 10 };
  */
 const lastPower = 3;
 
-/**
- * The least share of a layer's variance that counts as left: the layer's damage counts at most (1 / this)² times as
- * much.
- */
-const leastRemaining = 0.01;
-
-/**
- * One value with what removing its channels costs. The matrices are symmetric: their lower halves are kept
- * up to date, over the channels that are left.
- */
-interface Ledger {
-  readonly width: number;
-  /** The channels in the order of the matrices' rows; the first `left` of them are left. */
-  readonly channels: Int32Array;
-  /** The row of each channel; -1 once it is gone. */
-  readonly rows: Int32Array;
-  left: number;
-  /** Damage that no other channel can compensate: grouped layers, sums without weights. [C] */
-  readonly alone: Float64Array;
-  /** H, and P where channels are correlated; without them H holds its diagonal only. */
-  readonly gram: Float64Array;
-  readonly precision: Float64Array | undefined;
-  /** The power that all channels together give the readers, and the part of it that is lost. */
-  readonly total: number;
-  lost: number;
-}
-
 /** The expected damage of each unit, kept up to date while units are removed. */
 export interface DamageModel {
+  /** The units along each value that linear layers read; -1 where there is none. */
+  readonly families: readonly Int32Array[];
+  /** The families that a unit is in. */
+  readonly familiesOf: (unit: number) => Int32Array;
   /** Expected squared change of the results of the unit's readers, for layers of equal share in the outputs. */
-  damageOf(unit: number): number;
-  /** Removes a unit; the damage of the units returned has changed. */
-  remove(unit: number): ReadonlySet<number>;
+  readonly damageOf: (unit: number) => number;
+  /** Removes a unit: the damage of the units of its families has changed. */
+  readonly remove: (unit: number) => void;
 }
 
 /** A damage model over the sources, and over reads that are no linear layers, where all of a channel is lost. */
@@ -79,31 +58,63 @@ export function damageModel(
   others: readonly OtherRead[],
   shares: OutputShares,
 ): DamageModel {
+  const { accounts, elsewhere } = accountsOf(unitCount, sources, others, shares);
+  const ledgers = accounts.map((account) => new Ledger(account));
+  const { starts, families, channels } = placesOf(unitCount, sources);
+  return {
+    families: sources.map(({ units }) => units),
+    familiesOf: (unit) => families.subarray(starts[unit], starts[unit + 1]),
+    damageOf(unit) {
+      let damage = elsewhere[unit];
+      for (let place = starts[unit]; place < starts[unit + 1]; place++)
+        damage += ledgers[families[place]].damageOf(channels[place]);
+      return damage;
+    },
+    remove(unit) {
+      for (let place = starts[unit]; place < starts[unit + 1]; place++)
+        ledgers[families[place]].remove(channels[place]);
+    },
+  };
+}
+
+/** What the damage of removals follows from. */
+export interface Accounts {
+  /** One for each source. */
+  readonly accounts: readonly Account[];
+  /** The damage where something else than a linear layer reads the unit, for each unit. */
+  readonly elsewhere: Float64Array;
+}
+
+/** The accounts of the sources, and of reads that are no linear layers. */
+export function accountsOf(
+  unitCount: number,
+  sources: readonly Source[],
+  others: readonly OtherRead[],
+  shares: OutputShares,
+): Accounts {
   const average = averageShare(sources, shares);
-  const ledgers = sources.map((source) => ledgerOf(source, shares, average));
-  const places = Array.from({ length: unitCount }, (): (readonly [number, number])[] => []);
-  for (const [s, { units }] of sources.entries())
-    for (const [channel, unit] of units.entries()) if (unit >= 0) places[unit].push([s, channel]);
   const elsewhere = new Float64Array(unitCount);
   for (const { source, sourceUnits } of others)
     for (const [channel, unit] of sourceUnits.entries())
       if (unit >= 0) elsewhere[unit] += (shares.get(source)?.[channel] ?? 0) / average;
+  return { accounts: sources.map((source) => accountOf(source, shares, average)), elsewhere };
+}
 
-  return {
-    damageOf(unit) {
-      let damage = elsewhere[unit];
-      for (const [s, channel] of places[unit]) damage += channelDamage(ledgers[s], channel);
-      return damage;
-    },
-    remove(unit) {
-      const touched = new Set<number>();
-      for (const [s, channel] of places[unit]) {
-        removeChannel(ledgers[s], channel);
-        for (const other of sources[s].units) if (other >= 0) touched.add(other);
-      }
-      return touched;
-    },
-  };
+/** Where units lie in the sources: those of unit u from `starts[u]` to `starts[u + 1]`, as sources and channels there. */
+function placesOf(unitCount: number, sources: readonly Source[]) {
+  const starts = new Int32Array(unitCount + 1);
+  for (const { units } of sources) for (const unit of units) if (unit >= 0) starts[unit + 1]++;
+  for (let unit = 0; unit < unitCount; unit++) starts[unit + 1] += starts[unit];
+  const next = starts.slice();
+  const families = new Int32Array(starts[unitCount]);
+  const channels = new Int32Array(starts[unitCount]);
+  for (const [family, { units }] of sources.entries())
+    for (const [channel, unit] of units.entries()) {
+      if (unit < 0) continue;
+      families[next[unit]] = family;
+      channels[next[unit]++] = channel;
+    }
+  return { starts, families, channels };
 }
 
 /** The average share of the outputs of a layer's results; 1 where no output depends on any result. */
@@ -127,18 +138,99 @@ export function removalOrder(
   candidates: readonly number[],
 ): Float64Array {
   const order = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
-  const damage = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
-  const open = new Set(candidates);
-  for (const unit of open) damage[unit] = model.damageOf(unit);
-  for (let position = 0; open.size > 0; position++) {
-    let least: number | undefined;
-    for (const unit of open) if (least === undefined || damage[unit] < damage[least]) least = unit;
-    if (least === undefined) break;
-    open.delete(least);
+  const ranking = newRanking(model, unitCount, candidates);
+  for (let position = 0; ; position++) {
+    const least = ranking.takeLeast();
+    if (least === undefined) return order;
     order[least] = position;
-    for (const unit of model.remove(least)) if (open.has(unit)) damage[unit] = model.damageOf(unit);
+    model.remove(least);
+    ranking.rankAgain(model.familiesOf(least));
   }
-  return order;
+}
+
+/** Candidates by their damage. A removal changes few families, so the least of each is known, and the least of those. */
+function newRanking(model: DamageModel, unitCount: number, candidates: readonly number[]) {
+  const damage = new Float64Array(unitCount);
+  const rank = new Int32Array(unitCount).fill(-1);
+  /** The family that a unit is ranked in: its first, or one for all units without any. */
+  const home = new Int32Array(unitCount).fill(model.families.length);
+  const members = Array.from({ length: model.families.length + 1 }, (): number[] => []);
+  for (const [position, unit] of candidates.entries()) {
+    if (rank[unit] >= 0) continue;
+    rank[unit] = position;
+    damage[unit] = model.damageOf(unit);
+    const [first = model.families.length] = model.familiesOf(unit);
+    home[unit] = first;
+    members[first].push(unit);
+  }
+  const leasts = new Int32Array(members.length).fill(-1);
+  const isLess = (a: number, b: number): boolean => {
+    if (leasts[a] < 0 || leasts[b] < 0) return leasts[b] < 0;
+    const [x, y] = [damage[leasts[a]], damage[leasts[b]]];
+    return x < y || (x === y && rank[leasts[a]] < rank[leasts[b]]);
+  };
+  const tournament = newTournament(members.length, isLess);
+  /** Looks for the least of a family among those that are left, in the order of the candidates. */
+  const rankFamily = (family: number): void => {
+    const own = members[family];
+    let [count, least] = [0, -1];
+    for (const unit of own) {
+      if (rank[unit] < 0) continue;
+      own[count++] = unit;
+      if (least < 0 || damage[unit] < damage[least]) least = unit;
+    }
+    own.length = count;
+    leasts[family] = least;
+    tournament.changed(family);
+  };
+  for (const family of members.keys()) rankFamily(family);
+  const seen = new Int32Array(unitCount).fill(-1);
+  let turn = 0;
+
+  return {
+    /** Takes the unit of the least damage, the first where several have it. */
+    takeLeast(): number | undefined {
+      const unit = leasts[tournament.winner()];
+      if (unit < 0) return undefined;
+      rank[unit] = -1;
+      rankFamily(home[unit]);
+      return unit;
+    },
+
+    /** Reads the damage of all units of some families again. */
+    rankAgain(families: Int32Array): void {
+      turn++;
+      const homes = new Set<number>();
+      for (const family of families)
+        for (const unit of model.families[family]) {
+          if (unit < 0 || rank[unit] < 0 || seen[unit] === turn) continue;
+          seen[unit] = turn;
+          damage[unit] = model.damageOf(unit);
+          homes.add(home[unit]);
+        }
+      for (const each of homes) rankFamily(each);
+    },
+  };
+}
+
+/** Finds the least of `count` players again after one has changed, in as many comparisons as `count` has digits in base 2. */
+function newTournament(count: number, isLess: (a: number, b: number) => boolean) {
+  // Player p is leaf p + size of a binary tree whose inner nodes hold the lesser of their two children.
+  let size = 1;
+  while (size < count) size *= 2;
+  const winners = new Int32Array(2 * size).fill(-1);
+  for (let player = 0; player < count; player++) winners[size + player] = player;
+  const play = (node: number): void => {
+    const [a, b] = [winners[2 * node], winners[2 * node + 1]];
+    winners[node] = a < 0 || (b >= 0 && isLess(b, a)) ? b : a;
+  };
+  for (let node = size - 1; node > 0; node--) play(node);
+  return {
+    winner: () => winners[1],
+    changed(player: number): void {
+      for (let node = (size + player) >> 1; node > 0; node >>= 1) play(node);
+    },
+  };
 }
 
 /**
@@ -163,33 +255,21 @@ function gainsOf(
   });
 }
 
-function ledgerOf(
-  { units, deviation, correlations, factor, readers }: Source,
-  shares: OutputShares,
-  average: number,
-): Ledger {
+function accountOf(source: Source, shares: OutputShares, average: number): Account {
+  const { units, deviation, correlations, factor, readers } = source;
   const width = units.length;
   const alone = new Float64Array(width);
-  const gram = new Float64Array(correlations ? width * width : width);
+  // Where all readers are grouped, no channel takes over for another.
+  const isShared = readers.some(({ weight }) => weight.group === 1);
+  const correlated = correlations && factor && isShared ? { correlations, factor } : undefined;
+  const gram = new Float64Array(correlated ? width * width : width);
   for (const reader of readers) {
     const gains = gainsOf(reader, shares, average);
     if (reader.weight.group > 1) addOwnSquares(reader, gains, deviation, alone);
-    else addGram(reader, gains, deviation, gram, correlations !== undefined);
+    else if (correlated) addWeightedGram(reader, gains, deviation, gram);
+    else addSquares(reader, gains, deviation, gram);
   }
-  let total = 0;
-  for (let i = 0; i < gram.length; i++) total += gram[i] * (correlations?.[i] ?? 1);
-  const precision = factor && inverseFromFactor(factor, width);
-  return {
-    width,
-    channels: Int32Array.from({ length: width }, (_, c) => c),
-    rows: Int32Array.from({ length: width }, (_, c) => c),
-    left: width,
-    alone,
-    gram,
-    precision,
-    total,
-    lost: 0,
-  };
+  return { alone, gram, correlated };
 }
 
 /** Squares of the weights of each channel, without outputs that are removed together with the channel. */
@@ -200,107 +280,43 @@ function addOwnSquares(
   out: Float64Array,
 ): void {
   const { weight, sourceUnits, resultUnits } = reader;
-  const { outputs, inputs } = weight;
-  for (const tap of normalizedWeights(reader, deviation))
-    for (let o = 0; o < outputs; o++)
-      for (let i = 0; i < inputs; i++) {
+  const { outputs, inputs, taps } = weight;
+  const weights = normalizedWeights(reader, deviation);
+  for (let o = 0, at = 0; o < outputs; o++)
+    for (let k = 0; k < taps; k++)
+      for (let i = 0; i < inputs; i++, at++) {
         const channel = channelOf(weight, o, i);
         if (sourceUnits[channel] !== resultUnits[o] || resultUnits[o] < 0)
-          out[channel] += gains[o] * square(tap[o * inputs + i]);
+          out[channel] += gains[o] * square(weights[at]);
       }
 }
 
-function addGram(
+/** Adds Σ over taps of Wᵀ diag(gains) W of a reader's normalized weights W to the lower half of `out`. [C, C] */
+function addWeightedGram(
   reader: ModelledReader,
   gains: Float64Array,
   deviation: Float64Array,
   out: Float64Array,
-  isMatrix: boolean,
 ): void {
-  const roots = gains.map(Math.sqrt);
-  const { outputs, inputs } = reader.weight;
-  for (const tap of normalizedWeights(reader, deviation)) {
-    if (isMatrix) {
-      const columns = new Float64Array(tap.length);
-      for (let o = 0; o < outputs; o++)
-        for (let i = 0; i < inputs; i++) columns[i * outputs + o] = roots[o] * tap[o * inputs + i];
-      const gram = gramMatrix(columns, inputs, outputs);
-      for (let i = 0; i < gram.length; i++) out[i] += gram[i];
-    } else
-      for (let o = 0; o < outputs; o++)
-        for (let i = 0; i < inputs; i++) out[i] += gains[o] * square(tap[o * inputs + i]);
+  const { outputs, inputs, taps } = reader.weight;
+  const weights = normalizedWeights(reader, deviation);
+  for (let o = 0, at = 0; o < outputs; o++) {
+    const root = Math.sqrt(gains[o]);
+    for (const end = at + taps * inputs; at < end; at++) weights[at] *= root;
   }
+  addColumnGram(out, weights, inputs, outputs * taps);
 }
 
-/** The damage of the next removal, in proportion to the square of what is left, as in the variance correction. */
-function channelDamage(ledger: Ledger, c: number): number {
-  const { alone, total, lost } = ledger;
-  const remaining = total > 0 ? Math.max(leastRemaining, 1 - lost / total) : 1;
-  return alone[c] + lossOf(ledger, c) / square(remaining);
-}
-
-/** The power that the readers lose with a channel that no other channel predicts. */
-function lossOf({ width, rows, gram, precision }: Ledger, c: number): number {
-  const row = rows[c];
-  if (row < 0) return 0;
-  if (precision === undefined) return gram[row];
-  const untold = precision[row * width + row];
-  return untold > 0 ? gram[row * width + row] / untold : 0;
-}
-
-/** Removes a channel; it may be gone already, because a unit has several places. */
-function removeChannel(ledger: Ledger, c: number): void {
-  if (ledger.rows[c] < 0) return;
-  ledger.lost += lossOf(ledger, c);
-  if (ledger.precision !== undefined) spreadLoss(ledger, ledger.precision, ledger.rows[c]);
-  dropRow(ledger, ledger.rows[c]);
-}
-
-/**
- * Updates H and P after a removal: with share b = -P_r / P_rr of the other channels in the removed one, they take over
- * its weights, H += b h_rᵀ + h_r bᵀ + H_rr b bᵀ, and P loses p_r p_rᵀ / P_rr.
- */
-function spreadLoss({ width, left, gram }: Ledger, precision: Float64Array, r: number): void {
-  const pivot = precision[r * width + r];
-  if (!(pivot > 0)) return;
-  const own = gram[r * width + r];
-  const h = symmetricRow(gram, width, left, r);
-  const p = symmetricRow(precision, width, left, r);
-  const share = p.map((x) => -x / pivot);
-  const taken = h.map((x, i) => x + own * share[i]);
-  for (let i = 0; i < left; i++) {
-    const [b, w] = [share[i], h[i]];
-    const x = p[i] / pivot;
-    const row = i * width;
-    for (let j = 0; j <= i; j++) {
-      gram[row + j] += b * taken[j] + w * share[j];
-      precision[row + j] -= x * p[j];
-    }
-  }
-}
-
-/** The first `left` elements of row `r` of a symmetric matrix whose lower half is kept. */
-function symmetricRow(matrix: Float64Array, width: number, left: number, r: number): Float64Array {
-  return Float64Array.from({ length: left }, (_, i) =>
-    i < r ? matrix[r * width + i] : matrix[i * width + r],
-  );
-}
-
-/** Moves the last row to row `r`, so that the rows that are left are contiguous. */
-function dropRow(ledger: Ledger, r: number): void {
-  const { width, channels, rows, gram, precision } = ledger;
-  const last = --ledger.left;
-  rows[channels[r]] = -1;
-  if (precision === undefined) gram[r] = gram[last];
-  else for (const matrix of [gram, precision]) moveRow(matrix, width, last, r);
-  if (r === last) return;
-  channels[r] = channels[last];
-  rows[channels[r]] = r;
-}
-
-/** Copies row and column `from` of a symmetric matrix to `to` < `from`; the lower half is kept. */
-function moveRow(matrix: Float64Array, width: number, from: number, to: number): void {
-  for (let i = 0; i < to; i++) matrix[to * width + i] = matrix[from * width + i];
-  for (let i = to + 1; i < from; i++) matrix[i * width + to] = matrix[from * width + i];
-  matrix[to * width + to] = matrix[from * width + from];
+/** Adds the diagonal of the same. [C] */
+function addSquares(
+  reader: ModelledReader,
+  gains: Float64Array,
+  deviation: Float64Array,
+  out: Float64Array,
+): void {
+  const { outputs, inputs, taps } = reader.weight;
+  const weights = normalizedWeights(reader, deviation);
+  for (let o = 0, at = 0; o < outputs; o++)
+    for (let k = 0; k < taps; k++)
+      for (let i = 0; i < inputs; i++, at++) out[i] += gains[o] * square(weights[at]);
 }

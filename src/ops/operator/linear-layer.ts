@@ -37,6 +37,8 @@ export function storedWeight(
   old: Pick<HostTensor, "dtype" | "shape">,
   values: Float64Array,
 ): HostTensor {
+  if (role.layout === "outIn" && role.weightFactor === 1)
+    return tensorOf(old.dtype, old.shape, values);
   const numbers = new Float64Array(values.length);
   eachWeight(role, weightDims(role, old.shape), (stored, at) => {
     numbers[stored] = values[at] / role.weightFactor;

@@ -59,22 +59,25 @@ export function mixedMoments(parts: readonly (Moments | undefined)[]): Moments |
 
 /**
  * Moments of bias_o + Σ w x_c over the taps that `taps` lists for output o: b + Σ w E[x_c] and
- * Σ w² Var[x_c].
+ * Σ w² Var[x_c]. Several taps of a channel may be given at once, by their sum and the sum of their squares.
  */
 export function linearMoments(
   moments: Moments | undefined,
   bias: Float64Array | undefined,
   outputs: number,
-  taps: (output: number, add: (channel: number, weight: number) => void) => void,
+  taps: (
+    output: number,
+    add: (channel: number, weight: number, squaredWeight?: number) => void,
+  ) => void,
 ): Moments | undefined {
   if (moments === undefined) return undefined;
   const mean = new Float64Array(outputs);
   const variance = new Float64Array(outputs);
   for (let o = 0; o < outputs; o++) {
     mean[o] = bias?.[o] ?? 0;
-    taps(o, (channel, weight) => {
+    taps(o, (channel, weight, squaredWeight = weight * weight) => {
       mean[o] += weight * moments.mean[channel];
-      variance[o] += weight * weight * moments.variance[channel];
+      variance[o] += squaredWeight * moments.variance[channel];
     });
   }
   return { mean, variance };

@@ -103,8 +103,13 @@ export const conv = defineOp<ConvAttributes>({
       linearMoments(context.moments(0), context.numbers(2), filters, (o, add) => {
         const first = Math.floor((o * context.attrs.group) / filters) * perGroup;
         for (let c = 0; c < perGroup; c++) {
-          const at = (o * perGroup + c) * taps;
-          for (let k = 0; k < taps; k++) add(first + c, weights[at + k]);
+          let sum = 0;
+          let squares = 0;
+          for (let k = (o * perGroup + c) * taps, end = k + taps; k < end; k++) {
+            sum += weights[k];
+            squares += weights[k] * weights[k];
+          }
+          add(first + c, sum, squares);
         }
       }),
     ];
