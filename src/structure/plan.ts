@@ -199,19 +199,31 @@ const alphabet = Uint8Array.from(
 );
 const padding = "=".charCodeAt(0);
 
+/** Two characters for 12 bits, as the two bytes of a number. */
+const pairs = new Uint16Array(
+  Uint8Array.from({ length: 2 ** 13 }, (_, i) =>
+    i % 2 === 0 ? alphabet[i >> 7] : alphabet[(i >> 1) & 63],
+  ).buffer,
+);
+
 /** Gives what `btoa` gives. `btoa` itself took 5 of the 18 CPU seconds that pruning a VGG-16 took. */
 function toBase64(bytes: Uint8Array): string {
   const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4);
+  const words = new Uint16Array(text.buffer);
+  const whole = bytes.length - (bytes.length % 3);
   let at = 0;
-  for (let i = 0; i < bytes.length; i += 3) {
-    const [a, b, c] = [bytes[i], bytes[i + 1] ?? 0, bytes[i + 2] ?? 0];
-    text[at++] = alphabet[a >> 2];
-    text[at++] = alphabet[((a & 3) << 4) | (b >> 4)];
-    text[at++] = alphabet[((b & 15) << 2) | (c >> 6)];
-    text[at++] = alphabet[c & 63];
+  for (let i = 0; i < whole; i += 3) {
+    const bits = (bytes[i] << 16) | (bytes[i + 1] << 8) | bytes[i + 2];
+    words[at++] = pairs[bits >> 12];
+    words[at++] = pairs[bits & 0xfff];
   }
   const missing = (3 - (bytes.length % 3)) % 3;
-  text.fill(padding, text.length - missing);
+  if (missing > 0) {
+    const bits = (bytes[whole] << 16) | ((bytes[whole + 1] ?? 0) << 8);
+    words[at++] = pairs[bits >> 12];
+    words[at++] = pairs[bits & 0xfff];
+    text.fill(padding, text.length - missing);
+  }
   return new TextDecoder().decode(text);
 }
 

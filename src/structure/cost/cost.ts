@@ -1,11 +1,18 @@
 /** @file The cost of a network: multiply-accumulates, parameters and bytes, in total and per layer. */
-import { bodyContents, type Graph, type Node, operatorName } from "../../ir/graph.ts";
+import {
+  bodyContents,
+  type Constant,
+  type Graph,
+  type Node,
+  operatorName,
+} from "../../ir/graph.ts";
 import { multiplies, operatorOf } from "../../ops/index.ts";
 import { type Inference, inferTypes } from "../../ops/passes/infer.ts";
 import { bitsOf, isWeightType } from "../../tensor/dtype.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import { knownShape, outputShapes } from "../analysis/obstacles.ts";
-import { type Removed, shapeAfter, withDependants } from "../units/removal.ts";
+import { AxisWidths } from "../units/axis-widths.ts";
+import { type Removed, withDependants } from "../units/removal.ts";
 import type { Structure } from "../units/units.ts";
 
 /** The cost of one node. */
@@ -100,23 +107,24 @@ export interface Totals {
   readonly parameterBytes: number;
 }
 
-/** A function that gives the totals for any removal, including dependent units; unchanged parts are computed once. */
+/**
+ * A function that gives the totals for any removal, including dependent units. It computes anew what differs from the
+ * removal before.
+ */
 export function costModel(structure: Structure): (removed: Removed) => Totals {
-  const { graph, operands, parameters } = structure.analysis;
-  const weights = [...parameters].flatMap(([key, layout]) => {
-    const constant = graph.constants.get(key.split("\u0000")[0]);
-    return constant && isWeightType(constant.dtype) ? [{ constant, layout }] : [];
-  });
-  // Uses of one shared vector are stored once as long as they stay equal; count the first.
-  const stored = weights.filter(
-    ({ constant }, i) => weights.findIndex((other) => other.constant === constant) === i,
-  );
-  const costly = [...operands].flatMap(([node, { inputs, outputs, layoutOf }]) => {
-    const layouts = [...inputs, ...outputs].map((tensor) => tensor && layoutOf(tensor));
-    const shapes = layouts.map((layout) => layout?.shape);
-    const macs = macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length));
-    return macs !== undefined && macs > 0 ? [{ node, inputs, layouts }] : [];
-  });
+  const { graph } = structure.analysis;
+  const widths = new AxisWidths(structure);
+  const layers = costlyLayers(structure, widths);
+  const weights = storedWeights(structure, widths);
+  const layersAt = placesByAxis(layers.map(({ axes }) => axes.flatMap((own) => own ?? [])));
+  const weightsAt = placesByAxis(weights.map(({ axes }) => axes));
+  const shapeOf = (axes: readonly number[]) => axes.map((axis) => widths.width(axis));
+  const macsNow = ({ node, inputs, axes }: CostlyLayer): number => {
+    const shapes = axes.map((own) => own && shapeOf(own));
+    return macsOf(node, shapes.slice(0, inputs), shapes.slice(inputs)) ?? 0;
+  };
+  const macs = Float64Array.from(layers, macsNow);
+  const sizes = Float64Array.from(weights, ({ axes }) => sizeOf(shapeOf(axes)));
   const inBodies = { params: 0, parameterBytes: 0 };
   for (const node of graph.nodes) {
     const { params, parameterBytes } = bodyContents(node);
@@ -124,20 +132,60 @@ export function costModel(structure: Structure): (removed: Removed) => Totals {
     inBodies.parameterBytes += parameterBytes;
   }
   return (chosen) => {
-    const removed = withDependants(structure, chosen);
-    let macs = 0;
-    for (const { node, inputs, layouts } of costly) {
-      const shapes = layouts.map((layout) => layout && shapeAfter(structure, removed, layout));
-      macs += macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length)) ?? 0;
+    for (const axis of widths.goTo(withDependants(structure, chosen))) {
+      for (const layer of layersAt.get(axis) ?? []) macs[layer] = macsNow(layers[layer]);
+      for (const weight of weightsAt.get(axis) ?? [])
+        sizes[weight] = sizeOf(shapeOf(weights[weight].axes));
     }
     let { params, parameterBytes } = inBodies;
-    for (const { constant, layout } of stored) {
-      const size = sizeOf(shapeAfter(structure, removed, layout));
-      params += size;
-      parameterBytes += (size * bitsOf[constant.dtype]) / 8;
+    for (const [weight, { bits }] of weights.entries()) {
+      params += sizes[weight];
+      parameterBytes += (sizes[weight] * bits) / 8;
     }
-    return { macs, params, parameterBytes };
+    return { macs: macs.reduce((sum, own) => sum + own, 0), params, parameterBytes };
   };
+}
+
+/** A node that multiplies, with the axes of its inputs and then its outputs. */
+interface CostlyLayer {
+  readonly node: Node;
+  /** How many of the tensors are inputs. */
+  readonly inputs: number;
+  readonly axes: readonly (readonly number[] | undefined)[];
+}
+
+function costlyLayers({ analysis }: Structure, widths: AxisWidths): readonly CostlyLayer[] {
+  return [...analysis.operands].flatMap(([node, { inputs, outputs, layoutOf }]): CostlyLayer[] => {
+    const layouts = [...inputs, ...outputs].map((tensor) => tensor && layoutOf(tensor));
+    const shapes = layouts.map((layout) => layout?.shape);
+    const macs = macsOf(node, shapes.slice(0, inputs.length), shapes.slice(inputs.length));
+    if (macs === undefined || macs <= 0) return [];
+    const axes = layouts.map((layout) => layout && widths.axesOf(layout));
+    return [{ node, inputs: inputs.length, axes }];
+  });
+}
+
+/** The weights, with their axes. Uses of one shared vector are stored once as long as they stay equal; the first counts. */
+function storedWeights({ analysis: { graph, parameters } }: Structure, widths: AxisWidths) {
+  const counted = new Set<Constant>();
+  return [...parameters].flatMap(([key, layout]) => {
+    const constant = graph.constants.get(key.split("\u0000")[0]);
+    if (!constant || !isWeightType(constant.dtype) || counted.has(constant)) return [];
+    counted.add(constant);
+    return [{ bits: bitsOf[constant.dtype], axes: widths.axesOf(layout) }];
+  });
+}
+
+/** The places of the lists that an axis is in, by axis. */
+function placesByAxis(lists: readonly (readonly number[])[]): ReadonlyMap<number, number[]> {
+  const places = new Map<number, number[]>();
+  for (const [place, axes] of lists.entries())
+    for (const axis of new Set(axes)) {
+      const known = places.get(axis);
+      if (known) known.push(place);
+      else places.set(axis, [place]);
+    }
+  return places;
 }
 
 /** `undefined` where the operator or a size is not known. */

@@ -30,8 +30,10 @@ export function weightConstants(graph: Graph): ReadonlyMap<string, Constant> {
 
 /** How many elements of a weight are not 0. */
 export function countNonZeros(constant: Constant): number {
+  const tensor = constant.read();
+  const values = tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
   let count = 0;
-  for (const value of toNumbers(constant.read())) if (value !== 0) count++;
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0) count++;
   return count;
 }
 
