@@ -1,6 +1,12 @@
 /** @file Replicas: sums and state by hand, whatever the number of pieces; the guard, failures, the end. */
+import { execFile } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { scratchFolder } from "../../test/support/scratch.ts";
 import { modelOf } from "../../test/tiny-models.ts";
+import { concatBytes } from "../onnx/writing/write.ts";
 import { type HostTensor, tensorOf, toNumbers } from "../tensor/host-tensor.ts";
 import type { ReplicaExchange } from "./protocol.ts";
 import { openReplicas, type ReplicaOptions } from "./replicas.ts";
@@ -8,11 +14,13 @@ import { isolated } from "./shared-host.ts";
 import type { Trainer } from "./trainer.ts";
 import type { Feeds } from "./values.ts";
 
+const folder = scratchFolder("replica-graphs");
+
 /**
  * The share of a batch x [N, 3], places [N]: the summand of `long` is Σ x + long, that of `short` the sum of what
- * a table of 4 holds at the places; told is Σ x.
+ * a table of 4 holds at the places; told is Σ x. A slow one multiplies large matrices besides.
  */
-function share(length: number) {
+function share(length: number, isSlow = false) {
   return modelOf((b) => {
     b.input("x", "float32", ["N", 1]);
     b.input("place", "int32", ["N"]);
@@ -21,7 +29,15 @@ function share(length: number) {
     const table = b.constant("table", tensorOf("float32", [4], [1, 10, 100, 1000]));
     const first = b.constant("first", tensorOf("int64", [1], [0]));
     b.node("ReduceSum", ["x", first], { keepdims: 0 }, { outputs: ["total"] });
-    b.node("Add", ["long", "total"], {}, { outputs: ["long.summand"] });
+    let total = "total";
+    if (isSlow) {
+      const sides = b.constant("sides", tensorOf("int64", [2], [1200, 1200]));
+      const [wide] = b.node("Expand", ["total", sides]);
+      const [most] = b.node("ReduceMax", b.node("MatMul", [wide, wide]), { keepdims: 0 });
+      const [nothing] = b.node("Mul", [most, b.constant("zero", tensorOf("float32", [], [0]))]);
+      [total] = b.node("Add", ["total", nothing]);
+    }
+    b.node("Add", ["long", total], {}, { outputs: ["long.summand"] });
     b.node("Gather", [table, "place"], {}, { outputs: ["found"] });
     b.node("ReduceSum", ["found", first], { keepdims: 1 }, { outputs: ["sum"] });
     b.node(
@@ -197,6 +213,64 @@ describe("replicas", () => {
       { exchange, initial: new Map(), guard: "ok", samples: [1, 1] },
     );
     await expect(opening).rejects.toMatchObject({ code: "RUNTIME_FAILED" });
+  });
+
+  it("survive process.exit in the middle of a step", async () => {
+    const length = 4;
+    for (const [name, chunks] of Object.entries({
+      share: share(length),
+      slow: share(length, true),
+      long: measure("long", length),
+      short: measure("short", 3),
+      last: update(["long"], [length]),
+      first: update(["short"], [3]),
+    }))
+      writeFileSync(join(folder, `${name}.onnx`), concatBytes(chunks));
+    const path = (name: string) => `{ path: ${JSON.stringify(join(folder, `${name}.onnx`))} }`;
+    const script = `
+      import { openReplicas } from ${JSON.stringify(new URL("./replicas.ts", import.meta.url).href)};
+      const floats = (shape, data) => ({ dtype: "float32", shape, data });
+      const trainer = await openReplicas([
+        { share: ${path("share")}, measure: ${path("short")}, update: ${path("first")} },
+        { share: ${path("slow")}, measure: ${path("long")}, update: ${path("last")} },
+      ], {
+        exchange: {
+          sums: [
+            { name: "long.summand", shape: [${length}], owner: 1 },
+            { name: "short.summand", shape: [3], owner: 0 },
+          ],
+          told: ["told"],
+          figures: [{ name: "long.most", owner: 1 }, { name: "short.most", owner: 0 }],
+          state: new Map([
+            ["long", { owner: 1, next: "long.next", isShared: true }],
+            ["short", { owner: 0, next: "short.next", isShared: true }],
+          ]),
+        },
+        initial: new Map([
+          ["long", floats([${length}], new Float32Array(${length}))],
+          ["short", floats([3], new Float32Array(3))],
+        ]),
+        guard: "ok",
+        samples: [1, 1],
+        threads: 1,
+      });
+      for (let i = 0; i < 10000; i++)
+        trainer.step(new Map([
+          ["x", floats([2, 1], new Float32Array(2))],
+          ["place", { dtype: "int32", shape: [2], data: new Int32Array(2) }],
+        ]), []).catch(() => undefined);
+      setTimeout(() => {
+        const start = performance.now();
+        process.on("exit", () => process.stdout.write(String(performance.now() - start)));
+        process.exit(3);
+      }, 300);`;
+    const args = ["--import", "tsx", "--input-type=module", "--eval", script];
+    const options = { timeout: 20_000, cwd: import.meta.dirname };
+    const running = promisify(execFile)(process.execPath, args, options);
+    const error = await running.catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 3, signal: null, stderr: "" });
+    // It waits for the steps at hand, not for a thread that never leaves.
+    expect(Number(Object(error).stdout)).toBeLessThan(5000);
   });
 
   it("work in a process of their own", async () => {

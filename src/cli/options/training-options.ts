@@ -54,7 +54,7 @@ export const runFlags = {
   replicas: value(
     "n",
     countOrAuto,
-    "Sessions that train together, each on its share of every batch; they divide the threads. auto times a few steps and keeps the fastest number. Batch normalization takes the statistics of a share. Default: 1.",
+    "Sessions that train together, each on its share of every batch; they divide the threads, and each has one at least. auto times a few steps and keeps the fastest number. Batch normalization takes the statistics of a share. Default: 1.",
   ),
   keepZeros: toggle(
     "Keeps weights at 0 that are 0 before training. Default: all weights are trained.",

@@ -97,6 +97,8 @@ async function timeSteps({ plan, dataset, feeding, firstSteps }: TrainingRun): P
       next.catch(() => undefined);
       await running;
       running = next;
+      if (plan.signal?.aborted)
+        throw new EspalierError("ABORTED", "Stopped while the number of replicas was chosen.");
       const now = plan.clock();
       if (at >= warmUpSteps) times.push(now - start);
       if (at >= warmUpSteps) sum += now - start;
