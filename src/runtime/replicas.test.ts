@@ -64,12 +64,12 @@ function measure(name: string, length: number) {
   });
 }
 
-/** The next value is the sum; ok: what is told is less than 100, as are both figures less than 100,000. */
+/** The next value is the sum; ok: what is told is less than 100, as are both figures less than 10⁹. */
 function update(names: readonly string[], lengths: readonly number[]) {
   return modelOf((b) => {
     for (const name of ["told", "long.most", "short.most"]) b.input(name, "float32", []);
     const limit = b.constant("limit", tensorOf("float32", [], [100]));
-    const most = b.constant("most", tensorOf("float32", [], [1e5]));
+    const most = b.constant("most", tensorOf("float32", [], [1e9]));
     b.node("Less", ["told", limit], {}, { outputs: ["small"] });
     b.node("Max", ["long.most", "short.most"], {}, { outputs: ["figure"] });
     b.node("Less", ["figure", most], {}, { outputs: ["bounded"] });
@@ -154,6 +154,9 @@ describe("replicas", () => {
     expect([...numbers(state, "short")]).toEqual([1111, 1111, 1111]);
     expect([...(await trainer.readState(["short"])).keys()]).toEqual(["short"]);
     await trainer.writeState(new Map([["long", filled(5, 0)]]));
+    await expect(trainer.writeState(new Map([["long", filled(4, 0)]]))).rejects.toMatchObject({
+      code: "RUNTIME_FAILED",
+    });
     await trainer.step(batch([1, 1, 1, 1], [0, 0, 0, 0]), []);
     expect(numbers(await trainer.readState(), "long")[4]).toBe(4);
     await trainer.close();
@@ -169,6 +172,31 @@ describe("replicas", () => {
     // 3 + 2 · 1 = 5, then 7 + 2 · 5.
     expect(long).toHaveLength(length);
     expect(long.every((value) => value === 17)).toBe(true);
+    await trainer.close();
+  });
+
+  it("take no more memory after hundreds of steps", async () => {
+    const half = 1 << 16; // 1 MiB of feeds: 300 MiB over the steps that count
+    const trainer = await open([half, half]);
+    await trainer.writeState(new Map([["long", filled(5, 0)]]));
+    const run = async (steps: number) => {
+      let pending: Promise<unknown> = Promise.resolve();
+      for (let i = 0; i < steps; i++) {
+        const feeds = new Map([
+          ["x", tensorOf("float32", [2 * half, 1], new Float32Array(2 * half))],
+          ["place", tensorOf("int32", [2 * half], new Int32Array(2 * half))],
+        ]);
+        const step = trainer.step(feeds, ["told"]);
+        await pending;
+        pending = step;
+      }
+      await pending;
+    };
+    await run(100);
+    const before = process.memoryUsage.rss();
+    await run(300);
+    expect(numbers(await trainer.readState(), "short")[0]).toBe(2 * half);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(64 * 2 ** 20);
     await trainer.close();
   });
 

@@ -80,7 +80,7 @@ class Helper {
 }
 
 /** A replica in another thread. */
-class Replica {
+class RemoteReplica {
   /** @param {Helper} helper @param {number} session */
   constructor(helper, session) {
     this.helper = helper;
@@ -106,7 +106,7 @@ export async function openReplicas({ replicas, ...ask }, gate, openOne) {
     const one = askOf(i + 1);
     const models = Object.values(one.models).filter((model) => model instanceof ArrayBuffer);
     const { session } = await helper.call("openReplica", one, models);
-    return new Replica(helper, session);
+    return new RemoteReplica(helper, session);
   });
   const own = openOne(askOf(0));
   try {
@@ -137,7 +137,7 @@ function holds({ state }, index, input) {
   return one === undefined || one.isShared || one.owner === index;
 }
 
-/** @param {Training} own @param {readonly Replica[]} others @returns {Training} */
+/** @param {Training} own @param {readonly RemoteReplica[]} others @returns {Training} */
 function together(own, others) {
   return {
     async step([feeds, ...shares], fetches, transfers) {

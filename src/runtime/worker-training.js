@@ -84,11 +84,7 @@ export function newTraining(run, { state, initial, guard }) {
       for (const [name, tensor] of Object.entries(toFeeds(values))) {
         const own = current[name];
         if (own === undefined) throw new Error(`"${name}" is no state`);
-        if (own.type !== tensor.type || own.dims.join() !== tensor.dims.join())
-          throw new Error(
-            `"${name}" is ${own.type} [${own.dims}], not ${tensor.type} [${tensor.dims}]`,
-          );
-        copyInto(own, tensor);
+        overwrite(name, own, tensor);
       }
       isHalted = false;
     },
@@ -100,6 +96,13 @@ export function emptyLike({ type, dims, data }) {
   if (Array.isArray(data)) throw new Error("text is no state");
   const Elements = /** @type {any} */ (data.constructor);
   return new /** @type {any} */ (ort.Tensor)(type, new Elements(data.length), dims);
+}
+
+/** Gives a state another value. @param {string} name @param {ort.Tensor} own @param {ort.Tensor} tensor */
+export function overwrite(name, own, tensor) {
+  if (own.type !== tensor.type || own.dims.join() !== tensor.dims.join())
+    throw new Error(`"${name}" is ${own.type} [${own.dims}], not ${tensor.type} [${tensor.dims}]`);
+  copyInto(own, tensor);
 }
 
 /** @param {ort.Tensor} to @param {ort.Tensor} from */

@@ -11,7 +11,7 @@ import { performance } from "node:perf_hooks";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
 import { enter, leave } from "./gate.js";
-import { newReplica } from "./worker-replica.js";
+import { Replica } from "./worker-replica.js";
 import { openReplicas, ReplicaError } from "./worker-replicas.js";
 import {
   describe,
@@ -192,7 +192,7 @@ async function openReplica(ask) {
   const { share, measure, update } = ask.models;
   const models = [share, update, ...(measure === undefined ? [] : [measure])];
   const stages = await openStages(models, ask.options);
-  return stateOf(stages, () => newReplica(stages, ask));
+  return stateOf(stages, () => new Replica(stages, ask));
 }
 
 /** @param {OpenTraining} training */
