@@ -73,6 +73,7 @@ export const steps: readonly Step[] = [
   `train lenet5 ${mnist} -o train/lenet5 --epochs 3 --optimizer adam --lr 0.005`,
   `train resnet20 ${mnist} -o train/resnet20 --epochs 1 --limit 128 --augment crop,flip --optimizer adam`,
   "train unet --data in/pixels -o train/unet --base-width 4 --epochs 1 --loss ce+dice --batch 16",
+  `train lenet5 ${mnist} -o train/replicas --epochs 1 --replicas 2 --threads 2 --limit 256`,
   { run: `train lenet5-caffe ${mnist} -o train/stopped --epochs 3`, stopAt: "epoch 1/3" },
   "resume train/stopped",
   `train prune/sparse.onnx ${mnist} -o train/tuned --epochs 1 --keep-zeros --distill train/lenet5/model.onnx`,
