@@ -57,15 +57,20 @@ const moments: readonly Moment[] = [
   { after: "epoch", ms: 61 },
 ];
 
-it.each(["SIGINT", "SIGKILL"] as const)(
-  "%s leaves nothing half-written",
-  async (signal) => {
+it.each([
+  ["SIGINT", 1],
+  ["SIGKILL", 1],
+  ["SIGINT", 2],
+] as const)(
+  "%s leaves nothing half-written, replicas: %i",
+  async (signal, replicas) => {
     const folder = await emptyFolder();
     const data = join(folder, "data");
     await writeQuadrants(data);
     const train = (run: string, epochs: number) => [
       ...["train", "lenet-300-100", "--data", data, "-o", run, "--epochs", String(epochs)],
       ...["--batch", "20", "--lr", "0.05", "--checkpoint-every", "1", "--threads", "1"],
+      ...["--replicas", String(replicas)],
     ];
     const run = join(folder, "run");
     for (const moment of moments) {
@@ -102,5 +107,5 @@ it.each(["SIGINT", "SIGKILL"] as const)(
     const events = await readFile(join(run, "events.jsonl"), "utf8");
     expect(events.match(/"resumed"/g)?.length).toBeGreaterThanOrEqual(3);
   },
-  60_000,
+  120_000,
 );
