@@ -1,8 +1,9 @@
 /** @file The command line as its users and their scripts see it. */
 import { readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openDataset } from "../src/data/dataset.ts";
+import { loadCosts, saveCosts } from "../src/files/cost-table-file.ts";
 import { saveModel } from "../src/files/model-file.ts";
 import { dataFeeds } from "../src/measure/inputs/data-feeds.ts";
 import { readModel } from "../src/onnx/reading/read.ts";
@@ -12,6 +13,12 @@ import { toNumbers } from "../src/tensor/host-tensor.ts";
 import { emptyFolder, espalier, startEspalier } from "./cli-io.ts";
 import { idxFile, npyFile, zipFile } from "./data-files.ts";
 import { residualNetwork } from "./residual-network.ts";
+
+// Cost tables are cached below this folder.
+beforeEach(async () => {
+  vi.stubEnv("XDG_CACHE_HOME", await emptyFolder());
+});
+afterEach(() => vi.unstubAllEnvs());
 
 /** A folder with `net.onnx`, and the paths of it and of a result beside it. */
 async function workplace(bytes: Uint8Array = residualNetwork()) {
@@ -189,9 +196,10 @@ describe("prune", () => {
   });
 
   it("reaches a latency that it measures, or says that it did not", async () => {
-    const { net, small } = await workplace(residualNetwork({ width: 64, side: 32 }));
+    const { net, small } = await workplace(residualNetwork({ width: 32, side: 16 }));
     const { exitCode, out } = await espalier([
       ...["prune", net, "-o", small, "--latency", "0.6", ...magnitude, "--json"],
+      ...["--threads", "1"],
     ]);
     const { latency, isReached } = json(out);
     expect(exitCode).toBe(isReached ? 0 : 3);
@@ -201,6 +209,22 @@ describe("prune", () => {
     });
     if (typeof latency === "object" && latency !== null && "ratio" in latency)
       expect(Number(latency.ratio) <= 0.6).toBe(isReached);
+  }, 60_000);
+
+  it("takes a table from elsewhere, and says that its latency is an estimate", async () => {
+    const { folder, net, small } = await workplace(residualNetwork({ width: 32, side: 16 }));
+    const [here, phone] = ["here.json", "phone.csv"].map((name) => join(folder, name));
+    await espalier(["profile", net, "--threads", "1", "-o", here]);
+    const table = await loadCosts(here);
+    await saveCosts(phone, { ...table, source: { ...table.source, machine: "a phone" } });
+    const argv = ["prune", net, "-o", small, "--latency", "0.7", ...magnitude, "--costs", phone];
+    const { exitCode, out, err } = await espalier(argv);
+    expect(exitCode).toBe(0);
+    expect(out).toMatch(/latency, estimated/);
+    expect(err).toContain("the latency is an estimate by a cost table of a phone");
+    const { exitCode: refused, err: why } = await espalier([...argv.slice(0, -1), net]);
+    expect(refused).toBe(2);
+    expect(why).toContain("is no cost table");
   }, 60_000);
 
   it("verifies on images too, when it is given some", async () => {

@@ -1,73 +1,108 @@
-/** @file What a removal should leave of the time, when the times of all layers are known. */
-import { expect, it } from "vitest";
+/** @file Pruning to a latency: by a table of this machine, confirmed; by one from elsewhere, estimated. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { readModel } from "../onnx/reading/read.ts";
-import { removeNothing } from "../structure/units/removal.ts";
+import type { CostTable, LayerTimes } from "../structure/timing/cost-table.ts";
+import { timeModel } from "../structure/timing/time-model.ts";
+import { timedNodes } from "../structure/timing/timed-layers.ts";
 import { structureOf } from "../structure/units/units.ts";
-import { latencyModel, pruneToLatency } from "./latency.ts";
+import { pruneToLatency } from "./latency.ts";
+import { prune } from "./prune.ts";
+import { partsOf } from "./pruned.ts";
 
-const model = readModel(residualNetwork());
-const structure = structureOf(model.graph);
-
-/** Half of the channels between the two convolutions of the first block. */
-function halfOfBlock() {
-  const removed = removeNothing(structure);
-  const group = structure.groups.find(({ id }) => id === "block0.a");
-  for (const unit of group?.units.slice(0, 4) ?? []) removed[unit] = 1;
-  return removed;
-}
-
-it("is all of it while nothing goes", () => {
-  const remaining = latencyModel(
-    structure,
-    new Map([
-      ["stem", 3],
-      ["relu", 1],
-    ]),
-  );
-  expect(remaining(removeNothing(structure))).toBe(1);
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "espalier-latency-"));
+  vi.stubEnv("XDG_CACHE_HOME", folder);
 });
-
-it("scales with the multiply-accumulates of a convolution, on both its sides", () => {
-  const times = new Map([
-    ["stem", 1],
-    ["block0.a", 2],
-    ["block0.b", 1],
-  ]);
-  expect(latencyModel(structure, times)(halfOfBlock())).toBeCloseTo((1 + 1 + 0.5) / 4, 12);
-});
-
-it("scales with the elements where nothing is multiplied", () => {
-  const times = new Map([
-    ["stem", 1],
-    ["block0.relu", 3],
-  ]);
-  expect(latencyModel(structure, times)(halfOfBlock())).toBeCloseTo((1 + 1.5) / 4, 12);
-});
-
-it("knows kernels that are named after what they compute, and leaves out what belongs to no node", () => {
-  const [name] = model.graph.nodes.find((node) => node.name === "block0.a")?.outputs ?? [];
-  const times = new Map([
-    [`${name}_nchwc`, 1],
-    ["ReorderInput", 5],
-  ]);
-  expect(latencyModel(structure, times)(halfOfBlock())).toBe(0.5);
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
 });
 
 it("measures what it reached, and says so when that is not enough", async () => {
   const rounds: number[] = [];
-  const pruned = await pruneToLatency(
+  const shares: number[] = [];
+  const { latency, ...pruned } = await pruneToLatency(
     readModel(residualNetwork({ width: 16, side: 16 })),
     { method: "magnitude", rules: { minWidth: 12 } },
-    { fraction: 0.01, seconds: 0.2, threads: 1, onRound: ({ round }) => rounds.push(round) },
+    {
+      fraction: 0.01,
+      seconds: 0.2,
+      threads: 1,
+      onRound: ({ round }) => rounds.push(round),
+      onCosts: ({ done, total }) => shares.push(done / total),
+    },
   );
   expect(pruned.isReached).toBe(false);
-  const { ratio } = pruned.latency;
-  expect(ratio).toBeGreaterThan(0.01);
-  expect(pruned.missed).toEqual([{ target: "latency", asked: 0.01, reached: ratio }]);
+  expect(latency?.ratio).toBeGreaterThan(0.01);
+  expect(pruned.missed).toEqual([{ target: "latency", asked: 0.01, reached: latency?.ratio }]);
   // The estimate is no longer spoken of.
   expect(pruned.notes).toEqual([]);
-  expect(pruned.latency.ci95[0]).toBeLessThanOrEqual(pruned.latency.ratio);
+  expect(latency?.ci95[0]).toBeLessThanOrEqual(latency?.ratio ?? 0);
   expect(rounds).toEqual([0, 1]);
+  expect(shares.at(-1)).toBe(1);
   expect(pruned.after.macs).toBeLessThan(pruned.before.macs);
+}, 60_000);
+
+/** A device that computes blocks of channels: a table of closed form for the layers of a network. */
+function blocksOf(block: number, model: ReturnType<typeof readModel>): CostTable {
+  const widths = Array.from({ length: 32 }, (_, i) => i + 1);
+  const blocks = (width: number) => Math.ceil(width / block);
+  const { layers } = timedNodes(structureOf(model.graph));
+  return {
+    format: "espalier-costs",
+    version: 1,
+    source: { machine: "a phone", engine: "an engine 1", provider: "npu", threads: 1 },
+    nodeMs: 1e-6,
+    layers: layers.map(
+      ({ kind }): LayerTimes => ({
+        ...kind,
+        inputs: widths,
+        outputs: widths,
+        ms: widths.map((i) => widths.map((o) => blocks(i) * blocks(o))),
+      }),
+    ),
+    others: [],
+    networks: [],
+  };
+}
+
+it.each([4, 8])(
+  "by a table from elsewhere keeps widths of its blocks of %d, times nothing and says so",
+  async (block) => {
+    const model = readModel(residualNetwork({ width: 32, blocks: 3 }));
+    const costs = blocksOf(block, model);
+    const rounds: number[] = [];
+    const pruned = await pruneToLatency(
+      model,
+      { method: "magnitude" },
+      { fraction: 0.6, costs, onRound: ({ round }) => rounds.push(round) },
+    );
+    expect(rounds).toEqual([]);
+    expect(pruned.latency).toBeUndefined();
+    expect(pruned.isReached).toBe(true);
+    expect(pruned.estimate.ratio).toBeLessThanOrEqual(0.6);
+    expect(pruned.estimate.source.machine).toBe("a phone");
+    expect(pruned.notes.join()).toContain("estimate by a cost table of a phone, an engine 1");
+    const filters = pruned.plan.groups.flatMap(({ axes }) => axes.map(({ kept }) => kept.length));
+    expect(filters.length).toBeGreaterThan(0);
+    for (const width of filters) expect(width % block).toBe(0);
+    // The table says of the pruned network what was said before it was made.
+    const after = timeModel(structureOf(pruned.graph), costs);
+    expect(pruned.estimate.medianMs).toBeCloseTo(after.summedMs, 6);
+  },
+);
+
+it("a table also rules the widths of other targets, where there is one", () => {
+  const model = readModel(residualNetwork({ width: 32, blocks: 3 }));
+  const rules = { roundTo: "auto", costs: blocksOf(16, model) } as const;
+  const pruned = prune(model, { method: "magnitude", targets: { macs: 0.6 }, rules });
+  for (const { axes } of pruned.plan.groups)
+    for (const { kept } of axes) expect(kept.length % 16).toBe(0);
+  const plain = prune(model, { method: "magnitude", targets: { macs: 0.6 } });
+  expect([...partsOf(plain).removed]).not.toEqual([...partsOf(pruned).removed]);
 });

@@ -1,29 +1,33 @@
 /**
- * @file Pruning to a latency that is measured on this machine.
+ * @file Pruning to a latency.
  *
- * Every layer of the original is timed once. The latency after a removal is estimated from these times: a layer's time
- * scales with its multiply-accumulates, or with its elements where it has none. Real kernels have steps and fixed
- * costs, so the estimate only proposes: the result is timed against the original, interleaved, and the estimate's
- * target is moved until the measured ratio fits.
+ * A cost table says how long layers take at which widths, and so what latency a removal leaves. The removal that is
+ * chosen by it is timed against the original, interleaved, where the table is of this machine: what the estimate was
+ * off by corrects the next one, until the measured ratio fits. For a table from elsewhere, the estimate is all there is.
  */
 import { assert } from "../errors.ts";
-import { type BenchOptions, bench, profile } from "../measure/latency/bench.ts";
+import { type BenchOptions, bench } from "../measure/latency/bench.ts";
+import { machineCosts } from "../measure/latency/machine-costs.ts";
+import type { CostProgress } from "../measure/latency/measure-costs.ts";
+import { nodeSource } from "../measure/latency/node-engine.ts";
 import type { Interval } from "../measure/statistics/statistics.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
-import { operatorOf } from "../ops/index.ts";
 import type { ModelSource } from "../runtime/values.ts";
 import { type Budget, groupsToPrune } from "../structure/choice/select.ts";
-import { type Removed, removeNothing, shapeAfter } from "../structure/units/removal.ts";
+import type { CostSource, CostTable } from "../structure/timing/cost-table.ts";
+import { type TimeModel, timeModel } from "../structure/timing/time-model.ts";
+import type { Removed } from "../structure/units/removal.ts";
 import { type Structure, structureOf } from "../structure/units/units.ts";
-import { sizeOf } from "../tensor/host-tensor.ts";
 import { requireGoOn } from "../tensor/steps.ts";
+import { counted } from "../words/numbers.ts";
 import {
   budgetsOf,
   chooseUnits,
   finishPruning,
   missedTargets,
   type PruneOptions,
+  type PruningChoice,
 } from "./prune.ts";
 import { describeMissed, type Pruned, partsOf } from "./pruned.ts";
 import { structureCost, unclaimable } from "./unknown-costs.ts";
@@ -32,7 +36,12 @@ import { structureCost, unclaimable } from "./unknown-costs.ts";
 export interface LatencyTarget {
   /** Share of the original's latency that may remain, in (0, 1]. */
   readonly fraction: number;
-  /** Threads inside an operator; default all processors. */
+  /**
+   * A cost table that says what layers take. By default that of this machine: what its cache holds, and what it lacks
+   * measured. With a table from elsewhere nothing is timed.
+   */
+  readonly costs?: CostTable | undefined;
+  /** Threads inside an operator; default all processors, or those of `costs`. */
   readonly threads?: number | undefined;
   readonly providers?: readonly string[] | undefined;
   /** Seconds for one comparison with the original; default 2. */
@@ -44,6 +53,8 @@ export interface LatencyTarget {
   readonly onRound?:
     | ((progress: { readonly round: number; readonly rounds: number }) => void)
     | undefined;
+  /** Told how far round 0 is. */
+  readonly onCosts?: ((progress: CostProgress) => void) | undefined;
 }
 
 /** The measured latency of a pruned network, beside its original. */
@@ -59,16 +70,156 @@ export interface MeasuredLatency {
   readonly round: number;
 }
 
-/** A pruned network with its latency. `isReached` speaks of all targets, this one by measurement. */
+/** The latency of a pruned network by a cost table, beside its original. */
+export interface EstimatedLatency {
+  readonly medianMs: number;
+  readonly originalMs: number;
+  /** Pruned / original. */
+  readonly ratio: number;
+  /** Where the table comes from. */
+  readonly source: CostSource;
+}
+
+/** A pruned network with its latency. `isReached` speaks of all targets, this one by measurement where there is one. */
 export interface PrunedToLatency extends Pruned {
-  readonly latency: MeasuredLatency;
+  /** Absent where the table is from elsewhere. */
+  readonly latency: MeasuredLatency | undefined;
+  readonly estimate: EstimatedLatency;
 }
 
 /** A result this far below the target is taken; one further below is worth a milder try. */
-const slack = 0.03;
-/** The estimate is moved a little further than the last measurement asks. */
-const margin = 0.98;
+const slack = 0.04;
 const budgetName = "latency";
+
+/** Whether a table was measured on this machine, with this engine. */
+function isOfThisMachine({ machine, engine }: CostSource): boolean {
+  const here = nodeSource();
+  return machine === here.machine && engine === here.engine;
+}
+
+/** Networks are timed as the layers of the table were, unless the caller says otherwise. */
+function timedAs({ threads, providers }: LatencyTarget, { source }: CostTable) {
+  return { threads: threads ?? source.threads, providers: providers ?? [source.provider] };
+}
+
+/**
+ * Prunes until the latency is at most `target.fraction` of the original's, and as near to it as the rounds allow. When
+ * no round gets there, the fastest is returned, `isReached` false.
+ */
+export async function pruneToLatency(
+  model: Model,
+  options: PruneOptions,
+  target: LatencyTarget,
+): Promise<PrunedToLatency> {
+  const { signal, rounds = 5 } = target;
+  const structure = structureOf(model.graph, options);
+  groupsToPrune(structure, options.rules ?? {});
+  if (target.costs === undefined) target.onRound?.({ round: 0, rounds });
+  const costs =
+    target.costs ??
+    (await machineCosts(
+      { name: "network", model, structure },
+      { ...target, signal, onProgress: target.onCosts },
+    ));
+  const aimed: AimedPruning = {
+    model,
+    structure,
+    options: { ...options, rules: { ...options.rules, costs: options.rules?.costs ?? costs } },
+    times: timeModel(structure, costs),
+    source: costs.source,
+  };
+  if (!isOfThisMachine(costs.source)) return estimated(aimed, target.fraction);
+  return confirmed(aimed, { ...target, ...timedAs(target, costs) });
+}
+
+/** What pruning to a latency works with. */
+interface AimedPruning {
+  readonly model: Model;
+  readonly structure: Structure;
+  readonly options: PruneOptions;
+  readonly times: TimeModel;
+  readonly source: CostSource;
+}
+
+/** The choice whose estimated latency is at most `aim` of the original's. */
+function chooseFor({ structure, options, times }: AimedPruning, aim: number): PruningChoice {
+  const budget: Budget = {
+    name: budgetName,
+    fraction: aim,
+    remaining: (removed) => times.msAfter(removed) / times.originalMs,
+  };
+  return chooseUnits(structure, {
+    ...options,
+    budgets: (pruned) => [...(options.budgets?.(pruned) ?? []), budget],
+  });
+}
+
+/** The latency that the table gives. */
+function estimateOf({ times, source }: AimedPruning, removed: Removed): EstimatedLatency {
+  const { originalMs } = times;
+  const medianMs = times.msAfter(removed);
+  return { medianMs, originalMs, ratio: medianMs / originalMs, source };
+}
+
+/** Pruned by the table alone, with a note that nothing was timed. */
+function estimated(aimed: AimedPruning, fraction: number): PrunedToLatency {
+  const choice = chooseFor(aimed, fraction);
+  const pruned = finishPruning(aimed.model, aimed.structure, choice);
+  const { machine, engine } = aimed.source;
+  const notes = [
+    ...pruned.notes,
+    `the latency is an estimate by a cost table of ${machine}, ${engine}: time the result there`,
+    ...unmeasuredNotes(aimed.times),
+  ];
+  const estimate = estimateOf(aimed, choice.removed);
+  return { ...pruned, notes, latency: undefined, estimate };
+}
+
+/** The note on layers whose kinds the table lacks; none where it has all. */
+function unmeasuredNotes({ layers, unmeasured }: TimeModel): readonly string[] {
+  if (unmeasured.length === 0) return [];
+  return [
+    `the cost table lacks the kinds of ${unmeasured.length} of ${counted(layers.length, "layer")}, which are ` +
+      "estimated from the kinds most alike",
+  ];
+}
+
+/** Pruned by the table, timed, and corrected by what the estimate was off by. */
+async function confirmed(aimed: AimedPruning, target: LatencyTarget): Promise<PrunedToLatency> {
+  const { model, structure, options } = aimed;
+  const { fraction, threads, providers, signal, rounds = 5, seconds = 2 } = target;
+  const original = writeModel(model).chunks;
+  const how = { threads, providers, signal, dims: structure.analysis.dims, seconds };
+  const goal = fraction - Math.min(slack, fraction) / 2;
+  let best: PrunedToLatency | undefined;
+  let passing = 0;
+  let failing = Number.POSITIVE_INFINITY;
+  let aim = goal;
+  let last: Removed | undefined;
+  for (let round = 1; round <= rounds; round++) {
+    const choice = chooseFor(aimed, aim);
+    // Other targets, or the rules, leave no further choice.
+    if (best !== undefined && choice.removed.join() === last?.join()) break;
+    last = choice.removed;
+    const pruned = finishPruning(model, structure, choice);
+    target.onRound?.({ round, rounds });
+    const latency = { ...(await measured(original, pruned.bytes.chunks, how)), round };
+    const { ratio } = latency;
+    const isMet = ratio <= fraction;
+    const estimate = estimateOf(aimed, choice.removed);
+    best = better(best, withLatency(pruned, { options, latency, estimate }, fraction), fraction);
+    if (isMet && ratio >= fraction - slack) break;
+    if (isMet) passing = Math.max(passing, aim);
+    else if (choice.isReached) failing = Math.min(failing, aim);
+    else break; // nothing more may be removed
+    const next = Math.min(1, (goal * estimate.ratio) / ratio);
+    const isBetween = next > passing && next < failing;
+    aim = isBetween ? next : (passing + Math.min(failing, 1)) / 2;
+    requireGoOn(signal);
+  }
+  assert(best !== undefined, "at least one round was made");
+  return { ...best, notes: [...best.notes, ...unmeasuredNotes(aimed.times)] };
+}
 
 /** Lets both networks take turns, and gives the latency of the second. */
 async function measured(
@@ -91,103 +242,16 @@ async function measured(
   };
 }
 
-/**
- * Prunes until the measured latency is at most `target.fraction` of the original's, and as near to
- * it as the rounds allow. When no round gets there, the fastest is returned, `isReached` false.
- */
-export async function pruneToLatency(
-  model: Model,
-  options: PruneOptions,
-  target: LatencyTarget,
-): Promise<PrunedToLatency> {
-  const { fraction, threads, providers, signal, rounds = 5, seconds = 2 } = target;
-  const structure = structureOf(model.graph, options);
-  groupsToPrune(structure, options.rules ?? {});
-  const { dims } = structure.analysis;
-  const original = writeModel(model).chunks;
-  const how = { threads, providers, signal, dims, seconds };
-  target.onRound?.({ round: 0, rounds });
-  const estimate = latencyModel(
-    structure,
-    await profile(original, { threads, providers, signal, dims }),
-  );
-
-  let best: PrunedToLatency | undefined;
-  let passing = 0;
-  let failing = Number.POSITIVE_INFINITY;
-  let aim = fraction;
-  let last: Removed | undefined;
-  for (let round = 1; round <= rounds; round++) {
-    const budget: Budget = { name: budgetName, fraction: aim, remaining: estimate };
-    const choice = chooseUnits(structure, {
-      ...options,
-      budgets: (pruned) => [...(options.budgets?.(pruned) ?? []), budget],
-    });
-    // Other targets, or the rules, leave no further choice.
-    if (best !== undefined && choice.removed.join() === last?.join()) break;
-    last = choice.removed;
-    const pruned = finishPruning(model, structure, choice);
-    target.onRound?.({ round, rounds });
-    const latency = { ...(await measured(original, pruned.bytes.chunks, how)), round };
-    const { ratio } = latency;
-    const isMet = ratio <= fraction;
-    const candidate = withLatency(pruned, options, latency, fraction);
-    best = better(best, candidate, fraction);
-    if (isMet && ratio >= fraction - slack) break;
-    if (isMet) passing = Math.max(passing, aim);
-    else if (choice.isReached) failing = Math.min(failing, aim);
-    else break; // nothing more may be removed
-    const next = Math.min(1, (aim * fraction * (isMet ? 1 : margin)) / ratio);
-    const isBetween = next > passing && next < failing;
-    aim = isBetween ? next : (passing + Math.min(failing, 1)) / 2;
-    requireGoOn(signal);
-  }
-  assert(best !== undefined, "at least one round was made");
-  return best;
-}
-
-/**
- * The share of the original's time that a removal leaves, by the times of single nodes. Time that
- * belongs to no node (reordering between kernels) is taken to shrink like the rest.
- */
-export function latencyModel(
-  structure: Structure,
-  times: ReadonlyMap<string, number>,
-): (removed: Removed) => number {
-  const { graph, operands } = structure.analysis;
-  const nothing = removeNothing(structure);
-  const parts = graph.nodes.flatMap((node) => {
-    // Kernels for blocked layouts are named after the value that they compute.
-    const names = [node.name, ...node.outputs.map((output) => `${output}_nchwc`)];
-    const ms = names.reduce((sum, name) => sum + (times.get(name) ?? 0), 0);
-    if (ms === 0) return [];
-    const own = operands.get(node);
-    const bound = operatorOf(node);
-    const work = (removed: Removed): number => {
-      if (own === undefined || bound === undefined) return 1;
-      const shape = (tensor: (typeof own.inputs)[number]) =>
-        tensor && shapeAfter(structure, removed, own.layoutOf(tensor));
-      const outputs = own.outputs.map((tensor) =>
-        shapeAfter(structure, removed, own.layoutOf(tensor)),
-      );
-      const { attrs, operator } = bound;
-      const macs = operator.macs({ attrs, inputs: own.inputs.map(shape), outputs });
-      return macs > 0 ? macs : outputs.reduce((sum, output) => sum + sizeOf(output), 0);
-    };
-    return [{ ms, work, before: Math.max(1, work(nothing)) }];
-  });
-  const total = parts.reduce((sum, { ms }) => sum + ms, 0);
-  return (removed) =>
-    total === 0
-      ? 1
-      : parts.reduce((sum, { ms, work, before }) => sum + (ms * work(removed)) / before, 0) / total;
+interface Figures {
+  readonly options: PruneOptions;
+  readonly latency: MeasuredLatency;
+  readonly estimate: EstimatedLatency;
 }
 
 /** The result with its measurement in place of what the estimate said. */
 function withLatency(
   pruned: Pruned,
-  options: PruneOptions,
-  latency: MeasuredLatency,
+  { options, latency, estimate }: Figures,
   asked: number,
 ): PrunedToLatency {
   const { structure, removed } = partsOf(pruned);
@@ -203,7 +267,7 @@ function withLatency(
   const estimated = pruned.missed.filter(({ target }) => target === budgetName).map(describeMissed);
   const notes = pruned.notes.filter((note) => !estimated.includes(note));
   const slow = isMet ? [] : [{ target: budgetName, asked, reached: latency.ratio }];
-  return { ...pruned, notes, isReached, missed: [...missed, ...slow], latency };
+  return { ...pruned, notes, isReached, missed: [...missed, ...slow], latency, estimate };
 }
 
 /** The mildest that meets the target, else the fastest. */
@@ -213,7 +277,7 @@ function better(
   fraction: number,
 ): PrunedToLatency {
   if (a === undefined) return b;
-  const [ra, rb] = [a.latency.ratio, b.latency.ratio];
+  const [ra, rb] = [a, b].map(({ latency, estimate }) => (latency ?? estimate).ratio);
   if (ra <= fraction && rb <= fraction) return rb > ra ? b : a;
   if (ra <= fraction || rb <= fraction) return ra <= fraction ? a : b;
   return rb < ra ? b : a;

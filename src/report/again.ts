@@ -76,7 +76,13 @@ const otherNames: ReadonlyMap<string, string> = new Map([
 
 /** Settings of a program that no flag sets. */
 const withoutFlag: readonly string[] = [
-  ...["tuning.timeBudgetSeconds", "tuning.patience", "tuning.recalibrateOnly", "data.classes"],
+  ...[
+    "rules.costs",
+    "tuning.timeBudgetSeconds",
+    "tuning.patience",
+    "tuning.recalibrateOnly",
+    "data.classes",
+  ],
 ];
 
 /** The words of a setting; `undefined` where no flag says it. */

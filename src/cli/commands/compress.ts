@@ -5,6 +5,7 @@ import type { CompressRunRequest } from "../../compress/compress-run.ts";
 import type { PlanRequest } from "../../compress/dry-run/dry-run.ts";
 import { EspalierError } from "../../errors.ts";
 import type { CompressSettingsInput } from "../../runs/settings/compress-settings.ts";
+import type { CostTable } from "../../structure/timing/cost-table.ts";
 import { dataFlags, dataHeading, dataOptionsOf } from "../options/data-options.ts";
 import {
   addFlags,
@@ -23,6 +24,8 @@ import {
   threadsFlags,
 } from "../options/model-options.ts";
 import {
+  costsFlags,
+  costsFrom,
   groupFlags,
   methodOptionFlags,
   targetFlags,
@@ -75,6 +78,7 @@ export const flags = {
   "Channels that may be removed:": {
     ...groupFlags,
     ...widthFlags,
+    ...costsFlags,
     selectInputs: advanced(
       toggle(
         "Lets layers leave out pixels and flattened features of their inputs; a Gather in the file picks the rest. Default: layers read all of them.",
@@ -176,8 +180,9 @@ export function compressCommand(io: Io, end: (exitCode: number) => void): Comman
     const run = requireOutput(given.output);
     const { compressRun } = await import("../../compress/compress-run.ts");
     const { writeReportHtml } = await import("../../report/write.ts");
+    const costs = await costsFrom(given);
     const report = await follow(io, given, (hooks) =>
-      compressRun({ ...requestOf(network, given), run }, hooks),
+      compressRun({ ...requestOf(network, given, costs), run }, hooks),
     );
     await writeReportHtml(run);
     end(exitCodeOf(report));
@@ -190,7 +195,7 @@ async function plan(network: string, flags: Flags, io: Io): Promise<void> {
   const { planCompression } = await import("../../compress/dry-run/dry-run.ts");
   const run = flags.output;
   const request: PlanRequest = {
-    ...requestOf(network, flags),
+    ...requestOf(network, flags, await costsFrom(flags)),
     ...(run !== undefined && { run }),
   };
   const planned = await follow(io, flags, async (hooks) => {
@@ -209,19 +214,23 @@ function requireOutput(run: string | undefined): string {
   });
 }
 
-/** The run that the flags ask for. */
-export function requestOf(network: string, flags: Flags): Omit<CompressRunRequest, "run"> {
+/** The run that the flags ask for, with the cost table that they name. */
+export function requestOf(
+  network: string,
+  flags: Flags,
+  costs?: CostTable,
+): Omit<CompressRunRequest, "run"> {
   return {
     network,
     data: flags.data,
     externalData: flags.externalData ?? false,
     dataOptions: dataOptionsOf(flags),
-    settings: settingsOf(flags),
+    settings: settingsOf(flags, costs),
   };
 }
 
 /** The flags that were given, by the names of the settings. */
-function settingsOf(flags: Flags): CompressSettingsInput {
+function settingsOf(flags: Flags, costs: CostTable | undefined): CompressSettingsInput {
   const { method, macs, params, bytes, density, latency, only, except, roundTo, minWidth } = flags;
   const { maxDrop, confidence, rounds, roundDrop, attempts, epochs, finalEpochs } = flags;
   const { timeBudget: timeBudgetSeconds, distill: distills, sensitivity } = flags;
@@ -259,6 +268,7 @@ function settingsOf(flags: Flags): CompressSettingsInput {
       ...(except.length > 0 && { except: [...except] }),
       ...(roundTo !== undefined && { roundTo }),
       ...(minWidth !== undefined && { minWidth }),
+      ...(costs !== undefined && { costs }),
     },
     tuning: trainingSettingsOf(flags),
   };

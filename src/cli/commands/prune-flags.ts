@@ -15,6 +15,8 @@ import {
 } from "../options/model-options.ts";
 import { requireModelName } from "../options/output-place.ts";
 import {
+  costsFlags,
+  costsFrom,
   groupFlags,
   methodOptionFlags,
   selectionFlags,
@@ -34,7 +36,7 @@ export const flags = {
     plan: value("FILE", asText, "A plan that is applied instead of ranking channels.", {
       conflicts: [
         ...["macs", "params", "bytes", "density", "latency", "method", "mode"],
-        ...["roundTo", "minWidth", "seed"],
+        ...["roundTo", "minWidth", "seed", "costs"],
       ],
     }),
     ...modelFlags,
@@ -66,7 +68,12 @@ export const flags = {
     mode: advanced(value("value", asText, "Short for --option mode=VALUE.")),
     seed: advanced(value("n", integerFrom(0), "Seed of the method random. Default: 0.")),
   },
-  "Channels that may be removed:": { ...groupFlags, ...widthFlags, ...selectionFlags },
+  "Channels that may be removed:": {
+    ...groupFlags,
+    ...widthFlags,
+    ...costsFlags,
+    ...selectionFlags,
+  },
   [dataHeading]: dataFlags,
 };
 
@@ -112,6 +119,7 @@ export async function optionsOf(flags: Flags): Promise<PruneOptions> {
     const { loadPlan } = await import("../../files/plan-file.ts");
     return { dims, plan: await loadPlan(flags.plan) };
   }
+  const costs = await costsFrom(flags);
   const methodOptions = {
     ...Object.fromEntries(flags.option),
     ...(mode !== undefined && { mode }),
@@ -129,7 +137,7 @@ export async function optionsOf(flags: Flags): Promise<PruneOptions> {
     method,
     selectsInputs: flags.selectInputs ?? false,
     targets: { macs, params, bytes, density },
-    rules: { roundTo, minWidth, except, only: only.length > 0 ? only : undefined },
+    rules: { roundTo, minWidth, except, costs, only: only.length > 0 ? only : undefined },
     methodOptions,
     dims,
     seed: seed ?? 0,

@@ -4,7 +4,7 @@ import type { Verification } from "../../measure/equality/compare.ts";
 import type { NotTimed, PairLatency } from "../../measure/latency/pair.ts";
 import type { Model, ModelBytes } from "../../onnx/model.ts";
 import type { Damage } from "../../prune/damage.ts";
-import type { MeasuredLatency } from "../../prune/latency.ts";
+import type { EstimatedLatency, MeasuredLatency } from "../../prune/latency.ts";
 import type { PruneOptions } from "../../prune/prune.ts";
 import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
@@ -89,7 +89,11 @@ async function pruneAndWrite(
   const options = await optionsOf(flags);
   await requireData(model, flags, signal);
   signal.throwIfAborted();
-  const { pruned: chosen, latency } = await choose(model, options, flags, signal, progress);
+  const {
+    pruned: chosen,
+    latency,
+    estimate,
+  } = await choose(model, options, flags, signal, progress);
   progress.detail(`channels were ranked by ${escapeForTerminal(chosen.method)}`);
   signal.throwIfAborted();
   const pruned = await refit(model, chosen, flags, signal, progress);
@@ -111,14 +115,16 @@ async function pruneAndWrite(
       progress.phase("writing");
       await write(flags.output, model, pruned);
     }
-    // What does not compute the same is not written, and its speed does not matter.
-    if (verification.passed && flags.bench !== false) {
+    // What does not compute the same is not written, and its speed does not matter; nor does that of this machine where
+    // a target was for another.
+    const isForHere = estimate === undefined || latency !== undefined;
+    if (verification.passed && isForHere && flags.bench !== false) {
       progress.phase("timing");
       speed = await timed(model, pruned, latency, flags, signal, progress);
     }
   }
   progress.end();
-  report(pruned, { latency: speed ?? latency, verification, damage }, flags, io);
+  report(pruned, { latency: speed ?? latency, estimate, verification, damage }, flags, io);
   if (verification !== undefined && !verification.passed) return exitCodes.verificationFailed;
   return pruned.isReached ? exitCodes.done : exitCodes.targetMissed;
 }
@@ -133,7 +139,8 @@ async function requireData(model: Model, flags: Flags, signal: AbortSignal): Pro
 
 interface Chosen {
   readonly pruned: Pruned;
-  readonly latency?: MeasuredLatency;
+  readonly latency?: MeasuredLatency | undefined;
+  readonly estimate?: EstimatedLatency | undefined;
 }
 
 async function choose(
@@ -151,14 +158,16 @@ async function choose(
   const { pruneToLatency } = await import("../../prune/latency.ts");
   const pruned = await pruneToLatency(model, options, {
     fraction: flags.latency,
+    costs: options.rules?.costs,
     signal,
     threads: flags.threads,
+    onCosts: ({ done, total }) => progress.step({ done, total, unit: "networks" }),
     onRound: ({ round, rounds }) => {
       if (round === 0) progress.phase("timing the layers");
       else progress.phase(`timing the result (${round} of at most ${rounds})`);
     },
   });
-  return { pruned, latency: pruned.latency };
+  return { pruned, latency: pruned.latency, estimate: pruned.estimate };
 }
 
 async function refit(
@@ -262,13 +271,14 @@ function densityOf(pruned: Pruned): {
 /** The figures about a result. */
 interface Measured {
   readonly latency: ReportedLatency | undefined;
+  readonly estimate: EstimatedLatency | undefined;
   readonly verification: Verification | undefined;
   readonly damage: Damage | undefined;
 }
 
 function report(
   pruned: Pruned,
-  { latency, verification, damage }: Measured,
+  { latency, estimate, verification, damage }: Measured,
   flags: Flags,
   io: Io,
 ): void {
@@ -288,6 +298,7 @@ function report(
       notes: pruned.notes.map(inFlags),
       ...(partsOf(pruned).zeros.size > 0 && { density: densityOf(pruned) }),
       ...(latency && { latency }),
+      ...(estimate && { estimatedLatency: estimate }),
       ...(verification && { verification }),
       ...(damage && { damage }),
       ...files,
@@ -295,7 +306,7 @@ function report(
     return;
   }
   if (methodReason !== undefined) io.out(`method ${method}: ${methodReason}\n\n`);
-  io.out(describePruned(pruned, latency, io));
+  io.out(describePruned(pruned, { latency, estimate }, io));
   if (verification !== undefined) io.out(`\n${describeVerification(verification, io)}`);
   if (isWritten) io.out(`written: ${escapeForTerminal(`${files.output}, ${files.plan}`)}\n`);
   else io.out(verification === undefined ? "dry run: nothing written\n" : "nothing was written\n");

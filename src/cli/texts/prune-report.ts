@@ -3,7 +3,7 @@
 import type { Graph } from "../../ir/graph.ts";
 import type { NotTimed, PairLatency } from "../../measure/latency/pair.ts";
 import type { Damage } from "../../prune/damage.ts";
-import type { MeasuredLatency } from "../../prune/latency.ts";
+import type { EstimatedLatency, MeasuredLatency } from "../../prune/latency.ts";
 import { type Pruned, partsOf } from "../../prune/pruned.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { counted, formatBytes, formatInteger, formatMs, inPercent } from "../../words/numbers.ts";
@@ -14,10 +14,16 @@ import { drawTable, type TableOptions } from "../terminal/table.ts";
 /** What is known of the latency of a result: the comparison at the end, or with --no-bench what --latency measured. */
 export type ReportedLatency = PairLatency | NotTimed | MeasuredLatency;
 
+/** The latency of a result, as far as it is known; the estimate is that of a cost table, where a target asked for it. */
+export interface Latencies {
+  readonly latency: ReportedLatency | undefined;
+  readonly estimate: EstimatedLatency | undefined;
+}
+
 /** Writes the cost before and after, and the groups that lost channels. */
 export function describePruned(
   pruned: Pruned,
-  latency: ReportedLatency | undefined,
+  { latency, estimate }: Latencies,
   io: TableOptions,
 ): string {
   const { before, after, groups } = pruned;
@@ -44,6 +50,9 @@ export function describePruned(
       row("size", before.sizeBytes, after.sizeBytes, formatBytes),
       ...(latency !== undefined && "ratio" in latency
         ? [row("latency", latency.originalMs, latency.medianMs, formatMs)]
+        : []),
+      ...(estimate !== undefined && latency === undefined
+        ? [row("latency, estimated", estimate.originalMs, estimate.medianMs, formatMs)]
         : []),
     ],
     io,

@@ -1,12 +1,14 @@
 /** @file The share of the way to the targets that each round goes. */
 import { z } from "zod";
-import { bench, profile } from "../../measure/latency/bench.ts";
+import { bench } from "../../measure/latency/bench.ts";
+import { machineCosts } from "../../measure/latency/machine-costs.ts";
 import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
-import { latencyModel } from "../../prune/latency.ts";
 import { budgetsOf } from "../../prune/prune.ts";
 import type { Budget } from "../../structure/choice/select.ts";
 import { costOf } from "../../structure/cost/cost.ts";
+import { costTableSchema } from "../../structure/timing/cost-table-text.ts";
+import { costsOfNetwork, timeModel } from "../../structure/timing/time-model.ts";
 import type { Structure } from "../../structure/units/units.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import type { CompressContext } from "../context/context.ts";
@@ -38,12 +40,14 @@ export async function roundBudgets(
   const { journal, session, hooks } = context;
   hooks.onPhase?.(`round ${round}: timing`);
   const model = writeModel(network).chunks;
-  const measured = z.object({ ratio: z.number(), times: z.record(z.string(), z.number()) });
-  const { ratio, times } = await journal.once(`round ${round}/latency`, measured, async () => ({
+  const measured = z.object({ ratio: z.number(), costs: costTableSchema });
+  const costed = { name: `round ${round}`, model: network, structure };
+  const { ratio, costs } = await journal.once(`round ${round}/latency`, measured, async () => ({
     ratio: await latencyRatio(context, model),
-    times: Object.fromEntries(await profile(model, session)),
+    costs: costsOfNetwork(structure, settings.rules.costs ?? (await machineCosts(costed, session))),
   }));
-  const remaining = latencyModel(structure, new Map(Object.entries(times)));
+  const { msAfter, originalMs } = timeModel(structure, costs);
+  const remaining: Budget["remaining"] = (removed) => msAfter(removed) / originalMs;
   return [...budgets, { name: "latency", fraction: aim(latency, ratio), remaining }];
 }
 

@@ -8,7 +8,7 @@ import {
   type TimedNode,
   timedNodes,
 } from "../../structure/timing/timed-layers.ts";
-import { widthPoints } from "../../structure/timing/width-points.ts";
+import { productPoints, widthPoints } from "../../structure/timing/width-points.ts";
 import type { Structure } from "../../structure/units/units.ts";
 import { declaredInputs, randomFeeds } from "../inputs/feeds.ts";
 import type { CostRequest, LayerRequest, OtherRequest } from "./measure-costs.ts";
@@ -63,16 +63,17 @@ export function requestFor(
 
 /** The widths to time: one where no removal changes it. Filters of grouped layers are timed by whole groups. */
 function pointsFor({
-  kind: { form, groups },
+  kind: { form, groups, kernel },
   widths,
   leastWidths,
 }: TimedLayer): Pick<LayerRequest, "inputs" | "outputs"> {
   const perGroup = form === "grouped" ? groups : 1;
   const isFixed = (axis: "inputs" | "outputs") => leastWidths[axis] === widths[axis];
   const outputs = widths.outputs / perGroup;
+  const points = kernel.length === 0 ? productPoints : widthPoints;
   return {
-    inputs: isFixed("inputs") ? [widths.inputs] : widthPoints(widths.inputs),
-    outputs: (isFixed("outputs") ? [outputs] : widthPoints(outputs)).map((each) => each * perGroup),
+    inputs: isFixed("inputs") ? [widths.inputs] : points(widths.inputs),
+    outputs: (isFixed("outputs") ? [outputs] : points(outputs)).map((each) => each * perGroup),
   };
 }
 

@@ -73,7 +73,7 @@ export interface MeasureOptions {
 }
 
 /** Turns that each network takes in a batch. */
-const rounds = 7;
+const rounds = 5;
 /** A turn is about so long. */
 const turnMs = 3;
 /** Networks that are open at once, and the bytes of their weights. */
@@ -156,6 +156,7 @@ class Timing {
     };
     try {
       for (const make of makers) {
+        this.#requireGoOn();
         const { model, feeds, weightBytes } = make();
         if (open.length >= batchLimits.networks || bytes + weightBytes > batchLimits.weightBytes)
           await flush();

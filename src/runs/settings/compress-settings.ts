@@ -7,6 +7,7 @@ import type { AnyChosenMethod } from "../../methods/method/learned-method.ts";
 import { requireNoneBeside } from "../../methods/method/method.ts";
 import { textOf, textsOf } from "../../methods/method/options.ts";
 import type { SelectionRules } from "../../structure/choice/selection-rules.ts";
+import { costTableSchema } from "../../structure/timing/cost-table-text.ts";
 import { requireObjectiveFits, requireOptimizerFits, trainSettings } from "./train-settings.ts";
 
 const share = z.number().gt(0).max(1);
@@ -49,6 +50,8 @@ export const compressSettings = z.strictObject({
       except: z.array(z.string()).optional(),
       roundTo: z.union([count, z.literal("auto")]).default("auto"),
       minWidth: count.optional(),
+      /** By its times layers keep widths, and a target for latency is aimed at; by default a table of this machine. */
+      costs: costTableSchema.optional(),
     })
     .prefault({}),
   /** Layers may select what they read of inputs and of flattened maps, by a Gather that costs no MACs. */

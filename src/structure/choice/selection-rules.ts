@@ -1,5 +1,7 @@
 /** @file The rules of a selection: the groups that may lose units, and the widths that may be left. */
 
+import type { CostTable } from "../timing/cost-table.ts";
+
 /** The rules that a user may give. */
 export interface SelectionRules {
   /**
@@ -7,6 +9,8 @@ export interface SelectionRules {
    * multiples that engines compute without waste. Default 1 here; `prune` and `compress` take `auto`.
    */
   readonly roundTo?: Rounding | undefined;
+  /** A cost table by whose times `auto` chooses the widths that layers may keep, instead of fixed multiples. */
+  readonly costs?: CostTable | undefined;
   /** No axis of any tensor gets narrower than this (or than it was). At least 1. */
   readonly minWidth?: number | undefined;
   /** Group id or layer patterns (`*` matches anything) of the groups to prune; all when absent. */

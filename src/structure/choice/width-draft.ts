@@ -53,10 +53,11 @@ export class WidthDraft {
 
   /** The widths that an axis may have instead of its own; `undefined` where its own is allowed. */
   besides(axis: number): readonly [number, number] | undefined {
-    const { width, rounding } = this.#rules.limits[axis];
+    const limit = this.#rules.limits[axis];
+    const { width } = limit;
     const left = this.#widths[axis];
     if (left === width) return undefined;
-    const [below, above] = allowedWidths(left, rounding);
+    const [below, above] = allowedWidths(left, limit);
     return below === above ? undefined : [below, Math.min(above, width)];
   }
 

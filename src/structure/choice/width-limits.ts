@@ -1,5 +1,9 @@
 /** @file The axes whose widths rules concern, and the widths that each may have. */
 
+import type { CostTable } from "../timing/cost-table.ts";
+import { timeModel } from "../timing/time-model.ts";
+import { widthsThatPay } from "../timing/widths-that-pay.ts";
+import { type Removed, removeNothing } from "../units/removal.ts";
 import type { FilterAxis, Structure } from "../units/units.ts";
 import type { Rounding } from "./selection-rules.ts";
 
@@ -15,8 +19,15 @@ const multiples: readonly { readonly from: number; readonly multiple: number }[]
   { from: 0, multiple: 1 },
 ];
 
-/** The widths next to one that a rounding allows: at or below it, and at or above it. */
-export function allowedWidths(width: number, rounding: Rounding): readonly [number, number] {
+/** The widths next to one that an axis may have: at or below it, and at or above it. */
+export function allowedWidths(
+  width: number,
+  { rounding, widths }: Pick<WidthLimit, "rounding" | "widths">,
+): readonly [number, number] {
+  if (widths !== undefined) {
+    const below = widths.findLast((each) => each <= width) ?? 0;
+    return [below, widths.find((each) => each >= width) ?? width];
+  }
   const multiple =
     rounding === "auto"
       ? (multiples.find(({ from }) => width >= from)?.multiple ?? 1)
@@ -31,10 +42,50 @@ export interface WidthLimit {
   readonly counts: ReadonlyMap<number, number>;
   /** What the width is rounded to; 1 for axes that no filters lie along. */
   readonly rounding: Rounding;
+  /** The widths that a cost table says pay, ascending, where one does. */
+  readonly widths?: readonly number[];
 }
 
-/** The constraints on widths of a structure, each once. */
-export function widthLimits(structure: Structure, roundTo: Rounding): readonly WidthLimit[] {
+/** The constraints on widths of a structure, each once. With a cost table, `auto` allows the widths that it says pay. */
+export function widthLimits(
+  structure: Structure,
+  roundTo: Rounding,
+  costs?: CostTable,
+): readonly WidthLimit[] {
+  const limits = limitsOf(structure, roundTo);
+  if (costs === undefined || roundTo !== "auto") return limits;
+  const { msAfter } = timeModel(structure, costs);
+  return limits.map((limit) =>
+    limit.rounding === "auto"
+      ? { ...limit, widths: payingWidths(structure, limit, msAfter) }
+      : limit,
+  );
+}
+
+/** Widths that are looked at along an axis: multiples of 4, in coarser steps where there are many. */
+const widthsLookedAt = 64;
+
+function payingWidths(
+  structure: Structure,
+  { width, counts }: WidthLimit,
+  msAfter: (removed: Removed) => number,
+): readonly number[] {
+  // The order does not matter to time: units of an axis that others hold, too, go last.
+  const along = [...counts.keys()].filter((unit) => structure.units[unit].reason === undefined);
+  const removed = removeNothing(structure);
+  const times = new Map([[width, msAfter(removed)]]);
+  const step = 4 * Math.max(1, Math.ceil(width / (4 * widthsLookedAt)));
+  let left = width;
+  for (const unit of along.toReversed()) {
+    removed[unit] = 1;
+    left -= counts.get(unit) ?? 0;
+    if (left > 0 && (left % step === 0 || left < step)) times.set(left, msAfter(removed));
+  }
+  const widths = [...times.keys()].sort((a, b) => a - b);
+  return widthsThatPay(widths, (each) => times.get(each) ?? 0);
+}
+
+function limitsOf(structure: Structure, roundTo: Rounding): readonly WidthLimit[] {
   const limits = new Map<string, WidthLimit>();
   const add = (units: Int32Array, rounding: Rounding): void => {
     const counts = new Map<number, number>();

@@ -29,8 +29,8 @@ export function widthKeeper(
   candidates: readonly number[],
   rules: SelectionRules,
 ): WidthKeeper {
-  const { roundTo = 1, minWidth = 1 } = rules;
-  const limits = widthLimits(structure, roundTo);
+  const { roundTo = 1, minWidth = 1, costs } = rules;
+  const limits = widthLimits(structure, roundTo, costs);
   const isCandidate = new Set(candidates);
   const carriers = structure.carriers.filter((unit) => isCandidate.has(unit));
   const limitsOf = limitsByUnit(limits);

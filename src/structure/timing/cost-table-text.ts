@@ -78,7 +78,8 @@ const source = z.strictObject({
   threads: z.int().min(1).max(4096),
 });
 
-const schema = z.strictObject({
+/** The form of a table, for files that hold one. */
+export const costTableSchema: z.ZodType<CostTable, CostTable> = z.strictObject({
   format: z.literal("espalier-costs"),
   version: z.literal(1),
   source,
@@ -115,7 +116,7 @@ export function costsToJson(table: CostTable): string {
 export function parseCosts(content: string): CostTable {
   if (content.length > limits.text) throw invalid(["the file is larger than 64 MiB"]);
   const raw = content.trimStart().startsWith("{") ? fromJson(content) : fromCsv(content);
-  const result = schema.safeParse(raw);
+  const result = costTableSchema.safeParse(raw);
   if (result.success) return result.data;
   throw invalid(
     result.error.issues.map(({ path, message }) =>

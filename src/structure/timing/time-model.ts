@@ -1,6 +1,5 @@
 /** @file The time of a network after any removal, from a cost table. */
-import type { Removed } from "../units/removal.ts";
-import { removeNothing } from "../units/removal.ts";
+import { type Removed, removeNothing, withDependants } from "../units/removal.ts";
 import type { Structure } from "../units/units.ts";
 import {
   type CostTable,
@@ -11,6 +10,7 @@ import {
 } from "./cost-table.ts";
 import { interpolateGrid } from "./interpolate.ts";
 import {
+  type Shapes,
   type TimedLayer,
   type TimedNode,
   type TimedNodes,
@@ -47,18 +47,18 @@ export interface TimeModel {
 /** The time of the network of a structure by a cost table. */
 export function timeModel(structure: Structure, table: CostTable): TimeModel {
   const nodes = timedNodes(structure);
-  const layers = nodes.layers.map((layer) => timeOf(table, layer));
+  const layers = nodes.layers.map((layer) => timeOf(table, layer)).map(remembering);
   const others = nodes.others.map((node) => ({ node, msAt: otherTime(table, node) }));
-  const sum = (removed: Removed): number => {
+  const sum = (shapes: Shapes): number => {
     let ms = 0;
-    for (const { layer, msAt } of layers) ms += msAt(layer.widthsAfter(removed));
-    for (const { node, msAt } of others) ms += msAt(node.elementsAfter(removed));
+    for (const { layer, msAt } of layers) ms += msAt(layer.widthsIn(shapes));
+    for (const { node, msAt } of others) ms += msAt(node.elementsIn(shapes));
     return ms;
   };
-  const elements = (removed: Removed) =>
-    nodes.others.reduce((total, node) => total + node.elementsAfter(removed), 0) +
-    nodes.layers.reduce((total, layer) => total + resultSize(layer, removed), 0);
-  const nothing = removeNothing(structure);
+  const elements = (shapes: Shapes) =>
+    nodes.others.reduce((total, node) => total + node.elementsIn(shapes), 0) +
+    nodes.layers.reduce((total, layer) => total + resultSize(layer, shapes), 0);
+  const nothing = nodes.shapesAfter(removeNothing(structure));
   const summedMs = sum(nothing);
   const originalMs = networkIn(table, countsOf(structure, nodes))?.ms ?? summedMs;
   // What no node takes (changes of layout, the engine's own work) goes with the size of what flows between layers.
@@ -69,14 +69,29 @@ export function timeModel(structure: Structure, table: CostTable): TimeModel {
     layers,
     originalMs,
     summedMs,
-    msAfter: (removed) =>
-      restMs === 0 ? scale * sum(removed) : sum(removed) + (restMs * elements(removed)) / before,
+    msAfter(removed) {
+      const shapes = nodes.shapesAfter(withDependants(structure, removed));
+      if (restMs === 0) return scale * sum(shapes);
+      return sum(shapes) + (restMs * elements(shapes)) / before;
+    },
     unmeasured: layers.filter(({ evidence }) => evidence !== "measured").map(({ layer }) => layer),
   };
 }
 
-function resultSize({ kind, widthsAfter }: TimedLayer, removed: Removed): number {
-  return kind.output.reduce((size, each) => size * each, widthsAfter(removed).outputs);
+function resultSize({ kind, widthsIn }: TimedLayer, shapes: Shapes): number {
+  return kind.output.reduce((size, each) => size * each, widthsIn(shapes).outputs);
+}
+
+/** The same times, each computed once: a search asks for the same few widths over and over. */
+function remembering(time: LayerTime): LayerTime {
+  const known = new Map<string, number>();
+  const msAt = (widths: Widths): number => {
+    const key = `${widths.inputs} ${widths.outputs} ${widths.groups}`;
+    const ms = known.get(key) ?? time.msAt(widths);
+    known.set(key, ms);
+    return ms;
+  };
+  return { ...time, msAt };
 }
 
 /** The counts by which a table recognises a network. */

@@ -7,7 +7,7 @@ import { isFoldedInto } from "../../ops/passes/folded.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
 import { sizeOf } from "../../tensor/host-tensor.ts";
 import type { Layout } from "../analysis/layout.ts";
-import { type Removed, shapeAfter } from "../units/removal.ts";
+import type { Removed } from "../units/removal.ts";
 import type { Structure } from "../units/units.ts";
 import type { LayerKind } from "./cost-table.ts";
 
@@ -20,7 +20,7 @@ export interface TimedLayer {
   /** The least widths that any removal leaves. */
   readonly leastWidths: Widths;
   readonly macs: number;
-  readonly widthsAfter: (removed: Removed) => Widths;
+  readonly widthsIn: (shapes: Shapes) => Widths;
 }
 
 /** The widths of a layer. */
@@ -41,8 +41,11 @@ export interface TimedNode {
   readonly detail: string;
   /** What it reads and writes, before any removal. */
   readonly elements: number;
-  readonly elementsAfter: (removed: Removed) => number;
+  readonly elementsIn: (shapes: Shapes) => number;
 }
+
+/** The shape that is left of each tensor. */
+export type Shapes = (layout: Layout) => readonly number[];
 
 /** The nodes of a network that take time. */
 export interface TimedNodes {
@@ -50,6 +53,8 @@ export interface TimedNodes {
   readonly others: readonly TimedNode[];
   /** Nodes whose sizes are not known. */
   readonly unknown: readonly Node[];
+  /** The shapes that a removal leaves, each computed when it is asked for, and once. */
+  readonly shapesAfter: (removed: Removed) => Shapes;
 }
 
 /** The nodes of a network that take time; those that engines compute together with the layer before take none. */
@@ -57,6 +62,8 @@ export function timedNodes(structure: Structure): TimedNodes {
   const { graph, operands } = structure.analysis;
   const layers: TimedLayer[] = [];
   const most = Uint8Array.from(structure.units, ({ reason }) => (reason === undefined ? 1 : 0));
+  const shapesAfter = shapesOf(structure);
+  const leastShapes = shapesAfter(most);
   const others: TimedNode[] = [];
   const unknown: Node[] = [];
   const isFolded = isFoldedInto(graph, (node) => roleOf(node).kind === "linear");
@@ -68,11 +75,43 @@ export function timedNodes(structure: Structure): TimedNodes {
       unknown.push(node);
       continue;
     }
-    const layer = layerOf(structure, node, most);
+    const layer = layerOf(structure, node, leastShapes);
     if (layer !== undefined) layers.push(layer);
     else others.push(otherOf(structure, node));
   }
-  return { layers, others, unknown };
+  return { layers, others, unknown, shapesAfter };
+}
+
+/** As `shapeAfter`, for many tensors after many removals: axes that hold the same units are counted once. */
+function shapesOf(structure: Structure): (removed: Removed) => Shapes {
+  const places = new Map<string, number>();
+  const axes: Int32Array[] = [];
+  const known = new WeakMap<Layout, readonly number[]>();
+  const placesOf = (layout: Layout): readonly number[] => {
+    const old = known.get(layout);
+    if (old !== undefined) return old;
+    const own = layout.shape.map((_, axis) => {
+      const units = structure.unitsAlong(layout, axis);
+      const key = units.join();
+      const place = places.get(key) ?? axes.push(units) - 1;
+      places.set(key, place);
+      return place;
+    });
+    known.set(layout, own);
+    return own;
+  };
+  return (removed) => {
+    const widths: (number | undefined)[] = [];
+    const widthAt = (place: number): number => {
+      const old = widths[place];
+      if (old !== undefined) return old;
+      let width = 0;
+      for (const unit of axes[place]) if (unit < 0 || removed[unit] === 0) width++;
+      widths[place] = width;
+      return width;
+    };
+    return (layout) => placesOf(layout).map(widthAt);
+  };
 }
 
 /** The values that depend on what is fed: engines compute all others once, when they load a network. */
@@ -84,7 +123,7 @@ function computedFromInputs(graph: Graph): ReadonlySet<string> {
   return computed;
 }
 
-function layerOf(structure: Structure, node: Node, most: Removed): TimedLayer | undefined {
+function layerOf(structure: Structure, node: Node, leastShapes: Shapes): TimedLayer | undefined {
   const own = structure.analysis.operands.get(node);
   const role = roleOf(node);
   if (own === undefined || role.kind !== "linear") return undefined;
@@ -102,7 +141,7 @@ function layerOf(structure: Structure, node: Node, most: Removed): TimedLayer | 
     outputs: own.outputs.map(({ shape }) => shape),
   });
   const [dataLayout, resultLayout, weightLayout] = [data, result, weight].map(own.layoutOf);
-  const widthsOf = (after: (layout: Layout) => readonly number[]): Widths => {
+  const widthsIn = (after: Shapes): Widths => {
     const channels = at(after(dataLayout), role.dataAxis);
     const outputs = at(after(resultLayout), role.resultAxis);
     if (kind.form === "depthwise") return { inputs: 1, outputs, groups: 1 };
@@ -111,15 +150,13 @@ function layerOf(structure: Structure, node: Node, most: Removed): TimedLayer | 
     const perFilter = role.layout === "outIn" ? inputs : Math.max(1, channels / kind.groups);
     return { inputs: perFilter, outputs, groups: Math.max(1, channels / perFilter) };
   };
-  const widthsAfter = (removed: Removed) =>
-    widthsOf((layout) => shapeAfter(structure, removed, layout));
   return {
     node,
     kind,
     macs,
-    widths: widthsOf(({ shape }) => shape),
-    leastWidths: widthsAfter(most),
-    widthsAfter,
+    widths: widthsIn(({ shape }) => shape),
+    leastWidths: widthsIn(leastShapes),
+    widthsIn,
   };
 }
 
@@ -177,8 +214,7 @@ function otherOf(structure: Structure, node: Node): TimedNode {
     operator: node.opType,
     detail: detailOf(node),
     elements: total(layouts.map(({ shape }) => shape)),
-    elementsAfter: (removed) =>
-      total(layouts.map((layout) => shapeAfter(structure, removed, layout))),
+    elementsIn: (shapes) => total(layouts.map(shapes)),
   };
 }
 

@@ -17,7 +17,7 @@ const pointsOnLine = 5;
  * that are multiples of nothing, one or two in the middle.
  */
 export function widthPoints(width: number): readonly number[] {
-  const multiple = carriers.find(({ from }) => width >= from)?.multiple ?? 1;
+  const multiple = carrierFor(width);
   const multiples = Array.from(
     { length: Math.floor(width / multiple) },
     (_, i) => (i + 1) * multiple,
@@ -35,6 +35,16 @@ export function widthPoints(width: number): readonly number[] {
     }
   }
   return [...points].sort((a, b) => a - b);
+}
+
+/** The widths to time of products of matrices, which engines compute as fast at any width. */
+export function productPoints(width: number): readonly number[] {
+  const all = Array.from({ length: width }, (_, i) => i + 1);
+  return spread(all.filter((each) => each === width || each % carrierFor(width) === 0));
+}
+
+function carrierFor(width: number): number {
+  return carriers.find(({ from }) => width >= from)?.multiple ?? 1;
 }
 
 /** Some of a list, its first and last ones among them, the others evenly between. */

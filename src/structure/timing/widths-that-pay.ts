@@ -1,10 +1,11 @@
 /** @file The widths that an engine computes without waste, by a function of the time over the width. */
 
-/** A wider layer that takes at most this much more is as fast. */
-const tolerance = 1.01;
+/** A step down pays if it saves at least this share of what it would save if time were proportional to the width. */
+const leastShare = 0.4;
 
 /**
- * Which of the widths pay: no wider one up to the layer's own takes as little time.
+ * Which of the widths pay: being narrower than the next one that pays saves time in proportion, or nearly so. The
+ * widest always does.
  *
  * @param widths Ascending.
  * @param msAt Milliseconds at a width.
@@ -13,12 +14,20 @@ export function widthsThatPay(
   widths: readonly number[],
   msAt: (width: number) => number,
 ): readonly number[] {
-  const paying: number[] = [];
-  let least = Number.POSITIVE_INFINITY;
-  for (const width of widths.toReversed()) {
-    const ms = msAt(width);
-    if (ms * tolerance < least) paying.push(width);
-    least = Math.min(least, ms);
+  const [narrowest] = widths;
+  const widest = widths[widths.length - 1];
+  const times = new Map(widths.map((width) => [width, msAt(width)]));
+  const timeOf = (width: number) => times.get(width) ?? 0;
+  const span = timeOf(widest) - Math.min(...times.values());
+  const perChannel = widest > narrowest ? span / (widest - narrowest) : 0;
+  const paying = [widest];
+  // The fastest of the wider ones: whoever wants to be as fast can have that one.
+  let fastest = timeOf(widest);
+  for (const width of widths.toReversed().slice(1)) {
+    const saved = fastest - timeOf(width);
+    if (saved > 0 && saved >= leastShare * perChannel * (paying[paying.length - 1] - width))
+      paying.push(width);
+    fastest = Math.min(fastest, timeOf(width));
   }
   return paying.reverse();
 }
