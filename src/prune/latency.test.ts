@@ -28,7 +28,7 @@ it("measures what it reached, and says so when that is not enough", async () => 
   const shares: number[] = [];
   const { latency, ...pruned } = await pruneToLatency(
     readModel(residualNetwork({ width: 16, side: 16 })),
-    { method: "magnitude", rules: { minWidth: 12 } },
+    { method: "magnitude", rules: { minWidth: 12, roundTo: 1 } },
     {
       fraction: 0.01,
       seconds: 0.2,
