@@ -1,12 +1,11 @@
 /** @file The agreement of a network's answers with its original's after one-shot pruning. */
-import {
-  type DamageOptions,
-  damageOn,
-  dependenceOn,
-  type OutputDamage,
-} from "../measure/equality/damage.ts";
+import { type DamageOptions, type OutputDamage, withAnswers } from "../measure/equality/damage.ts";
 import { kindOf } from "../measure/evaluation/declared-kind.ts";
-import { imageLikeFeeds, type PixelRange } from "../measure/inputs/image-like-feeds.ts";
+import {
+  imageLikeFeeds,
+  KnownImages,
+  type PixelRange,
+} from "../measure/inputs/image-like-feeds.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
 import type { Feeds } from "../runtime/values.ts";
@@ -79,19 +78,22 @@ export async function damageOfPruned(
     outputs,
     atFloor,
   });
-  if (feeds.length > 1) {
-    const outputs = await damageOn(source, bytes, feeds, { ...how, inputs: "given" });
-    return { inputs: "given", samples: feeds.length, ...conclude(outputs) };
-  }
-  const { least, most, macs } = randomInputs;
-  const samples = Math.max(least, Math.min(most, Math.floor(macs / before.macs)));
-  const { dims } = partsOf(pruned).structure.analysis;
-  const random = (range: PixelRange, count: number) =>
-    imageLikeFeeds(graph, dims, { count, range, seed });
-  const tries = Math.max(fewestTries, Math.floor(samples / 4));
-  const told = (range: PixelRange) => dependenceOn(source, random(range, tries), how);
-  const range =
-    (await told("bytes")) >= convincing * (await told("normalised")) ? "bytes" : "normalised";
-  const outputs = await damageOn(source, bytes, random(range, samples), how);
-  return { inputs: "random", samples, range, ...conclude(outputs) };
+  return withAnswers(source, bytes, how, async ({ damageOn, dependenceOn }) => {
+    if (feeds.length > 1) {
+      const outputs = await damageOn(feeds, "given");
+      return { inputs: "given", samples: feeds.length, ...conclude(outputs) };
+    }
+    const { least, most, macs } = randomInputs;
+    const samples = Math.max(least, Math.min(most, Math.floor(macs / before.macs)));
+    const { dims } = partsOf(pruned).structure.analysis;
+    const known = new KnownImages();
+    const random = (range: PixelRange, count: number) =>
+      imageLikeFeeds(graph, dims, { count, range, seed, known });
+    const tries = Math.max(fewestTries, Math.floor(samples / 4));
+    const told = (range: PixelRange) => dependenceOn(random(range, tries));
+    const range =
+      (await told("bytes")) >= convincing * (await told("normalised")) ? "bytes" : "normalised";
+    const outputs = await damageOn(random(range, samples));
+    return { inputs: "random", samples, range, ...conclude(outputs) };
+  });
 }

@@ -43,8 +43,6 @@ export interface Agreement {
 export interface DamageOptions {
   /** Outputs that are probabilities: their log-odds are compared, since a saturated one hardly moves. */
   readonly probabilities?: ReadonlySet<string> | undefined;
-  /** Whether the inputs are like those that the network was trained on. Default: random. */
-  readonly inputs?: "given" | "random" | undefined;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -73,59 +71,65 @@ const leastVariance = 1e-10;
 /** Elements of one output that are looked at on each input, at even distances. */
 const mostElements = 2 ** 16;
 
-/**
- * Runs two networks of the same outputs on the same inputs. Outputs that are no floating point numbers, have no fixed
- * size or do not depend on the input in the original are left out.
- * Errors: `RUNTIME_FAILED`, `ABORTED`.
- */
-export async function damageOn(
-  original: ModelBytes,
-  small: ModelBytes,
-  feeds: Iterable<Feeds>,
-  { threads, signal, probabilities, inputs = "random" }: DamageOptions = {},
-): Promise<readonly OutputDamage[]> {
-  const tallies = new Tallies(probabilities);
-  const session = { threads, signal };
-  await withSource(original, (first) =>
-    withSource(small, (second) =>
-      withSession(first, session, (before) =>
-        withSession(second, session, async (after) => {
-          for (const feed of feeds) {
-            requireGoOn(signal);
-            tallies.add(await before.run(feed), await after.run(feed));
-          }
-        }),
-      ),
-    ),
-  );
-  return [...tallies.byOutput].flatMap(([output, tally]) => {
-    const damage = tally.damage(inputs);
-    return damage === undefined ? [] : [{ output, ...damage }];
-  });
+/** Two networks of the same outputs, loaded to answer the same inputs. */
+export interface Answering {
+  /**
+   * How the outputs of the smaller one follow the original's. Outputs that are no floating point numbers, have no fixed
+   * size or do not depend on the input in the original are left out.
+   */
+  readonly damageOn: (
+    feeds: Iterable<Feeds>,
+    inputs?: "given" | "random",
+  ) => Promise<readonly OutputDamage[]>;
+  /**
+   * How much of what the original answers depends on these inputs: the variance over inputs as a share of the mean square,
+   * the mean over outputs, in [0, 1]. Inputs of a kind that it was not trained on give nearly the same answer all.
+   */
+  readonly dependenceOn: (feeds: Iterable<Feeds>) => Promise<number>;
 }
 
 /**
- * How much of what a network answers depends on these inputs: the variance over inputs as a share of the mean square, the
- * mean over outputs, in [0, 1]. Inputs of a kind that it was not trained on give nearly the same answer all.
- * Errors: `RUNTIME_FAILED`, `ABORTED`.
+ * Loads two networks for as long as they are looked at. Errors, of what is done with them as well: `RUNTIME_FAILED`,
+ * `ABORTED`.
  */
-export async function dependenceOn(
-  model: ModelBytes,
-  feeds: Iterable<Feeds>,
-  { threads, signal, probabilities }: Omit<DamageOptions, "inputs"> = {},
-): Promise<number> {
-  const tallies = new Tallies(probabilities);
-  await withSource(model, (source) =>
-    withSession(source, { threads, signal }, async (session) => {
-      for (const feed of feeds) {
-        requireGoOn(signal);
-        const answers = await session.run(feed);
-        tallies.add(answers, answers);
-      }
-    }),
+export async function withAnswers<T>(
+  original: ModelBytes,
+  small: ModelBytes,
+  { threads, signal, probabilities }: DamageOptions,
+  look: (answering: Answering) => Promise<T>,
+): Promise<T> {
+  const options = { threads, signal };
+  return withSource(original, (first) =>
+    withSource(small, (second) =>
+      withSession(first, options, (before) =>
+        withSession(second, options, (after) =>
+          look({
+            async damageOn(feeds, inputs = "random") {
+              const tallies = new Tallies(probabilities);
+              for (const feed of feeds) {
+                requireGoOn(signal);
+                tallies.add(await before.run(feed), await after.run(feed));
+              }
+              return [...tallies.byOutput].flatMap(([output, tally]) => {
+                const damage = tally.damage(inputs);
+                return damage === undefined ? [] : [{ output, ...damage }];
+              });
+            },
+            async dependenceOn(feeds) {
+              const tallies = new Tallies(probabilities);
+              for (const feed of feeds) {
+                requireGoOn(signal);
+                const answers = await before.run(feed);
+                tallies.add(answers, answers);
+              }
+              const shares = [...tallies.byOutput.values()].map((tally) => tally.dependence());
+              return shares.reduce((sum, share) => sum + share / shares.length, 0);
+            },
+          }),
+        ),
+      ),
+    ),
   );
-  const shares = [...tallies.byOutput.values()].map((tally) => tally.dependence());
-  return shares.reduce((sum, share) => sum + share / shares.length, 0);
 }
 
 /** One tally for each output that both give as floating point numbers of one shape. */

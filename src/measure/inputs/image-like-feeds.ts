@@ -29,6 +29,29 @@ export interface ImageLikeOptions {
   readonly count: number;
   readonly range: PixelRange;
   readonly seed?: number;
+  /** Images that earlier calls have made, where there were some of the same network, sizes and seed. */
+  readonly known?: KnownImages;
+}
+
+/** Elements of images that are kept at most, in all. */
+const mostKept = 2 ** 23;
+
+/** Images as brightness, kept so that other ranges of pixels need not make them again. */
+export class KnownImages {
+  readonly #images = new Map<string, Float64Array>();
+  #size = 0;
+
+  /** The image of a name, from what was kept or made now. */
+  image(name: string, make: () => Float64Array): Float64Array {
+    const kept = this.#images.get(name);
+    if (kept !== undefined) return kept;
+    const made = make();
+    if (this.#size + made.length <= mostKept) {
+      this.#images.set(name, made);
+      this.#size += made.length;
+    }
+    return made;
+  }
 }
 
 /**
@@ -39,7 +62,7 @@ export interface ImageLikeOptions {
 export function* imageLikeFeeds(
   graph: Graph,
   dims: ReadonlyMap<string, number>,
-  { count, range, seed = 0 }: ImageLikeOptions,
+  { count, range, seed = 0, known = new KnownImages() }: ImageLikeOptions,
 ): Iterable<Feeds> {
   const inputs = boundInputs(declaredInputs(graph), { dims });
   for (let i = 0; i < count; i++)
@@ -49,7 +72,9 @@ export function* imageLikeFeeds(
         const noise = () => randomTensor(input, `damage ${seed} ${i}`);
         if (!isFloat(dtype) || shape.length < 3) return [name, noise()];
         const key = `damage ${seed} ${i} ${name}`;
-        const brightness = shape.length === 4 ? leavesOf(shape, key) : wavesOver(noise(), key);
+        const brightness = known.image(key, () =>
+          shape.length === 4 ? leavesOf(shape, key) : wavesOver(noise(), key),
+        );
         return [name, tensorOf(dtype, shape, brightness.map(pixelOf[range]))];
       }),
     );
