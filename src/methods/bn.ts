@@ -22,12 +22,13 @@ import type { SelectionRules } from "../structure/choice/selection-rules.ts";
 import { costModel } from "../structure/cost/cost.ts";
 import type { Structure } from "../structure/units/units.ts";
 import { hypot } from "../tensor/elementary.ts";
+import { type StepProgress, type Steps, within } from "../tensor/steps.ts";
 import { type Source, sourcesOf, withDeviations } from "./compensation/channel-model.ts";
 import { compensate } from "./compensation/compensation.ts";
-import { correlationsOf, uncorrelated } from "./compensation/correlations.ts";
+import { correlationSteps, uncorrelated } from "./compensation/correlations.ts";
 import { outputShares } from "./compensation/output-shares.ts";
 import { type OtherRead, otherReadsOf, type Reader, readersOf } from "./compensation/readers.ts";
-import { damageModel, removalOrder } from "./compensation/removal-order.ts";
+import { damageModel, removalSteps } from "./compensation/removal-order.ts";
 import { momentsOf } from "./compensation/statistics.ts";
 import { defineMethod, type MethodContext, unscoredNotes } from "./method/method.ts";
 import { advanced, choice, toggle } from "./method/options.ts";
@@ -82,7 +83,7 @@ export const bn = defineMethod({
     requireKnown({ structure, rules }, unknownOf(structure, momentsOf(structure.analysis)));
   },
 
-  propose(context) {
+  *propose(context) {
     const { structure } = context;
     const { graph } = structure.analysis;
     requireBatchNorm(structure);
@@ -94,20 +95,24 @@ export const bn = defineMethod({
     const moments = momentsOf(structure.analysis);
     const correlations =
       isCompensated && asked.correlations
-        ? correlationsOf(structure, readers, moments)
+        ? yield* within(stepOf("correlations"), correlationSteps(structure, readers, moments))
         : uncorrelated;
+    yield stepOf("variances");
     const sources = sourcesOf(readers, moments, correlations);
     const unknown = unknownUnits(structure, [...readers, ...others], moments);
     requireKnown(context, unknown);
-    const score = mode === "next" ? damageScores : activationScores(mode);
-    const scores = score(context, {
+    const evidence = {
       readers,
       sources: isCompensated ? sources : sources.map(asPowers),
       others,
       moments,
       unknown,
       isSequential: asked.reestimate,
-    });
+    };
+    const scores =
+      mode === "next"
+        ? yield* damageScores(context, evidence)
+        : activationScores(mode, context, evidence);
     // A channel whose features layers select is removed with the last of these features.
     for (const unit of structure.carriers) scores[unit] = Number.MAX_VALUE;
     for (const unit of unknown) scores[unit] = Number.POSITIVE_INFINITY;
@@ -147,45 +152,58 @@ interface Evidence {
   readonly isSequential: boolean;
 }
 
+/** The steps of scoring. */
+const steps = ["correlations", "variances", "damage", "order"] as const;
+
+function stepOf(step: (typeof steps)[number]): StepProgress {
+  return { step, done: steps.indexOf(step), total: steps.length };
+}
+
 /** The scores of the mode `next`: the position in the order of least damage, or the damage itself. */
-function damageScores({ structure, rules }: MethodContext, evidence: Evidence): Float64Array {
+function* damageScores(
+  { structure, rules }: MethodContext,
+  evidence: Evidence,
+): Steps<Float64Array> {
   const count = structure.units.length;
   const { readers, sources, others, moments, unknown, isSequential } = evidence;
+  yield stepOf("damage");
   const model = damageModel(count, sources, others, outputShares(structure, readers, moments));
   if (!isSequential)
     return Float64Array.from(structure.units, ({ index }) => model.damageOf(index));
   const without = new Set([...unknown, ...structure.carriers]);
   const candidates = candidateUnits(structure, rules).filter((unit) => !without.has(unit));
-  return removalOrder(model, count, candidates);
+  return yield* within(stepOf("order"), removalSteps(model, count, candidates));
 }
 
 /**
  * The scores of the modes `mean`, `rms` and `std`: the statistic of each channel that is read, over the layer's mean.
  */
-function activationScores(mode: "mean" | "rms" | "std") {
-  return ({ structure }: MethodContext, { sources, others, moments }: Evidence): Float64Array => {
-    const sums = new Float64Array(structure.units.length);
-    const counts = new Float64Array(structure.units.length);
-    const reads = [
-      ...sources.map(({ name, units }) => ({ name, units })),
-      ...others.map(({ source, sourceUnits }) => ({ name: source, units: sourceUnits })),
-    ];
-    for (const { name, units } of reads) {
-      const known = moments.get(name);
-      if (known?.mean.length !== units.length) continue;
-      const values = known.mean.map((m, c) => {
-        if (mode === "mean") return Math.abs(m);
-        return Math.sqrt(known.variance[c] + (mode === "rms" ? m * m : 0));
-      });
-      const mean = values.reduce((sum, value) => sum + value, 0) / values.length || 1;
-      for (const [channel, unit] of units.entries()) {
-        if (unit < 0) continue;
-        sums[unit] += values[channel] / mean;
-        counts[unit]++;
-      }
+function activationScores(
+  mode: "mean" | "rms" | "std",
+  { structure }: MethodContext,
+  { sources, others, moments }: Evidence,
+): Float64Array {
+  const sums = new Float64Array(structure.units.length);
+  const counts = new Float64Array(structure.units.length);
+  const reads = [
+    ...sources.map(({ name, units }) => ({ name, units })),
+    ...others.map(({ source, sourceUnits }) => ({ name: source, units: sourceUnits })),
+  ];
+  for (const { name, units } of reads) {
+    const known = moments.get(name);
+    if (known?.mean.length !== units.length) continue;
+    const values = known.mean.map((m, c) => {
+      if (mode === "mean") return Math.abs(m);
+      return Math.sqrt(known.variance[c] + (mode === "rms" ? m * m : 0));
+    });
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length || 1;
+    for (const [channel, unit] of units.entries()) {
+      if (unit < 0) continue;
+      sums[unit] += values[channel] / mean;
+      counts[unit]++;
     }
-    return sums.map((sum, unit) => (counts[unit] > 0 ? sum / counts[unit] : Infinity));
-  };
+  }
+  return sums.map((sum, unit) => (counts[unit] > 0 ? sum / counts[unit] : Infinity));
 }
 
 /**

@@ -1,7 +1,9 @@
 /** @file Pruning and packing in turns: the same bytes as in one go, progress, and an end in between. */
 import { describe, expect, it } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
+import { residual } from "../../test/support/normalized-networks.ts";
 import { readModel } from "../onnx/reading/read.ts";
+import { encodeGraph } from "../onnx/writing/encode-graph.ts";
 import { concatBytes } from "../onnx/writing/write.ts";
 import { pack, packAsync } from "../pack/pack.ts";
 import type { StepProgress } from "../tensor/steps.ts";
@@ -19,6 +21,27 @@ describe("pruneAsync", () => {
     expect(pruned.plan).toEqual(expected.plan);
     expect(told.map(({ step }) => step)).toEqual(["analysing", "scoring", "choosing", "removing"]);
     expect(told.map(({ done }) => done)).toEqual([0, 1, 2, 3]);
+  });
+
+  it("tells of the layers and the removals that bn scores, and is stopped between them", async () => {
+    const told: StepProgress[] = [];
+    const bn = { method: "bn", targets: { macs: 0.5 } };
+    const network = readModel(concatBytes(encodeGraph(residual(40, 2))));
+    const pruned = await pruneAsync(network, { ...bn, onProgress: (step) => told.push(step) });
+    expect(pruned.plan).toEqual(prune(network, bn).plan);
+    const steps = told.map(({ step }) => step);
+    expect(steps).toContain("scoring: correlations: layer 3 of 6");
+    expect(steps.filter((step) => step.startsWith("scoring: order: removal "))).toHaveLength(2);
+    const done = told.map((step) => step.done);
+    expect(done).toEqual(done.toSorted((a, b) => a - b));
+    expect(done.every((each) => each < told[0].total)).toBe(true);
+
+    const stop = new AbortController();
+    const onProgress = ({ step }: StepProgress) => {
+      if (step === "scoring: correlations: layer 3 of 6") setTimeout(() => stop.abort(), 0);
+    };
+    const stopped = pruneAsync(network, { ...bn, signal: stop.signal, onProgress });
+    await expect(stopped).rejects.toMatchObject({ code: "ABORTED" });
   });
 
   it("hears a signal that comes from elsewhere while it works", async () => {

@@ -38,6 +38,7 @@ import {
   type StepOptions,
   type StepProgress,
   type Steps,
+  within,
 } from "../tensor/steps.ts";
 import { counted } from "../words/numbers.ts";
 import { cutsInOrder, meeting } from "./cut-order.ts";
@@ -78,6 +79,8 @@ export interface PruneOptions {
   readonly selectsInputs?: boolean | undefined;
   /** Sizes for symbolic dims. */
   readonly dims?: ReadonlyMap<string, number> | undefined;
+  /** Called before every step, of which a method may make many. */
+  readonly onProgress?: ((progress: StepProgress) => void) | undefined;
   /** Apply this plan instead of choosing. */
   readonly plan?: Plan | undefined;
 }
@@ -90,7 +93,7 @@ export interface PruneOptions {
  * `TARGET_INVALID`, `PATTERN_UNMATCHED`, `PLAN_INVALID`.
  */
 export function prune(model: Model, options: PruneOptions): Pruned {
-  return atOnce(pruneSteps(model, options));
+  return atOnce(pruneSteps(model, options), options.onProgress);
 }
 
 /** What `pruneAsync` is asked for. */
@@ -98,7 +101,8 @@ export interface PruneAsyncOptions extends PruneOptions, StepOptions {}
 
 /**
  * As {@link prune}, with the same bytes, and a turn of the event loop between its steps: a page or a worker stays
- * alive, hears of progress and can stop it. A single step may take seconds in large networks.
+ * alive, hears of progress and can stop it. `bn` makes a step of each layer and of every few removals; other single steps
+ * may take seconds in large networks.
  *
  * Errors: as `prune`, and `ABORTED`.
  */
@@ -157,7 +161,10 @@ function* choiceSteps(structure: Structure, options: PruneOptions): Steps<Prunin
   // A pattern that names nothing fails before anything is scored.
   groupsToPrune(structure, rules);
   yield stepOf("scoring");
-  const proposal = method.propose({ structure, seed, options: chosen.options, rules });
+  const context = { structure, seed, options: chosen.options, rules };
+  const proposal = method.proposeInSteps
+    ? yield* within(stepOf("scoring"), method.proposeInSteps(context))
+    : method.propose(context);
   yield stepOf("choosing");
   const order = cutsInOrder(structure, proposal, rules);
   const { removed, zeros, edits } = leastEnough(order, meeting(budgets));

@@ -8,7 +8,7 @@ import { EspalierError } from "../errors.ts";
 export interface StepProgress {
   /** What the step does, in a few words. */
   readonly step: string;
-  /** Steps that are done, and all that there are. */
+  /** Steps that are done, with the part of the one at work that is known to be done, and all that there are. */
   readonly done: number;
   readonly total: number;
 }
@@ -30,10 +30,24 @@ export function requireGoOn(signal: AbortSignal | undefined): void {
 }
 
 /** The result of all steps, in one go. */
-export function atOnce<Result>(steps: Steps<Result>): Result {
+export function atOnce<Result>(
+  steps: Steps<Result>,
+  onProgress?: (progress: StepProgress) => void,
+): Result {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
+    onProgress?.(value);
+  }
+}
+
+/** Steps that are one step of a longer computation: what is done of them counts as part of it, under both names. */
+export function* within<Result>(whole: StepProgress, steps: Steps<Result>): Steps<Result> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    const step = `${whole.step}: ${value.step}`;
+    yield { step, done: whole.done + value.done / value.total, total: whole.total };
   }
 }
 

@@ -153,7 +153,9 @@ async function choose(
   if (flags.latency === undefined) {
     progress.phase("pruning");
     const { prune } = await import("../../prune/prune.ts");
-    return { pruned: interruptible(() => prune(model, options)) };
+    const onProgress: PruneOptions["onProgress"] = ({ step, done, total }) =>
+      progress.step({ done, total, note: step });
+    return { pruned: interruptible(() => prune(model, { ...options, onProgress })) };
   }
   const { pruneToLatency } = await import("../../prune/latency.ts");
   const pruned = await pruneToLatency(model, options, {

@@ -21,6 +21,7 @@ import {
   identity,
   multiplyByLower,
 } from "../../tensor/linear-algebra.ts";
+import { atOnce, type Steps } from "../../tensor/steps.ts";
 import { normalizedWeights } from "./normalized-weights.ts";
 import type { Reader } from "./readers.ts";
 import { momentRule } from "./statistics.ts";
@@ -60,13 +61,27 @@ export function correlationsOf(
   readers: readonly Reader[],
   moments: ReadonlyMap<string, Moments>,
 ): Correlations {
+  return atOnce(correlationSteps(structure, readers, moments));
+}
+
+/** {@link correlationsOf} step by step: one for each layer. */
+export function* correlationSteps(
+  structure: Structure,
+  readers: readonly Reader[],
+  moments: ReadonlyMap<string, Moments>,
+): Steps<Correlations> {
   const known = new Map<string, Float64Array>();
   const variances = new Map<Node, Float64Array>();
+  let layer = 0;
   const readerOf = new Map(readers.map((reader) => [reader.node, reader]));
   // Where values have the same moments, the first in the order of the graph counts.
   const names = new Map([...moments].reverse().map(([name, own]) => [own, name]));
   for (const node of structure.analysis.graph.nodes) {
     const reader = readerOf.get(node);
+    if (reader) {
+      const total = readers.length;
+      yield { step: `layer ${layer + 1} of ${total}`, done: layer++, total };
+    }
     const covariance = reader && throughWeights(reader, moments, known.get(reader.source));
     if (covariance) variances.set(node, diagonalOf(covariance, reader.weight.outputs));
     const correlations = reader

@@ -15,6 +15,7 @@
 import { channelOf } from "../../ops/operator/linear-layer.ts";
 import { square } from "../../tensor/elementary.ts";
 import { addColumnGram } from "../../tensor/linear-algebra.ts";
+import { atOnce, type StepProgress, type Steps } from "../../tensor/steps.ts";
 import type { ModelledReader, Source } from "./channel-model.ts";
 import { type Account, Ledger } from "./ledger.ts";
 import { normalizedWeights } from "./normalized-weights.ts";
@@ -137,9 +138,27 @@ export function removalOrder(
   unitCount: number,
   candidates: readonly number[],
 ): Float64Array {
+  return atOnce(removalSteps(model, unitCount, candidates));
+}
+
+function stepAt(done: number, total: number): StepProgress {
+  return { step: `removal ${done + 1} of ${total}`, done, total };
+}
+
+/** Removals between two looks at whether to go on. */
+const removalsPerStep = 64;
+
+/** {@link removalOrder} step by step: one for so many removals. */
+export function* removalSteps(
+  model: DamageModel,
+  unitCount: number,
+  candidates: readonly number[],
+): Steps<Float64Array> {
   const order = new Float64Array(unitCount).fill(Number.POSITIVE_INFINITY);
   const ranking = newRanking(model, unitCount, candidates);
   for (let position = 0; ; position++) {
+    if (position % removalsPerStep === 0 && position < candidates.length)
+      yield stepAt(position, candidates.length);
     const least = ranking.takeLeast();
     if (least === undefined) return order;
     order[least] = position;

@@ -9,6 +9,7 @@ import type { SelectionRules } from "../../structure/choice/selection-rules.ts";
 import type { Removed } from "../../structure/units/removal.ts";
 import type { Structure } from "../../structure/units/units.ts";
 import type { Edit } from "../../structure/weights/edits.ts";
+import { atOnce, type Steps } from "../../tensor/steps.ts";
 import { counted } from "../../words/numbers.ts";
 import {
   type GivenOptions,
@@ -103,6 +104,8 @@ export interface Method {
    * method reads.
    */
   readonly propose: (context: MethodContext) => Proposal;
+  /** The same step by step; absent where scoring is over at once. */
+  readonly proposeInSteps?: ((context: MethodContext) => Steps<Proposal>) | undefined;
   /**
    * Throws what {@link Method.propose} would throw, in a fraction of the time; absent where scoring itself takes no
    * longer.
@@ -112,10 +115,14 @@ export interface Method {
 
 /** A method as its file writes it: its code reads the options of its table, each in its own type. */
 export interface MethodDefinition<T extends OptionTable>
-  extends Omit<Method, "judgesWeights" | "options" | "propose" | "requireScorable"> {
+  extends Omit<
+    Method,
+    "judgesWeights" | "options" | "propose" | "proposeInSteps" | "requireScorable"
+  > {
   readonly options: T;
   readonly judgesWeights?: (options: OptionsOf<T>) => boolean;
-  readonly propose: (context: MethodContext<OptionsOf<T>>) => Proposal;
+  /** Returns the proposal, or steps that end in it. */
+  readonly propose: (context: MethodContext<OptionsOf<T>>) => Proposal | Steps<Proposal>;
   readonly requireScorable?: (context: MethodContext<OptionsOf<T>>) => void;
 }
 
@@ -124,12 +131,17 @@ export function defineMethod<T extends OptionTable>(
   definition: MethodDefinition<T>,
 ): Method & { readonly options: T } {
   const { name, options: table, judgesWeights, propose, requireScorable } = definition;
+  function* proposeInSteps(context: MethodContext): Steps<Proposal> {
+    const begun = propose(withOptions(context));
+    return "scores" in begun ? begun : yield* begun;
+  }
   const read = (given: GivenOptions) => readOptions(name, table, given);
   const withOptions = (context: MethodContext) => ({ ...context, options: read(context.options) });
   return {
     ...definition,
     judgesWeights: (given) => judgesWeights?.(read(given)) ?? false,
-    propose: (context) => propose(withOptions(context)),
+    propose: (context) => atOnce(proposeInSteps(context)),
+    proposeInSteps,
     requireScorable: requireScorable && ((context) => requireScorable(withOptions(context))),
   };
 }
