@@ -43,8 +43,6 @@ export function widthKeeper(
   const nearer: WidthChoice = (width, below, above) =>
     width - below < above - width && below >= minWidth ? below : above;
   const wider: WidthChoice = (_width, _below, above) => above;
-  const unroundedIn = (draft: WidthDraft): number =>
-    rounded.filter(({ axis }) => draft.besides(axis) !== undefined).length;
   const growsWith = growthOf(structure, rounded);
 
   return {
@@ -60,23 +58,19 @@ export function widthKeeper(
 
     giveBack(removed, isAllowed) {
       if (roundTo === 1) return removed;
-      let best = removed;
-      let unrounded = unroundedIn(new WidthDraft(draftRules, removed.slice()));
+      let best = new WidthDraft(draftRules, removed.slice());
       // There is less and less room: units that once did not fit never will.
       const full = new Set<string>();
       for (const unit of [...candidates].reverse()) {
         const alike = growsWith(unit);
-        if (best[unit] === 0 || full.has(alike)) continue;
-        const draft = new WidthDraft(draftRules, best.slice());
+        if (best.removed[unit] === 0 || full.has(alike)) continue;
+        const draft = best.copy();
         draft.restore(unit);
         settle(draft, wider);
-        const left = unroundedIn(draft);
-        if (left <= unrounded && isAllowed(draft.removed)) {
-          best = draft.removed;
-          unrounded = left;
-        } else full.add(alike);
+        if (draft.offCount <= best.offCount && isAllowed(draft.removed)) best = draft;
+        else full.add(alike);
       }
-      return best;
+      return best.removed;
     },
   };
 }
@@ -109,6 +103,8 @@ interface RoundedAxis {
   readonly axis: number;
   /** The candidates along it, the first to go first. */
   readonly units: readonly number[];
+  /** Those of them that no axis before it holds. */
+  readonly free: readonly number[];
 }
 
 /** The axes that are rounded, the narrowest first. */
@@ -120,10 +116,20 @@ function roundedAxes(
   const candidatesAlong = limits.map((): number[] => []);
   for (const unit of candidates)
     for (const axis of limitsOf.get(unit) ?? []) candidatesAlong[axis].push(unit);
+  const held = new Set<number>();
+  const takenFrom = (units: readonly number[]): readonly number[] => {
+    const free = units.filter((unit) => !held.has(unit));
+    for (const unit of free) held.add(unit);
+    return free;
+  };
   return [...limits.keys()]
     .filter((axis) => limits[axis].rounding !== 1)
     .sort((a, b) => limits[a].width - limits[b].width || a - b)
-    .map((axis) => ({ axis, units: candidatesAlong[axis] }));
+    .map((axis) => ({
+      axis,
+      units: candidatesAlong[axis],
+      free: takenFrom(candidatesAlong[axis]),
+    }));
 }
 
 /** Which of the two allowed widths beside its own an axis is to get. */
@@ -139,16 +145,12 @@ function roundAxes(
   rounded: readonly RoundedAxis[],
   widthFor: WidthChoice,
 ): void {
-  const settled = new Set<number>();
-  for (const { axis, units } of rounded) {
+  for (const { axis, free } of rounded) {
     const beside = draft.besides(axis);
-    if (beside !== undefined) {
-      const [below, above] = beside;
-      const free = units.filter((unit) => !settled.has(unit));
-      draft.changeTo(axis, widthFor(draft.width(axis), below, above), free);
-      if (draft.besides(axis) !== undefined) draft.changeTo(axis, above, free);
-    }
-    for (const unit of units) settled.add(unit);
+    if (beside === undefined) continue;
+    const [below, above] = beside;
+    draft.changeTo(axis, widthFor(draft.width(axis), below, above), free);
+    if (draft.besides(axis) !== undefined) draft.changeTo(axis, above, free);
   }
 }
 
