@@ -59,7 +59,7 @@ export function simdProduct(): ProductInto | undefined {
 
 /** Adds the products of the elements from `from` to `to` of each row; the first ones start the sums. */
 function addSteps(
-  { memory, multiply }: Kernel,
+  { memory, begin, goOn }: Kernel,
   out: Rows,
   a: Rows,
   b: Rows,
@@ -67,7 +67,7 @@ function addSteps(
   from: number,
   to: number,
 ): void {
-  const { n, m, isLower } = plan;
+  const { n, m, isLower, effect } = plan;
   const steps = to - from;
   const panelBytes = tile * steps * 8;
   const blockRows = Math.max(1, Math.floor(blockSize / (tile * steps))) * tile;
@@ -79,18 +79,31 @@ function addSteps(
   const columns = new Float64Array(memory.buffer, columnsAt);
   const rows = new Float64Array(memory.buffer, rowsAt);
   for (let j = 0; j < m; j += tile) interleave(columns, j * steps, b, j, m, from, to);
+  // A matrix times itself is laid out once.
+  const isSame = a.data === b.data && a.at === b.at && a.stride === b.stride && n === m;
+  const sign = effect === "subtract" ? -1 : 1;
   for (let top = 0; top < n; top += blockRows) {
     const bottom = Math.min(n, top + blockRows);
-    for (let i = top; i < bottom; i += tile) interleave(rows, (i - top) * steps, a, i, n, from, to);
+    if (!isSame)
+      for (let i = top; i < bottom; i += tile)
+        interleave(rows, (i - top) * steps, a, i, n, from, to);
+    const blockAt = isSame ? columnsAt + top * steps * 8 : rowsAt;
     for (let j = 0; j < m; j += tile)
       for (let i = isLower ? Math.max(top, j) : top; i < bottom; i += tile) {
         const first = firstOf(plan, i, j);
         if (first >= to) continue;
         const skipped = Math.max(0, first - from) * tile * 8;
-        const at = rowsAt + (i - top) * steps * 8;
-        loadSums(sums, out, i, j, plan, first < from);
-        multiply(at + skipped, columnsAt + j * steps * 8 + skipped, at + panelBytes);
-        storeSums(out, sums, i, j, plan);
+        const row = blockAt + (i - top) * steps * 8;
+        const column = columnsAt + j * steps * 8 + skipped;
+        const place = out.at + i * out.stride + j;
+        const isWhole = i + tile <= n && j + tile <= m;
+        const [height, width] = isWhole ? [tile, tile] : [n - i, m - j];
+        if (effect === "set" && first >= from) begin(row + skipped, column, row + panelBytes);
+        else {
+          loadSums(sums, out.data, place, out.stride, sign, height, width);
+          goOn(row + skipped, column, row + panelBytes);
+        }
+        storeSums(out.data, sums, place, out.stride, sign, height, width);
       }
   }
 }
@@ -127,41 +140,37 @@ function interleave(
       out[place] = data[p];
 }
 
-/** What the sums of a tile begin with: what is there counts, or they have begun already. */
+/** Lets the sums of a tile begin with what is there, which is up to 4 by 4 numbers. */
 function loadSums(
   sums: Float64Array,
-  { data, at, stride }: Rows,
-  i: number,
-  j: number,
-  { n, m, effect }: ProductPlan,
-  hasBegun: boolean,
+  data: Float64Array,
+  at: number,
+  stride: number,
+  sign: number,
+  height: number,
+  width: number,
 ): void {
-  const isWhole = i + tile <= n && j + tile <= m;
-  const isNew = effect === "set" && !hasBegun;
-  if (isNew || !isWhole) sums.fill(0);
-  if (isNew) return;
-  const sign = effect === "subtract" ? -1 : 1;
-  const height = isWhole ? tile : Math.min(tile, n - i);
-  const width = isWhole ? tile : Math.min(tile, m - j);
-  for (let r = 0; r < height; r++) {
-    const from = at + (i + r) * stride + j;
-    for (let c = 0; c < width; c++) sums[r * tile + c] = sign * data[from + c];
+  for (let r = 0, from = at; r < Math.min(tile, height); r++, from += stride) {
+    if (width >= tile) {
+      sums[r * tile] = sign * data[from];
+      sums[r * tile + 1] = sign * data[from + 1];
+      sums[r * tile + 2] = sign * data[from + 2];
+      sums[r * tile + 3] = sign * data[from + 3];
+    } else for (let c = 0; c < width; c++) sums[r * tile + c] = sign * data[from + c];
   }
 }
 
 function storeSums(
-  { data, at, stride }: Rows,
+  data: Float64Array,
   sums: Float64Array,
-  i: number,
-  j: number,
-  { n, m, effect }: ProductPlan,
+  at: number,
+  stride: number,
+  sign: number,
+  height: number,
+  width: number,
 ): void {
-  const sign = effect === "subtract" ? -1 : 1;
-  const height = Math.min(tile, n - i);
-  const width = Math.min(tile, m - j);
-  for (let r = 0; r < height; r++) {
-    const to = at + (i + r) * stride + j;
-    if (width === tile) {
+  for (let r = 0, to = at; r < Math.min(tile, height); r++, to += stride) {
+    if (width >= tile) {
       data[to] = sign * sums[r * tile];
       data[to + 1] = sign * sums[r * tile + 1];
       data[to + 2] = sign * sums[r * tile + 2];
@@ -180,7 +189,7 @@ declare const WebAssembly:
       readonly Instance: new (
         module: object,
         imports: Readonly<Record<string, Readonly<Record<string, Memory>>>>,
-      ) => { readonly exports: { readonly multiply: Kernel["multiply"] } };
+      ) => { readonly exports: Pick<Kernel, "begin" | "goOn"> };
     };
 
 interface Memory {
@@ -190,8 +199,10 @@ interface Memory {
 
 interface Kernel {
   readonly memory: Memory;
-  /** Adds the products of two panels [steps, 4] that begin at these bytes to the sums; that of A ends before `end`. */
-  readonly multiply: (row: number, column: number, end: number) => void;
+  /** Adds up the products of two panels [steps, 4] that begin at these bytes; that of A ends before `end`. */
+  readonly begin: (row: number, column: number, end: number) => void;
+  /** The same, to the sums that are there. */
+  readonly goOn: (row: number, column: number, end: number) => void;
 }
 
 function newKernel(): Kernel | undefined {
@@ -202,7 +213,7 @@ function newKernel(): Kernel | undefined {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
       [importName]: { [importName]: memory },
     });
-    return { memory, multiply: exports.multiply };
+    return { memory, begin: exports.begin, goOn: exports.goOn };
   } catch {
     // A content security policy without 'wasm-unsafe-eval' forbids it. The loop in JavaScript gives the same numbers.
     return undefined;
@@ -211,22 +222,23 @@ function newKernel(): Kernel | undefined {
 
 const importName = "m";
 
-/** The bytes of a module with one function, `multiply(row, column, end)`. */
+/** The bytes of a module with two functions, `begin(row, column, end)` and `goOn(row, column, end)`. */
 function moduleBytes(): Uint8Array {
   const [i32, v128] = [0x7f, 0x7b];
   const name = (text: string) => list([...text].map((letter) => letter.charCodeAt(0)));
   const header = [...[0x00, 0x61, 0x73, 0x6d], ...[0x01, 0x00, 0x00, 0x00]];
-  const code = [...list([[11, v128]]), ...multiplyBody(), op.end];
+  const codeOf = (goesOn: boolean) => [...list([[11, v128]]), ...multiplyBody(goesOn), op.end];
+  const codes = [codeOf(false), codeOf(true)];
   return Uint8Array.from([
     ...header,
     // (type (func (param i32 i32 i32)))
     ...section(1, list([[0x60, ...list([i32, i32, i32]), ...list([])]])),
     // (import "m" "m" (memory 1))
     ...section(2, list([[...name(importName), ...name(importName), 0x02, 0x00, 1]])),
-    ...section(3, list([0])),
-    // (export "multiply" (func 0))
-    ...section(7, list([[...name("multiply"), 0x00, 0]])),
-    ...section(10, list([[...unsigned(code.length), ...code]])),
+    ...section(3, list([0, 0])),
+    // (export "begin" (func 0)) (export "goOn" (func 1))
+    ...section(7, list(["begin", "goOn"].map((each, at) => [...name(each), 0x00, at]))),
+    ...section(10, list(codes.map((code) => [...unsigned(code.length), ...code]))),
   ]);
 }
 
@@ -249,10 +261,10 @@ const op = {
 } as const;
 
 /**
- * The sums go on from those in memory, and go back there. For each step, 4 numbers of B are loaded as two vectors, each of
- * the 4 of A into both lanes of one, and the products added to the 8 vectors of sums.
+ * The sums begin with 0, or go on from those in memory, and go back there. For each step, 4 numbers of B are loaded as
+ * two vectors, each of the 4 of A into both lanes of one, and the products added to the 8 vectors of sums.
  */
-function multiplyBody(): readonly number[] {
+function multiplyBody(goesOn: boolean): readonly number[] {
   const [row, column, end] = [0, 1, 2];
   const [left, right, factor] = [3, 4, 5];
   const sum = (r: number, half: number) => 6 + 2 * r + half;
@@ -263,12 +275,13 @@ function multiplyBody(): readonly number[] {
   ];
   const advance = (pointer: number) => [op.get, pointer, op.constant, tile * 8, op.add];
   const quarterAt = (r: number, half: number) => unsigned(32 * r + 16 * half);
+  const before = quarters.flatMap((r) =>
+    [0, 1].flatMap((half) => [
+      ...[op.constant, sumsAt, ...op.load, ...quarterAt(r, half), op.set, sum(r, half)],
+    ]),
+  );
   return [
-    ...quarters.flatMap((r) =>
-      [0, 1].flatMap((half) => [
-        ...[op.constant, sumsAt, ...op.load, ...quarterAt(r, half), op.set, sum(r, half)],
-      ]),
-    ),
+    ...(goesOn ? before : []),
     ...op.loop,
     ...[op.get, column, ...op.load, 0, op.set, left],
     ...[op.get, column, ...op.load, 16, op.set, right],
