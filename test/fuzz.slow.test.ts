@@ -34,5 +34,5 @@ it.each([
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
   expect(result.failures).toEqual([]);
-  expect(result.outcomes.length).toBeGreaterThan(seeds > 100 ? 3 : 0);
+  expect(result.outcomes.length).toBeGreaterThan(seeds > 100 ? 2 : 0);
 });
