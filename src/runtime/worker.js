@@ -85,8 +85,11 @@ function providerNames() {
   return ort.listSupportedBackends().map((backend) => backend.name);
 }
 
-/** @param {WireModel} model @param {WireOptions} options @param {string} [profilePrefix] */
-async function create(model, options, profilePrefix) {
+/**
+ * @param {WireModel} model @param {WireOptions} options
+ * @param {{ readonly profilePrefix?: string, readonly trains?: boolean }} [use]
+ */
+async function create(model, options, { profilePrefix, trains = false } = {}) {
   const available = providerNames();
   for (const provider of options.providers)
     if (!available.includes(provider)) throw new ProviderError(provider, "not in this build");
@@ -98,6 +101,9 @@ async function create(model, options, profilePrefix) {
     // Sessions take turns in this thread; threads that spin after a run would slow the next session's.
     extra: { session: { force_spinning_stop: "1" } },
   };
+  // After the first run onnxruntime plans one block for all values of a run, beside the blocks of that run, which it
+  // keeps. The many large values of a training step would then lie in memory almost twice.
+  if (trains) settings.enableMemPattern = false;
   if (options.threads !== undefined) settings.intraOpNumThreads = options.threads;
   if (profilePrefix !== undefined) {
     settings.enableProfiling = true;
@@ -154,7 +160,7 @@ async function openStages(models, options) {
   const stages = [];
   try {
     for (const model of models) {
-      const session = await create(model, options);
+      const session = await create(model, options, { trains: true });
       stages.push({
         inputNames: session.inputNames,
         run: (feeds, fetches) =>
@@ -286,7 +292,7 @@ const handlers = {
     // onnxruntime hands a profile out as a file only.
     const folder = mkdtempSync(join(tmpdir(), "espalier-profile-"));
     try {
-      const session = await create(model, options, join(folder, "profile"));
+      const session = await create(model, options, { profilePrefix: join(folder, "profile") });
       try {
         const held = toFeeds(feeds);
         for (let i = 0; i < warmup + runs; i++) await runHeld({ session, held });
