@@ -80,19 +80,24 @@ export function dynamicElements(
     new Map([...dims].map(([dim, size]) => [dim, inputDims.has(dim) ? side(size) : batch(size)]));
   const plus = (count: number) => (size: number) => size + count;
   const twice = (size: number) => 2 * size;
-  const probes = [
-    ...[sizes(plus(2), twice), sizes(plus(2), plus(0)), sizes(twice, plus(0))],
-    ...(inputDims.size > 0 ? [sizes(plus(0), twice), sizes(plus(0), plus(33))] : []),
-  ].flatMap((bound) => {
-    try {
-      return [inferTypes(graph, { dims: bound })];
-    } catch {
-      return []; // A network may accept only some batches and sizes; the other probes then decide.
-    }
-  });
+  // Most networks compute no shapes: nothing is inferred for them.
+  let known: readonly Inference[] | undefined;
+  const probesOf = (): readonly Inference[] =>
+    [
+      ...[sizes(plus(2), twice), sizes(plus(2), plus(0)), sizes(twice, plus(0))],
+      ...(inputDims.size > 0 ? [sizes(plus(0), twice), sizes(plus(0), plus(33))] : []),
+    ].flatMap((bound) => {
+      try {
+        return [inferTypes(graph, { dims: bound })];
+      } catch {
+        return []; // A network may accept only some batches and sizes; the other probes then decide.
+      }
+    });
   return (name) => {
     const value = inference.values.get(name);
     if (value === undefined || graph.constants.has(name)) return undefined;
+    known ??= probesOf();
+    const probes = known;
     const others = probes.map(({ values }) => values.get(name)?.data);
     const isUnclear = others.some((other) => other?.length !== value.data.length);
     return Array.from(
