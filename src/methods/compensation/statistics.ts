@@ -1,19 +1,27 @@
 /** @file Mean and variance of activations per channel, from a network's parameters alone. */
-import type { Node } from "../../ir/graph.ts";
+import { consumersOf, type Node } from "../../ir/graph.ts";
 import { operatorOf } from "../../ops/index.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
+import { roleOf } from "../../ops/passes/roles.ts";
 import type { Analysis } from "../../structure/analysis/analysis.ts";
 import { isStrings, toNumbers } from "../../tensor/host-tensor.ts";
 
 /**
  * Mean and variance of every value along axis 1 (axis 0 is the batch), as batch normalization gives them and the
  * operators' `moments` rules propagate them. Values with unknown statistics are absent: the inputs of the network, and
- * all values from there to the first batch normalization.
+ * all values from there to the first batch normalization. So are values that batch normalization alone reads, because
+ * its result does not depend on theirs.
  */
 export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
   const { graph } = analysis;
   const known = new Map<string, Moments>();
+  const consumers = consumersOf(graph);
+  const isNormalized = (name: string): boolean =>
+    !graph.outputs.includes(name) &&
+    consumers.has(name) &&
+    (consumers.get(name) ?? []).every((node) => roleOf(node).kind === "batch-norm");
   for (const node of graph.nodes) {
+    if (node.outputs.length === 1 && isNormalized(node.outputs[0])) continue;
     const rule = momentRule(analysis, node);
     const results = rule?.((index) => known.get(node.inputs[index] ?? ""));
     for (const [i, name] of node.outputs.entries()) {
