@@ -31,6 +31,15 @@ it("keeps the indices of an axis on one line, for people who edit them", () => {
   expect(planText(plan)).toContain('"kept": [0, 2, 3]');
 });
 
+it("holds every content in its place, beside names that look like one, and none at all", () => {
+  const edit = (node: string, base64: string) => ({ ...plan.edits[0], node, base64 });
+  const zeros = [{ tensor: '"base64": ""', shape: [8], count: 8, base64: "/w==" }];
+  const edits = [edit('x "base64": "" y', "AACAPw=="), edit("empty", ""), edit("c", "AAAAQA==")];
+  const full: Plan = { ...plan, zeros, edits };
+  expect(JSON.parse(planText(full))).toEqual(full);
+  expect(planText(full).endsWith("}\n")).toBe(true);
+});
+
 describe("a plan that is none", () => {
   it.each([
     ["no JSON", "{", "no JSON"],

@@ -96,14 +96,41 @@ async function readText(path: string): Promise<string> {
 
 /** The text of a plan file: indented, the kept indices of an axis on one line. */
 export function planText(plan: Plan): string {
-  const text = JSON.stringify(plan, null, 2);
+  return planPieces(plan).join("");
+}
+
+/** The text in pieces: contents in base64, of which there may be 100 MB, are not searched for what is to be on one line. */
+function planPieces(plan: Plan): readonly string[] {
+  const contents: string[] = [];
+  const text = JSON.stringify(
+    plan,
+    (key, value: unknown) => {
+      if (key !== "base64" || typeof value !== "string") return value;
+      contents.push(value);
+      return "";
+    },
+    2,
+  );
   // A line end inside brackets is layout: JSON strings hold none.
-  return `${text.replace(/\[\n\s+([\d,\s]+?)\n\s+\]/g, (_, list: string) => `[${list.replace(/\s+/g, " ")}]`)}\n`;
+  const short = text.replace(
+    /\[\n\s+([\d,\s]+?)\n\s+\]/g,
+    (_, list: string) => `[${list.replace(/\s+/g, " ")}]`,
+  );
+  // In a string the quotes would have backslashes.
+  const empty = '"base64": ""';
+  const [first, ...others] = short.split(empty);
+  const pieces = others.flatMap((rest, i) => [empty.slice(0, -1), contents[i], `"${rest}`]);
+  return [first, ...pieces, "\n"];
+}
+
+function encodedPlan(plan: Plan): readonly Uint8Array[] {
+  const encoder = new TextEncoder();
+  return planPieces(plan).map((piece) => encoder.encode(piece));
 }
 
 /** Writes a plan alone. The file appears whole or not at all. */
 export async function savePlan(path: string, plan: Plan): Promise<void> {
-  await writeAtomically(path, [new TextEncoder().encode(planText(plan))]);
+  await writeAtomically(path, encodedPlan(plan));
 }
 
 /**
@@ -114,7 +141,7 @@ export async function savePruned(path: string, bytes: ModelBytes, plan: Plan): P
   const target = planPathFor(path);
   const staged = join(dirname(target), `.${basename(target)}.${randomUUID()}.staged`);
   try {
-    await writeAtomically(staged, [new TextEncoder().encode(planText(plan))]);
+    await writeAtomically(staged, encodedPlan(plan));
     await saveModel(path, bytes);
     await rename(staged, target);
   } catch (cause) {
