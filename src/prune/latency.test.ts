@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { residualNetwork } from "../../test/residual-network.ts";
 import { readModel } from "../onnx/reading/read.ts";
+import { perSaving } from "../structure/choice/per-saving.ts";
 import type { CostTable, LayerTimes } from "../structure/timing/cost-table.ts";
 import { timeModel } from "../structure/timing/time-model.ts";
 import { timedNodes } from "../structure/timing/timed-layers.ts";
+import { removeNothing } from "../structure/units/removal.ts";
 import { structureOf } from "../structure/units/units.ts";
-import { pruneToLatency } from "./latency.ts";
+import { latencyBudget, pruneToLatency } from "./latency.ts";
 import { prune } from "./prune.ts";
 import { partsOf } from "./pruned.ts";
 
@@ -105,4 +107,19 @@ it("a table also rules the widths of other targets, where there is one", () => {
     for (const { kept } of axes) expect(kept.length % 16).toBe(0);
   const plain = prune(model, { method: "magnitude", targets: { macs: 0.6 } });
   expect([...partsOf(plain).removed]).not.toEqual([...partsOf(pruned).removed]);
+});
+
+it("single units are compared by what they save on average, since one alone fills no block", () => {
+  const model = readModel(residualNetwork({ width: 32, blocks: 3 }));
+  const structure = structureOf(model.graph);
+  const times = timeModel(structure, blocksOf(8, model));
+  const budget = latencyBudget(times, 0.5);
+  const [unit] = structure.groups.find(({ id }) => id === "block0.a")?.units ?? [];
+  const without = removeNothing(structure);
+  without[unit] = 1;
+  expect(budget.remaining(without)).toBeCloseTo(1, 6);
+  // A filter of one layer and an input of the next, each a 32nd of the 4 x 4 blocks that both take.
+  const saving = (2 * 16) / 32 / times.originalMs;
+  const losses = new Float64Array(structure.units.length).fill(1);
+  expect(perSaving(structure, losses, [budget])[unit] * saving).toBeCloseTo(1, 3);
 });

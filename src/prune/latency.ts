@@ -132,6 +132,19 @@ export async function pruneToLatency(
   return confirmed(aimed, { ...target, ...timedAs(target, costs) });
 }
 
+/** The budget for a latency by a cost table: the share of the original's time that may remain. */
+export function latencyBudget(
+  { msAfter, evenMsAfter, originalMs }: TimeModel,
+  fraction: number,
+): Budget {
+  return {
+    name: budgetName,
+    fraction,
+    remaining: (removed) => msAfter(removed) / originalMs,
+    evenly: (removed) => evenMsAfter(removed) / originalMs,
+  };
+}
+
 /** What pruning to a latency works with. */
 interface AimedPruning {
   readonly model: Model;
@@ -143,11 +156,7 @@ interface AimedPruning {
 
 /** The choice whose estimated latency is at most `aim` of the original's. */
 function chooseFor({ structure, options, times }: AimedPruning, aim: number): PruningChoice {
-  const budget: Budget = {
-    name: budgetName,
-    fraction: aim,
-    remaining: (removed) => times.msAfter(removed) / times.originalMs,
-  };
+  const budget = latencyBudget(times, aim);
   return chooseUnits(structure, {
     ...options,
     budgets: (pruned) => [...(options.budgets?.(pruned) ?? []), budget],

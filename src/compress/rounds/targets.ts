@@ -4,6 +4,7 @@ import { bench } from "../../measure/latency/bench.ts";
 import { machineCosts } from "../../measure/latency/machine-costs.ts";
 import type { Model } from "../../onnx/model.ts";
 import { writeModel } from "../../onnx/writing/write.ts";
+import { latencyBudget } from "../../prune/latency.ts";
 import { budgetsOf } from "../../prune/prune.ts";
 import type { Budget } from "../../structure/choice/select.ts";
 import { costOf } from "../../structure/cost/cost.ts";
@@ -46,9 +47,8 @@ export async function roundBudgets(
     ratio: await latencyRatio(context, model),
     costs: costsOfNetwork(structure, settings.rules.costs ?? (await machineCosts(costed, session))),
   }));
-  const { msAfter, originalMs } = timeModel(structure, costs);
-  const remaining: Budget["remaining"] = (removed) => msAfter(removed) / originalMs;
-  return [...budgets, { name: "latency", fraction: aim(latency, ratio), remaining }];
+  const budget = latencyBudget(timeModel(structure, costs), aim(latency, ratio));
+  return [...budgets, budget];
 }
 
 /** The latency of a network as a share of the original's, measured interleaved. */

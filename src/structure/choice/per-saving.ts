@@ -19,7 +19,7 @@ export function perSaving(
   budgets: readonly Budget[],
 ): Float64Array {
   const savingOf = savingAlone(structure, (removed) =>
-    budgets.reduce((sum, { remaining }) => sum + remaining(removed), 0),
+    budgets.reduce((sum, { remaining, evenly = remaining }) => sum + evenly(removed), 0),
   );
   return scores.map((score, unit) =>
     structure.units[unit].reason === undefined

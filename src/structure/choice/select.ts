@@ -17,6 +17,8 @@ export interface Budget {
   readonly fraction: number;
   /** The share that remains after a removal, with these weights at 0 besides. */
   readonly remaining: (removed: Removed, zeros?: Zeros) => number;
+  /** The same without steps, by which single units are compared; absent where `remaining` has none. */
+  readonly evenly?: (removed: Removed) => number;
 }
 
 /** The outcome of a selection. */
