@@ -157,9 +157,10 @@ async function pruneCase(each: Case): Promise<void> {
   const { target, rounding } = each;
   const pruned = prune(model, { targets: { macs: target }, rules: { roundTo: rounding }, dims });
   await saveModel(`${each.path}.onnx`, pruned.bytes);
-  const quality = await qualityOf(model, await loadModel(`${each.path}.onnx`), own, () =>
-    damageOfPruned(model, pruned, { threads: 1 }),
-  );
+  const quality = await qualityOf(model, await loadModel(`${each.path}.onnx`), own, {
+    damage: () => damageOfPruned(model, pruned, { threads: 1 }),
+    before: (measure) => onceFor(each, measure),
+  });
   const record: PrunedRecord = {
     method: pruned.method,
     macs: pruned.after.macs / pruned.before.macs,
@@ -176,7 +177,14 @@ async function qualityOf(
   original: Model,
   small: Model,
   { data, options, split, limit }: NetworkSettings,
-  damage: () => ReturnType<typeof damageOfPruned>,
+  {
+    damage,
+    before,
+  }: {
+    readonly damage: () => ReturnType<typeof damageOfPruned>;
+    /** Measures the original, unless that is on record. */
+    readonly before: (measure: () => Promise<number>) => Promise<number>;
+  },
 ): Promise<Pick<PrunedRecord, "metric" | "value" | "before">> {
   if (data === undefined) {
     const { outputs } = await damage();
@@ -192,8 +200,21 @@ async function qualityOf(
     return { metric: name, value, before: 1 };
   }
   const { metric, value } = await evaluate(small, dataset, how);
-  const { value: before } = await evaluate(original, dataset, how);
-  return { metric, value, before };
+  return {
+    metric,
+    value,
+    before: await before(async () => (await evaluate(original, dataset, how)).value),
+  };
+}
+
+/** A figure of the original network, measured once. */
+async function onceFor({ network }: Case, measure: () => Promise<number>): Promise<number> {
+  const path = join(results ?? "", `${network}.base.json`);
+  const known = await recordOf(path, z.number());
+  if (known !== undefined) return known;
+  const value = await measure();
+  await writeFile(path, JSON.stringify(value));
+  return value;
 }
 
 /** Times the pruned network against the original, and writes `NAME.time.json`. */
