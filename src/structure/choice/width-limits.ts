@@ -5,24 +5,34 @@ import { timeModel } from "../timing/time-model.ts";
 import { widthsThatPay } from "../timing/widths-that-pay.ts";
 import { type Removed, removeNothing } from "../units/removal.ts";
 import type { FilterAxis, Structure } from "../units/units.ts";
+import { axesInBlocks } from "./axes-in-blocks.ts";
 import type { Rounding } from "./selection-rules.ts";
 
 /**
  * The multiples that `auto` rounds convolutions to, by the least width that each is for. ONNX Runtime computes
  * convolutions in blocks of 8 channels with AVX2 and of 16 with AVX-512, pads what is left of a block, and leaves its
- * blocked layout where channels are no multiple of 4 (`docs/decisions/0020-widths-that-pay.md`).
+ * blocked layout where channels are no multiple of 4, or no whole blocks where an operator takes those alone
+ * (`docs/decisions/0020-widths-that-pay.md`).
  */
-const multiples: readonly { readonly from: number; readonly multiple: number }[] = [
-  { from: 128, multiple: 16 },
-  { from: 32, multiple: 8 },
-  { from: 4, multiple: 4 },
-  { from: 0, multiple: 1 },
-];
+const multiples = {
+  any: [
+    { from: 128, multiple: 16 },
+    { from: 32, multiple: 8 },
+    { from: 4, multiple: 4 },
+    { from: 0, multiple: 1 },
+  ],
+  wholeBlocks: [
+    { from: 128, multiple: 16 },
+    { from: 8, multiple: 8 },
+    { from: 4, multiple: 4 },
+    { from: 0, multiple: 1 },
+  ],
+} as const;
 
 /** The widths next to one that an axis may have: at or below it, and at or above it. */
 export function allowedWidths(
   width: number,
-  { rounding, widths }: Pick<WidthLimit, "rounding" | "widths">,
+  { rounding, widths, isInBlocks }: Pick<WidthLimit, "rounding" | "widths" | "isInBlocks">,
 ): readonly [number, number] {
   if (widths !== undefined) {
     const below = widths.findLast((each) => each <= width) ?? 0;
@@ -30,7 +40,8 @@ export function allowedWidths(
   }
   const multiple =
     rounding === "auto"
-      ? (multiples.find(({ from }) => width >= from)?.multiple ?? 1)
+      ? (multiples[isInBlocks ? "wholeBlocks" : "any"].find(({ from }) => width >= from)
+          ?.multiple ?? 1)
       : Math.max(1, rounding);
   return [Math.floor(width / multiple) * multiple, Math.ceil(width / multiple) * multiple];
 }
@@ -42,6 +53,8 @@ export interface WidthLimit {
   readonly counts: ReadonlyMap<number, number>;
   /** What the width is rounded to; 1 for axes that no filters lie along. */
   readonly rounding: Rounding;
+  /** Whether an operator along it takes whole blocks of channels alone. */
+  readonly isInBlocks: boolean;
   /** The widths that a cost table says pay, ascending, where one does. */
   readonly widths?: readonly number[];
 }
@@ -87,6 +100,7 @@ function payingWidths(
 
 function limitsOf(structure: Structure, roundTo: Rounding): readonly WidthLimit[] {
   const limits = new Map<string, WidthLimit>();
+  const inBlocks = roundTo === "auto" ? axesInBlocks(structure) : new Set<string>();
   const add = (units: Int32Array, rounding: Rounding): void => {
     const counts = new Map<number, number>();
     for (const unit of units) if (unit >= 0) counts.set(unit, (counts.get(unit) ?? 0) + 1);
@@ -94,7 +108,12 @@ function limitsOf(structure: Structure, roundTo: Rounding): readonly WidthLimit[
     const key = units.join(",");
     const known = limits.get(key);
     if (known === undefined || (rounding !== 1 && known.rounding === 1))
-      limits.set(key, { width: units.length, counts, rounding });
+      limits.set(key, {
+        width: units.length,
+        counts,
+        rounding,
+        isInBlocks: inBlocks.has(key),
+      });
   };
   for (const axis of structure.filterAxes) add(axis.units, roundingOf(structure, axis, roundTo));
   const { layouts, parameters } = structure.analysis;
