@@ -7,7 +7,7 @@
  * result's variance does.
  */
 import { type Constant, consumersOf, type Graph, type Node } from "../../ir/graph.ts";
-import { channelOf, storedWeight } from "../../ops/operator/linear-layer.ts";
+import { storedWeight } from "../../ops/operator/linear-layer.ts";
 import { roleOf } from "../../ops/passes/roles.ts";
 import type { Removed } from "../../structure/units/removal.ts";
 import type { Edit } from "../../structure/weights/edits.ts";
@@ -186,15 +186,19 @@ function meanLoss(
   weights: Float64Array,
   { isGone }: Change,
 ): Float64Array {
-  const { outputs, inputs, taps, values } = weight;
+  const { outputs, inputs, taps, values, group } = weight;
   const loss = new Float64Array(outputs);
-  for (let o = 0, at = 0; o < outputs; o++)
+  for (let o = 0, at = 0; o < outputs; o++) {
+    const first = Math.floor((o * group) / outputs) * inputs;
+    let sum = 0;
     for (let i = 0; i < inputs; i++) {
-      const channel = channelOf(weight, o, i);
-      const stays = isGone[channel] === 0 ? 1 : 0;
-      for (let k = 0; k < taps; k++, at++)
-        loss[o] += shares[k] * (values[at] - stays * weights[at]) * mean[channel];
+      const stays = isGone[first + i] === 0 ? 1 : 0;
+      let lost = 0;
+      for (let k = 0; k < taps; k++, at++) lost += shares[k] * (values[at] - stays * weights[at]);
+      sum += lost * mean[first + i];
     }
+    loss[o] = sum;
+  }
   return loss;
 }
 

@@ -13,7 +13,6 @@
  * rules for branches, are ours.
  */
 import type { Node } from "../../ir/graph.ts";
-import { channelOf } from "../../ops/operator/linear-layer.ts";
 import type { Moments } from "../../ops/operator/operator.ts";
 import { axisIds } from "../../structure/analysis/cuts.ts";
 import { blockOf, type Layout } from "../../structure/analysis/layout.ts";
@@ -56,21 +55,23 @@ function throughWeights(
   result: Float64Array,
   moments: Moments | undefined,
 ): Float64Array {
-  const { outputs, inputs, taps, values } = weight;
+  const { outputs, inputs, taps, values, group } = weight;
   const channels = sourceUnits.length;
+  const variance = moments?.variance ?? new Float64Array(channels).fill(1);
   const given = new Float64Array(channels);
   const parts = new Float64Array(inputs);
   for (let o = 0, at = 0; o < outputs; o++) {
+    const first = Math.floor((o * group) / outputs) * inputs;
     let total = 0;
     for (let i = 0; i < inputs; i++) {
-      const variance = moments?.variance[channelOf(weight, o, i)] ?? 1;
       let part = 0;
-      for (let k = 0; k < taps; k++, at++) part += tapShares[k] * square(values[at]) * variance;
+      for (let k = 0; k < taps; k++, at++) part += tapShares[k] * square(values[at]);
+      part *= variance[first + i];
       parts[i] = part;
       total += part;
     }
-    for (let i = 0; i < inputs; i++)
-      if (total > 0) given[channelOf(weight, o, i)] += (result[o] * parts[i]) / total;
+    if (total > 0)
+      for (let i = 0; i < inputs; i++) given[first + i] += (result[o] * parts[i]) / total;
   }
   return given;
 }
