@@ -89,6 +89,7 @@ export type { Budget } from "./structure/choice/select.ts";
 export type { Rounding, SelectionRules } from "./structure/choice/selection-rules.ts";
 export { type Cost, costModel, costOf, type Totals } from "./structure/cost/cost.ts";
 export { type Plan, removalOf } from "./structure/plan.ts";
+export type { CostTable } from "./structure/timing/cost-table.ts";
 export type { Removed } from "./structure/units/removal.ts";
 export {
   type FilterAxis,

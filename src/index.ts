@@ -66,6 +66,7 @@ export {
   type Latency,
   type LatencyRatio,
 } from "./measure/latency/bench.ts";
+export type { CostProgress } from "./measure/latency/measure-costs.ts";
 export type { OperatorTimes } from "./measure/latency/operators.ts";
 export type { MeasuredPair, NotTimed, PairLatency, PairOptions } from "./measure/latency/pair.ts";
 export type { RefitOptions } from "./methods/compensation/refit.ts";
@@ -88,6 +89,7 @@ export type { PackOptions } from "./pack/quantising/contents.ts";
 export { type UnpackOptions, unpack } from "./pack/unpack.ts";
 export { type Damage, type DamageOfPrunedOptions, damageOfPruned } from "./prune/damage.ts";
 export {
+  type EstimatedLatency,
   type LatencyTarget,
   type MeasuredLatency,
   type PrunedToLatency,
@@ -118,6 +120,7 @@ export {
   type Port,
 } from "./structure/inspect.ts";
 export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
+export type { CostSource, CostTable } from "./structure/timing/cost-table.ts";
 export type { NotUnderstood } from "./structure/units/not-understood.ts";
 export type { RandomKey } from "./tensor/random.ts";
 export type { StepOptions, StepProgress } from "./tensor/steps.ts";

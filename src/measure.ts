@@ -32,6 +32,7 @@ export { posteriorTolerances } from "./compress/packing/posterior-tolerances.ts"
 export type { Dataset } from "./data/dataset.ts";
 export type { ImageSize, PreprocessingOptions } from "./data/preprocessing.ts";
 export { storedPreprocessing } from "./data/stored-preprocessing.ts";
+export { loadCosts, saveCosts } from "./files/cost-table-file.ts";
 export type { Graph } from "./ir/graph.ts";
 export type { Agreement, DamageOptions, OutputDamage } from "./measure/equality/damage.ts";
 export type { Finding } from "./measure/equality/judgement.ts";
@@ -65,6 +66,26 @@ export type {
 export { type DataFeedOptions, dataFeeds } from "./measure/inputs/data-feeds.ts";
 export type { FeedOptions } from "./measure/inputs/feeds.ts";
 export type { PixelRange } from "./measure/inputs/image-like-feeds.ts";
+export { requestFor } from "./measure/latency/cost-request.ts";
+export {
+  type CostedNetwork,
+  generalCosted,
+  type MachineCostsOptions,
+  machineCosts,
+} from "./measure/latency/machine-costs.ts";
+export {
+  type CostProgress,
+  type CostRequest,
+  type LayerRequest,
+  type MeasureOptions,
+  measureCosts,
+  type NetworkRequest,
+  type OtherRequest,
+  type TimedNetwork,
+  type TimingEngine,
+} from "./measure/latency/measure-costs.ts";
+export type { MicroNetwork } from "./measure/latency/micro-networks.ts";
+export type { NodeNetworks } from "./measure/latency/node-networks.ts";
 export { uncertaintyChange, uncertaintyOf } from "./measure/outcomes/outcome-uncertainty.ts";
 export {
   type ClassOutcomes,
@@ -104,3 +125,12 @@ export {
 } from "./runtime/session.ts";
 export { isolated } from "./runtime/shared-host.ts";
 export type { Feeds, ModelSource, SessionValue } from "./runtime/values.ts";
+export type {
+  CostSource,
+  CostTable,
+  LayerKind,
+  LayerTimes,
+  NetworkTime,
+  OtherTimes,
+} from "./structure/timing/cost-table.ts";
+export type { Structure } from "./structure/units/units.ts";
