@@ -20,6 +20,7 @@ const levels: readonly (readonly string[])[] = [
   ["prune", "runs"],
   ["compress", "certify"],
   ["report"],
+  ["label"],
   ["cli", "web"],
 ];
 const levelOf = new Map(levels.flatMap((folders, level) => folders.map((name) => [name, level])));

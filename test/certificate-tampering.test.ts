@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Answer } from "../src/certify/answers.ts";
 import { type Certificate, certificateOf, digestOf } from "../src/certify/certificate.ts";
-import { prepareCertificate, type Subject } from "../src/certify/certify.ts";
+import { prepareCertificate } from "../src/certify/certify.ts";
+import type { Subject } from "../src/certify/request.ts";
 import {
   type CertificateSources,
   readCertificate,
@@ -69,8 +70,11 @@ function sealed({ digest: _, ...content }: Certificate): Certificate {
 }
 
 /** A certificate of what is now claimed and answered, as `certify` itself would draw it up. */
-function drawnUp({ request, declaration, questions }: Certificate, answers: readonly Answer[]) {
-  return certificateOf({ version: 1, request, declaration, questions }, answers);
+function drawnUp(
+  { request, declaration, questions, maps }: Certificate,
+  answers: readonly Answer[],
+) {
+  return certificateOf({ version: 1, request, declaration, questions, maps }, answers);
 }
 
 const zeros = "0".repeat(64);

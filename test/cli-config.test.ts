@@ -78,7 +78,9 @@ describe("a configuration file", () => {
     });
     const { out: help } = await espalier(["--help"]);
     const commands = [...help.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name);
-    expect([...Object.keys(all), "methods", "report", "version"].sort()).toEqual(commands.sort());
+    expect([...Object.keys(all), "label", "methods", "report", "version"].sort()).toEqual(
+      commands.sort(),
+    );
     const { folder, net } = await workplace({ ...all, inspect: { json: true } });
     const { exitCode, out } = await espalier(["inspect", net], { folder });
     expect(exitCode).toBe(0);

@@ -17,6 +17,7 @@ import {
   outcomeOf,
 } from "./answers.ts";
 import type { ImageOrder, Question } from "./questions.ts";
+import type { MapCounts } from "./state.ts";
 
 /** What the verdict rests on. */
 export interface Evidence {
@@ -24,6 +25,8 @@ export interface Evidence {
   readonly order: ImageOrder;
   readonly questions: readonly Question[];
   readonly answers: readonly Answer[];
+  /** Of label maps, what their labels say; `null` where images have one class each. */
+  readonly maps: MapCounts | null;
 }
 
 /**
@@ -71,6 +74,47 @@ interface Case {
 
 /** Judges the answers so far. What is not known counts as lost. */
 export function assess(evidence: Evidence): Assessment {
+  return evidence.maps === null ? assessClasses(evidence) : assessMaps(evidence, evidence.maps);
+}
+
+/** Label maps are judged pixel by pixel, in units of whole images or groups of them; all labels are known. */
+function assessMaps({ declaration, order }: Evidence, maps: MapCounts): Assessment {
+  const judgement = judge(declaration, unitsOfMaps(order, maps));
+  const total = (counts: readonly number[]) => counts.reduce((sum, one) => sum + one, 0);
+  const differing = maps.sizes.filter((_, i) => maps.lost[i] + maps.won[i] > 0).length;
+  return {
+    status: judgement.isCertified ? "certified" : "refused",
+    judgement,
+    images: maps.sizes.length,
+    disagreements: differing,
+    answered: differing,
+    lost: total(maps.lost),
+    won: total(maps.won),
+    cannotTell: 0,
+    unanswered: 0,
+    decoys: { answered: 0, wrong: 0 },
+    error: 0,
+    tolerance: declaration.tolerance,
+    wrongAllowed: 0,
+    fewestMore: undefined,
+    open: [],
+    labellers: [],
+  };
+}
+
+/** The pixels of each unit of the order. */
+export function unitsOfMaps(order: ImageOrder, { sizes, lost, won }: MapCounts): readonly Unit[] {
+  const units = order.sizes.map(() => ({ size: 0, lost: 0, won: 0 }));
+  for (const [place, position] of order.positions.entries()) {
+    const unit = units[order.units[place]];
+    unit.size += sizes[position];
+    unit.lost += lost[position];
+    unit.won += won[position];
+  }
+  return units;
+}
+
+function assessClasses(evidence: Evidence): Assessment {
   const { declaration, order, questions, answers } = evidence;
   const given = byQuestion(answers);
   const unitAt = new Map(

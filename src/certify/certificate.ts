@@ -5,11 +5,12 @@ import { versions } from "../runtime/versions.ts";
 import { counted, inShortPoints } from "../words/numbers.ts";
 import type { Answer } from "./answers.ts";
 import { type Assessment, assess } from "./assess.ts";
-import { orderOfRequest } from "./certify.ts";
+import { orderOfRequest } from "./request.ts";
 import {
   answerSchema,
   type CertifyState,
   declarationSchema,
+  mapsSchema,
   questionSchema,
   requestSchema,
 } from "./state.ts";
@@ -64,6 +65,7 @@ export const certificateSchema = z.strictObject({
   declaration: declarationSchema,
   questions: z.array(questionSchema).readonly(),
   answers: z.array(answerSchema).readonly(),
+  maps: mapsSchema.nullable(),
   verdict: verdictSchema,
   /** The verdict in sentences. */
   words: z.array(z.string()).readonly(),
@@ -79,10 +81,11 @@ export type Verdict = Certificate["verdict"];
 
 /** Draws up the certificate from a certification and its answers. */
 export function certificateOf(
-  { request, declaration, questions }: CertifyState,
+  { request, declaration, questions, maps }: CertifyState,
   answers: readonly Answer[],
 ): Certificate {
-  const assessment = assess({ declaration, questions, answers, order: orderOfRequest(request) });
+  const order = orderOfRequest(request);
+  const assessment = assess({ declaration, questions, answers, order, maps });
   const verdict = verdictOf(assessment);
   const content = {
     kind: "espalier certificate",
@@ -92,8 +95,9 @@ export function certificateOf(
     declaration,
     questions,
     answers,
+    maps,
     verdict,
-    words: wordsOf({ request, verdict }),
+    words: wordsOf({ request, verdict, maps }),
   } as const;
   return { ...content, digest: digestOf(content) };
 }
@@ -115,7 +119,7 @@ function canonical(value: unknown): string {
 /** The assessment as a certificate holds it. */
 export function verdictOf({ judgement, open, fewestMore, ...figures }: Assessment): Verdict {
   const { looks, decisive, wealth } = judgement;
-  const place = looks.findIndex((look) => look === decisive);
+  const place = decisive === undefined ? -1 : looks.indexOf(decisive);
   return {
     ...figures,
     looks: [...looks],
@@ -128,11 +132,13 @@ export function verdictOf({ judgement, open, fewestMore, ...figures }: Assessmen
 export function wordsOf({
   request,
   verdict,
-}: Pick<Certificate, "request" | "verdict">): readonly string[] {
+  maps,
+}: Pick<Certificate, "request" | "verdict" | "maps">): readonly string[] {
   const { status, images, disagreements, answered, cannotTell, unanswered, wrongAllowed } = verdict;
   const points = pointsOf(request.tolerance);
   const { first, second } = networkNames(request);
-  const metric = request.top === 1 ? "accuracy" : `top-${request.top} accuracy`;
+  const ofClasses = request.top === 1 ? "accuracy" : `top-${request.top} accuracy`;
+  const metric = maps === null ? ofClasses : "pixel accuracy";
   const basis = `${counted(images, "image")}, ${counted(disagreements, "disagreement")}, ${counted(answered, "answer")}`;
   const claim = `${second} loses at most ${points} of ${metric} against ${first} on images like these`;
   const confidence = `${inShortPoints(request.confidence)} % confidence`;

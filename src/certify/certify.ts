@@ -6,75 +6,16 @@
  * before the first answer.
  */
 import type { Dataset } from "../data/dataset.ts";
-import { type DatasetOptions, datasetOptions } from "../data/options.ts";
 import { assert, EspalierError } from "../errors.ts";
-import { declare, type Procedure } from "../guard/disagreements/procedure.ts";
+import { declare } from "../guard/disagreements/procedure.ts";
 import { levelOf } from "../guard/ladder.ts";
-import type { SessionOptions } from "../runtime/session.ts";
-import type { ModelSource } from "../runtime/values.ts";
 import type { Answer } from "./answers.ts";
 import { groupImages } from "./groups.ts";
-import { type ClassAnswers, predictClasses, type SplitChoice, withoutClasses } from "./predict.ts";
-import {
-  type Draft,
-  draftQuestions,
-  type ImageOrder,
-  orderOf,
-  type Question,
-  questionId,
-} from "./questions.ts";
-import type { CertifyRequest, CertifyState } from "./state.ts";
-
-/** A network, and how samples become its inputs. */
-export interface Subject {
-  /** Its file, as it was named. */
-  readonly path: string;
-  /** SHA-256 of the file. */
-  readonly digest: string;
-  readonly source: ModelSource;
-  /** The same samples for both networks, each with its own preprocessing. */
-  readonly dataset: Dataset;
-}
-
-/** The images, as they were named. */
-export interface ImagesNamed {
-  readonly path: string;
-  /** The options with which the data were opened, besides those that a network's file holds. */
-  readonly options: DatasetOptions;
-}
-
-/** What is to be certified, and how. */
-export interface CertifyOptions extends SessionOptions {
-  /** The largest drop of accuracy that is allowed; in (0, 1). */
-  readonly maxDrop: number;
-  /** Default 0.95. */
-  readonly confidence?: number | undefined;
-  /** Default `looks`. */
-  readonly procedure?: Procedure | undefined;
-  /** An answer is right where the label is among so many likeliest classes. Default 1. */
-  readonly top?: number | undefined;
-  /** Seed of the order of images, of decoys and of suggestions. Default 0. */
-  readonly seed?: number | undefined;
-  /** Share of all questions that are decoys. Default 0.15; with labels in the data there are none. */
-  readonly decoyShare?: number | undefined;
-  /** Default: `test` where the data name splits, else all samples. */
-  readonly split?: SplitChoice | undefined;
-  readonly limit?: number | undefined;
-  readonly batchSize?: number | undefined;
-  readonly output?: string | undefined;
-  /** How images are grouped; see `groupImages`. Default `auto`. */
-  readonly groupBy?: string | undefined;
-  /** What the certificate says of the data. Default: their path, and no options. */
-  readonly images?: ImagesNamed | undefined;
-  readonly onPhase?: ((name: string) => void) | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
-}
-
-/** A certification that is ready for answers, and those that the labels of the data give. */
-export interface Prepared {
-  readonly state: CertifyState;
-  readonly answers: readonly Answer[];
-}
+import { type ClassAnswers, predictClasses } from "./predict.ts";
+import { prepareMaps } from "./prepare-maps.ts";
+import { type Draft, draftQuestions, orderOf, type Question, questionId } from "./questions.ts";
+import { type CertifyOptions, type Prepared, requestOf, type Subject } from "./request.ts";
+import type { CertifyState } from "./state.ts";
 
 /**
  * Runs both networks, finds where they differ, and declares how the answers will be judged. Nothing is written. Fails
@@ -89,11 +30,7 @@ export async function prepareCertificate(
   requireSettings(options);
   const { dataset } = first;
   const split = options.split ?? (dataset.namesSplits ? "test" : "all");
-  if (dataset.labelKind === "maps")
-    throw new EspalierError("DATA_MISMATCH", `${dataset.path} holds label maps`, {
-      hint: withoutClasses,
-      data: { file: dataset.path },
-    });
+  if (dataset.labelKind === "maps") return prepareMaps(first, second, { ...options, split });
   const run = { ...options, split, classes: Math.max(top, 2) };
   options.onPhase?.("running the first network");
   const ours = await predictClasses(first.source, dataset, run);
@@ -112,46 +49,19 @@ export async function prepareCertificate(
   options.onPhase?.("declaring the looks");
   const level = levelOf(confidence);
   const declaration = declare({ procedure, tolerance: maxDrop, level }, order.sizes);
-  const request: CertifyRequest = {
-    procedure,
-    tolerance: maxDrop,
-    level,
-    confidence,
-    top,
-    seed,
+  const request = requestOf(first, second, {
+    ...options,
+    split,
     decoyShare,
-    networks: { first: fileOf(first), second: fileOf(second) },
-    data: {
-      path: options.images?.path ?? dataset.path,
-      digest: await dataset.digest(),
-      split,
-      limit: options.limit ?? null,
-      isLabelled,
-      options: plainOptions(options.images?.options ?? {}),
-    },
-    output: options.output ?? null,
+    isLabelled,
+    digest: await dataset.digest(),
     classes: { count: ours.count, names: dataset.classNames?.slice() ?? null },
-    images: ours.indices.length,
-    groupBy: by,
+    count: ours.indices.length,
+    grouping,
     nearDuplicates,
-    groups: grouping === undefined ? null : { by: grouping.by, ids: [...grouping.ids] },
-  };
-  const state: CertifyState = { version: 1, request, declaration, questions };
+  });
+  const state: CertifyState = { version: 1, request, declaration, questions, maps: null };
   return { state, answers: isLabelled ? answersOf(questions, ours) : [] };
-}
-
-/** The order of the images of a certification, from its seed. */
-export function orderOfRequest({ images, groups, seed }: CertifyRequest): ImageOrder {
-  return orderOf(images, groups === null ? undefined : Int32Array.from(groups.ids), seed);
-}
-
-/** The options as JSON keeps them. */
-function plainOptions(options: DatasetOptions): CertifyRequest["data"]["options"] {
-  return datasetOptions.parse(JSON.parse(JSON.stringify(options)));
-}
-
-function fileOf({ path, digest }: Subject): CertifyRequest["networks"]["first"] {
-  return { path, digest };
 }
 
 async function withPictures(

@@ -10,7 +10,6 @@ import { readPlainFile } from "../files/plain-file.ts";
 import { pictureName, questionTable, readAnswerTable } from "./answer-table.ts";
 import { type Answer, type KeptAnswer, reusable } from "./answers.ts";
 import { type Certificate, certificateOf } from "./certificate.ts";
-import type { Prepared } from "./certify.ts";
 import {
   certifyPaths,
   largestCertificate,
@@ -21,6 +20,7 @@ import {
   writeJsonFile,
   writeState,
 } from "./folder.ts";
+import type { Prepared } from "./request.ts";
 import type { CertifyRequest, CertifyState } from "./state.ts";
 
 /** A certification and the answers so far. */

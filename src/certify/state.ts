@@ -76,13 +76,28 @@ export const answerSchema = z.strictObject({
   source: z.enum(answerSources),
 });
 
+/**
+ * Label maps: the pixels of each image, in the order in which images are served, and how many more of them the first network
+ * gets right (lost), or the second (won).
+ */
+export const mapsSchema = z.strictObject({
+  sizes: z.array(count).readonly(),
+  lost: z.array(count).readonly(),
+  won: z.array(count).readonly(),
+});
+
 /** A certification in work. */
 export const stateSchema = z.strictObject({
   version: z.literal(1),
   request: requestSchema,
   declaration: declarationSchema,
   questions: z.array(questionSchema).readonly(),
+  /** `null` where images have one class each. */
+  maps: mapsSchema.nullable(),
 });
+
+/** What the labels of label maps say of two networks. */
+export type MapCounts = z.output<typeof mapsSchema>;
 
 /** What is asked, of which networks and data. */
 export type CertifyRequest = z.output<typeof requestSchema>;

@@ -3,16 +3,13 @@ import { EspalierError } from "../errors.ts";
 import { readPlainFile } from "../files/plain-file.ts";
 import { declare } from "../guard/disagreements/procedure.ts";
 import { levelOf } from "../guard/ladder.ts";
+import { unitsOfMaps } from "./assess.ts";
 import { type Certificate, certificateOf, certificateSchema, digestOf } from "./certificate.ts";
-import {
-  type CertifyOptions,
-  orderOfRequest,
-  prepareCertificate,
-  type Subject,
-} from "./certify.ts";
+import { prepareCertificate } from "./certify.ts";
 import { jsonOf, largestCertificate } from "./folder.ts";
 import { rolesOf } from "./predict.ts";
 import { differenceOf, type Question, questionId, shuffledSuggestions } from "./questions.ts";
+import { type CertifyOptions, orderOfRequest, type Subject } from "./request.ts";
 
 /** One thing that was looked at. */
 export interface CertificateCheck {
@@ -108,7 +105,7 @@ function digestProblems(
   return problems;
 }
 
-function claimProblems({ request, declaration }: Certificate): readonly string[] {
+function claimProblems({ request, declaration, maps }: Certificate): readonly string[] {
   const problems: string[] = [];
   const { images, groups, classes, top, confidence, level } = request;
   if (!isNear(level, levelOf(confidence)))
@@ -119,11 +116,18 @@ function claimProblems({ request, declaration }: Certificate): readonly string[]
   if (groups !== null && groups.ids.length !== images)
     return [...problems, `${groups.ids.length} images in groups of ${images}`];
   const { procedure, tolerance } = request;
-  const again = declare({ procedure, tolerance, level }, orderOfRequest(request).sizes);
+  if (maps !== null && [maps.sizes, maps.lost, maps.won].some((list) => list.length !== images))
+    return [...problems, "its label maps are of other images"];
+  const order = orderOfRequest(request);
+  const sizes = maps === null ? order.sizes : unitsOfMaps(order, maps).map(({ size }) => size);
+  if (sizes.every((size) => size === 0)) return [...problems, "no pixel counts"];
+  const again = declare({ procedure, tolerance, level }, sizes);
   return [...problems, ...differences(again, declaration, "declaration")];
 }
 
-function questionProblems({ request, questions }: Certificate): readonly string[] {
+function questionProblems({ request, questions, maps }: Certificate): readonly string[] {
+  if (maps !== null)
+    return questions.length === 0 ? mapProblems(maps) : ["label maps leave nothing to ask"];
   const problems: string[] = [];
   const { images, seed, groups } = request;
   if (groups !== null && groups.ids.length !== images) return ["groups of other images"];
@@ -153,6 +157,11 @@ function questionProblems({ request, questions }: Certificate): readonly string[
   if (decoys !== Math.min(wanted, images - disagreements))
     problems.push(`${decoys} decoys for ${disagreements} disagreements; expected ${wanted}`);
   return problems;
+}
+
+function mapProblems({ sizes, lost, won }: NonNullable<Certificate["maps"]>): readonly string[] {
+  const isPossible = sizes.every((size, i) => lost[i] + won[i] <= size && lost[i] * won[i] === 0);
+  return isPossible ? [] : ["an image has more pixels lost and won than it has"];
 }
 
 function classProblems(
@@ -193,8 +202,8 @@ function answerProblems({ request, questions, answers }: Certificate): readonly 
 }
 
 function verdictProblems(certificate: Certificate): readonly string[] {
-  const { request, declaration, questions, answers, verdict, words } = certificate;
-  const again = certificateOf({ version: 1, request, declaration, questions }, answers);
+  const { request, declaration, questions, answers, verdict, words, maps } = certificate;
+  const again = certificateOf({ version: 1, request, declaration, questions, maps }, answers);
   return [
     ...differences(again.verdict, verdict, "verdict"),
     ...(again.words.join("\n") === words.join("\n") ? [] : ["its sentences say something else"]),
@@ -211,7 +220,7 @@ async function dataProblems(
   const total = rolesOf(data, split).reduce((sum, role) => sum + data.size(role), 0);
   if (Math.min(total, limit ?? total) !== request.images)
     problems.push(`${Math.min(total, limit ?? total)} images, not ${request.images}`);
-  if (isLabelled !== (data.labelKind === "classes"))
+  if (isLabelled !== (data.labelKind !== "none"))
     problems.push("the data are labelled otherwise");
   if (problems.length > 0) return problems;
   const indices: number[] = [];
@@ -234,7 +243,7 @@ async function dataProblems(
 }
 
 async function networkProblems(
-  { request, declaration, questions }: Certificate,
+  { request, declaration, questions, maps }: Certificate,
   { first, second }: { readonly first: Subject; readonly second: Subject },
   run: CertificateSources,
 ): Promise<readonly string[]> {
@@ -264,6 +273,7 @@ async function networkProblems(
   const problems = [
     ...differences(state.declaration, declaration, "declaration"),
     ...differences(state.questions, questions, "questions"),
+    ...differences(state.maps, maps, "label maps"),
     ...differences(state.request.groups, request.groups, "groups"),
     ...differences(state.request.nearDuplicates, request.nearDuplicates, "near-duplicates"),
   ];

@@ -4,6 +4,7 @@ import { flags as certify, certifyCommand } from "./commands/certify.ts";
 import { flags as compress, compressCommand } from "./commands/compress.ts";
 import { flags as evaluate, evaluateCommand } from "./commands/evaluate.ts";
 import { flags as inspect, inspectCommand } from "./commands/inspect.ts";
+import { flags as label, labelCommand } from "./commands/label.ts";
 import { flags as methods, methodsCommand } from "./commands/methods.ts";
 import { flags as pack, packCommand } from "./commands/pack.ts";
 import { flags as profile, profileCommand } from "./commands/profile.ts";
@@ -30,6 +31,7 @@ export const commands = {
   verify: { define: verifyCommand, flags: verify, config: "data" },
   evaluate: { define: evaluateCommand, flags: evaluate, config: "code" },
   certify: { define: certifyCommand, flags: certify, config: "code" },
+  label: { define: labelCommand, flags: label, config: "none" },
   train: { define: trainCommand, flags: train, config: "code" },
   compress: { define: compressCommand, flags: compress, config: "code" },
   resume: { define: resumeCommand, flags: resume, config: "data" },

@@ -1,8 +1,8 @@
 /** @file `espalier certify`: how much worse one network is than another, from a few labels. */
 import { Command } from "commander";
 import type { Certificate } from "../../certify/certificate.ts";
-import type { CertifyOptions, ImagesNamed, Subject } from "../../certify/certify.ts";
 import { splitChoices } from "../../certify/predict.ts";
+import type { CertifyOptions, ImagesNamed, Subject } from "../../certify/request.ts";
 import type { Session } from "../../certify/session.ts";
 import { EspalierError } from "../../errors.ts";
 import { procedures } from "../../guard/disagreements/procedure.ts";

@@ -1,6 +1,6 @@
 /** @file The networks of a certificate, each with the images as it reads them. */
 import { stat } from "node:fs/promises";
-import type { Subject } from "../../certify/certify.ts";
+import type { Subject } from "../../certify/request.ts";
 import type { DatasetOptions } from "../../data/options.ts";
 import { storedPreprocessing } from "../../data/stored-preprocessing.ts";
 import { load, type ModelFlags } from "./model-options.ts";
