@@ -51,7 +51,7 @@ function show() {
   $("bar").value = answered;
   const soonest = standing.isDecided
     ? "The answers decide the verdict: you may stop."
-    : standing.fewestMore === null ? "" : "It can end after " + standing.fewestMore + " more answers that count, at the earliest.";
+    : answered >= standing.earliest ? "" : "It cannot end before " + standing.earliest + " answers.";
   $("progress").textContent = answered + " of at most " + all + " answered. " + soonest;
   $("people").textContent = [labeller, ...standing.agreement.map((one) =>
     "agreement with " + one.with + ": kappa " + (one.kappa === null ? "not defined" : one.kappa.toFixed(2)) + " on " + one.questions)].join(" · ");

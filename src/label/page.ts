@@ -13,9 +13,10 @@ header { max-width: 84rem; padding-top: 1rem; display: flex; flex-wrap: wrap; ga
 header h1 { font-size: 1.2rem; margin: 0; }
 #progress { margin: 0; font-variant-numeric: tabular-nums; }
 #bar { width: 100%; height: .5rem; accent-color: var(--after); }
-.picture { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; display: grid;
-  place-items: center; height: min(72vh, 52rem); overflow: hidden; }
-.picture img { width: 100%; height: 100%; object-fit: contain; image-rendering: auto; }
+.picture { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 8px; position: relative;
+  height: min(78vh, 52rem); overflow: hidden; }
+.picture img { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
+#work section { border-top: 0; margin-top: 0; padding-top: .4rem; min-width: 0; }
 .picture img.small { image-rendering: pixelated; }
 .choices { display: grid; grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); gap: .45rem; margin: .5rem 0; padding: 0;
   list-style: none; }
@@ -56,7 +57,7 @@ export const labelPolicy = [
   "default-src 'none'",
   `style-src ${digestOf(style)}`,
   `script-src ${digestOf(labelScript)}`,
-  "img-src 'self'",
+  "img-src 'self' data:",
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -71,6 +72,7 @@ export function labelPage(): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<link rel="icon" href="data:,">
 <title>Which class is this? · Espalier</title>
 <style>${trusted(style)}</style>
 </head>

@@ -22,8 +22,11 @@ export interface Standing {
   readonly answers: Readonly<Record<string, Choice>>;
   /** Whether the answers so far decide the verdict. */
   readonly isDecided: boolean;
-  /** The fewest further answers that could decide it; `null` where that is not known, or it is decided. */
-  readonly fewestMore: number | null;
+  /**
+   * The fewest answers in all that could decide it. It was known before the first one: a number that changed with
+   * the answers would tell which of them help.
+   */
+  readonly earliest: number;
   /** How far this person agrees with each other one: Cohen's kappa, where it exists. */
   readonly agreement: readonly {
     readonly with: string;
@@ -46,6 +49,7 @@ const longestName = 60;
 export class LabelService {
   readonly folder: string;
   readonly #state: Session["state"];
+  readonly #earliest: number;
   #answers: readonly Answer[];
   #last: Promise<unknown> = Promise.resolve();
 
@@ -53,6 +57,8 @@ export class LabelService {
     this.folder = folder;
     this.#state = state;
     this.#answers = answers;
+    const order = orderOfRequest(state.request);
+    this.#earliest = assess({ ...state, order, answers: [] }).fewestMore ?? 0;
   }
 
   /** The questions. */
@@ -84,7 +90,7 @@ export class LabelService {
     return {
       answers: Object.fromEntries(own.map(({ question, choice }) => [question, choice])),
       isDecided: found.status !== "open",
-      fewestMore: found.fewestMore ?? null,
+      earliest: this.#earliest,
       agreement: found.labellers
         .filter(({ first, second }) => first === labeller || second === labeller)
         .map(({ first, second, ...rest }) => ({

@@ -1,6 +1,7 @@
 /** @file The page of a certificate: the claim in a sentence, then the figures that it rests on. */
 import { className } from "../certify/answer-table.ts";
 import { type Certificate, networkNames, pointsOf } from "../certify/certificate.ts";
+import { formatInteger } from "../words/numbers.ts";
 import { countedOnPage, spaced } from "./page/figures.ts";
 import { type Html, html, type Part, plainName } from "./page/html.ts";
 import { copyable, dataTable, documentOf, factsOf, folded, type Section } from "./page/page.ts";
@@ -50,7 +51,7 @@ function cardsOf(
   return [
     [
       "Images",
-      countedOnPage(images, "image"),
+      formatInteger(images),
       request.data.split === "all" ? "all of the data" : `role ${request.data.split}`,
     ],
     [
