@@ -220,8 +220,7 @@ async function dataProblems(
   const total = rolesOf(data, split).reduce((sum, role) => sum + data.size(role), 0);
   if (Math.min(total, limit ?? total) !== request.images)
     problems.push(`${Math.min(total, limit ?? total)} images, not ${request.images}`);
-  if (isLabelled !== (data.labelKind !== "none"))
-    problems.push("the data are labelled otherwise");
+  if (isLabelled !== (data.labelKind !== "none")) problems.push("the data are labelled otherwise");
   if (problems.length > 0) return problems;
   const indices: number[] = [];
   const labels = new Map<number, number>();
