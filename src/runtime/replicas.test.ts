@@ -301,6 +301,15 @@ describe("replicas", () => {
     expect(Number(Object(error).stdout)).toBeLessThan(5000);
   });
 
+  it("refuse state that they do not have", async () => {
+    const exchange = { sums: [], told: [], figures: [], state: new Map() };
+    const opening = openReplicas(
+      [1, 2].map(() => ({ share: share(5), measure: undefined, update: share(5) })),
+      { exchange, initial: new Map([["long", filled(5, 1)]]), guard: "ok", samples: [1, 1] },
+    );
+    await expect(opening).rejects.toThrow('"long" is no state');
+  });
+
   it("work in a process of their own", async () => {
     const long = await isolated(async () => {
       const trainer = await open([1, 1]);

@@ -95,6 +95,8 @@ class RemoteReplica {
  */
 export async function openReplicas({ replicas, ...ask }, gate, openOne) {
   const count = replicas.length;
+  for (const input of ask.initial.keys())
+    if (!ask.exchange.state.has(input)) throw new Error(`"${input}" is no state`);
   const memory = newMemory(ask.exchange, count);
   const helpers = replicas.slice(1).map(() => new Helper(gate, () => fail(memory)));
   const end = async () => void (await Promise.all(helpers.map((helper) => helper.terminate())));
@@ -105,7 +107,10 @@ export async function openReplicas({ replicas, ...ask }, gate, openOne) {
   const opening = helpers.map(async (helper, i) => {
     const one = askOf(i + 1);
     const models = Object.values(one.models).filter((model) => model instanceof ArrayBuffer);
-    const { session } = await helper.call("openReplica", one, models);
+    // What all shares read is copied to each; the rest has one owner.
+    const ownState = [...one.initial].filter(([input]) => !ask.exchange.state.get(input)?.isShared);
+    const transfer = [...models, ...buffersOf(new Map(ownState))];
+    const { session } = await helper.call("openReplica", one, transfer);
     return new RemoteReplica(helper, session);
   });
   const own = openOne(askOf(0));
@@ -134,7 +139,7 @@ export async function openReplicas({ replicas, ...ask }, gate, openOne) {
 /** @param {Calls["openReplicas"]["ask"]["exchange"]} exchange @param {number} index @param {string} input */
 function holds({ state }, index, input) {
   const one = state.get(input);
-  return one === undefined || one.isShared || one.owner === index;
+  return one !== undefined && (one.isShared || one.owner === index);
 }
 
 /** @param {Training} own @param {readonly RemoteReplica[]} others @returns {Training} */
