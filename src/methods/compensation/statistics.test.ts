@@ -44,7 +44,9 @@ describe("moments", () => {
       {},
       { outputs: ["y"] },
     );
-    b.output(y);
+    // Also where normalization alone reads it: the correlations of the sum follow from its moments.
+    const names = [1, 0, 0, 1].map((v) => b.constant(undefined, tensorOf("float32", [2], [v, v])));
+    b.output(b.node("BatchNormalization", [y, ...names])[0]);
     const moments = momentsOf(analyze(b.build())).get("y");
     expect([...(moments?.mean ?? [])]).toEqual([2, 5]);
     expect([...(moments?.variance ?? [])]).toEqual([5, 4.25]);

@@ -9,8 +9,8 @@ import { isStrings, toNumbers } from "../../tensor/host-tensor.ts";
 /**
  * Mean and variance of every value along axis 1 (axis 0 is the batch), as batch normalization gives them and the
  * operators' `moments` rules propagate them. Values with unknown statistics are absent: the inputs of the network, and
- * all values from there to the first batch normalization. So are values that batch normalization alone reads, because
- * its result does not depend on theirs.
+ * all values from there to the first batch normalization. So are results of linear layers that batch normalization alone
+ * reads, because its result does not depend on theirs.
  */
 export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
   const { graph } = analysis;
@@ -21,7 +21,7 @@ export function momentsOf(analysis: Analysis): ReadonlyMap<string, Moments> {
     consumers.has(name) &&
     (consumers.get(name) ?? []).every((node) => roleOf(node).kind === "batch-norm");
   for (const node of graph.nodes) {
-    if (node.outputs.length === 1 && isNormalized(node.outputs[0])) continue;
+    if (roleOf(node).kind === "linear" && isNormalized(node.outputs[0])) continue;
     const rule = momentRule(analysis, node);
     const results = rule?.((index) => known.get(node.inputs[index] ?? ""));
     for (const [i, name] of node.outputs.entries()) {
