@@ -1,12 +1,11 @@
 /**
  * @file `npm run bench:replicas [-- NETWORK ...]`: what a training step would take with 1 to 16 replicas of one thread
- * each, had each a core of its own: the times of its parts, measured one by one on one core. A share takes longer
+ * each, had each a core of its own: the processor time of its parts, measured one by one on one core. A share takes longer
  * for each image the smaller it is; the sums of gradients grow with the parameters, not with the images; of the update each
  * replica computes its part. What cores lose to each other's memory traffic, and while they wait, comes on top.
  */
 
 import type { Graph } from "../src/ir/graph.ts";
-import { median } from "../src/measure/statistics/statistics.ts";
 import { findBlockSize } from "../src/runtime/block-size.ts";
 import { addTo } from "../src/runtime/replica-memory.js";
 import { withSession } from "../src/runtime/session.ts";
@@ -22,9 +21,9 @@ import { batchesOf, type Case, graphOf, speedCases } from "./peers/cases.ts";
 const numbers = [1, 2, 4, 8, 16];
 const warmup = 2;
 /** About how long each part is timed. */
-const partMs = 1500;
+const partMs = 1000;
 
-async function measure(of: Case): Promise<void> {
+async function timeParts(of: Case): Promise<void> {
   const graph = graphOf(of);
   const [{ x, y }] = batchesOf(of, 1);
   const block = await findBlockSize();
@@ -50,25 +49,17 @@ async function measure(of: Case): Promise<void> {
       cut.replicas[0].share,
       feeds,
     );
-    const updates: number[] = [];
-    for (const owner of [busiest(cut)]) {
-      const { measure, update } = cut.replicas[owner];
-      const sums = new Map(cut.exchange.sums.map(({ name, shape }) => [name, zeros(shape)]));
-      const scalars = [...cut.exchange.told, ...cut.exchange.figures.map(({ name }) => name)];
-      const all = new Map([
-        ...feeds,
-        ...sums,
-        ...scalars.map((name) => [name, zeros([])] as const),
-      ]);
-      updates.push(
-        (await timeOf(emitFor(update, {}), update, all)) +
-          (measure ? await timeOf(emitFor(measure, {}), measure, all) : 0),
-      );
-    }
+    const { measure, update } = cut.replicas[busiest(cut)];
+    const given = cut.exchange.sums.map(({ name, shape }) => [name, zeros(shape)] as const);
+    const told = [...cut.exchange.told, ...cut.exchange.figures.map(({ name }) => name)];
+    const all = new Map([...feeds, ...given, ...told.map((name) => [name, zeros([])] as const)]);
+    const next =
+      (await timeOf(emitFor(update, {}), update, all)) +
+      (measure ? await timeOf(emitFor(measure, {}), measure, all) : 0);
     const sums = replicas === 1 ? 0 : timeSums(cut, replicas);
-    const whole = share + sums + Math.max(...updates);
+    const whole = share + sums + next;
     alone ||= whole;
-    const cells = [share, sums, Math.max(...updates), whole].map((ms) => ms.toFixed(2).padStart(8));
+    const cells = [share, sums, next, whole].map((ms) => ms.toFixed(2).padStart(8));
     print(
       `${String(replicas).padStart(8)}${cells.join("")}${(alone / whole).toFixed(2).padStart(10)}`,
     );
@@ -111,7 +102,9 @@ async function timeOf(model: ModelSource, { inputs }: Graph, feeds: Feeds): Prom
   return withSession(model, { threads: 1 }, async (session) => {
     const [first] = await session.time(own, { runs: 1, warmup });
     const runs = Math.max(5, Math.min(500, Math.round(partMs / first)));
-    return median([...(await session.time(own, { runs, warmup: 0 }))]);
+    const start = process.cpuUsage();
+    await session.time(own, { runs, warmup: 0 });
+    return cpuMsSince(start) / runs;
   });
 }
 
@@ -122,9 +115,11 @@ function timeSums({ exchange }: ReplicaStep, replicas: number): number {
   const piece = Math.min(own, Math.floor((1 << 22) / (replicas * (replicas - 1))));
   const shared = new Float32Array(new SharedArrayBuffer(4 * piece));
   const values = new Float32Array(parameters);
-  const times: number[] = [];
-  for (let round = 0; round < 7; round++) {
-    const start = performance.now();
+  const rounds = 7;
+  let start = process.cpuUsage();
+  for (let round = 0; round <= rounds; round++) {
+    // The first round warms up.
+    if (round === 1) start = process.cpuUsage();
     for (let at = 0; at + piece <= parameters; at += piece) {
       const part = values.subarray(at, at + piece);
       // Of all other parts a copy goes out, and as many elements come in to be added.
@@ -134,9 +129,14 @@ function timeSums({ exchange }: ReplicaStep, replicas: number): number {
       part.set(shared);
     }
     for (let at = 0; at + piece <= own; at += piece) shared.set(values.subarray(at, at + piece));
-    times.push(performance.now() - start);
   }
-  return median(times);
+  return cpuMsSince(start) / rounds;
+}
+
+/** Processor time, which on an idle machine is the time that passes: one thread computes, and none waits in a loop. */
+function cpuMsSince(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
 }
 
 function print(line: string): void {
@@ -145,5 +145,5 @@ function print(line: string): void {
 
 const wanted = process.argv.slice(2);
 for (const of of speedCases)
-  if (wanted.length === 0 || wanted.includes(of.network)) await measure(of);
+  if (wanted.length === 0 || wanted.includes(of.network)) await timeParts(of);
 process.exit();
