@@ -48,4 +48,4 @@ export {
 } from "./structure/inspect.ts";
 export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure/plan.ts";
 export type { NotUnderstood } from "./structure/units/not-understood.ts";
-export type { StepOptions, StepProgress } from "./tensor/steps.ts";
+export type { StepOptions, StepProgress, Steps } from "./tensor/steps.ts";

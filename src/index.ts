@@ -32,9 +32,10 @@ export {
   verifyRun,
 } from "./compress/verify/verify-run.ts";
 export type { Augmentation } from "./data/augment.ts";
-export { type Answer, type Dataset, openDataset } from "./data/dataset.ts";
+export { type Answer, type Dataset, openDataset, type Picture } from "./data/dataset.ts";
 export type { DatasetOptions } from "./data/options.ts";
 export type { Preprocessing } from "./data/preprocessing.ts";
+export type { Pixels, Raster } from "./data/raster.ts";
 export type { Batch, BatchOptions } from "./data/serve.ts";
 export type { Role } from "./data/splits.ts";
 export type { DataFormat, LabelKind } from "./data/table.ts";
@@ -123,7 +124,7 @@ export type { Plan, PlanAxis, PlanEdit, PlanGroup, PlanZeros } from "./structure
 export type { CostSource, CostTable } from "./structure/timing/cost-table.ts";
 export type { NotUnderstood } from "./structure/units/not-understood.ts";
 export type { RandomKey } from "./tensor/random.ts";
-export type { StepOptions, StepProgress } from "./tensor/steps.ts";
+export type { StepOptions, StepProgress, Steps } from "./tensor/steps.ts";
 export type { TrainOptions, TrainProgress, TrainResult } from "./train/loop/options.ts";
 export { train } from "./train/loop/train.ts";
 export type { TrainSource } from "./train/network/network.ts";

@@ -45,7 +45,7 @@ export {
   type ReplicaChoice,
   type ReplicaTiming,
 } from "./train/loop/choose-replicas.ts";
-export type { CheckpointOptions, Evaluator } from "./train/loop/options.ts";
+export type { CheckpointOptions, Evaluator, TrainOptions } from "./train/loop/options.ts";
 export { type RecalibrateOptions, recalibrate } from "./train/loop/recalibrate.ts";
 export type { TunedQuantised } from "./train/loop/tune-quantised.ts";
 export type { TrainedNetwork, TrainSource } from "./train/network/network.ts";
