@@ -6,14 +6,12 @@
  * off by corrects the next one, until the measured ratio fits. For a table from elsewhere, the estimate is all there is.
  */
 import { assert } from "../errors.ts";
-import { type BenchOptions, bench } from "../measure/latency/bench.ts";
 import { machineCosts } from "../measure/latency/machine-costs.ts";
 import type { CostProgress } from "../measure/latency/measure-costs.ts";
 import { nodeSource } from "../measure/latency/node-engine.ts";
-import type { Interval } from "../measure/statistics/statistics.ts";
+import { latenciesOf, type MeasuredPair } from "../measure/latency/pair.ts";
 import type { Model } from "../onnx/model.ts";
 import { writeModel } from "../onnx/writing/write.ts";
-import type { ModelSource } from "../runtime/values.ts";
 import { type Budget, groupsToPrune } from "../structure/choice/select.ts";
 import type { CostSource, CostTable } from "../structure/timing/cost-table.ts";
 import { type TimeModel, timeModel } from "../structure/timing/time-model.ts";
@@ -58,14 +56,7 @@ export interface LatencyTarget {
 }
 
 /** The measured latency of a pruned network, beside its original. */
-export interface MeasuredLatency {
-  readonly medianMs: number;
-  readonly originalMs: number;
-  /** Pruned / original. */
-  readonly ratio: number;
-  readonly ci95: Interval;
-  readonly threads: number;
-  readonly provider: string;
+export interface MeasuredLatency extends MeasuredPair {
   /** The comparison that gave it; the first is 1. */
   readonly round: number;
 }
@@ -212,7 +203,7 @@ async function confirmed(aimed: AimedPruning, target: LatencyTarget): Promise<Pr
     last = choice.removed;
     const pruned = finishPruning(model, structure, choice);
     target.onRound?.({ round, rounds });
-    const latency = { ...(await measured(original, pruned.bytes.chunks, how)), round };
+    const latency = { ...(await latenciesOf(original, pruned.bytes.chunks, how)), round };
     const { ratio } = latency;
     const isMet = ratio <= fraction;
     const estimate = estimateOf(aimed, choice.removed);
@@ -228,27 +219,6 @@ async function confirmed(aimed: AimedPruning, target: LatencyTarget): Promise<Pr
   }
   assert(best !== undefined, "at least one round was made");
   return { ...best, notes: [...best.notes, ...unmeasuredNotes(aimed.times)] };
-}
-
-/** Lets both networks take turns, and gives the latency of the second. */
-async function measured(
-  original: ModelSource,
-  pruned: ModelSource,
-  how: BenchOptions,
-): Promise<Omit<MeasuredLatency, "round">> {
-  const models = [
-    { name: "original", model: original },
-    { name: "pruned", model: pruned },
-  ];
-  const { models: latencies, ratios, threads, provider } = await bench(models, how);
-  return {
-    medianMs: latencies[1].medianMs,
-    originalMs: latencies[0].medianMs,
-    ratio: ratios[0].ratio,
-    ci95: ratios[0].ci95,
-    threads,
-    provider,
-  };
 }
 
 interface Figures {

@@ -61,7 +61,8 @@ export async function timePair(
   options: PairOptions = {},
 ): Promise<PairLatency | NotTimed> {
   try {
-    const measured = options.measured ?? (await timed(original, result, options));
+    const measured =
+      options.measured ?? (await latenciesOf(original.source, result.source, options));
     const { verdict } = speedOf(measured);
     const slower = verdict === "slower" ? await slowerIn(original, result, measured, options) : [];
     return { ...measured, verdict, slowerOperators: slower };
@@ -71,15 +72,16 @@ export async function timePair(
   }
 }
 
-async function timed(
-  original: TimedNetwork,
-  result: TimedNetwork,
-  options: PairOptions,
+/** Lets two networks take turns. Fails as `bench`. */
+export async function latenciesOf(
+  original: ModelSource,
+  result: ModelSource,
+  options: BenchOptions,
 ): Promise<MeasuredPair> {
   const { models, ratios, threads, provider } = await bench(
     [
-      { name: "original", model: original.source },
-      { name: "result", model: result.source },
+      { name: "original", model: original },
+      { name: "result", model: result },
     ],
     { ...options, seconds: options.seconds ?? defaultSeconds },
   );
