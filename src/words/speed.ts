@@ -85,11 +85,6 @@ export function whySlower(operators: readonly SlowerOperator[]): string {
   return `These operators take longer: ${[...named, ...more].join("; ")}.`;
 }
 
-/** What makes a slower network faster, in flags of the command line. */
-export const whatMakesFaster =
-  "Widths in multiples of 8 or 16 (--round-to) fill the blocks in which ONNX Runtime computes channels; --latency aims " +
-  "at time and measures; --except keeps such layers as they are.";
-
 /** The number with two decimals, and with more where two would show 1.00 for a number that is not 1. */
 function times(value: number): string {
   const digits = [2, 3, 4, 5, 6].find((count) => Number(value.toFixed(count)) !== 1) ?? 2;

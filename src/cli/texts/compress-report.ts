@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { CompressReport } from "../../compress/record/compress-report.ts";
+import { whatMakesFaster } from "../../report/page/advice.ts";
 import { metricWords } from "../../words/metrics.ts";
 import {
   counted,
@@ -11,7 +12,7 @@ import {
   formatScientific,
   inPercent,
 } from "../../words/numbers.ts";
-import { speedOf, whatMakesFaster, whySlower } from "../../words/speed.ts";
+import { speedOf, whySlower } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { inFlags } from "../terminal/flag-names.ts";

@@ -5,9 +5,10 @@ import type { NotTimed, PairLatency } from "../../measure/latency/pair.ts";
 import type { Damage } from "../../prune/damage.ts";
 import type { EstimatedLatency, MeasuredLatency } from "../../prune/latency.ts";
 import { type Pruned, partsOf } from "../../prune/pruned.ts";
+import { whatMakesFaster } from "../../report/page/advice.ts";
 import { countWeights } from "../../structure/weights/layer-weights.ts";
 import { counted, formatBytes, formatInteger, formatMs, inPercent } from "../../words/numbers.ts";
-import { speedOf, whatMakesFaster, whySlower } from "../../words/speed.ts";
+import { speedOf, whySlower } from "../../words/speed.ts";
 import { escapeForTerminal, wrap } from "../../words/text.ts";
 import { drawTable, type TableOptions } from "../terminal/table.ts";
 

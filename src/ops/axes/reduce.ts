@@ -6,7 +6,7 @@ import { largestOf, smallestOf } from "../../tensor/extremes.ts";
 import { type HostTensor, sizeOf, toNumbers } from "../../tensor/host-tensor.ts";
 import { type Algebra, algebraOf } from "../operator/algebra.ts";
 import { notFollowed } from "../operator/constant-channels.ts";
-import { foldReduce, type ReduceRule } from "../operator/fold.ts";
+import { foldReduce, maxWhole, minWhole, type ReduceRule } from "../operator/fold.ts";
 import type { GradientRule, Value } from "../operator/gradient.ts";
 import { fixEverything, knownNumbers } from "../operator/known.ts";
 import {
@@ -107,9 +107,9 @@ const table: readonly Reduction[] = [
     },
     moments: averagedMoments },
   { op: "ReduceMax", is: "the largest x", keepsConstants: true, barrier: "its largest element is taken", dx: toExtremes,
-    fold: { float: largestOf, whole: (x) => (x.length === 0 ? undefined : x.reduce((a, b) => (b > a ? b : a))) } },
+    fold: { float: largestOf, whole: (x) => (x.length === 0 ? undefined : x.reduce((a, b) => maxWhole(a, b))) } },
   { op: "ReduceMin", is: "the smallest x", keepsConstants: true, barrier: "its smallest element is taken", dx: toExtremes,
-    fold: { float: smallestOf, whole: (x) => (x.length === 0 ? undefined : x.reduce((a, b) => (b < a ? b : a))) } },
+    fold: { float: smallestOf, whole: (x) => (x.length === 0 ? undefined : x.reduce((a, b) => minWhole(a, b))) } },
   { op: "ReduceProd", is: "Π x", keepsConstants: false, barrier: "its elements are multiplied", dx: toFactors,
     fold: { float: (x) => x.reduce((a, b) => a * b, 1), whole: (x) => x.reduce((a, b) => BigInt.asIntN(64, a * b), 1n) } },
 ];

@@ -1,6 +1,7 @@
 /** @file Remarks besides the figures: failures, and limits of the evidence. */
 import type { CompressReport } from "../../compress/record/compress-report.ts";
-import { speedOf, whatMakesFaster, whySlower } from "../../words/speed.ts";
+import { speedOf, whySlower } from "../../words/speed.ts";
+import { whatMakesFaster } from "../page/advice.ts";
 import { formatDrop, metricOnPage, sentence } from "../page/figures.ts";
 import { html, type Part } from "../page/html.ts";
 import type { Section } from "../page/page.ts";
