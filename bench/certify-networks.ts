@@ -9,7 +9,8 @@ import { orderOfRequest, type Prepared, type Subject } from "../src/certify/requ
 import { openDataset } from "../src/data/dataset.ts";
 import type { DatasetOptions } from "../src/data/options.ts";
 import { fileDigest } from "../src/files/file-digest.ts";
-import { declare, type Procedure } from "../src/guard/disagreements/procedure.ts";
+import { declare } from "../src/guard/disagreements/procedure.ts";
+import type { Procedure } from "../src/guard/disagreements/procedures.ts";
 import { measureOutcomes, pairedDrop } from "../src/measure/outcomes/outcomes.ts";
 
 const { positionals, values } = parseArgs({

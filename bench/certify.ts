@@ -4,7 +4,7 @@
  * simulated. 2,000 runs of each cell by default; a part is one of the tables.
  */
 import { passProbability } from "../src/guard/disagreements/enumeration.ts";
-import type { Procedure } from "../src/guard/disagreements/procedure.ts";
+import type { Procedure } from "../src/guard/disagreements/procedures.ts";
 import {
   type CertificateScenario,
   declarationOf,

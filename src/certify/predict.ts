@@ -1,6 +1,6 @@
 /** @file What two networks say of the same images: their likeliest classes, and how sure they are. */
 import type { Dataset } from "../data/dataset.ts";
-import { type Role, roles } from "../data/splits.ts";
+import { type Role, roles, type SplitChoice } from "../data/splits.ts";
 import { EspalierError } from "../errors.ts";
 import type { OutputKind } from "../measure/evaluation/classification.ts";
 import { rowOfOne } from "../measure/evaluation/classification.ts";
@@ -12,12 +12,6 @@ import { type Thumbnail, thumbnailOf } from "../measure/inputs/near-duplicates.t
 import { type SessionOptions, withSession } from "../runtime/session.ts";
 import type { ModelSource } from "../runtime/values.ts";
 import { toNumbers } from "../tensor/host-tensor.ts";
-
-/** The samples that are taken: those of a role, or all. */
-export const splitChoices = ["all", ...roles] as const;
-
-/** One of {@link splitChoices}. */
-export type SplitChoice = Role | "all";
 
 /** Which samples are shown to the networks, and how these are run. */
 export interface PredictOptions extends SessionOptions {

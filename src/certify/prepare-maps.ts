@@ -3,12 +3,13 @@
  * images do; pixels of one image resemble each other, so that images, or groups of them, are what counts.
  */
 import type { Dataset } from "../data/dataset.ts";
+import type { SplitChoice } from "../data/splits.ts";
 import { assert, EspalierError } from "../errors.ts";
 import { declare } from "../guard/disagreements/procedure.ts";
 import { measureOutcomes } from "../measure/outcomes/outcomes.ts";
 import { unitsOfMaps } from "./assess.ts";
 import { groupImages } from "./groups.ts";
-import { rolesOf, type SplitChoice } from "./predict.ts";
+import { rolesOf } from "./predict.ts";
 import {
   type CertifyOptions,
   orderOfRequest,

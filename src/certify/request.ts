@@ -1,13 +1,13 @@
 /** @file What is asked: two networks, the images, the claim, as a certificate keeps it. */
 import type { Dataset } from "../data/dataset.ts";
 import { type DatasetOptions, datasetOptions } from "../data/options.ts";
-import type { Procedure } from "../guard/disagreements/procedure.ts";
+import type { SplitChoice } from "../data/splits.ts";
+import type { Procedure } from "../guard/disagreements/procedures.ts";
 import { levelOf } from "../guard/ladder.ts";
 import type { SessionOptions } from "../runtime/session.ts";
 import type { ModelSource } from "../runtime/values.ts";
 import type { Answer } from "./answers.ts";
 import type { Grouping } from "./groups.ts";
-import type { SplitChoice } from "./predict.ts";
 import { type ImageOrder, orderOf } from "./questions.ts";
 import type { CertifyRequest, CertifyState } from "./state.ts";
 

@@ -1,9 +1,9 @@
 /** @file What a certification is about, as it is kept in its folder and in its certificate. */
 import { z } from "zod";
 import { datasetOptions } from "../data/options.ts";
-import { procedures } from "../guard/disagreements/procedure.ts";
+import { splitChoices } from "../data/splits.ts";
+import { procedures } from "../guard/disagreements/procedures.ts";
 import { answerSources } from "./answers.ts";
-import { splitChoices } from "./predict.ts";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.int().nonnegative();

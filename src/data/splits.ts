@@ -11,6 +11,12 @@ export const roles = ["fit", "select", "certify", "test"] as const;
 /** What samples serve for: one of {@link roles}. */
 export type Role = (typeof roles)[number];
 
+/** The samples that are taken: those of a role, or all. */
+export const splitChoices = ["all", ...roles] as const;
+
+/** One of {@link splitChoices}. */
+export type SplitChoice = Role | "all";
+
 /** Sample numbers of every role; samples are numbered split by split, in the order of `splitNames`. */
 export type RoleCut = Readonly<Record<Role, Int32Array>>;
 

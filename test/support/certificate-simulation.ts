@@ -5,12 +5,8 @@
  * the order of the images, and stop as soon as the verdict no longer depends on those to come.
  */
 import { correctedTolerance, labellerError } from "../../src/guard/disagreements/labellers.ts";
-import {
-  type Declaration,
-  declare,
-  judge,
-  type Procedure,
-} from "../../src/guard/disagreements/procedure.ts";
+import { type Declaration, declare, judge } from "../../src/guard/disagreements/procedure.ts";
+import type { Procedure } from "../../src/guard/disagreements/procedures.ts";
 import type { Unit } from "../../src/guard/disagreements/wealth.ts";
 import { type Random, randomOf } from "../../src/tensor/random.ts";
 

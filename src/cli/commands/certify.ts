@@ -1,11 +1,11 @@
 /** @file `espalier certify`: how much worse one network is than another, from a few labels. */
 import { Command } from "commander";
 import type { Certificate } from "../../certify/certificate.ts";
-import { splitChoices } from "../../certify/predict.ts";
 import type { CertifyOptions, ImagesNamed, Subject } from "../../certify/request.ts";
 import type { Session } from "../../certify/session.ts";
+import { splitChoices } from "../../data/splits.ts";
 import { EspalierError } from "../../errors.ts";
-import { procedures } from "../../guard/disagreements/procedure.ts";
+import { procedures } from "../../guard/disagreements/procedures.ts";
 import { escapeForTerminal } from "../../words/text.ts";
 import { networkOf, subjectOf } from "../options/certify-subjects.ts";
 import { dataFlags, dataHeading, dataOptionsOf } from "../options/data-options.ts";
@@ -33,7 +33,6 @@ import { exitCodes } from "../terminal/failure.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
 import { newProgress, type Progress } from "../terminal/progress.ts";
-import { describeCertificate } from "../texts/certify-report.ts";
 
 /** The flags of `espalier certify`. */
 export const flags = {
@@ -185,7 +184,10 @@ async function run(call: Call): Promise<number> {
   const certificate = await kept(folder, answered);
   progress.end();
   if (given.json) writeJson(io, certificate);
-  else io.out(describeCertificate(certificate, { folder, io }));
+  else {
+    const { describeCertificate } = await import("../texts/certify-report.ts");
+    io.out(describeCertificate(certificate, { folder, io }));
+  }
   return certificate.verdict.status === "certified" ? exitCodes.done : exitCodes.targetMissed;
 }
 

@@ -7,7 +7,6 @@ import { jsonFlags } from "../options/model-options.ts";
 import { exitCodes } from "../terminal/failure.ts";
 import { explained } from "../terminal/help.ts";
 import { type Io, writeJson } from "../terminal/io.ts";
-import { describeCertificate } from "../texts/certify-report.ts";
 
 /** The flags of `espalier label`. */
 export const flags = { "Options:": jsonFlags };
@@ -68,6 +67,7 @@ async function run(folder: string, { json }: Flags, io: Io): Promise<number> {
     await stopped(io.signal);
     await server.close();
     const certificate = await service.finish();
+    const { describeCertificate } = await import("../texts/certify-report.ts");
     if (!json) io.out(`\n${describeCertificate(certificate, { folder, io })}`);
     return certificate.verdict.status === "certified" ? exitCodes.done : exitCodes.targetMissed;
   });

@@ -5,7 +5,8 @@ import { pairedDifferenceInterval } from "../../measure/evaluation/classificatio
 import { randomOf } from "../../tensor/random.ts";
 import { designEffect, totalOf, worstDesignEffect } from "./clusters.ts";
 import { cohensKappa, correctedTolerance, labellerError } from "./labellers.ts";
-import { declare, judge, procedures } from "./procedure.ts";
+import { declare, judge } from "./procedure.ts";
+import { procedures } from "./procedures.ts";
 import type { Unit } from "./wealth.ts";
 
 const equal: Unit = { size: 1, lost: 0, won: 0 };

@@ -10,17 +10,9 @@ import { pairedDifferenceInterval } from "../../measure/evaluation/classificatio
 import { log } from "../../tensor/elementary.ts";
 import { effectiveCounts } from "./clusters.ts";
 import { calibrated, type FalseRate, passes } from "./enumeration.ts";
+import type { Procedure } from "./procedures.ts";
 import { spendingLevels } from "./spending.ts";
 import { type Unit, Wealth } from "./wealth.ts";
-
-/**
- * How a drop is tested: once, on all images; at looks declared beforehand, which may end early; or after every image,
- * for data that grow.
- */
-export const procedures = ["looks", "fixed", "anytime"] as const;
-
-/** One of {@link procedures}. */
-export type Procedure = (typeof procedures)[number];
 
 /** What is to be certified. */
 export interface Claim {
